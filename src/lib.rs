@@ -1,0 +1,16 @@
+//! unscim retires the SCIM group provisioning of one app without touching a single user.
+//!
+//! ```text
+//!             model/  what we talk about: plain data
+//!               |
+//!    spec ---+  |
+//!            v  v
+//!  observe -> facts -> plan -> approve -> act -> report -> /status, /metrics, the page, the ledger
+//!     ^                 |        |         |
+//!   world/            guide/   brakes    world/
+//!   (reads)         5 steps    limits    (writes)
+//! ```
+#![forbid(unsafe_code)]
+
+pub mod model;
+pub mod world;

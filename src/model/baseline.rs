@@ -1,0 +1,91 @@
+//! Who was in scope, through what, with which role, as which record at the target. It only ever grows.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::model::id::{AppRoleId, GroupId, JobId, ScimId, ServicePrincipalId, TenantId, UserId};
+use crate::model::snapshot::ScimUser;
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Baseline {
+    pub binding: Binding,
+    /// The service's time of the look it was taken from.
+    pub taken: Timestamp,
+    pub groups: BTreeMap<GroupId, ManagedGroup>,
+    pub users: BTreeMap<UserId, Protected>,
+}
+
+/// What a ledger belongs to; it is refused for anything else.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Binding {
+    pub tenant: TenantId,
+    pub app: ServicePrincipalId,
+    pub job: JobId,
+    pub scim_url: String,
+}
+
+/// A group that was handed to us and was assigned to the app when the baseline was taken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ManagedGroup {
+    pub display_name: String,
+    /// Roles of its rows on the app, as Graph has them; every role ever seen while it is managed.
+    pub roles: BTreeSet<AppRoleId>,
+    /// Its id at the target, where one record matched.
+    pub scim: Option<ScimId>,
+}
+
+/// A user whose path into scope led through a managed group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Protected {
+    /// For messages and matching; the user principal name where it could be read.
+    pub name: Option<String>,
+    /// Managed groups he was ever seen in while they counted.
+    pub groups: BTreeSet<GroupId>,
+    /// The account was disabled when first seen: assigned, but nobody waits for him.
+    pub disabled: bool,
+    /// The record at the target when he was first seen. `None`: there was none; covered, not counted.
+    pub target: Option<ScimUser>,
+}
+
+/// What one turn adds to the baseline.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Growth {
+    pub users: BTreeMap<UserId, Protected>,
+    /// Roles newly seen on a managed group.
+    pub roles: BTreeMap<GroupId, BTreeSet<AppRoleId>>,
+}
+
+impl Growth {
+    pub fn is_empty(&self) -> bool {
+        self.users.is_empty() && self.roles.is_empty()
+    }
+}
+
+impl Baseline {
+    /// The roles that the managed groups give (or gave) this user, as he is to hold them himself.
+    pub fn roles_of(&self, user: &Protected, mapped: &BTreeMap<AppRoleId, AppRoleId>) -> BTreeSet<AppRoleId> {
+        user.groups
+            .iter()
+            .filter_map(|group| self.groups.get(group))
+            .flat_map(|group| group.roles.iter())
+            .map(|role| *mapped.get(role).unwrap_or(role))
+            .collect()
+    }
+
+    /// Adds; never removes, never replaces what is known.
+    pub fn grow(&mut self, growth: &Growth) {
+        for (id, new) in &growth.users {
+            self.users
+                .entry(*id)
+                .and_modify(|user| user.groups.extend(new.groups.iter().copied()))
+                .or_insert_with(|| new.clone());
+        }
+        for (id, roles) in &growth.roles {
+            if let Some(group) = self.groups.get_mut(id) {
+                group.roles.extend(roles.iter().copied());
+            }
+        }
+    }
+}

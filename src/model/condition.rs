@@ -1,0 +1,70 @@
+//! Conditions and their reasons: a closed list, each explained in `docs/reasons.md`.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+macro_rules! closed_list {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub enum $name { $($(#[$vdoc])* $variant),+ }
+        impl $name {
+            pub const ALL: &'static [$name] = &[$($name::$variant),+];
+            pub fn as_str(self) -> &'static str {
+                match self { $($name::$variant => stringify!($variant)),+ }
+            }
+        }
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { f.write_str(self.as_str()) }
+        }
+    };
+}
+pub(crate) use closed_list;
+
+closed_list! {
+    /// What a status always speaks of. `True` is the good value for all but `Held`.
+    ConditionKind {
+        Preflight, BaselineRecorded, UsersAssigned, GroupsEmptied, GroupsUnassigned, CycleCompleted, UsersKept,
+        TokenRevoked, GraphReachable, TargetReachable, Held, Ready,
+    }
+}
+
+closed_list! {
+    Truth { True, False, Unknown }
+}
+
+closed_list! {
+    /// Why a condition is as it is.
+    Reason {
+        // preflight
+        Passed, PreflightFailed, NotLooked, LookFailed,
+        // baseline
+        Recorded, Provisional, NewBaselineNeeded, NotRecordedYet, LedgerUnreadable, LedgerBoundElsewhere,
+        // 1 assign
+        AllAssigned, AssignmentsMissing, Settling, AwaitingSettleCycle, AwaitingReplication, RoleRefused,
+        // 2 empty
+        AllEmptied, MembersRemain, CanaryRunning, AwaitingEmptyCycle, DecisionNeeded, ReadingAgain, GroupReadFailed,
+        // 3 unassign
+        AllUnassigned, RowsRemain, GroupHasMembers,
+        // 4 cycle
+        CyclesVerified, AwaitingCycle, CycleOverdue, JobQuarantined, JobNotActive, TargetGroupsRemain, VerifyingTarget,
+        // kept
+        AllKept, UsersLost, ProvenBeforeRevocation, TargetUnread,
+        // 5 revoke
+        TokenRejected, AwaitingOperator, WebhookCalled, AwaitingPause, Confirming, ProbeInconclusive, UnmanagedGroupAssigned,
+        RevokedTooEarly, TokenAnswersAgain,
+        // the rest
+        Blocked, Reachable, Unreachable, Retired, InProgress, HeldByBrake, HeldByRefusal, NothingHeld, Observing,
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Condition {
+    #[serde(rename = "type")]
+    pub kind: ConditionKind,
+    pub status: Truth,
+    pub reason: Reason,
+    pub message: String,
+    pub last_transition_time: Timestamp,
+}

@@ -1,0 +1,168 @@
+//! What the ledger remembers between turns and over restarts.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::model::baseline::Baseline;
+use crate::model::id::{AppRoleId, GroupId, UserId};
+use crate::model::seen::Seen;
+use crate::model::snapshot::{Calibration, Probe, TargetLook};
+
+#[derive(Clone, Debug, Default)]
+pub struct Memory {
+    /// `Unknown`: the ledger can't be read, and nothing may be written anywhere.
+    pub baseline: Seen<Baseline>,
+    pub remembered: Remembered,
+    pub journal: Journal,
+    /// Kept by the process, not by the ledger: the last round over the target.
+    pub target: Option<TargetLook>,
+}
+
+/// Times and proofs. Times marked "service" come from Graph's `Date` or stamps; others from our clock.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Remembered {
+    /// Number of the last turn.
+    pub turn: u64,
+    /// Direct rows of protected users: service time of the first look of the unbroken series that showed them.
+    pub covered_since: BTreeMap<UserId, BTreeMap<AppRoleId, Timestamp>>,
+    /// Managed groups without user members: the unbroken series of looks that showed it.
+    pub empty: BTreeMap<GroupId, Streak>,
+    /// Managed groups without a row on the app.
+    pub unassigned: BTreeMap<GroupId, Streak>,
+    /// Managed groups whose unassignment was confirmed, and the service time of that.
+    pub unassigned_at: BTreeMap<GroupId, Timestamp>,
+    /// Of those, the groups whose members were read once more after that.
+    pub members_closed: BTreeMap<GroupId, Timestamp>,
+    /// Protected users whom Graph calls gone or disabled, or who left all managed groups by somebody else's hand.
+    pub departed: BTreeMap<UserId, Departure>,
+    /// Good cycles, oldest first, the last few.
+    pub cycles: Vec<GoodCycle>,
+    /// Sizes of the last complete lists, for telling a list that suddenly shrank.
+    pub sizes: BTreeMap<String, Size>,
+    /// Rounds over the target in a row that showed no managed group and every protected user kept.
+    pub clean_rounds: Option<Rounds>,
+    /// The job as last seen was paused, and by whose hand.
+    pub paused_by_us: bool,
+    pub calibration: Option<Calibration>,
+    /// Step 4's proof.
+    pub cycle_proof: Option<CycleProof>,
+    /// The revocation has been asked for; our time.
+    pub revocation_asked: Option<Timestamp>,
+    /// Rejections in a row so far.
+    pub rejections: Vec<Probe>,
+    /// When the probe last ran; our time.
+    pub probed_at: Option<Timestamp>,
+    /// Step 5's proof.
+    pub revocation_proof: Option<RevocationProof>,
+    /// `Retired` was reached once; our time.
+    pub retired_at: Option<Timestamp>,
+}
+
+/// An unbroken series of agreeing complete looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Streak {
+    /// Service time of the first look.
+    pub since: Timestamp,
+    /// Service time of the last one.
+    pub last: Timestamp,
+    pub looks: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Departure {
+    pub kind: DepartureKind,
+    pub streak: Streak,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DepartureKind {
+    /// Graph has no such user any more.
+    Deleted,
+    /// `accountEnabled` is false.
+    Disabled,
+    /// Not in any managed group, without our doing, and without a row of his own.
+    Left,
+}
+
+/// A cycle that ended well, in the service's own times.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GoodCycle {
+    pub activity: String,
+    pub began: Timestamp,
+    pub ended: Timestamp,
+    /// The turn in which we saw it.
+    pub turn: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Size {
+    pub count: u64,
+    /// A smaller count that has been seen since, and how often in a row.
+    pub smaller: Option<(u64, u32)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rounds {
+    pub first_turn: u64,
+    pub last_turn: u64,
+    pub count: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CycleProof {
+    pub cycles: Vec<GoodCycle>,
+    pub users_kept: u64,
+    pub users_counted: u64,
+    pub groups_gone: u64,
+    /// Our time.
+    pub at: Timestamp,
+    pub log: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RevocationProof {
+    pub calibration: Calibration,
+    pub rejections: Vec<Probe>,
+    /// Our time.
+    pub at: Timestamp,
+}
+
+/// What the journal adds up to, by action key.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Journal {
+    pub entries: BTreeMap<String, Entry>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Entry {
+    /// Times that it was begun.
+    pub intents: u32,
+    /// Times that the service confirmed it.
+    pub confirmed: u32,
+    /// Our time of the last beginning.
+    pub last_intent: Option<Timestamp>,
+    /// Service time of the first and of the last confirmation.
+    pub first_confirmed: Option<Timestamp>,
+    pub last_confirmed: Option<Timestamp>,
+    /// Our time of the last confirmation.
+    pub last_confirmed_here: Option<Timestamp>,
+    /// The last beginning has no outcome on disk, or one that left it open.
+    pub open: bool,
+}
+
+impl Journal {
+    pub fn entry(&self, key: &str) -> Option<&Entry> {
+        self.entries.get(key)
+    }
+
+    /// Everything whose key begins so: `member/<group>/`, `unassign/` …
+    pub fn with_prefix<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a Entry)> {
+        self.entries
+            .range(prefix.to_owned()..)
+            .take_while(move |(key, _)| key.starts_with(prefix))
+            .map(|(key, entry)| (key.as_str(), entry))
+    }
+}

@@ -1,0 +1,12 @@
+//! What we talk about: plain data, no input or output, no clock.
+
+pub mod action;
+pub mod baseline;
+pub mod condition;
+pub mod engine;
+pub mod id;
+pub mod memory;
+pub mod seen;
+pub mod snapshot;
+pub mod spec;
+pub mod status;

@@ -1,0 +1,72 @@
+//! What a look at something can say. Not knowing is a value of its own and never means "no".
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// The result of looking at one thing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Seen<T> {
+    /// It was read, whole.
+    Known(T),
+    /// The service said, in its own words, that it is not there.
+    Absent,
+    /// It could not be read, or was not read; nothing follows from that.
+    Unknown(Why),
+}
+
+/// Why a look brought nothing, as one sentence for an operator.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Why {
+    /// A fixed label of the kind of failure (`denied`, `transient`, `not-looked` …).
+    pub kind: String,
+    /// The sentence.
+    pub text: String,
+}
+
+impl Why {
+    pub fn new(kind: impl Into<String>, text: impl Into<String>) -> Self {
+        Why { kind: kind.into(), text: text.into() }
+    }
+
+    /// Nobody looked this time.
+    pub fn not_looked(what: &str) -> Self {
+        Why::new("not-looked", format!("{what} was not read in this turn"))
+    }
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl<T> Seen<T> {
+    pub fn known(&self) -> Option<&T> {
+        match self {
+            Seen::Known(value) => Some(value),
+            Seen::Absent | Seen::Unknown(_) => None,
+        }
+    }
+
+    pub fn is_known(&self) -> bool {
+        matches!(self, Seen::Known(_))
+    }
+
+    pub fn is_absent(&self) -> bool {
+        matches!(self, Seen::Absent)
+    }
+
+    pub fn unknown(&self) -> Option<&Why> {
+        match self {
+            Seen::Unknown(why) => Some(why),
+            Seen::Known(_) | Seen::Absent => None,
+        }
+    }
+}
+
+impl<T> Default for Seen<T> {
+    fn default() -> Self {
+        Seen::Unknown(Why::new("not-looked", "not read yet"))
+    }
+}

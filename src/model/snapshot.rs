@@ -1,0 +1,356 @@
+//! What is there now: everything one turn has read, each part known, absent or unknown by itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::model::id::{AppRoleId, AssignmentId, GroupId, JobId, ScimId, ServicePrincipalId, UserId};
+use crate::model::seen::Seen;
+
+/// One complete look and the time at which the service gave it (its `Date` header).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Look<T> {
+    pub at: Timestamp,
+    pub value: T,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    pub permissions: Seen<Permissions>,
+    pub app: Seen<App>,
+    /// All rows of `appRoleAssignedTo`, all pages.
+    pub assignments: Seen<Look<Vec<Assignment>>>,
+    /// Managed groups, and groups that would be (before the baseline).
+    pub groups: BTreeMap<GroupId, GroupSeen>,
+    /// Properties of users we had a reason to ask for. `Absent`: Graph says there is no such user.
+    pub users: BTreeMap<UserId, Seen<DirectoryUser>>,
+    pub jobs: Seen<Look<Vec<Job>>>,
+    pub schema: Seen<SyncSchema>,
+    pub settings: Seen<SyncSettings>,
+    pub log: Seen<Look<Vec<LogRow>>>,
+    pub target: TargetSeen,
+    /// The revocation probe, in turns in which it was due.
+    pub probe: Option<Probe>,
+    /// The probe's calibration, in turns in which it was made.
+    pub calibration: Option<Seen<Calibration>>,
+}
+
+/// What the access token claims to allow: a hint, never a proof.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Permissions {
+    /// `roles`: application permissions.
+    pub roles: BTreeSet<String>,
+    /// `wids`: templates of directory roles, which may serve in place of a permission.
+    pub directory_roles: BTreeSet<String>,
+}
+
+/// The enterprise application (service principal).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct App {
+    pub id: ServicePrincipalId,
+    pub app_id: Option<Uuid>,
+    pub display_name: String,
+    pub roles: Vec<AppRole>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AppRole {
+    pub id: AppRoleId,
+    pub display_name: String,
+    pub enabled: bool,
+    /// `allowedMemberTypes` has `User`.
+    pub for_users: bool,
+}
+
+/// One row of `appRoleAssignedTo`. Key: (principal, role).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assignment {
+    pub id: AssignmentId,
+    pub principal: Principal,
+    pub role: AppRoleId,
+    pub created: Option<Timestamp>,
+    pub display_name: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Principal {
+    User(UserId),
+    Group(GroupId),
+    /// A service principal, or a kind we do not know.
+    Other(Uuid),
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct GroupSeen {
+    pub profile: Seen<GroupProfile>,
+    pub uses: Seen<GroupUses>,
+    pub members: Seen<Look<Members>>,
+}
+
+/// What a group is, as far as it decides whether its members may be edited (facts of Graph's `group`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupProfile {
+    pub id: GroupId,
+    pub display_name: String,
+    pub security_enabled: bool,
+    pub mail_enabled: bool,
+    /// `groupTypes` has `DynamicMembership`.
+    pub dynamic: bool,
+    /// `groupTypes` has `Unified`: a Microsoft 365 group.
+    pub unified: bool,
+    /// `resourceProvisioningOptions` has `Team`.
+    pub team: bool,
+    /// `onPremisesSyncEnabled`.
+    pub synced: bool,
+    pub role_assignable: bool,
+    /// In a restricted-management administrative unit.
+    pub management_restricted: bool,
+    /// Group-based licences hang on it.
+    pub licensed: bool,
+}
+
+/// Other uses of a group that Graph can show.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GroupUses {
+    /// Display names of other applications it is assigned to.
+    pub other_apps: Vec<String>,
+    /// Display names (or ids) of what it is itself a member of: groups, directory roles, administrative units.
+    pub member_of: Vec<String>,
+}
+
+/// Direct members only; nested groups are never expanded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Members {
+    pub users: BTreeSet<UserId>,
+    /// Devices, service principals, contacts, nested groups: (`@odata.type` without `#microsoft.graph.`, id).
+    pub others: Vec<(String, Uuid)>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DirectoryUser {
+    pub id: UserId,
+    pub user_principal_name: Option<String>,
+    /// The attribute that the job matches by; equals the UPN where that is it.
+    pub match_value: Option<String>,
+    /// `accountEnabled`; `None` where we may not read it.
+    pub enabled: Option<bool>,
+    /// `userType` is `Guest`.
+    pub guest: bool,
+}
+
+/// One synchronization job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Job {
+    pub id: JobId,
+    pub schedule: ScheduleState,
+    /// `schedule.interval`, `None` for the sentinel of a job that never ran.
+    pub interval: Option<Duration>,
+    pub code: JobCode,
+    /// `None` where no cycle has ended yet (null or the year-0001 sentinel).
+    pub last: Option<Execution>,
+    pub quarantine: Option<Quarantine>,
+    pub steady_state_last: Option<Timestamp>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ScheduleState {
+    Active,
+    Disabled,
+    Paused,
+    Other(String),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum JobCode {
+    NotConfigured,
+    NotRun,
+    Active,
+    Paused,
+    Quarantine,
+    Other(String),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Execution {
+    pub activity: String,
+    pub state: ExecutionState,
+    pub began: Timestamp,
+    pub ended: Option<Timestamp>,
+    pub error: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ExecutionState {
+    Succeeded,
+    Failed,
+    EntryLevelErrors,
+    Other(String),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quarantine {
+    pub reason: String,
+    pub message: String,
+}
+
+/// The part of the job's schema that decides what happens at the target.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SyncSchema {
+    pub user: Option<Mapping>,
+    pub group: Option<Mapping>,
+}
+
+/// One object mapping.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Mapping {
+    pub enabled: bool,
+    /// `flowTypes` has `Delete`.
+    pub deletes: bool,
+    /// A scoping filter is set.
+    pub scoped: bool,
+    /// Target attribute (`userName`, `externalId` …, lower case) -> the plain source attribute, where it is one.
+    pub sources: BTreeMap<String, Option<String>>,
+}
+
+/// Readable keys of `synchronization/secrets`; `None` where the key is missing or unreadable.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SyncSettings {
+    pub sync_all: Option<bool>,
+    pub skip_out_of_scope_deletions: Option<bool>,
+    pub base_address: Option<String>,
+}
+
+/// One row of the provisioning log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogRow {
+    pub id: String,
+    pub at: Timestamp,
+    /// Lower case: `create`, `update`, `delete`, `disable`, `stageddelete`, `other` …
+    pub action: String,
+    /// Lower case: `success`, `failure`, `skipped`, `warning`.
+    pub status: String,
+    /// Entra object id.
+    pub source: Option<Uuid>,
+    /// `User` or `Group`, as given.
+    pub source_kind: Option<String>,
+    pub target: Option<ScimId>,
+    /// `modifiedProperties` has `active` going to false.
+    pub deactivates: bool,
+    pub skip_reason: Option<String>,
+    pub reason: Option<String>,
+}
+
+impl LogRow {
+    /// A row that would mean the end of a user at the target.
+    pub fn is_harmful(&self) -> bool {
+        self.status != "skipped" && (matches!(self.action.as_str(), "delete" | "disable" | "stageddelete") || self.deactivates)
+    }
+}
+
+/// What the app's SCIM service showed.
+#[derive(Clone, Debug, Default)]
+pub struct TargetSeen {
+    pub token: TokenState,
+    pub look: Seen<TargetLook>,
+}
+
+/// How the service took our token in ordinary reads; proof of revocation is the probe's business.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum TokenState {
+    Accepted,
+    /// Refused, with the HTTP status.
+    Refused(u16),
+    #[default]
+    Unknown,
+}
+
+/// One complete round over `/Users` and `/Groups`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TargetLook {
+    /// The turn in which it was read; the job is always read before the target.
+    pub turn: u64,
+    /// When it was read, by our clock; for the reading interval only.
+    pub at: Timestamp,
+    pub users: BTreeMap<ScimId, ScimUser>,
+    pub groups: BTreeMap<ScimId, ScimGroup>,
+    /// Protected records that the list lacked or showed worse than at the baseline, read by id.
+    pub users_by_id: BTreeMap<ScimId, Seen<ScimUser>>,
+    /// Managed groups that the list lacked, read by id. `Absent` is a 404 or 410 with a SCIM error body.
+    pub groups_by_id: BTreeMap<ScimId, Seen<ScimGroup>>,
+}
+
+impl TargetLook {
+    /// The record under this id; a read by id decides over the list.
+    pub fn user(&self, id: &ScimId) -> Seen<ScimUser> {
+        match (self.users_by_id.get(id), self.users.get(id)) {
+            (Some(seen), _) => seen.clone(),
+            (None, Some(user)) => Seen::Known(user.clone()),
+            (None, None) => Seen::default(),
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScimUser {
+    pub id: ScimId,
+    pub user_name: Option<String>,
+    pub external_id: Option<String>,
+    /// `None`: the service does not say, which is not "active".
+    pub active: Option<bool>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScimGroup {
+    pub id: ScimId,
+    pub display_name: Option<String>,
+    pub external_id: Option<String>,
+}
+
+/// How the service answers a good token, a bad one and none, learned while the good one still works.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Calibration {
+    /// The probed URL; the proof holds for this one, byte by byte.
+    pub url: String,
+    pub bad_token: Signature,
+    /// Status of `/ServiceProviderConfig` without a token.
+    pub liveness: u16,
+    pub at: Timestamp,
+}
+
+/// The shape of an answer, enough to tell it from a proxy's or a login page's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Signature {
+    pub status: u16,
+    pub body: BodyShape,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum BodyShape {
+    Empty,
+    ScimError,
+    Json,
+    Text,
+    Html,
+}
+
+/// One round of the revocation probe.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Probe {
+    pub at: Timestamp,
+    pub verdict: ProbeVerdict,
+    /// What was sent and what came back, without tokens.
+    pub detail: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ProbeVerdict {
+    /// Refused exactly like a token that never existed, while the service is up.
+    Rejected,
+    /// It still opens the door.
+    Answers,
+    /// Anything else; never taken for a rejection.
+    Inconclusive,
+}

@@ -1,0 +1,252 @@
+//! What the operator wants. Built by `config` only, after every check has passed.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Serialize;
+use url::Url;
+use uuid::Uuid;
+
+use crate::model::id::{AppRoleId, GroupId, JobId, ServicePrincipalId, TenantId};
+
+/// One retirement: one app of one tenant.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Spec {
+    /// `metadata.name`.
+    #[serde(skip)]
+    pub name: String,
+    pub mode: Mode,
+    pub entra: Entra,
+    pub groups: Groups,
+    /// Role of a group -> role to assign instead, where Graph refuses the same one.
+    pub roles: BTreeMap<AppRoleId, AppRoleId>,
+    pub target: Target,
+    pub provisioning: Provisioning,
+    pub rollout: Rollout,
+    pub limits: Limits,
+    pub timing: Timing,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum Mode {
+    /// Look and report; nothing is ever written.
+    Observe,
+    /// Take the next safe step.
+    Enforce,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Entra {
+    pub cloud: Cloud,
+    pub tenant_id: TenantId,
+    pub app: AppRef,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub job_id: Option<JobId>,
+    pub credential: Credential,
+    /// Root of the token endpoint, `https://login.microsoftonline.com` for the public cloud.
+    pub authority: Url,
+    /// Root of Graph without the version, `https://graph.microsoft.com` for the public cloud.
+    pub graph: Url,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum Cloud {
+    Public,
+    UsGov,
+    UsGovDod,
+    China,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum AppRef {
+    ServicePrincipalId(ServicePrincipalId),
+    AppId(Uuid),
+    DisplayName(String),
+}
+
+/// Who we are to Entra. Secrets are paths, re-read when they change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Credential {
+    pub client_id: Uuid,
+    pub client_secret_file: PathBuf,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Groups {
+    pub select: Select,
+    pub list: Vec<GroupEntry>,
+    pub empty_groups: EmptyGroups,
+    pub acknowledge: Vec<Acknowledgement>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum Select {
+    Listed,
+    /// Every group assigned when the baseline is taken.
+    AllAssigned,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct GroupEntry {
+    pub id: GroupId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub members: Option<MembersDecision>,
+}
+
+/// The operator's explicit word on one group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum MembersDecision {
+    Remove,
+    Keep,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum EmptyGroups {
+    Never,
+    WhenExclusive,
+    Always,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum Acknowledgement {
+    /// A group may serve uses that no API shows (Azure RBAC, Intune, SharePoint, access packages).
+    UndiscoverableUses,
+    /// What was saved into a group at the target may go with it.
+    TargetGroupContent,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Target {
+    pub profile: Profile,
+    pub scim_url: Url,
+    pub token_file: PathBuf,
+    pub match_by: MatchBy,
+    /// Entra attribute that holds the matching value; overrides what the job's schema says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub match_from: Option<String>,
+    #[serde(serialize_with = "as_duration")]
+    pub read_interval: Duration,
+    pub revocation: Revocation,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Profile {
+    Uniqkey,
+    Generic,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum MatchBy {
+    UserName,
+    ExternalId,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Revocation {
+    pub by: RevocationBy,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<Webhook>,
+    pub confirmations: u32,
+    #[serde(serialize_with = "as_duration")]
+    pub confirm_every: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum RevocationBy {
+    Operator,
+    Webhook,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Webhook {
+    pub url: Url,
+    /// `POST`, `PUT`, `PATCH` or `DELETE`.
+    pub method: String,
+    /// Header name -> file with its value.
+    pub header_files: BTreeMap<String, PathBuf>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Provisioning {
+    pub settle_cycles: u32,
+    pub verify_cycles: u32,
+    /// The operator's word that the job's scope is "assigned only", where Graph can't say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scope_confirmed: Option<ScopeConfirmed>,
+    #[serde(serialize_with = "as_duration")]
+    pub cycle_margin: Duration,
+    #[serde(serialize_with = "as_duration")]
+    pub cycle_timeout: Duration,
+    pub afterwards: Afterwards,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum ScopeConfirmed {
+    AssignedOnly,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum Afterwards {
+    Leave,
+    Pause,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum Rollout {
+    Canary,
+    AllAtOnce,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Limits {
+    pub max_groups: u32,
+    pub max_users: u32,
+    pub max_member_removals: u32,
+    pub max_shrink: Percent,
+    pub fights: u32,
+    pub write_share: Percent,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Timing {
+    #[serde(serialize_with = "as_duration")]
+    pub interval: Duration,
+    #[serde(serialize_with = "as_duration")]
+    pub settle: Duration,
+    #[serde(serialize_with = "as_duration")]
+    pub request_timeout: Duration,
+}
+
+/// A share in whole percent, 0 to 100.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Percent(pub u8);
+
+impl Percent {
+    /// This share of `n`, rounded down.
+    pub fn of(self, n: usize) -> usize {
+        n * usize::from(self.0) / 100
+    }
+}
+
+impl Serialize for Percent {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(&format_args!("{}%", self.0))
+    }
+}
+
+fn as_duration<S: serde::Serializer>(value: &Duration, s: S) -> Result<S::Ok, S::Error> {
+    s.collect_str(&humantime::format_duration(*value))
+}

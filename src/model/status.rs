@@ -1,0 +1,123 @@
+//! What the world may read of us: `/status`, the page and the metrics are made of this alone.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::model::condition::{Condition, ConditionKind, Truth, closed_list};
+
+closed_list! {
+    /// Where the retirement stands.
+    Phase {
+        Observing, Preflight, AssigningUsers, EmptyingGroups, UnassigningGroups, AwaitingCycle, AwaitingRevocation,
+        Retired, Held,
+    }
+}
+
+closed_list! {
+    /// A limit over a whole plan.
+    Brake { Blind, UsersLost, Uncovered, TooMuch, Shrunk, NotApproved, Fights }
+}
+
+impl Brake {
+    /// As in `/status` and in the metric's label.
+    pub fn label(self) -> &'static str {
+        match self {
+            Brake::Blind => "blind",
+            Brake::UsersLost => "users-lost",
+            Brake::Uncovered => "uncovered",
+            Brake::TooMuch => "too-much",
+            Brake::Shrunk => "shrunk",
+            Brake::NotApproved => "not-approved",
+            Brake::Fights => "fights",
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    pub phase: Phase,
+    pub conditions: Vec<Condition>,
+    pub progress: Progress,
+    pub pending: Vec<Pending>,
+    pub held: Vec<Held>,
+    pub cycle: CycleStatus,
+    /// Things that are so and need no stop: worth an operator's eye.
+    pub notes: Vec<String>,
+    pub last_attempt: Option<Timestamp>,
+    pub last_success: Option<Timestamp>,
+    pub turn: u64,
+    /// Facts behind the metrics that have no other place.
+    pub gauges: Gauges,
+}
+
+impl Status {
+    pub fn condition(&self, kind: ConditionKind) -> Option<&Condition> {
+        self.conditions.iter().find(|condition| condition.kind == kind)
+    }
+
+    pub fn is_true(&self, kind: ConditionKind) -> bool {
+        self.condition(kind).is_some_and(|condition| condition.status == Truth::True)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Progress {
+    pub users_protected: u64,
+    /// Protected users who hold every role themselves.
+    pub users_assigned: u64,
+    /// User memberships left in managed groups that are to be emptied.
+    pub memberships: u64,
+    pub groups: u64,
+    pub groups_assigned: u64,
+    /// Managed groups still at the target.
+    pub target_groups: u64,
+    pub users_lost: u64,
+    /// Protected users with a record at the target when they were first seen.
+    pub users_counted: u64,
+    /// Of those, the ones read as kept in the last look (or in the proof).
+    pub users_kept: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pending {
+    pub action: String,
+    pub count: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// A brake's label, `preflight`, or `refused`.
+    pub brake: String,
+    pub message: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct CycleStatus {
+    pub last_began: Option<Timestamp>,
+    pub last_ended: Option<Timestamp>,
+    pub last_state: Option<String>,
+    /// When a cycle that is awaited should have ended, by the job's own interval and the time-out.
+    pub expected_by: Option<Timestamp>,
+    pub quarantined: bool,
+}
+
+/// `None` is "not known": the metric is then left as it was, never set to 0.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Gauges {
+    pub users_group_only: Option<u64>,
+    pub users_direct_and_group: Option<u64>,
+    pub users_direct_only: Option<u64>,
+    pub groups_assigned: Option<u64>,
+    pub groups_emptied: Option<u64>,
+    pub groups_unassigned: Option<u64>,
+    pub groups_refused: Option<u64>,
+    pub group_members: Option<u64>,
+    pub target_users_active: Option<u64>,
+    pub target_users_inactive: Option<u64>,
+    pub target_groups_managed: Option<u64>,
+    pub target_groups_unmanaged: Option<u64>,
+}

@@ -1,0 +1,99 @@
+//! One error for everything outside: what we were doing, to what, and what follows from it.
+
+use std::time::Duration;
+
+use thiserror::Error;
+
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+#[derive(Debug, Error)]
+pub enum Error {
+    #[error("{doing}: no connection: {cause}")]
+    Unreachable { doing: String, cause: String },
+    #[error("{doing}: no answer within {}", humantime::format_duration(*.after))]
+    TimedOut { doing: String, after: Duration },
+    #[error("{doing}: throttled{}", .retry_after.map(|d| format!(", retry after {}", humantime::format_duration(d))).unwrap_or_default())]
+    Throttled { doing: String, retry_after: Option<Duration> },
+    #[error("{doing}: {status} {code}: {message}{}", request(.request_id))]
+    Refused { doing: String, status: u16, code: String, message: String, request_id: Option<String> },
+    /// The service says that the thing itself does not exist.
+    #[error("{doing}: not found{}", request(.request_id))]
+    NotFound { doing: String, request_id: Option<String> },
+    /// 401 or 403.
+    #[error("{doing}: denied ({status} {code}): {message}{}", request(.request_id))]
+    Denied { doing: String, status: u16, code: String, message: String, request_id: Option<String> },
+    /// The token endpoint refused our credential.
+    #[error("getting a token: {message}")]
+    Credential { code: Option<u32>, message: String },
+    /// An answer that can't be taken for what was asked, whole.
+    #[error("{doing}: {why}")]
+    Malformed { doing: String, why: String },
+    /// A list that did not end as it should; never returned as a short list.
+    #[error("{doing}: the list is incomplete: {why}")]
+    Incomplete { doing: String, why: String },
+    /// More or fewer than the one that was meant.
+    #[error("{doing}: {why}")]
+    Ambiguous { doing: String, why: String },
+    #[error("reading {what}: {cause}")]
+    File { what: String, cause: String },
+    #[error("ledger: {0}")]
+    Ledger(String),
+}
+
+fn request(id: &Option<String>) -> String {
+    id.as_ref().map(|id| format!(" (request-id {id})")).unwrap_or_default()
+}
+
+/// What kind of trouble it is: decides what follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// Comes and goes; look again.
+    Transient,
+    /// Somebody has to give us something.
+    Denied,
+    /// It will not get better by itself.
+    Invalid,
+    /// The thing is not there.
+    Gone,
+}
+
+impl Error {
+    pub fn class(&self) -> Class {
+        match self {
+            Error::Unreachable { .. } | Error::TimedOut { .. } | Error::Throttled { .. } | Error::Incomplete { .. } => {
+                Class::Transient
+            }
+            Error::Refused { status, .. } if *status >= 500 || matches!(status, 408 | 409 | 423 | 424 | 429) => Class::Transient,
+            Error::Refused { .. } | Error::Malformed { .. } | Error::Ambiguous { .. } | Error::Ledger(_) => Class::Invalid,
+            Error::NotFound { .. } => Class::Gone,
+            Error::Denied { .. } | Error::Credential { .. } | Error::File { .. } => Class::Denied,
+        }
+    }
+
+    /// A fixed label for metrics and for [`crate::model::seen::Why`].
+    pub fn label(&self) -> &'static str {
+        match self {
+            Error::Unreachable { .. } => "unreachable",
+            Error::TimedOut { .. } => "timed-out",
+            Error::Throttled { .. } => "throttled",
+            Error::Refused { .. } => "refused",
+            Error::NotFound { .. } => "not-found",
+            Error::Denied { .. } => "denied",
+            Error::Credential { .. } => "credential",
+            Error::Malformed { .. } => "malformed",
+            Error::Incomplete { .. } => "incomplete",
+            Error::Ambiguous { .. } => "ambiguous",
+            Error::File { .. } => "file",
+            Error::Ledger(_) => "ledger",
+        }
+    }
+
+    /// After a write: can it have taken effect all the same?
+    pub fn leaves_outcome_open(&self) -> bool {
+        match self {
+            Error::TimedOut { .. } | Error::Unreachable { .. } | Error::Malformed { .. } | Error::Throttled { .. } => true,
+            Error::Refused { status, .. } => *status >= 500 || *status == 408,
+            _ => false,
+        }
+    }
+}

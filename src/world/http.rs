@@ -1,0 +1,238 @@
+//! The one seam to the network: time-outs, size caps, no redirects, request ids, counting. No retry lives here.
+//!
+//! Production and tests differ in one constructor: [`network`] goes through reqwest, [`in_process`] into a router.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, StatusCode};
+use jiff::Timestamp;
+use tower::util::BoxCloneSyncService;
+use tower::{Service, ServiceExt};
+use url::Url;
+
+use super::error::{Error, Result};
+
+/// No answer larger than this is read (bytes). Graph's pages of 999 objects stay well below it.
+pub const BODY_CAP: usize = 16 << 20;
+
+pub type Transport = BoxCloneSyncService<Request<Bytes>, http::Response<Bytes>, TransportError>;
+
+/// Why no answer came.
+#[derive(Clone, Debug)]
+pub enum TransportError {
+    Connect(String),
+    TimedOut,
+    TooLarge,
+}
+
+/// Who is asked, as in the metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Api {
+    Graph,
+    Token,
+    Scim,
+    Webhook,
+}
+
+impl Api {
+    pub const ALL: [Api; 4] = [Api::Graph, Api::Token, Api::Scim, Api::Webhook];
+    pub fn label(self) -> &'static str {
+        match self {
+            Api::Graph => "graph",
+            Api::Token => "token",
+            Api::Scim => "scim",
+            Api::Webhook => "webhook",
+        }
+    }
+}
+
+/// Told of every request; the metrics and the heartbeat hang on it.
+pub trait Observer: Send + Sync {
+    /// `code` is the HTTP status, or a fixed word where no answer came.
+    fn answered(&self, api: Api, operation: &'static str, code: &str, took: Duration);
+    fn throttled(&self, api: Api, wait: Duration);
+}
+
+/// Nobody listens.
+pub struct Unobserved;
+
+impl Observer for Unobserved {
+    fn answered(&self, _: Api, _: &'static str, _: &str, _: Duration) {}
+    fn throttled(&self, _: Api, _: Duration) {}
+}
+
+/// One API over one transport.
+#[derive(Clone)]
+pub struct Http {
+    transport: Transport,
+    api: Api,
+    timeout: Duration,
+    observer: Arc<dyn Observer>,
+}
+
+/// An answer, read whole.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+    /// The service's time, from `Date`.
+    pub at: Option<Timestamp>,
+    pub client_request_id: String,
+}
+
+impl Answer {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// `Retry-After` in seconds; an HTTP date is read against the answer's own `Date`.
+    pub fn retry_after(&self) -> Option<Duration> {
+        let text = self.header("retry-after")?.trim();
+        if let Ok(seconds) = text.parse::<u64>() {
+            return Some(Duration::from_secs(seconds));
+        }
+        let until = http_date(text)?;
+        Duration::try_from(until.duration_since(self.at?)).ok()
+    }
+}
+
+/// `Tue, 24 Nov 2026 10:00:00 GMT` (RFC 9110 section 5.6.7).
+pub fn http_date(text: &str) -> Option<Timestamp> {
+    jiff::fmt::rfc2822::parse(text).ok().map(|zoned| zoned.timestamp())
+}
+
+impl Http {
+    pub fn new(transport: Transport, api: Api, timeout: Duration, observer: Arc<dyn Observer>) -> Self {
+        Http { transport, api, timeout, observer }
+    }
+
+    pub fn api(&self) -> Api {
+        self.api
+    }
+
+    pub fn observer(&self) -> &dyn Observer {
+        &*self.observer
+    }
+
+    /// Sends one request and reads the whole answer, whatever its status. `doing` opens every error's sentence.
+    pub async fn send(&self, operation: &'static str, doing: &str, mut request: Request<Bytes>) -> Result<Answer> {
+        let client_request_id = uuid::Uuid::new_v4().to_string();
+        if let Ok(value) = client_request_id.parse() {
+            request.headers_mut().insert("client-request-id", value);
+        }
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let begun = tokio::time::Instant::now();
+        let mut transport = self.transport.clone();
+        let result = tokio::time::timeout(self.timeout, async { transport.ready().await?.call(request).await }).await;
+        let took = begun.elapsed();
+        let error = match result {
+            Ok(Ok(response)) => {
+                let (parts, body) = response.into_parts();
+                self.observer.answered(self.api, operation, parts.status.as_str(), took);
+                let at = parts.headers.get("date").and_then(|date| date.to_str().ok()).and_then(http_date);
+                let answer = Answer { status: parts.status, headers: parts.headers, body, at, client_request_id };
+                tracing::debug!(
+                    api = self.api.label(), %method, path, status = answer.status.as_u16(), took_ms = took.as_millis() as u64,
+                    request_id = answer.header("request-id"), client_request_id = answer.client_request_id, "request"
+                );
+                return Ok(answer);
+            }
+            Ok(Err(TransportError::Connect(cause))) => Error::Unreachable { doing: doing.to_owned(), cause },
+            Ok(Err(TransportError::TooLarge)) => {
+                Error::Malformed { doing: doing.to_owned(), why: format!("the answer is larger than {} MiB", BODY_CAP >> 20) }
+            }
+            Ok(Err(TransportError::TimedOut)) | Err(_) => Error::TimedOut { doing: doing.to_owned(), after: self.timeout },
+        };
+        self.observer.answered(self.api, operation, error.label(), took);
+        tracing::debug!(api = self.api.label(), %method, path, client_request_id, error = %error, "request failed");
+        Err(error)
+    }
+}
+
+/// A request without a body.
+pub fn request(method: Method, url: &Url) -> Request<Bytes> {
+    let mut request = Request::new(Bytes::new());
+    *request.method_mut() = method;
+    if let Ok(uri) = url.as_str().parse() {
+        *request.uri_mut() = uri;
+    }
+    request
+}
+
+/// The real network: TLS 1.2 or later through rustls, the system's roots, `HTTPS_PROXY` honoured except for loopback,
+/// never a redirect.
+pub fn network(connect_timeout: Duration) -> Result<Transport> {
+    let build = |proxy: bool| {
+        let builder = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(connect_timeout)
+            .pool_idle_timeout(Duration::from_secs(60))
+            .user_agent(concat!("unscim/", env!("CARGO_PKG_VERSION")));
+        if proxy { builder } else { builder.no_proxy() }
+            .build()
+            .map_err(|error| Error::Unreachable { doing: "starting the HTTP client".into(), cause: chain(&error) })
+    };
+    let (outward, loopback) = (build(true)?, build(false)?);
+    Ok(BoxCloneSyncService::new(tower::service_fn(move |request: Request<Bytes>| {
+        let client = if is_loopback(request.uri().host()) { &loopback } else { &outward }.clone();
+        async move {
+            let request = reqwest::Request::try_from(request).map_err(|error| TransportError::Connect(chain(&error)))?;
+            let mut response = client.execute(request).await.map_err(|error| from_reqwest(&error))?;
+            let mut out = http::Response::new(Bytes::new());
+            *out.status_mut() = response.status();
+            *out.headers_mut() = response.headers().clone();
+            let mut body = Vec::new();
+            while let Some(chunk) = response.chunk().await.map_err(|error| from_reqwest(&error))? {
+                if body.len() + chunk.len() > BODY_CAP {
+                    return Err(TransportError::TooLarge);
+                }
+                body.extend_from_slice(&chunk);
+            }
+            *out.body_mut() = body.into();
+            Ok(out)
+        }
+    })))
+}
+
+/// No sockets: requests go straight into a router. Works under tokio's paused clock.
+pub fn in_process(router: axum::Router) -> Transport {
+    BoxCloneSyncService::new(tower::service_fn(move |request: Request<Bytes>| {
+        let router = router.clone();
+        async move {
+            let response = router.oneshot(request.map(axum::body::Body::from)).await.unwrap_or_else(|never| match never {});
+            let (parts, body) = response.into_parts();
+            let body = axum::body::to_bytes(body, BODY_CAP).await.map_err(|_| TransportError::TooLarge)?;
+            Ok(http::Response::from_parts(parts, body))
+        }
+    }))
+}
+
+/// `localhost`, 127.0.0.0/8 and ::1.
+pub fn is_loopback(host: Option<&str>) -> bool {
+    host.is_some_and(|host| {
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    })
+}
+
+fn from_reqwest(error: &reqwest::Error) -> TransportError {
+    if error.is_timeout() { TransportError::TimedOut } else { TransportError::Connect(chain(error)) }
+}
+
+/// The whole chain of causes; the outer one alone says little. URLs are left out: they could carry more than a host.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut parts = Vec::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let text = error.to_string();
+        let text = text.split(" for url (").next().unwrap_or(&text).to_owned();
+        if !parts.iter().any(|part: &String| part.contains(&text)) {
+            parts.push(text);
+        }
+        next = error.source();
+    }
+    parts.join(": ")
+}

@@ -1,0 +1,153 @@
+//! The outside, behind doors: what the loop may ask of Graph, of the app's SCIM service, of the ledger and of the clock.
+//!
+//! [`Target`] has no write: nothing here can harm a user in the app, even by mistake. [`Directory`] has five.
+
+pub mod error;
+pub mod graph;
+pub mod http;
+pub mod ledger;
+pub mod scim;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::model::action::Action;
+use crate::model::baseline::{Baseline, Growth};
+use crate::model::id::{AppRoleId, AssignmentId, GroupId, JobId, ScimId, ServicePrincipalId, UserId};
+use crate::model::memory::{Journal, Remembered};
+use crate::model::seen::{Seen, Why};
+use crate::model::snapshot::{
+    App, Assignment, Calibration, DirectoryUser, GroupProfile, GroupUses, Job, LogRow, Look, Members, Permissions, Probe,
+    ScimGroup, ScimUser, SyncSchema, SyncSettings,
+};
+use crate::model::spec::AppRef;
+use error::{Error, Result};
+
+/// Everything outside that one turn needs.
+#[allow(async_fn_in_trait)]
+pub trait World {
+    type Directory: Directory;
+    type Target: Target;
+    type Ledger: Ledger;
+    type Clock: Clock;
+    type Hook: Hook;
+    fn directory(&self) -> &Self::Directory;
+    fn target(&self) -> &Self::Target;
+    fn ledger(&self) -> &Self::Ledger;
+    fn clock(&self) -> &Self::Clock;
+    fn hook(&self) -> &Self::Hook;
+}
+
+/// Microsoft Graph. Every list is complete or an error.
+#[allow(async_fn_in_trait)]
+pub trait Directory {
+    async fn permissions(&self) -> Result<Permissions>;
+    async fn app(&self, app: &AppRef) -> Result<App>;
+    async fn assignments(&self, app: ServicePrincipalId) -> Result<Look<Vec<Assignment>>>;
+    async fn group(&self, group: GroupId) -> Result<GroupProfile>;
+    async fn group_uses(&self, group: GroupId, app: ServicePrincipalId) -> Result<GroupUses>;
+    async fn members(&self, group: GroupId) -> Result<Look<Members>>;
+    /// Properties of the group's user members; `attribute` is the one the job matches by.
+    async fn member_properties(&self, group: GroupId, attribute: &str) -> Result<Vec<DirectoryUser>>;
+    async fn user(&self, user: UserId, attribute: &str) -> Result<DirectoryUser>;
+    async fn jobs(&self, app: ServicePrincipalId) -> Result<Look<Vec<Job>>>;
+    async fn schema(&self, app: ServicePrincipalId, job: &JobId) -> Result<SyncSchema>;
+    async fn settings(&self, app: ServicePrincipalId) -> Result<SyncSettings>;
+    /// Rows after `since`, oldest first.
+    async fn log(&self, job: &JobId, since: Timestamp) -> Result<Look<Vec<LogRow>>>;
+
+    async fn assign(&self, app: ServicePrincipalId, user: UserId, role: AppRoleId) -> Result<Written>;
+    async fn remove_member(&self, group: GroupId, user: UserId) -> Result<Written>;
+    async fn unassign(&self, app: ServicePrincipalId, assignment: &AssignmentId) -> Result<Written>;
+    async fn pause(&self, app: ServicePrincipalId, job: &JobId) -> Result<Written>;
+}
+
+/// What the service said of a write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// Service time of the answer.
+    pub at: Timestamp,
+    /// It was so before we asked.
+    pub already: bool,
+    pub request_id: Option<String>,
+    pub client_request_id: String,
+}
+
+/// The app's SCIM service: reads only.
+#[allow(async_fn_in_trait)]
+pub trait Target {
+    async fn users(&self) -> Result<BTreeMap<ScimId, ScimUser>>;
+    async fn groups(&self) -> Result<BTreeMap<ScimId, ScimGroup>>;
+    /// `Absent` only for a 404 or 410 with a SCIM error body.
+    async fn user(&self, id: &ScimId) -> Result<Seen<ScimUser>>;
+    async fn group(&self, id: &ScimId) -> Result<Seen<ScimGroup>>;
+    /// Learns how a good token, a bad one and none are answered. An error where the good one is refused.
+    async fn calibrate(&self, at: Timestamp) -> Result<Calibration>;
+    /// One round with its controls. Never an error: whatever goes wrong is `Inconclusive`.
+    async fn probe(&self, calibration: &Calibration, at: Timestamp) -> Probe;
+}
+
+/// The operator's webhook that deletes the token, where there is one.
+#[allow(async_fn_in_trait)]
+pub trait Hook {
+    async fn call(&self, idempotency_key: &str) -> Result<Written>;
+}
+
+/// Our own book. No write anywhere without its line here first.
+pub trait Ledger {
+    /// `Absent`: the ledger is whole and has no baseline.
+    fn baseline(&self) -> Result<Seen<Baseline>>;
+    fn remembered(&self) -> Result<Remembered>;
+    fn journal(&self) -> Result<Journal>;
+    /// Writes what is remembered; only what changed since the last call.
+    fn remember(&self, remembered: &Remembered) -> Result<()>;
+    /// Creates the baseline; an error if there is one.
+    fn create_baseline(&self, baseline: &Baseline) -> Result<()>;
+    /// Adds to it; never removes.
+    fn grow_baseline(&self, growth: &Growth) -> Result<()>;
+    /// A line on disk before the write; the returned number goes into [`Ledger::conclude`].
+    fn intend(&self, turn: u64, action: &Action, at: Timestamp) -> Result<i64>;
+    /// A line on disk after it.
+    fn conclude(&self, intent: i64, outcome: &Outcome, at: Timestamp) -> Result<()>;
+}
+
+/// How a write ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Done(Written),
+    /// It certainly did not happen.
+    Failed(String),
+    /// It may or may not have happened; only a look can tell.
+    Open(String),
+}
+
+pub trait Clock {
+    /// For waits and for showing; never compared with a service's time.
+    fn now(&self) -> Timestamp;
+}
+
+/// The machine's clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+}
+
+/// A failed look as a value. A thing that is not there is `Absent` only where the caller asked for one thing by id.
+pub fn seen<T>(result: Result<T>) -> Seen<T> {
+    match result {
+        Ok(value) => Seen::Known(value),
+        Err(Error::NotFound { .. }) => Seen::Absent,
+        Err(error) => Seen::Unknown(Why::new(error.label(), error.to_string())),
+    }
+}
+
+/// For durations of our own clock.
+pub fn later(at: Timestamp, by: Duration) -> Timestamp {
+    jiff::SignedDuration::try_from(by).ok().and_then(|by| at.checked_add(by).ok()).unwrap_or(Timestamp::MAX)
+}
