@@ -1,0 +1,186 @@
+//! Reads of the app, its assignments, groups and users; never writes.
+
+use std::collections::BTreeSet;
+
+use uuid::Uuid;
+
+use super::client::{Ask, Consistency, GraphClient, Listed};
+use super::token::TokenSource;
+use super::wire::directory::{Attribute, WireApp, WireAssignment, WireGroup, WireMember, WireParent, WireUser};
+use crate::model::id::{GroupId, ServicePrincipalId, UserId};
+use crate::model::snapshot::{App, Assignment, DirectoryUser, GroupProfile, GroupUses, Look, Members};
+use crate::model::spec::AppRef;
+use crate::world::error::{Error, Result};
+
+const APP_SELECT: (&str, &str) = ("$select", "id,appId,displayName,accountEnabled,appRoles,appRoleAssignmentRequired,tags");
+/// The largest page; smaller ones have been seen to lose rows.
+const TOP: (&str, &str) = ("$top", "999");
+
+pub async fn app<T: TokenSource>(client: &GraphClient<T>, app: &AppRef) -> Result<App> {
+    let ask =
+        |what: String| Ask { operation: "get_app", needs: "Application.Read.All", doing: format!("looking up the app {what}") };
+    match app {
+        AppRef::ServicePrincipalId(id) => {
+            let ask = ask(format!("with object id {id}"));
+            match by_object_id(client, &ask, id.0).await {
+                Err(Error::NotFound { doing, request_id }) => match by_app_id(client, &ask, id.0).await {
+                    Ok(found) => Err(ask.ambiguous(format!(
+                        "this is the application (client) id of {:?}; use its object id {} as servicePrincipalId",
+                        found.display_name, found.id
+                    ))),
+                    Err(_) => Err(Error::NotFound { doing, request_id }),
+                },
+                other => other,
+            }
+        }
+        AppRef::AppId(id) => {
+            let ask = ask(format!("with appId {id}"));
+            match by_app_id(client, &ask, *id).await {
+                Err(Error::NotFound { doing, request_id }) => match by_object_id(client, &ask, *id).await {
+                    Ok(found) => Err(ask.ambiguous(format!(
+                        "this is the object id of {:?}, not its appId; give it as servicePrincipalId",
+                        found.display_name
+                    ))),
+                    Err(_) => Err(Error::NotFound { doing, request_id }),
+                },
+                other => other,
+            }
+        }
+        AppRef::DisplayName(name) => {
+            let ask = ask(format!("named {name:?}"));
+            let filter = format!("displayName eq '{}'", name.replace('\'', "''"));
+            let query = [("$filter", filter.as_str()), APP_SELECT];
+            let found: Listed<WireApp> = client.list(&ask, &["servicePrincipals"], &query, Consistency::Usual).await?;
+            let mut found: Vec<App> = found.rows.into_iter().map(WireApp::into_model).collect();
+            match (found.pop(), found.is_empty()) {
+                (Some(app), true) => Ok(app),
+                (None, _) => Err(ask.ambiguous("there is no enterprise application of this name; give its servicePrincipalId")),
+                (Some(last), false) => {
+                    found.push(last);
+                    let ids: Vec<String> = found.iter().map(|app| format!("{} ({:?})", app.id, app.display_name)).collect();
+                    let (count, ids) = (ids.len(), ids.join(", "));
+                    Err(ask
+                        .ambiguous(format!("{count} apps have this name: {ids}; give the servicePrincipalId of the one meant")))
+                }
+            }
+        }
+    }
+}
+
+async fn by_object_id<T: TokenSource>(client: &GraphClient<T>, ask: &Ask, id: Uuid) -> Result<App> {
+    let found: WireApp = client.get(ask, &["servicePrincipals", &id.to_string()], &[APP_SELECT]).await?;
+    is_the_one(ask, id, found.id)?;
+    Ok(found.into_model())
+}
+
+async fn by_app_id<T: TokenSource>(client: &GraphClient<T>, ask: &Ask, id: Uuid) -> Result<App> {
+    let found: WireApp = client.get(ask, &[&format!("servicePrincipals(appId='{id}')")], &[APP_SELECT]).await?;
+    if found.app_id == Some(id) { Ok(found.into_model()) } else { Err(ask.malformed("the answer is about another app")) }
+}
+
+pub async fn assignments<T: TokenSource>(client: &GraphClient<T>, app: ServicePrincipalId) -> Result<Look<Vec<Assignment>>> {
+    let ask = Ask {
+        operation: "list_assignments",
+        needs: "Application.Read.All",
+        doing: format!("listing the assignments of app {app}"),
+    };
+    let path = ["servicePrincipals", &app.to_string(), "appRoleAssignedTo"];
+    let listed: Listed<WireAssignment> = client.list(&ask, &path, &[TOP], Consistency::Usual).await?;
+    if let Some(stray) = listed.rows.iter().find_map(|row| row.resource_id.filter(|id| *id != app.0)) {
+        return Err(ask.malformed(format!("the list has a row of another app, {stray}")));
+    }
+    look(&ask, listed, |rows| rows.into_iter().map(WireAssignment::into_model).collect())
+}
+
+pub async fn group<T: TokenSource>(client: &GraphClient<T>, group: GroupId) -> Result<GroupProfile> {
+    let ask = Ask { operation: "get_group", needs: "GroupMember.Read.All", doing: format!("reading group {group}") };
+    let query = [("$select", WireGroup::SELECT)];
+    let found: WireGroup = client.get(&ask, &["groups", &group.to_string()], &query).await?;
+    is_the_one(&ask, group.0, found.id)?;
+    Ok(found.into_model())
+}
+
+pub async fn group_uses<T: TokenSource>(client: &GraphClient<T>, group: GroupId, app: ServicePrincipalId) -> Result<GroupUses> {
+    let id = group.to_string();
+    let ask = Ask {
+        operation: "list_group_assignments",
+        needs: "Application.Read.All and GroupMember.Read.All",
+        doing: format!("listing the apps that group {group} is assigned to"),
+    };
+    let path = ["groups", &id, "appRoleAssignments"];
+    let rows: Listed<WireAssignment> = client.list(&ask, &path, &[TOP], Consistency::Usual).await?;
+    let mut other_apps = BTreeSet::new();
+    for row in rows.rows {
+        let resource = row.resource_id.ok_or_else(|| ask.malformed("an assignment does not say to which app"))?;
+        if resource != app.0 {
+            other_apps.insert(row.resource_display_name.unwrap_or_else(|| resource.to_string()));
+        }
+    }
+    let ask = Ask {
+        operation: "list_group_parents",
+        needs: "GroupMember.Read.All",
+        doing: format!("listing what group {group} is a member of"),
+    };
+    let query = [TOP, ("$select", "id,displayName")];
+    let parents: Listed<WireParent> = client.list(&ask, &["groups", &id, "memberOf"], &query, Consistency::Usual).await?;
+    let member_of: BTreeSet<String> = parents.rows.into_iter().map(WireParent::name).collect();
+    Ok(GroupUses { other_apps: other_apps.into_iter().collect(), member_of: member_of.into_iter().collect() })
+}
+
+pub async fn members<T: TokenSource>(client: &GraphClient<T>, group: GroupId) -> Result<Look<Members>> {
+    let ask =
+        Ask { operation: "list_members", needs: "GroupMember.Read.All", doing: format!("listing the members of group {group}") };
+    let path = ["groups", &group.to_string(), "members"];
+    let listed: Listed<WireMember> = client.list(&ask, &path, &[TOP, ("$select", "id")], Consistency::Usual).await?;
+    look(&ask, listed, |rows| {
+        let mut members = Members::default();
+        for row in rows {
+            if row.is_user() {
+                members.users.insert(UserId(row.id));
+            } else {
+                members.others.push((row.kind().to_owned(), row.id));
+            }
+        }
+        members
+    })
+}
+
+pub async fn member_properties<T: TokenSource>(
+    client: &GraphClient<T>,
+    group: GroupId,
+    attribute: &str,
+) -> Result<Vec<DirectoryUser>> {
+    let ask = Ask {
+        operation: "list_member_properties",
+        needs: "GroupMember.Read.All and User.Read.All",
+        doing: format!("reading the user members of group {group}"),
+    };
+    let attribute = parsed(&ask, attribute)?;
+    let query = [TOP, ("$count", "true"), ("$select", &attribute.select())];
+    let path = ["groups", &group.to_string(), "members", "microsoft.graph.user"];
+    let listed: Listed<WireUser> = client.list(&ask, &path, &query, Consistency::Eventual).await?;
+    Ok(listed.rows.into_iter().map(|user| user.into_model(&attribute)).collect())
+}
+
+pub async fn user<T: TokenSource>(client: &GraphClient<T>, user: UserId, attribute: &str) -> Result<DirectoryUser> {
+    let ask = Ask { operation: "get_user", needs: "User.Read.All", doing: format!("reading user {user}") };
+    let attribute = parsed(&ask, attribute)?;
+    let found: WireUser = client.get(&ask, &["users", &user.to_string()], &[("$select", &attribute.select())]).await?;
+    is_the_one(&ask, user.0, found.id)?;
+    Ok(found.into_model(&attribute))
+}
+
+/// A list with the service's time, without which nothing follows from it.
+pub fn look<R, V>(ask: &Ask, listed: Listed<R>, value: impl FnOnce(Vec<R>) -> V) -> Result<Look<V>> {
+    let at = listed.at.ok_or_else(|| ask.malformed("the answer has no Date header"))?;
+    Ok(Look { at, value: value(listed.rows) })
+}
+
+fn is_the_one(ask: &Ask, asked: Uuid, got: Uuid) -> Result<()> {
+    if asked == got { Ok(()) } else { Err(ask.malformed(format!("the answer is about another object, {got}"))) }
+}
+
+fn parsed(ask: &Ask, attribute: &str) -> Result<Attribute> {
+    Attribute::parse(attribute)
+        .ok_or_else(|| ask.malformed(format!("{attribute:?} is no plain attribute of a user; set target.matchFrom to one")))
+}

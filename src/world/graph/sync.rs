@@ -1,0 +1,63 @@
+//! Reads of the synchronization jobs, their schema, their settings and the provisioning log; never writes.
+
+use jiff::Timestamp;
+
+use super::client::{Ask, Consistency, GraphClient, Listed};
+use super::reads::look;
+use super::token::TokenSource;
+use super::wire::log::WireLogRow;
+use super::wire::sync::{WireJob, WireSchema, WireSetting, settings as readable};
+use crate::model::id::{JobId, ServicePrincipalId};
+use crate::model::snapshot::{Job, LogRow, Look, SyncSchema, SyncSettings};
+use crate::world::error::{Error, Result};
+
+const NEEDS: &str = "Synchronization.Read.All";
+
+pub async fn jobs<T: TokenSource>(client: &GraphClient<T>, app: ServicePrincipalId) -> Result<Look<Vec<Job>>> {
+    let ask = Ask { operation: "list_jobs", needs: NEEDS, doing: format!("listing the synchronization jobs of app {app}") };
+    let path = ["servicePrincipals", &app.to_string(), "synchronization", "jobs"];
+    let listed: Listed<WireJob> = client.list(&ask, &path, &[], Consistency::Usual).await?;
+    let Look { at, value: rows } = look(&ask, listed, |rows| rows)?;
+    let jobs: Result<Vec<Job>, String> = rows.into_iter().map(WireJob::into_model).collect();
+    Ok(Look { at, value: jobs.map_err(|why| ask.malformed(why))? })
+}
+
+pub async fn schema<T: TokenSource>(client: &GraphClient<T>, app: ServicePrincipalId, job: &JobId) -> Result<SyncSchema> {
+    let ask = Ask { operation: "get_schema", needs: NEEDS, doing: format!("reading the schema of job {job}") };
+    let path = ["servicePrincipals", &app.to_string(), "synchronization", "jobs", &job.0, "schema"];
+    Ok(client.get::<WireSchema>(&ask, &path, &[]).await?.into_model())
+}
+
+pub async fn settings<T: TokenSource>(client: &GraphClient<T>, app: ServicePrincipalId) -> Result<SyncSettings> {
+    let ask = Ask { operation: "list_settings", needs: NEEDS, doing: format!("reading the provisioning settings of app {app}") };
+    let path = ["servicePrincipals", &app.to_string(), "synchronization", "secrets"];
+    let listed: Listed<WireSetting> = client.list(&ask, &path, &[], Consistency::Usual).await?;
+    Ok(readable(listed.rows))
+}
+
+pub async fn log<T: TokenSource>(client: &GraphClient<T>, job: &JobId, since: Timestamp) -> Result<Look<Vec<LogRow>>> {
+    let ask = Ask {
+        operation: "list_log",
+        needs: "AuditLog.Read.All and Directory.Read.All (and the tenant Entra ID P1 or P2)",
+        doing: format!("reading the provisioning log of job {job} since {since}"),
+    };
+    let filter = format!("jobId eq '{}' and activityDateTime gt {since}", job.0.replace('\'', "''"));
+    let query = [("$filter", filter.as_str()), ("$top", "500")];
+    let listed: Result<Listed<WireLogRow>> = client.list(&ask, &["auditLogs", "provisioning"], &query, Consistency::Usual).await;
+    // The log as such can't be absent: a tenant or cloud without it is one where it can't be read.
+    let listed = listed.map_err(|error| match error {
+        Error::NotFound { doing, request_id } => Error::Refused {
+            doing,
+            status: 404,
+            code: "not found".into(),
+            message: "this tenant or cloud has no provisioning log".into(),
+            request_id,
+        },
+        other => other,
+    })?;
+    let Look { at, value: rows } = look(&ask, listed, |rows| rows)?;
+    let rows: Result<Vec<LogRow>, String> = rows.into_iter().map(WireLogRow::into_model).collect();
+    let mut rows = rows.map_err(|why| ask.malformed(why))?;
+    rows.sort_by(|a, b| (a.at, &a.id).cmp(&(b.at, &b.id)));
+    Ok(Look { at, value: rows })
+}

@@ -1,0 +1,112 @@
+//! The four writes there are; a request that is not among them can't be sent.
+
+use http::Method;
+use serde_json::json;
+
+use super::wire::directory::WireAssignment;
+use super::wire::{Refusal, shape};
+use crate::model::id::{AppRoleId, AssignmentId, GroupId, JobId, ServicePrincipalId, UserId};
+
+pub enum Write<'a> {
+    Assign { app: ServicePrincipalId, user: UserId, role: AppRoleId },
+    Unassign { app: ServicePrincipalId, assignment: &'a AssignmentId },
+    RemoveMember { group: GroupId, user: UserId },
+    Pause { app: ServicePrincipalId, job: &'a JobId },
+}
+
+impl Write<'_> {
+    /// Method, path below the version, and body.
+    pub fn request(&self) -> (Method, Vec<String>, Option<String>) {
+        match self {
+            Write::Assign { app, user, role } => {
+                let body = json!({ "principalId": user, "resourceId": app, "appRoleId": role });
+                (Method::POST, path(&["servicePrincipals", &app.to_string(), "appRoleAssignedTo"]), Some(body.to_string()))
+            }
+            Write::Unassign { app, assignment } => {
+                (Method::DELETE, path(&["servicePrincipals", &app.to_string(), "appRoleAssignedTo", &assignment.0]), None)
+            }
+            Write::RemoveMember { group, user } => (Method::DELETE, membership(*group, *user), None),
+            Write::Pause { app, job } => {
+                let path = path(&["servicePrincipals", &app.to_string(), "synchronization", "jobs", &job.0, "pause"]);
+                (Method::POST, path, None)
+            }
+        }
+    }
+
+    /// Is this what a success looks like? A proxy's page is not.
+    pub fn check(&self, body: &[u8]) -> Result<(), String> {
+        match self {
+            Write::Assign { user, role, .. } => {
+                let row: WireAssignment =
+                    serde_json::from_slice(body).map_err(|_| format!("{} in place of the assignment", shape(body)))?;
+                if row.principal_id == user.0 && row.app_role_id == role.0 {
+                    Ok(())
+                } else {
+                    Err("the answer is about another assignment".into())
+                }
+            }
+            Write::Unassign { .. } | Write::RemoveMember { .. } | Write::Pause { .. } => {
+                if body.trim_ascii().is_empty() {
+                    Ok(())
+                } else {
+                    Err(format!("{} where nothing was to come", shape(body)))
+                }
+            }
+        }
+    }
+
+    /// A refusal that says it was so before; the next look is to confirm it.
+    pub fn was_so(&self, status: u16, refusal: &Refusal) -> bool {
+        match self {
+            Write::Assign { .. } => {
+                matches!(status, 400 | 409)
+                    && (refusal.code.eq_ignore_ascii_case("Request_MultipleObjectsWithSameKeyValue")
+                        || refusal.says("permission being assigned already exists")
+                        || refusal.says("entitlementgrant entry already exists"))
+            }
+            Write::Unassign { .. } => status == 404 && refusal.is_not_found(),
+            Write::RemoveMember { .. } => {
+                (status == 404 && refusal.is_not_found())
+                    || (status == 400 && refusal.says("one or more removed object references do not exist"))
+            }
+            Write::Pause { .. } => false,
+        }
+    }
+}
+
+/// The membership, never the user: without `$ref` at its end this path would name the user himself.
+fn membership(group: GroupId, user: UserId) -> Vec<String> {
+    path(&["groups", &group.to_string(), "members", &user.to_string(), "$ref"])
+}
+
+fn path(segments: &[&str]) -> Vec<String> {
+    segments.iter().map(|segment| (*segment).to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn every_deletion_names_a_membership_or_a_row() {
+        let (app, group, user) = (ServicePrincipalId(Uuid::nil()), GroupId(Uuid::nil()), UserId(Uuid::max()));
+        let (assignment, job) = (AssignmentId("row".into()), JobId("job".into()));
+        let all = [
+            Write::Assign { app, user, role: AppRoleId(Uuid::nil()) },
+            Write::Unassign { app, assignment: &assignment },
+            Write::RemoveMember { group, user },
+            Write::Pause { app, job: &job },
+        ];
+        for write in all {
+            let (method, path, _) = write.request();
+            match (method, path[0].as_str()) {
+                (Method::DELETE, "groups") => assert_eq!(path[4..], ["$ref"]),
+                (Method::DELETE, "servicePrincipals") => assert_eq!(path[2..], ["appRoleAssignedTo", "row"]),
+                (Method::POST, "servicePrincipals") => assert!(["appRoleAssignedTo", "pause"].contains(&&*path[path.len() - 1])),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}
