@@ -1,6 +1,7 @@
 //! What the ledger remembers between turns and over restarts.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -14,10 +15,22 @@ use crate::model::snapshot::{Calibration, Probe, TargetLook};
 pub struct Memory {
     /// `Unknown`: the ledger can't be read, and nothing may be written anywhere.
     pub baseline: Seen<Baseline>,
+    /// Where the baseline comes from.
+    pub source: BaselineSource,
     pub remembered: Remembered,
     pub journal: Journal,
     /// Kept by the process, not by the ledger: the last round over the target.
     pub target: Option<TargetLook>,
+}
+
+/// What a judgement may call "the baseline".
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BaselineSource {
+    /// Written down, on disk.
+    #[default]
+    Ledger,
+    /// Taken from this turn's look, in memory only: `Observe` and `plan`.
+    Provisional,
 }
 
 /// Times and proofs. Times marked "service" come from Graph's `Date` or stamps; others from our clock.
@@ -44,8 +57,6 @@ pub struct Remembered {
     pub sizes: BTreeMap<String, Size>,
     /// Rounds over the target in a row that showed no managed group and every protected user kept.
     pub clean_rounds: Option<Rounds>,
-    /// The job as last seen was paused, and by whose hand.
-    pub paused_by_us: bool,
     pub calibration: Option<Calibration>,
     /// Step 4's proof.
     pub cycle_proof: Option<CycleProof>,
@@ -69,6 +80,27 @@ pub struct Streak {
     /// Service time of the last one.
     pub last: Timestamp,
     pub looks: u32,
+}
+
+impl Streak {
+    /// One more agreeing look at this service time.
+    pub fn extend(streak: Option<Streak>, at: Timestamp) -> Streak {
+        match streak {
+            Some(streak) if at > streak.last => Streak { last: at, looks: streak.looks + 1, ..streak },
+            Some(streak) => streak,
+            None => Streak { since: at, last: at, looks: 1 },
+        }
+    }
+
+    /// Enough agreeing looks over enough time.
+    pub fn is_believed(&self, looks: u32, settle: Duration) -> bool {
+        self.looks >= looks && since(self.since, self.last) >= settle
+    }
+}
+
+/// From `earlier` to `later`, zero where the order is the other way round.
+pub fn since(earlier: Timestamp, later: Timestamp) -> Duration {
+    Duration::try_from(later.duration_since(earlier)).unwrap_or_default()
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,6 +132,8 @@ pub struct GoodCycle {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Size {
     pub count: u64,
+    /// Removals of ours, confirmed, up to that look: they explain a shorter list.
+    pub ours: u64,
     /// A smaller count that has been seen since, and how often in a row.
     pub smaller: Option<(u64, u32)>,
 }

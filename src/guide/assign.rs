@@ -1,0 +1,85 @@
+//! Step 1: every user who is in scope through a managed group also holds the group's roles himself.
+
+use super::{Cover, Facts, Reach, Step, Verdict, count, some_of};
+use crate::model::action::Action;
+use crate::model::condition::{ConditionKind, Reason};
+
+pub const STEP: Step = Step {
+    number: 1,
+    title: "Assign every user directly",
+    condition: ConditionKind::UsersAssigned,
+    judge,
+    reach: Reach::EachGroup,
+};
+
+fn judge(facts: &Facts) -> Verdict {
+    let Some(baseline) = facts.baseline() else {
+        return Verdict::Wait { reason: Reason::Blocked, on: "the baseline".into() };
+    };
+    if let Some(why) = facts.seen.assignments.unknown() {
+        return Verdict::Wait { reason: Reason::LookFailed, on: format!("a complete list of the app's assignments: {why}") };
+    }
+    let (mut actions, mut replicating, mut settling, mut awaiting) = (Vec::new(), 0usize, Vec::new(), 0usize);
+    let mut reported = 0usize;
+    for (id, user) in &baseline.users {
+        match facts.cover(*id, user) {
+            Cover::Settled | Cover::Departed => {}
+            Cover::Settling => settling.push(*id),
+            Cover::AwaitingCycle => awaiting += 1,
+            // After the retirement a deleted direct assignment is how admins offboard: reported, not restored.
+            Cover::Missing(_) if facts.is_token_rejected() && !in_assigned_group(facts, &user.groups) => reported += 1,
+            Cover::Missing(roles) => {
+                for role in roles {
+                    let action = Action::AssignUser { user: *id, role };
+                    if facts.is_fresh(&action.key()) {
+                        replicating += 1;
+                    } else {
+                        actions.push(action);
+                    }
+                }
+            }
+        }
+    }
+    if !actions.is_empty() {
+        let why = format!("{} still missing for {}", count(actions.len(), "direct assignment"), some_of(names(facts, &actions)));
+        return Verdict::Act { reason: Reason::AssignmentsMissing, why, actions, refused: Vec::new() };
+    }
+    if replicating > 0 {
+        return Verdict::Wait {
+            reason: Reason::AwaitingReplication,
+            on: format!("{} that Graph confirmed to show up in its lists", count(replicating, "direct assignment")),
+        };
+    }
+    if !settling.is_empty() {
+        let settle = humantime::format_duration(facts.spec.timing.settle);
+        return Verdict::Wait {
+            reason: Reason::Settling,
+            on: format!("two complete looks at least {settle} apart that show {} covered", count(settling.len(), "user")),
+        };
+    }
+    if awaiting > 0 {
+        let on = format!(
+            "{} that began {} or more after the last direct assignment was made, for {}",
+            count(facts.spec.provisioning.settle_cycles as usize, "good cycle"),
+            humantime::format_duration(facts.spec.provisioning.cycle_margin),
+            count(awaiting, "user"),
+        );
+        return Verdict::Wait { reason: Reason::AwaitingSettleCycle, on };
+    }
+    let mut why = format!("all {} hold their roles themselves", count(baseline.users.len(), "protected user"));
+    if reported > 0 {
+        why.push_str(&format!("; {} removed by others after the retirement", count(reported, "direct assignment was")));
+    }
+    Verdict::Met { reason: Reason::AllAssigned, why }
+}
+
+fn in_assigned_group(facts: &Facts, groups: &std::collections::BTreeSet<crate::model::id::GroupId>) -> bool {
+    groups.iter().any(|group| !facts.rows_of(*group).is_empty())
+}
+
+fn names(facts: &Facts, actions: &[Action]) -> Vec<String> {
+    actions
+        .iter()
+        .filter_map(|action| if let Action::AssignUser { user, .. } = action { Some(facts.user_name(*user)) } else { None })
+        .collect()
+}

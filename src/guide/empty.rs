@@ -1,0 +1,257 @@
+//! Step 2: the managed groups have no user members left, where emptying them harms nobody else.
+
+use super::{Facts, LOOKS, Reach, Step, Verdict, count, some_of};
+use crate::model::action::Action;
+use crate::model::condition::{ConditionKind, Reason};
+use crate::model::id::GroupId;
+use crate::model::snapshot::{GroupProfile, GroupUses};
+use crate::model::spec::{Acknowledgement, EmptyGroups, MembersDecision, Rollout};
+
+pub const STEP: Step = Step {
+    number: 2,
+    title: "Remove the users from the groups",
+    condition: ConditionKind::GroupsEmptied,
+    judge,
+    reach: Reach::EachGroup,
+};
+
+/// What is to become of a group's members.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Plan {
+    Empty,
+    /// The operator said so for this group.
+    Keep,
+    /// It has no user members, so nothing needs to be decided.
+    Nothing,
+    /// Only a person can decide; why, and what to write.
+    Undecided(String),
+    /// Not known well enough to say.
+    Unknown(String),
+}
+
+/// How far step 2 is for one group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// Emptied and carried out, or not to be emptied.
+    Done,
+    Remove(Vec<Action>),
+    Wait(Reason, String),
+    Refused(String),
+}
+
+/// Why Graph can't edit the members of such a group (facts/entra.md section 3.2).
+pub fn uneditable(profile: &GroupProfile) -> Option<&'static str> {
+    if profile.dynamic {
+        Some("its membership is ruled by a dynamic rule")
+    } else if profile.synced {
+        Some("it is synchronized from an on-premises directory")
+    } else if profile.mail_enabled && !profile.unified {
+        Some("it is mail-enabled and mastered by Exchange")
+    } else if profile.management_restricted {
+        Some("it is in a restricted-management administrative unit")
+    } else {
+        None
+    }
+}
+
+/// Everything else that is known to hang on the group; empty where nothing is.
+pub fn other_uses(profile: &GroupProfile, uses: &GroupUses) -> Vec<String> {
+    let mut found = Vec::new();
+    if profile.unified {
+        found.push(if profile.team { "it is a Team" } else { "it is a Microsoft 365 group" }.to_owned());
+    }
+    if profile.licensed {
+        found.push("licences are assigned through it".to_owned());
+    }
+    if profile.role_assignable {
+        found.push("directory roles can be assigned to it".to_owned());
+    }
+    if !uses.other_apps.is_empty() {
+        found.push(format!("it is assigned to other applications: {}", some_of(&uses.other_apps)));
+    }
+    if !uses.member_of.is_empty() {
+        found.push(format!("it is itself a member of: {}", some_of(&uses.member_of)));
+    }
+    found
+}
+
+/// What is to become of this group's members, from the spec and what the group is.
+pub fn plan_for(facts: &Facts, group: GroupId) -> Plan {
+    let Some(seen) = facts.seen.groups.get(&group) else { return Plan::Unknown("it was not read".into()) };
+    let Some(profile) = seen.profile.known() else {
+        let why = seen.profile.unknown().map_or("Graph has no such group".to_owned(), ToString::to_string);
+        return Plan::Unknown(format!("what kind of group it is could not be read: {why}"));
+    };
+    let name = facts.group_name(group);
+    match facts.decision(group) {
+        Some(MembersDecision::Keep) => return Plan::Keep,
+        Some(MembersDecision::Remove) => {
+            return match uneditable(profile) {
+                None => Plan::Empty,
+                Some(why) => Plan::Undecided(format!(
+                    "group {name} can't be emptied through Graph, {why}; set members: Keep for it to go with its members"
+                )),
+            };
+        }
+        None => {}
+    }
+    match seen.members.known() {
+        None => return Plan::Unknown("its members could not be read".into()),
+        Some(members) if members.value.users.is_empty() => return Plan::Nothing,
+        Some(_) => {}
+    }
+    if let Some(why) = uneditable(profile) {
+        return Plan::Undecided(format!("group {name} can't be emptied through Graph, {why}; set members: Keep for it to go with its members"));
+    }
+    match facts.spec.groups.empty_groups {
+        EmptyGroups::Always => Plan::Empty,
+        EmptyGroups::Never => {
+            Plan::Undecided(format!("group {name} has members and emptyGroups is Never; set members: Keep for it to go with its members"))
+        }
+        EmptyGroups::WhenExclusive => {
+            let Some(uses) = seen.uses.known() else {
+                let why = seen.uses.unknown().map_or_else(String::new, |why| format!(": {why}"));
+                return Plan::Unknown(format!("what else uses it could not be read{why}"));
+            };
+            let found = other_uses(profile, uses);
+            if !found.is_empty() {
+                return Plan::Undecided(format!(
+                    "group {name} serves something else, {}; set members: Remove or members: Keep for it",
+                    found.join("; ")
+                ));
+            }
+            if !facts.spec.groups.acknowledge.contains(&Acknowledgement::UndiscoverableUses) {
+                return Plan::Undecided(format!(
+                    "group {name} shows no other use, but uses that no API shows can't be ruled out; set acknowledge: [UndiscoverableUses], or \
+                     members: Remove or members: Keep for it"
+                ));
+            }
+            Plan::Empty
+        }
+    }
+}
+
+/// Step 2 for one group that is still assigned.
+pub fn progress(facts: &Facts, group: GroupId) -> Progress {
+    let name = facts.group_name(group);
+    let plan = plan_for(facts, group);
+    if facts.is_token_rejected() {
+        // No engine runs any more: a group that is re-used is unassigned, never emptied.
+        return Progress::Done;
+    }
+    let Some(members) = facts.seen.groups.get(&group).and_then(|seen| seen.members.known()) else {
+        return Progress::Wait(Reason::GroupReadFailed, format!("a complete list of the members of {name}"));
+    };
+    match plan {
+        Plan::Keep => return Progress::Done,
+        Plan::Unknown(why) => return Progress::Wait(Reason::GroupReadFailed, format!("group {name}: {why}")),
+        Plan::Undecided(why) => return Progress::Refused(why),
+        Plan::Empty | Plan::Nothing => {}
+    }
+    if !members.value.users.is_empty() {
+        if !facts.is_group_settled(group) {
+            return Progress::Wait(Reason::Blocked, format!("step 1 for everybody in {name}"));
+        }
+        let fresh = |user| facts.is_fresh(&Action::RemoveMember { group, user }.key());
+        let actions: Vec<_> = members
+            .value
+            .users
+            .iter()
+            .filter(|user| !fresh(**user))
+            .map(|user| Action::RemoveMember { group, user: *user })
+            .collect();
+        return if actions.is_empty() {
+            Progress::Wait(Reason::AwaitingReplication, format!("removals that Graph confirmed to show up in the members of {name}"))
+        } else {
+            Progress::Remove(actions)
+        };
+    }
+    let believed = facts.memory.remembered.empty.get(&group).is_some_and(|streak| streak.is_believed(LOOKS, facts.spec.timing.settle));
+    if !believed {
+        return Progress::Wait(Reason::ReadingAgain, format!("{LOOKS} agreeing complete looks that show {name} empty"));
+    }
+    match facts.last_confirmed(&format!("member/{group}/")) {
+        Some(removed) if facts.good_cycles_after(removed).is_empty() => {
+            Progress::Wait(Reason::AwaitingEmptyCycle, format!("a good cycle that began after the last removal from {name}"))
+        }
+        Some(_) | None => Progress::Done,
+    }
+}
+
+/// The first destructive act of a run is a small one, followed by a good cycle and a look at the target.
+pub enum Canary {
+    /// Nothing was taken away yet: only the smallest piece may go.
+    First,
+    /// It went; what it did is not proven yet.
+    Running(String),
+    Passed,
+}
+
+pub fn canary(facts: &Facts) -> Canary {
+    if facts.spec.rollout == Rollout::AllAtOnce || facts.is_token_rejected() {
+        return Canary::Passed;
+    }
+    let taken = ["member/", "unassign/"].into_iter().flat_map(|prefix| facts.memory.journal.with_prefix(prefix));
+    let (mut first, mut open) = (None::<jiff::Timestamp>, false);
+    for (_, entry) in taken {
+        open |= entry.confirmed == 0 && entry.open;
+        first = match (first, entry.first_confirmed) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+    }
+    let Some(first) = first else {
+        return if open { Canary::Running("the outcome of the first removal".into()) } else { Canary::First };
+    };
+    let Some(cycle) = facts.good_cycles_after(first).first().copied() else {
+        return Canary::Running("a good cycle that began after the first removal".into());
+    };
+    match &facts.memory.target {
+        Some(look) if look.turn >= cycle.turn => Canary::Passed,
+        _ => Canary::Running("a look at the target after that cycle".into()),
+    }
+}
+
+fn judge(facts: &Facts) -> Verdict {
+    let Some(baseline) = facts.baseline() else {
+        return Verdict::Wait { reason: Reason::Blocked, on: "the baseline".into() };
+    };
+    if let Some(why) = facts.seen.assignments.unknown() {
+        return Verdict::Wait { reason: Reason::LookFailed, on: format!("a complete list of the app's assignments: {why}") };
+    }
+    let (mut actions, mut refused, mut waits) = (Vec::new(), Vec::new(), Vec::new());
+    for group in baseline.groups.keys().filter(|group| !facts.rows_of(**group).is_empty()) {
+        match progress(facts, *group) {
+            Progress::Done => {}
+            Progress::Remove(removals) => actions.push(removals),
+            Progress::Wait(reason, on) => waits.push((reason, on)),
+            Progress::Refused(why) => refused.push(why),
+        }
+    }
+    if !actions.is_empty() {
+        let all = actions.iter().map(Vec::len).sum::<usize>();
+        match canary(facts) {
+            Canary::Running(on) => return Verdict::Wait { reason: Reason::CanaryRunning, on },
+            Canary::First => {
+                actions.sort_by_key(Vec::len);
+                actions.truncate(1);
+                actions[0].truncate(1);
+            }
+            Canary::Passed => {}
+        }
+        let actions: Vec<_> = actions.into_iter().flatten().collect();
+        return Verdict::Act {
+            reason: Reason::MembersRemain,
+            why: format!("{} to remove, {} in this turn", count(all, "membership"), actions.len()),
+            actions,
+            refused,
+        };
+    }
+    if !refused.is_empty() {
+        return Verdict::Refuse { reason: Reason::DecisionNeeded, why: refused };
+    }
+    match waits.into_iter().next() {
+        Some((reason, on)) => Verdict::Wait { reason, on },
+        None => Verdict::Met { reason: Reason::AllEmptied, why: "no group that is to be emptied has a user left".into() },
+    }
+}

@@ -1,0 +1,209 @@
+//! All that a judgement may depend on, and the few questions that several judgements ask of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::LOOKS;
+use crate::model::baseline::{Baseline, Protected};
+use crate::model::id::{AppRoleId, GroupId, UserId};
+use crate::model::memory::{DepartureKind, GoodCycle, Memory, since};
+use crate::model::snapshot::{Assignment, Job, Principal, Snapshot};
+use crate::model::spec::{MembersDecision, Select, Spec};
+
+pub struct Facts<'a> {
+    pub spec: &'a Spec,
+    pub seen: &'a Snapshot,
+    pub memory: &'a Memory,
+    /// Our clock: for waits only.
+    pub now: Timestamp,
+    direct: BTreeMap<UserId, BTreeMap<AppRoleId, Option<Timestamp>>>,
+    group_rows: BTreeMap<GroupId, Vec<&'a Assignment>>,
+}
+
+/// How far a protected user is from standing on his own feet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cover {
+    /// He lacks these roles of his own.
+    Missing(BTreeSet<AppRoleId>),
+    /// He has them, but not long enough in sight.
+    Settling,
+    /// Seen twice, and no good cycle has begun since.
+    AwaitingCycle,
+    Settled,
+    /// Deleted, or gone from every managed group by somebody else's hand: nothing is owed to him any more.
+    Departed,
+}
+
+impl<'a> Facts<'a> {
+    pub fn new(spec: &'a Spec, seen: &'a Snapshot, memory: &'a Memory, now: Timestamp) -> Self {
+        let mut direct: BTreeMap<UserId, BTreeMap<AppRoleId, Option<Timestamp>>> = BTreeMap::new();
+        let mut group_rows: BTreeMap<GroupId, Vec<&Assignment>> = BTreeMap::new();
+        for row in seen.assignments.known().map(|look| look.value.as_slice()).unwrap_or_default() {
+            match row.principal {
+                Principal::User(user) => {
+                    direct.entry(user).or_default().insert(row.role, row.created);
+                }
+                Principal::Group(group) => group_rows.entry(group).or_default().push(row),
+                Principal::Other(_) => {}
+            }
+        }
+        Facts { spec, seen, memory, now, direct, group_rows }
+    }
+
+    pub fn baseline(&self) -> Option<&'a Baseline> {
+        self.memory.baseline.known()
+    }
+
+    /// Rows of the group on the app, as read in this turn.
+    pub fn rows_of(&self, group: GroupId) -> &[&'a Assignment] {
+        self.group_rows.get(&group).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    pub fn assigned_groups(&self) -> impl Iterator<Item = GroupId> {
+        self.group_rows.keys().copied()
+    }
+
+    /// Groups on the app that nobody handed to us.
+    pub fn unmanaged_groups(&self) -> Vec<GroupId> {
+        let managed = |group: &GroupId| self.baseline().is_some_and(|baseline| baseline.groups.contains_key(group));
+        self.assigned_groups().filter(|group| !managed(group)).collect()
+    }
+
+    pub fn direct_roles(&self, user: UserId) -> BTreeSet<AppRoleId> {
+        self.direct.get(&user).map(|roles| roles.keys().copied().collect()).unwrap_or_default()
+    }
+
+    pub fn has_direct_row(&self, user: UserId) -> bool {
+        self.direct.contains_key(&user)
+    }
+
+    /// The token has been proven dead: no engine runs any more, so no cycle is awaited.
+    pub fn is_token_rejected(&self) -> bool {
+        self.memory.remembered.revocation_proof.is_some()
+    }
+
+    pub fn group_name(&self, group: GroupId) -> String {
+        let name = self
+            .baseline()
+            .and_then(|baseline| baseline.groups.get(&group))
+            .map(|group| group.display_name.clone())
+            .or_else(|| self.seen.groups.get(&group)?.profile.known().map(|profile| profile.display_name.clone()));
+        name.map_or_else(|| group.to_string(), |name| format!("{name:?} ({group})"))
+    }
+
+    pub fn user_name(&self, user: UserId) -> String {
+        let name = self.baseline().and_then(|baseline| baseline.users.get(&user)?.name.clone());
+        name.map_or_else(|| user.to_string(), |name| format!("{name} ({user})"))
+    }
+
+    pub fn decision(&self, group: GroupId) -> Option<MembersDecision> {
+        self.spec.groups.list.iter().find(|entry| entry.id == group).and_then(|entry| entry.members)
+    }
+
+    /// What the spec hands to us, before there is a baseline: the ids that are to be looked at.
+    pub fn wished_groups(&self) -> BTreeSet<GroupId> {
+        match self.spec.groups.select {
+            Select::Listed => self.spec.groups.list.iter().map(|entry| entry.id).collect(),
+            Select::AllAssigned => self.assigned_groups().collect(),
+        }
+    }
+
+    /// The one job, where there is exactly one or the spec names it.
+    pub fn job(&self) -> Option<&'a Job> {
+        let jobs = &self.seen.jobs.known()?.value;
+        match &self.spec.entra.job_id {
+            Some(id) => jobs.iter().find(|job| job.id == *id),
+            None if jobs.len() == 1 => jobs.first(),
+            None => None,
+        }
+    }
+
+    /// Nothing is owed to him: Graph has no such user, or an admin took him out of every managed group first.
+    pub fn has_departed(&self, user: UserId) -> bool {
+        self.memory.remembered.departed.get(&user).is_some_and(|departure| match departure.kind {
+            DepartureKind::Deleted | DepartureKind::Left => departure.streak.is_believed(LOOKS, self.spec.timing.settle),
+            DepartureKind::Disabled => false,
+        })
+    }
+
+    fn is_disabled(&self, id: UserId, user: &Protected) -> bool {
+        match self.seen.users.get(&id).and_then(|seen| seen.known()?.enabled) {
+            Some(enabled) => !enabled,
+            None => user.disabled,
+        }
+    }
+
+    pub fn cover(&self, id: UserId, user: &Protected) -> Cover {
+        let Some(baseline) = self.baseline() else { return Cover::Settling };
+        if self.has_departed(id) {
+            return Cover::Departed;
+        }
+        let owned = self.direct.get(&id);
+        let required = baseline.roles_of(user, &self.spec.roles);
+        let missing: BTreeSet<_> =
+            required.iter().filter(|role| !owned.is_some_and(|owned| owned.contains_key(role))).copied().collect();
+        if !missing.is_empty() {
+            return Cover::Missing(missing);
+        }
+        let Some(look) = self.seen.assignments.known() else { return Cover::Settling };
+        let in_sight_since = self.memory.remembered.covered_since.get(&id);
+        let mut latest: Option<Timestamp> = None;
+        for role in &required {
+            let Some(first) = in_sight_since.and_then(|roles| roles.get(role)) else { return Cover::Settling };
+            if since(*first, look.at) < self.spec.timing.settle || look.at <= *first {
+                return Cover::Settling;
+            }
+            let made = owned.and_then(|owned| owned.get(role).copied().flatten()).unwrap_or(*first);
+            latest = latest.max(Some(made));
+        }
+        if self.is_disabled(id, user) || self.is_token_rejected() {
+            return Cover::Settled;
+        }
+        let enough = latest.is_none_or(|made| self.good_cycles_after(made).len() >= self.spec.provisioning.settle_cycles as usize);
+        if enough { Cover::Settled } else { Cover::AwaitingCycle }
+    }
+
+    /// Good cycles that began more than the margin after this service time.
+    pub fn good_cycles_after(&self, event: Timestamp) -> Vec<&'a GoodCycle> {
+        let margin = self.spec.provisioning.cycle_margin;
+        self.memory.remembered.cycles.iter().filter(|cycle| cycle.began > event && since(event, cycle.began) > margin).collect()
+    }
+
+    /// Protected users who were ever seen in this group.
+    pub fn users_of(&self, group: GroupId) -> impl Iterator<Item = (UserId, &'a Protected)> {
+        self.baseline()
+            .into_iter()
+            .flat_map(|baseline| baseline.users.iter())
+            .filter(move |(_, user)| user.groups.contains(&group))
+            .map(|(id, user)| (*id, user))
+    }
+
+    /// Everybody in the group stands on his own feet, and the look that says who is in it is this turn's.
+    pub fn is_group_settled(&self, group: GroupId) -> bool {
+        let Some(members) = self.seen.groups.get(&group).and_then(|seen| seen.members.known()) else { return false };
+        let Some(baseline) = self.baseline() else { return false };
+        members.value.users.iter().all(|user| baseline.users.get(user).is_some_and(|user| user.groups.contains(&group)))
+            && self.users_of(group).all(|(id, user)| matches!(self.cover(id, user), Cover::Settled | Cover::Departed))
+    }
+
+    /// Latest confirmation by the service of any of these writes of ours.
+    pub fn last_confirmed(&self, prefix: &str) -> Option<Timestamp> {
+        self.memory.journal.with_prefix(prefix).filter_map(|(_, entry)| entry.last_confirmed).max()
+    }
+
+    /// A write of ours was confirmed so recently (by our clock) that reads may not show it yet.
+    pub fn is_fresh(&self, key: &str) -> bool {
+        self.memory
+            .journal
+            .entry(key)
+            .and_then(|entry| entry.last_confirmed_here)
+            .is_some_and(|at| since(at, self.now) < self.replication())
+    }
+
+    /// How long a confirmed write may stay out of sight before it is done again.
+    fn replication(&self) -> Duration {
+        self.spec.timing.settle
+    }
+}

@@ -1,0 +1,143 @@
+//! Whether every protected user is still the same record at the target, no less active than at the baseline.
+
+use std::collections::BTreeMap;
+
+use super::Facts;
+use crate::model::baseline::Protected;
+use crate::model::id::{GroupId, UserId};
+use crate::model::memory::{DepartureKind, since};
+use crate::model::seen::Seen;
+use crate::model::snapshot::TargetLook;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kept {
+    Kept,
+    /// There was no record when he was first seen.
+    NotCounted,
+    /// Hurt, and the directory says why: not by us.
+    Explained(DepartureKind),
+    Lost(String),
+    Unknown(String),
+}
+
+/// One user against one look at the target.
+pub fn of(facts: &Facts, id: UserId, user: &Protected, look: &TargetLook) -> Kept {
+    let Some(before) = &user.target else { return Kept::NotCounted };
+    let loss = match look.user(&before.id) {
+        Seen::Known(now) => match (before.active, now.active) {
+            (Some(true), Some(false)) => format!("record {} is inactive at the target", before.id),
+            (Some(true), None) => return Kept::Unknown(format!("the target no longer says whether record {} is active", before.id)),
+            (Some(true), Some(true)) | (Some(false) | None, _) => return Kept::Kept,
+        },
+        Seen::Absent => {
+            let again = look.users.values().find(|other| {
+                other.id != before.id && before.user_name.is_some() && lower(&other.user_name) == lower(&before.user_name)
+            });
+            match again {
+                Some(other) => format!("record {} was replaced by {} at the target", before.id, other.id),
+                None => format!("record {} is gone from the target", before.id),
+            }
+        }
+        Seen::Unknown(why) => return Kept::Unknown(format!("record {} was not read: {why}", before.id)),
+    };
+    match explained(facts, id) {
+        Some(kind) => Kept::Explained(kind),
+        None => Kept::Lost(loss),
+    }
+}
+
+fn lower(text: &Option<String>) -> Option<String> {
+    text.as_ref().map(|text| text.to_lowercase())
+}
+
+/// A loss that the directory explains is not ours: the account is disabled, deleted, or was taken out of scope by somebody else.
+pub fn explained(facts: &Facts, id: UserId) -> Option<DepartureKind> {
+    let departure = facts.memory.remembered.departed.get(&id)?;
+    match departure.kind {
+        DepartureKind::Disabled => Some(DepartureKind::Disabled),
+        DepartureKind::Deleted | DepartureKind::Left => facts.has_departed(id).then_some(departure.kind),
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    pub counted: usize,
+    pub kept: usize,
+    pub lost: BTreeMap<UserId, String>,
+    pub unknown: BTreeMap<UserId, String>,
+    pub explained: usize,
+}
+
+/// Everybody, against the last look at the target; `None` where there is none.
+pub fn tally(facts: &Facts) -> Option<Tally> {
+    let look = facts.memory.target.as_ref()?;
+    let mut tally = Tally::default();
+    for (id, user) in &facts.baseline()?.users {
+        match of(facts, *id, user, look) {
+            Kept::NotCounted => continue,
+            Kept::Kept => tally.kept += 1,
+            Kept::Explained(_) => tally.explained += 1,
+            Kept::Lost(why) => {
+                tally.lost.insert(*id, why);
+            }
+            Kept::Unknown(why) => {
+                tally.unknown.insert(*id, why);
+            }
+        }
+        tally.counted += 1;
+    }
+    harmful_rows(facts, look, &mut tally);
+    Some(tally)
+}
+
+/// A log row that names a protected user as disabled or deleted counts as a loss until the target, read after a good cycle
+/// that began after the row, shows him kept.
+fn harmful_rows(facts: &Facts, look: &TargetLook, tally: &mut Tally) {
+    let (Some(log), Some(baseline)) = (facts.seen.log.known(), facts.baseline()) else { return };
+    for row in log.value.iter().filter(|row| row.is_harmful() && row.at > baseline.taken) {
+        let Some(id) = row.source.map(UserId).filter(|id| baseline.users.contains_key(id)) else { continue };
+        if tally.lost.contains_key(&id) || explained(facts, id).is_some() {
+            continue;
+        }
+        let healed = facts.good_cycles_after(row.at).first().is_some_and(|cycle| look.turn >= cycle.turn)
+            && baseline.users.get(&id).is_some_and(|user| of(facts, id, user, look) == Kept::Kept);
+        if !healed {
+            if tally.unknown.remove(&id).is_none() && baseline.users.get(&id).is_some_and(|user| user.target.is_some()) {
+                tally.kept = tally.kept.saturating_sub(1);
+            }
+            tally.lost.insert(id, format!("the provisioning log has {} at {} (row {})", row.action, row.at, row.id));
+        }
+    }
+}
+
+/// Managed groups still at the target, by the ids learned at the baseline, by name where none was learned.
+/// `Err` where it can't be told.
+pub fn groups_remaining(facts: &Facts, look: &TargetLook) -> Result<Vec<GroupId>, String> {
+    let mut remaining = Vec::new();
+    for (id, group) in facts.baseline().into_iter().flat_map(|baseline| &baseline.groups) {
+        match &group.scim {
+            Some(scim) if look.groups.contains_key(scim) => remaining.push(*id),
+            Some(scim) => match look.groups_by_id.get(scim) {
+                Some(Seen::Absent) => {}
+                Some(Seen::Known(_)) => remaining.push(*id),
+                Some(Seen::Unknown(why)) => return Err(format!("group {scim} could not be read by id: {why}")),
+                None => return Err(format!("group {scim} was not read by id")),
+            },
+            None => {
+                let same = |other: &crate::model::snapshot::ScimGroup| {
+                    lower(&other.display_name).as_deref() == Some(&group.display_name.to_lowercase())
+                        || other.external_id.as_deref().is_some_and(|external| external.eq_ignore_ascii_case(&id.to_string()))
+                };
+                if look.groups.values().any(same) {
+                    remaining.push(*id);
+                }
+            }
+        }
+    }
+    Ok(remaining)
+}
+
+/// How old the last look at the target is, by our clock.
+pub fn age(facts: &Facts) -> Option<std::time::Duration> {
+    facts.memory.target.as_ref().map(|look| since(look.at, facts.now))
+}

@@ -1,0 +1,84 @@
+//! The five steps of the guide: pure judgement over facts. Nothing here looks, writes or knows the time by itself.
+
+pub mod assign;
+pub mod cycle;
+pub mod empty;
+pub mod facts;
+pub mod kept;
+pub mod preflight;
+pub mod revoke;
+pub mod unassign;
+
+use crate::model::action::Action;
+use crate::model::condition::{ConditionKind, Reason};
+pub use facts::{Cover, Facts};
+
+/// Agreeing complete looks before an absence is believed, over at least `timing.settle`.
+/// Graph serves reads from replicas that lag (facts/entra.md section 3.6).
+pub const LOOKS: u32 = 3;
+
+/// What a step says of the world.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Met {
+        reason: Reason,
+        why: String,
+    },
+    /// Not so, and these actions would make it so. What can't be helped by them is in `refused`.
+    Act {
+        reason: Reason,
+        why: String,
+        actions: Vec<Action>,
+        refused: Vec<String>,
+    },
+    /// Not so yet; looking again is all there is to do.
+    Wait {
+        reason: Reason,
+        on: String,
+    },
+    /// Not so, and only a person may change that.
+    Refuse {
+        reason: Reason,
+        why: Vec<String>,
+    },
+}
+
+impl Verdict {
+    pub fn is_met(&self) -> bool {
+        matches!(self, Verdict::Met { .. })
+    }
+}
+
+/// One step of the guide.
+pub struct Step {
+    pub number: u8,
+    pub title: &'static str,
+    pub condition: ConditionKind,
+    pub judge: fn(&Facts) -> Verdict,
+    /// Whether the step is judged group by group, so that it may go on for some while an earlier one waits for others.
+    pub reach: Reach,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    EachGroup,
+    Everything,
+}
+
+pub const GUIDE: [Step; 5] = [assign::STEP, empty::STEP, unassign::STEP, cycle::STEP, revoke::STEP];
+
+/// "a, b, c and 4 more": names for a message, never the whole list of a large company.
+pub fn some_of<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
+    let items: Vec<String> = items.into_iter().map(|item| item.to_string()).collect();
+    let shown = items.len().min(5);
+    let mut text = items[..shown].join(", ");
+    if items.len() > shown {
+        text.push_str(&format!(" and {} more", items.len() - shown));
+    }
+    text
+}
+
+/// "1 user", "2 users".
+pub fn count(n: usize, noun: &str) -> String {
+    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
+}

@@ -1,0 +1,75 @@
+//! Step 3: no managed group has a row on the app any more.
+
+use super::empty::{self, Canary, Progress};
+use super::{Facts, LOOKS, Reach, Step, Verdict, count};
+use crate::model::action::Action;
+use crate::model::condition::{ConditionKind, Reason};
+
+pub const STEP: Step = Step {
+    number: 3,
+    title: "Remove the groups from the provisioning",
+    condition: ConditionKind::GroupsUnassigned,
+    judge,
+    reach: Reach::EachGroup,
+};
+
+fn judge(facts: &Facts) -> Verdict {
+    let Some(baseline) = facts.baseline() else {
+        return Verdict::Wait { reason: Reason::Blocked, on: "the baseline".into() };
+    };
+    if let Some(why) = facts.seen.assignments.unknown() {
+        return Verdict::Wait { reason: Reason::LookFailed, on: format!("a complete list of the app's assignments: {why}") };
+    }
+    let (mut per_group, mut blocked, mut replicating) = (Vec::new(), Vec::new(), 0usize);
+    let mut looking = Vec::new();
+    for group in baseline.groups.keys().copied() {
+        let rows = facts.rows_of(group);
+        if rows.is_empty() {
+            let remembered = &facts.memory.remembered;
+            if !remembered.unassigned_at.contains_key(&group) || !remembered.members_closed.contains_key(&group) {
+                looking.push(facts.group_name(group));
+            }
+            continue;
+        }
+        if !facts.is_group_settled(group) || empty::progress(facts, group) != Progress::Done {
+            blocked.push(facts.group_name(group));
+            continue;
+        }
+        let actions: Vec<_> = rows
+            .iter()
+            .map(|row| Action::UnassignGroup { group, assignment: row.id.clone(), role: row.role })
+            .filter(|action| {
+                let fresh = facts.is_fresh(&action.key());
+                replicating += usize::from(fresh);
+                !fresh
+            })
+            .collect();
+        if !actions.is_empty() {
+            let size = facts.seen.groups.get(&group).and_then(|seen| seen.members.known()).map_or(usize::MAX, |m| m.value.users.len());
+            per_group.push((size, actions));
+        }
+    }
+    if !per_group.is_empty() {
+        per_group.sort_by_key(|(size, _)| *size);
+        match empty::canary(facts) {
+            Canary::Running(on) => return Verdict::Wait { reason: Reason::CanaryRunning, on },
+            Canary::First => per_group.truncate(1),
+            Canary::Passed => {}
+        }
+        let actions: Vec<_> = per_group.into_iter().flat_map(|(_, actions)| actions).collect();
+        let why = format!("{} of managed groups on the app may go now", count(actions.len(), "row"));
+        return Verdict::Act { reason: Reason::RowsRemain, why, actions, refused: Vec::new() };
+    }
+    if !blocked.is_empty() {
+        return Verdict::Wait { reason: Reason::Blocked, on: format!("steps 1 and 2 for {}", super::some_of(blocked)) };
+    }
+    if replicating > 0 {
+        let on = format!("{} that Graph confirmed as deleted to leave its lists", count(replicating, "row"));
+        return Verdict::Wait { reason: Reason::AwaitingReplication, on };
+    }
+    if !looking.is_empty() {
+        let on = format!("{LOOKS} agreeing complete looks without a row, and one more at the members, of {}", super::some_of(looking));
+        return Verdict::Wait { reason: Reason::ReadingAgain, on };
+    }
+    Verdict::Met { reason: Reason::AllUnassigned, why: format!("none of {} has a row on the app", count(baseline.groups.len(), "managed group")) }
+}
