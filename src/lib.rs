@@ -12,6 +12,14 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod act;
+pub mod brakes;
+pub mod guide;
 pub mod model;
+pub mod observe;
+pub mod plan;
+pub mod reconcile;
+pub mod remember;
+pub mod report;
 pub mod sim;
 pub mod world;

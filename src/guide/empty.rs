@@ -101,13 +101,15 @@ pub fn plan_for(facts: &Facts, group: GroupId) -> Plan {
         Some(_) => {}
     }
     if let Some(why) = uneditable(profile) {
-        return Plan::Undecided(format!("group {name} can't be emptied through Graph, {why}; set members: Keep for it to go with its members"));
+        return Plan::Undecided(format!(
+            "group {name} can't be emptied through Graph, {why}; set members: Keep for it to go with its members"
+        ));
     }
     match facts.spec.groups.empty_groups {
         EmptyGroups::Always => Plan::Empty,
-        EmptyGroups::Never => {
-            Plan::Undecided(format!("group {name} has members and emptyGroups is Never; set members: Keep for it to go with its members"))
-        }
+        EmptyGroups::Never => Plan::Undecided(format!(
+            "group {name} has members and emptyGroups is Never; set members: Keep for it to go with its members"
+        )),
         EmptyGroups::WhenExclusive => {
             let Some(uses) = seen.uses.known() else {
                 let why = seen.uses.unknown().map_or_else(String::new, |why| format!(": {why}"));
@@ -161,12 +163,16 @@ pub fn progress(facts: &Facts, group: GroupId) -> Progress {
             .map(|user| Action::RemoveMember { group, user: *user })
             .collect();
         return if actions.is_empty() {
-            Progress::Wait(Reason::AwaitingReplication, format!("removals that Graph confirmed to show up in the members of {name}"))
+            Progress::Wait(
+                Reason::AwaitingReplication,
+                format!("removals that Graph confirmed to show up in the members of {name}"),
+            )
         } else {
             Progress::Remove(actions)
         };
     }
-    let believed = facts.memory.remembered.empty.get(&group).is_some_and(|streak| streak.is_believed(LOOKS, facts.spec.timing.settle));
+    let believed =
+        facts.memory.remembered.empty.get(&group).is_some_and(|streak| streak.is_believed(LOOKS, facts.spec.timing.settle));
     if !believed {
         return Progress::Wait(Reason::ReadingAgain, format!("{LOOKS} agreeing complete looks that show {name} empty"));
     }

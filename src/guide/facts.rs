@@ -112,12 +112,7 @@ impl<'a> Facts<'a> {
 
     /// The one job, where there is exactly one or the spec names it.
     pub fn job(&self) -> Option<&'a Job> {
-        let jobs = &self.seen.jobs.known()?.value;
-        match &self.spec.entra.job_id {
-            Some(id) => jobs.iter().find(|job| job.id == *id),
-            None if jobs.len() == 1 => jobs.first(),
-            None => None,
-        }
+        self.spec.entra.job(&self.seen.jobs.known()?.value)
     }
 
     /// Nothing is owed to him: Graph has no such user, or an admin took him out of every managed group first.
@@ -161,7 +156,8 @@ impl<'a> Facts<'a> {
         if self.is_disabled(id, user) || self.is_token_rejected() {
             return Cover::Settled;
         }
-        let enough = latest.is_none_or(|made| self.good_cycles_after(made).len() >= self.spec.provisioning.settle_cycles as usize);
+        let enough =
+            latest.is_none_or(|made| self.good_cycles_after(made).len() >= self.spec.provisioning.settle_cycles as usize);
         if enough { Cover::Settled } else { Cover::AwaitingCycle }
     }
 

@@ -26,7 +26,9 @@ pub fn of(facts: &Facts, id: UserId, user: &Protected, look: &TargetLook) -> Kep
     let loss = match look.user(&before.id) {
         Seen::Known(now) => match (before.active, now.active) {
             (Some(true), Some(false)) => format!("record {} is inactive at the target", before.id),
-            (Some(true), None) => return Kept::Unknown(format!("the target no longer says whether record {} is active", before.id)),
+            (Some(true), None) => {
+                return Kept::Unknown(format!("the target no longer says whether record {} is active", before.id));
+            }
             (Some(true), Some(true)) | (Some(false) | None, _) => return Kept::Kept,
         },
         Seen::Absent => {

@@ -45,7 +45,8 @@ fn judge(facts: &Facts) -> Verdict {
             })
             .collect();
         if !actions.is_empty() {
-            let size = facts.seen.groups.get(&group).and_then(|seen| seen.members.known()).map_or(usize::MAX, |m| m.value.users.len());
+            let size =
+                facts.seen.groups.get(&group).and_then(|seen| seen.members.known()).map_or(usize::MAX, |m| m.value.users.len());
             per_group.push((size, actions));
         }
     }
@@ -68,8 +69,12 @@ fn judge(facts: &Facts) -> Verdict {
         return Verdict::Wait { reason: Reason::AwaitingReplication, on };
     }
     if !looking.is_empty() {
-        let on = format!("{LOOKS} agreeing complete looks without a row, and one more at the members, of {}", super::some_of(looking));
+        let on =
+            format!("{LOOKS} agreeing complete looks without a row, and one more at the members, of {}", super::some_of(looking));
         return Verdict::Wait { reason: Reason::ReadingAgain, on };
     }
-    Verdict::Met { reason: Reason::AllUnassigned, why: format!("none of {} has a row on the app", count(baseline.groups.len(), "managed group")) }
+    Verdict::Met {
+        reason: Reason::AllUnassigned,
+        why: format!("none of {} has a row on the app", count(baseline.groups.len(), "managed group")),
+    }
 }

@@ -98,6 +98,11 @@ impl Streak {
     }
 }
 
+/// This much after `at`.
+pub fn later(at: Timestamp, by: Duration) -> Timestamp {
+    jiff::SignedDuration::try_from(by).ok().and_then(|by| at.checked_add(by).ok()).unwrap_or(Timestamp::MAX)
+}
+
 /// From `earlier` to `later`, zero where the order is the other way round.
 pub fn since(earlier: Timestamp, later: Timestamp) -> Duration {
     Duration::try_from(later.duration_since(earlier)).unwrap_or_default()

@@ -9,6 +9,7 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::model::id::{AppRoleId, GroupId, JobId, ServicePrincipalId, TenantId};
+use crate::model::snapshot::{Job, SyncSchema};
 
 /// One retirement: one app of one tenant.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -50,6 +51,17 @@ pub struct Entra {
     pub authority: Url,
     /// Root of Graph without the version, `https://graph.microsoft.com` for the public cloud.
     pub graph: Url,
+}
+
+impl Entra {
+    /// The job that is meant: the named one, or the only one.
+    pub fn job<'a>(&self, jobs: &'a [Job]) -> Option<&'a Job> {
+        match &self.job_id {
+            Some(id) => jobs.iter().find(|job| job.id == *id),
+            None if jobs.len() == 1 => jobs.first(),
+            None => None,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -134,6 +146,17 @@ pub struct Target {
     #[serde(serialize_with = "as_duration")]
     pub read_interval: Duration,
     pub revocation: Revocation,
+}
+
+impl Target {
+    /// The Entra attribute whose value becomes the one that records are matched by.
+    pub fn match_attribute(&self, schema: Option<&SyncSchema>) -> Option<String> {
+        let scim = match self.match_by {
+            MatchBy::UserName => "username",
+            MatchBy::ExternalId => "externalid",
+        };
+        self.match_from.clone().or_else(|| schema?.user.as_ref()?.sources.get(scim).cloned().flatten())
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

@@ -10,7 +10,6 @@ pub mod scim;
 pub mod secret;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -146,9 +145,4 @@ pub fn seen<T>(result: Result<T>) -> Seen<T> {
         Err(Error::NotFound { .. }) => Seen::Absent,
         Err(error) => Seen::Unknown(Why::new(error.label(), error.to_string())),
     }
-}
-
-/// For durations of our own clock.
-pub fn later(at: Timestamp, by: Duration) -> Timestamp {
-    jiff::SignedDuration::try_from(by).ok().and_then(|by| at.checked_add(by).ok()).unwrap_or(Timestamp::MAX)
 }

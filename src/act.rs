@@ -1,0 +1,213 @@
+//! Carries out an [`Approved`], in order, and nothing else. Dry-run is here and only here.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+use crate::brakes::Approved;
+use crate::model::action::Action;
+use crate::model::id::{AppRoleId, ServicePrincipalId, UserId};
+use crate::model::memory::{Memory, since};
+use crate::model::snapshot::{Principal, Snapshot};
+use crate::model::spec::{Mode, RevocationBy, Spec};
+use crate::world::error::{Class, Error, Result};
+use crate::world::{Clock, Directory, Hook, Ledger, Outcome, World, Written};
+
+/// How old the sight of somebody's own assignment may be when something is taken away from him.
+const SIGHT: Duration = Duration::from_secs(30);
+
+/// What was done of a plan. Made by [`act`] only.
+#[derive(Debug)]
+pub struct Acted {
+    approved: Approved,
+    done: Vec<(Action, Done)>,
+    stopped: Option<String>,
+}
+
+/// How one action ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Done {
+    Ok,
+    Already,
+    Failed,
+    Open,
+}
+
+impl Done {
+    pub const ALL: [Done; 4] = [Done::Ok, Done::Already, Done::Failed, Done::Open];
+    pub fn label(self) -> &'static str {
+        match self {
+            Done::Ok => "ok",
+            Done::Already => "already",
+            Done::Failed => "failed",
+            Done::Open => "open",
+        }
+    }
+}
+
+impl Acted {
+    pub fn approved(&self) -> &Approved {
+        &self.approved
+    }
+    pub fn done(&self) -> &[(Action, Done)] {
+        &self.done
+    }
+    /// Why it did not come to the end of the plan.
+    pub fn stopped(&self) -> Option<&str> {
+        self.stopped.as_deref()
+    }
+    pub fn has_done(&self, kind: &str) -> bool {
+        self.done.iter().any(|(action, done)| action.kind() == kind && matches!(done, Done::Ok | Done::Already))
+    }
+}
+
+pub async fn act(
+    world: &impl World,
+    spec: &Spec,
+    seen: &Snapshot,
+    memory: &Memory,
+    approved: Approved,
+    stop: &CancellationToken,
+) -> Acted {
+    let mut acted = Acted { approved, done: Vec::new(), stopped: None };
+    if spec.mode == Mode::Observe {
+        return acted;
+    }
+    let Some(app) = seen.app.known().map(|app| app.id) else { return acted };
+    let mut sight = Sight { at: world.clock().now(), direct: direct(seen) };
+    for action in acted.approved.actions().to_vec() {
+        if stop.is_cancelled() {
+            acted.stopped = Some("asked to stop".into());
+            break;
+        }
+        if world.clock().now() >= acted.approved.expires() {
+            acted.stopped = Some("the approval has expired".into());
+            break;
+        }
+        if action.is_destructive()
+            && let Err(why) = sight.covers(world, app, &acted.approved, &action).await
+        {
+            acted.stopped = Some(why);
+            break;
+        }
+        match carry_out(world, spec, memory, app, &acted.approved, &action).await {
+            Ok((done, error)) => {
+                acted.done.push((action.clone(), done));
+                if let Some(error) = error {
+                    tracing::warn!(action = %action, result = done.label(), error = %error, "write not confirmed");
+                    acted.stopped = Some(error.to_string());
+                    // One user's refusal says nothing of the next one's row; anything else does.
+                    let independent =
+                        matches!(action, Action::AssignUser { .. }) && matches!(error.class(), Class::Invalid | Class::Gone);
+                    if !independent || done == Done::Open {
+                        break;
+                    }
+                }
+            }
+            Err(error) => {
+                acted.stopped = Some(error.to_string());
+                break;
+            }
+        }
+    }
+    acted
+}
+
+/// Who holds what himself, and when that was seen by our clock.
+struct Sight {
+    at: Timestamp,
+    direct: BTreeMap<UserId, BTreeSet<AppRoleId>>,
+}
+
+fn rows(rows: &[crate::model::snapshot::Assignment]) -> BTreeMap<UserId, BTreeSet<AppRoleId>> {
+    let mut direct: BTreeMap<UserId, BTreeSet<AppRoleId>> = BTreeMap::new();
+    for row in rows {
+        if let Principal::User(user) = row.principal {
+            direct.entry(user).or_default().insert(row.role);
+        }
+    }
+    direct
+}
+
+fn direct(seen: &Snapshot) -> BTreeMap<UserId, BTreeSet<AppRoleId>> {
+    seen.assignments.known().map(|look| rows(&look.value)).unwrap_or_default()
+}
+
+impl Sight {
+    async fn covers(
+        &mut self,
+        world: &impl World,
+        app: ServicePrincipalId,
+        approved: &Approved,
+        action: &Action,
+    ) -> std::result::Result<(), String> {
+        if since(self.at, world.clock().now()) > SIGHT {
+            let look =
+                world.directory().assignments(app).await.map_err(|error| format!("coverage could not be read again: {error}"))?;
+            *self = Sight { at: world.clock().now(), direct: rows(&look.value) };
+        }
+        let users: Vec<UserId> = match action {
+            Action::RemoveMember { user, .. } => vec![*user],
+            Action::UnassignGroup { group, .. } => approved.members(*group).collect(),
+            Action::RecordBaseline | Action::AssignUser { .. } | Action::PauseJob { .. } | Action::RequestRevocation => {
+                Vec::new()
+            }
+        };
+        for user in users {
+            let Some(needs) = approved.needs(user) else { continue };
+            if !self.direct.get(&user).is_some_and(|held| needs.is_subset(held)) {
+                return Err(format!("user {user} no longer holds his roles himself"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Journal, write, journal. An error here means that our own book failed; a write's error comes beside its outcome.
+async fn carry_out(
+    world: &impl World,
+    spec: &Spec,
+    memory: &Memory,
+    app: ServicePrincipalId,
+    approved: &Approved,
+    action: &Action,
+) -> Result<(Done, Option<Error>)> {
+    let ledger = world.ledger();
+    // A webhook whose outcome was lost has been called as far as anybody can tell: never twice for one intent.
+    if *action == Action::RequestRevocation && memory.journal.entry(&action.key()).is_some_and(|entry| entry.open) {
+        return Ok((Done::Already, None));
+    }
+    if *action == Action::RecordBaseline {
+        let baseline =
+            approved.baseline().ok_or_else(|| Error::Ledger("the baseline could not be taken from this look".into()))?;
+        ledger.create_baseline(baseline)?;
+        tracing::info!(users = baseline.users.len(), groups = baseline.groups.len(), "baseline recorded");
+        return Ok((Done::Ok, None));
+    }
+    let intent = ledger.intend(memory.remembered.turn, action, world.clock().now())?;
+    let result = match action {
+        Action::RecordBaseline => unreachable!("handled above: it writes our own book only"),
+        Action::AssignUser { user, role } => world.directory().assign(app, *user, *role).await,
+        Action::RemoveMember { group, user } => world.directory().remove_member(*group, *user).await,
+        Action::UnassignGroup { assignment, .. } => world.directory().unassign(app, assignment).await,
+        Action::PauseJob { job } => world.directory().pause(app, job).await,
+        Action::RequestRevocation => match spec.target.revocation.by {
+            RevocationBy::Webhook => world.hook().call(&format!("unscim-{}-{intent}", spec.name)).await,
+            RevocationBy::Operator => {
+                Ok(Written { at: world.clock().now(), already: false, request_id: None, client_request_id: String::new() })
+            }
+        },
+    };
+    let (done, outcome, error) = match result {
+        Ok(written) => (if written.already { Done::Already } else { Done::Ok }, Outcome::Done(written), None),
+        Err(error) if error.leaves_outcome_open() => (Done::Open, Outcome::Open(error.to_string()), Some(error)),
+        Err(error) => (Done::Failed, Outcome::Failed(error.to_string()), Some(error)),
+    };
+    if let Outcome::Done(written) = &outcome {
+        tracing::info!(action = %action, request_id = written.request_id, client_request_id = written.client_request_id, already = written.already, "done");
+    }
+    ledger.conclude(intent, &outcome, world.clock().now())?;
+    Ok((done, error))
+}

@@ -1,0 +1,312 @@
+//! Limits over a whole plan. [`approve`] is the only maker of [`Approved`]; it trusts no step and looks at every action again.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use crate::guide::empty::{Plan as MembersPlan, plan_for};
+use crate::guide::{Cover, Facts, LOOKS, count, kept, some_of};
+use crate::model::action::Action;
+use crate::model::baseline::Baseline;
+use crate::model::id::{AppRoleId, GroupId, UserId};
+use crate::model::memory::BaselineSource;
+use crate::model::seen::Seen;
+use crate::model::snapshot::Principal;
+use crate::model::status::Brake;
+use crate::plan::Plan;
+
+/// A plan that passed every brake, in order, good until `expires`.
+#[derive(Debug)]
+pub struct Approved {
+    actions: Vec<Action>,
+    held: Vec<(Brake, String)>,
+    expires: Timestamp,
+    needs: BTreeMap<UserId, BTreeSet<AppRoleId>>,
+    members: BTreeMap<GroupId, BTreeSet<UserId>>,
+    baseline: Option<Baseline>,
+    plan: Plan,
+}
+
+impl Approved {
+    /// The roles that this user must hold himself at the moment in which something is taken away.
+    pub fn needs(&self, user: UserId) -> Option<&BTreeSet<AppRoleId>> {
+        self.needs.get(&user)
+    }
+    /// Whom the end of this group's assignment concerns.
+    pub fn members(&self, group: GroupId) -> impl Iterator<Item = UserId> {
+        self.members.get(&group).into_iter().flatten().copied()
+    }
+    /// What [`Action::RecordBaseline`] writes down.
+    pub fn baseline(&self) -> Option<&Baseline> {
+        self.baseline.as_ref()
+    }
+    pub fn actions(&self) -> &[Action] {
+        &self.actions
+    }
+    pub fn held(&self) -> &[(Brake, String)] {
+        &self.held
+    }
+    /// By our clock: after this the next turn looks afresh.
+    pub fn expires(&self) -> Timestamp {
+        self.expires
+    }
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+}
+
+/// What a brake lets through.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Strikes {
+    Destructive,
+    Everything,
+}
+
+pub fn approve(facts: &Facts, plan: Plan) -> Approved {
+    let mut actions = plan.actions.clone();
+    let mut held = Vec::new();
+    let brakes: [fn(&Facts, &Plan) -> Option<(Brake, Strikes, String)>; 5] = [blind, users_lost, too_much, shrunk, fights];
+    for brake in brakes {
+        if let Some((brake, strikes, message)) = brake(facts, &plan) {
+            match strikes {
+                Strikes::Destructive => actions.retain(|action| !action.is_destructive()),
+                Strikes::Everything => actions.clear(),
+            }
+            held.push((brake, message));
+        }
+    }
+    if let Some(message) = uncovered(facts, &actions) {
+        actions.retain(|action| !action.is_destructive());
+        held.push((Brake::Uncovered, message));
+    }
+    let strangers: Vec<_> = actions.iter().filter_map(|action| not_approved(facts, action)).collect();
+    if !strangers.is_empty() {
+        held.push((Brake::NotApproved, some_of(strangers)));
+        actions.retain(|action| not_approved(facts, action).is_none());
+    }
+    let expires = crate::model::memory::later(facts.now, facts.spec.timing.settle);
+    let mut approved =
+        Approved { actions, held, expires, needs: BTreeMap::new(), members: BTreeMap::new(), baseline: None, plan };
+    bring_along(facts, &mut approved);
+    approved
+}
+
+/// What `act` needs for its own last look, so that it has to judge nothing.
+fn bring_along(facts: &Facts, approved: &mut Approved) {
+    let mut users = BTreeSet::new();
+    for action in &approved.actions {
+        match action {
+            Action::RecordBaseline => approved.baseline = crate::guide::preflight::take_baseline(facts).ok(),
+            Action::RemoveMember { user, .. } => {
+                users.insert(*user);
+            }
+            Action::UnassignGroup { group, .. } => {
+                let members: BTreeSet<_> = facts.users_of(*group).map(|(id, _)| id).collect();
+                users.extend(members.iter().copied());
+                approved.members.insert(*group, members);
+            }
+            Action::AssignUser { .. } | Action::PauseJob { .. } | Action::RequestRevocation => {}
+        }
+    }
+    let Some(baseline) = facts.baseline() else { return };
+    for id in users {
+        if let Some(user) = baseline.users.get(&id).filter(|user| facts.cover(id, user) != Cover::Departed) {
+            approved.needs.insert(id, baseline.roles_of(user, &facts.spec.roles));
+        }
+    }
+}
+
+fn blind(facts: &Facts, plan: &Plan) -> Option<(Brake, Strikes, String)> {
+    if let Seen::Unknown(why) = &facts.memory.baseline {
+        return Some((
+            Brake::Blind,
+            Strikes::Everything,
+            format!("the ledger can't be read: {why}; nothing is written until it can"),
+        ));
+    }
+    if !plan.actions.iter().any(Action::is_destructive) {
+        return None;
+    }
+    let mut missing = Vec::new();
+    if !facts
+        .baseline()
+        .is_some_and(|_| facts.memory.source == BaselineSource::Ledger || facts.spec.mode == crate::model::spec::Mode::Observe)
+    {
+        missing.push("no baseline is on disk".to_owned());
+    }
+    for (what, why) in [("the assignments", facts.seen.assignments.unknown()), ("the job", facts.seen.jobs.unknown())] {
+        if let Some(why) = why {
+            missing.push(format!("{what}: {why}"));
+        }
+    }
+    // After step 4 the target has said all it had to say, and may be closed to us.
+    if facts.memory.remembered.cycle_proof.is_none() && !facts.is_token_rejected() {
+        match (&facts.seen.target.look, &facts.memory.target) {
+            (Seen::Unknown(why), _) if why.kind != "not-looked" => missing.push(format!("the target: {why}")),
+            (Seen::Absent, _) => missing.push("the target: it has no such path".to_owned()),
+            (_, None) => missing.push("the target was not read yet".to_owned()),
+            (_, Some(_))
+                if kept::age(facts).is_none_or(|age| age > facts.spec.target.read_interval * 2 + facts.spec.timing.interval) =>
+            {
+                missing.push("the last look at the target is too old".to_owned());
+            }
+            (_, Some(_)) => {}
+        }
+        if let Some((id, why)) = kept::tally(facts).and_then(|tally| tally.unknown.into_iter().next()) {
+            missing.push(format!("{}: {why}", facts.user_name(id)));
+        }
+    }
+    (!missing.is_empty()).then(|| (Brake::Blind, Strikes::Destructive, format!("not known: {}", missing.join("; "))))
+}
+
+fn users_lost(facts: &Facts, _: &Plan) -> Option<(Brake, Strikes, String)> {
+    if facts.memory.remembered.cycle_proof.is_some() && facts.seen.target.look.unknown().is_some() || facts.is_token_rejected() {
+        return None;
+    }
+    let tally = kept::tally(facts)?;
+    let names = tally.lost.iter().map(|(id, why)| format!("{}: {why}", facts.user_name(*id)));
+    (!tally.lost.is_empty()).then(|| {
+        let message = format!(
+            "{} of {} protected users lost: {}; assign them directly, see in the provisioning log what happened, restore them in the app; the hold \
+             ends when the target shows them as before",
+            tally.lost.len(), tally.counted, some_of(names)
+        );
+        (Brake::UsersLost, Strikes::Destructive, message)
+    })
+}
+
+fn too_much(facts: &Facts, plan: &Plan) -> Option<(Brake, Strikes, String)> {
+    let baseline = facts.baseline().cloned().or_else(|| crate::guide::preflight::take_baseline(facts).ok())?;
+    let limits = &facts.spec.limits;
+    let keys: BTreeSet<String> = facts
+        .memory
+        .journal
+        .with_prefix("member/")
+        .filter(|(_, entry)| entry.intents > 0)
+        .map(|(key, _)| key.to_owned())
+        .chain(plan.actions.iter().filter(|action| matches!(action, Action::RemoveMember { .. })).map(Action::key))
+        .collect();
+    let over: Vec<_> = [
+        ("groups", baseline.groups.len(), limits.max_groups, "maxGroups"),
+        ("users", baseline.users.len(), limits.max_users, "maxUsers"),
+        ("member removals, done and planned,", keys.len(), limits.max_member_removals, "maxMemberRemovals"),
+    ]
+    .into_iter()
+    .filter(|(_, n, limit, _)| *n > *limit as usize)
+    .map(|(what, n, limit, field)| format!("{n} {what} are more than limits.{field} allows ({limit})"))
+    .collect();
+    (!over.is_empty())
+        .then(|| (Brake::TooMuch, Strikes::Everything, format!("{}; raise the limit if that is meant", over.join("; "))))
+}
+
+fn shrunk(facts: &Facts, _: &Plan) -> Option<(Brake, Strikes, String)> {
+    let small: Vec<_> = facts
+        .memory
+        .remembered
+        .sizes
+        .iter()
+        .filter_map(|(list, size)| {
+            let (now, looks) = size.smaller?;
+            let believed = if looks < LOOKS { "looking again" } else { "it stays so" };
+            Some(format!("{list} had {} entries and has {now} without a write of ours to explain it ({believed})", size.count))
+        })
+        .collect();
+    (!small.is_empty()).then(|| {
+        let message =
+            format!("{}; if somebody did that on purpose, raise limits.maxShrink until it has been seen once", some_of(small));
+        (Brake::Shrunk, Strikes::Everything, message)
+    })
+}
+
+fn fights(facts: &Facts, plan: &Plan) -> Option<(Brake, Strikes, String)> {
+    let again: Vec<_> = plan
+        .actions
+        .iter()
+        .filter(|action| !matches!(action, Action::RequestRevocation | Action::RecordBaseline))
+        .filter(|action| {
+            facts.memory.journal.entry(&action.key()).is_some_and(|entry| entry.confirmed > facts.spec.limits.fights)
+        })
+        .collect();
+    (!again.is_empty()).then(|| {
+        let message = format!(
+            "{} corrected more than {} (limits.fights) and undone by somebody else each time: {}",
+            count(again.len(), "object"),
+            count(facts.spec.limits.fights as usize, "time"),
+            some_of(again)
+        );
+        (Brake::Fights, Strikes::Everything, message)
+    })
+}
+
+/// Would any of these leave somebody without a row of his own? Counted afresh from this turn's lists, not from the steps.
+fn uncovered(facts: &Facts, actions: &[Action]) -> Option<String> {
+    let mut concerned: BTreeSet<(UserId, GroupId)> = BTreeSet::new();
+    let mut blind_groups = Vec::new();
+    for action in actions {
+        match action {
+            Action::RemoveMember { group, user } => {
+                concerned.insert((*user, *group));
+            }
+            Action::UnassignGroup { group, .. } => {
+                concerned.extend(facts.users_of(*group).map(|(id, _)| (id, *group)));
+                match facts.seen.groups.get(group).and_then(|seen| seen.members.known()) {
+                    Some(look) => concerned.extend(look.value.users.iter().map(|user| (*user, *group))),
+                    None => blind_groups.push(facts.group_name(*group)),
+                }
+            }
+            Action::RecordBaseline | Action::AssignUser { .. } | Action::PauseJob { .. } | Action::RequestRevocation => {}
+        }
+    }
+    let bare: Vec<_> = concerned.into_iter().filter(|(user, group)| !stands_alone(facts, *user, *group)).collect();
+    if bare.is_empty() && blind_groups.is_empty() {
+        return None;
+    }
+    let names: BTreeSet<_> = bare.iter().map(|(user, _)| facts.user_name(*user)).collect();
+    Some(format!(
+        "{} would be left without a direct assignment of the same role that was seen twice: {}{}",
+        count(names.len(), "user"),
+        some_of(names),
+        if blind_groups.is_empty() { String::new() } else { format!("; members not known: {}", some_of(blind_groups)) }
+    ))
+}
+
+fn stands_alone(facts: &Facts, id: UserId, group: GroupId) -> bool {
+    let Some(look) = facts.seen.assignments.known() else { return false };
+    let Some(user) = facts.baseline().and_then(|baseline| baseline.users.get(&id)) else { return false };
+    if facts.cover(id, user) == Cover::Departed {
+        return true;
+    }
+    let mut needed: BTreeSet<_> =
+        facts.rows_of(group).iter().map(|row| *facts.spec.roles.get(&row.role).unwrap_or(&row.role)).collect();
+    needed.extend(facts.baseline().map(|baseline| baseline.roles_of(user, &facts.spec.roles)).unwrap_or_default());
+    needed.iter().all(|role| {
+        let now = look.value.iter().any(|row| row.principal == Principal::User(id) && row.role == *role);
+        let before = facts
+            .memory
+            .remembered
+            .covered_since
+            .get(&id)
+            .and_then(|roles| roles.get(role))
+            .is_some_and(|first| *first < look.at);
+        now && before
+    })
+}
+
+/// Only what was handed to us, and members only where that was decided.
+fn not_approved(facts: &Facts, action: &Action) -> Option<String> {
+    let managed = |group: &GroupId| facts.baseline().is_some_and(|baseline| baseline.groups.contains_key(group));
+    match action {
+        Action::RemoveMember { group, .. } | Action::UnassignGroup { group, .. } if !managed(group) => {
+            Some(format!("group {} is not in the managed set", facts.group_name(*group)))
+        }
+        Action::RemoveMember { group, .. } => match plan_for(facts, *group) {
+            MembersPlan::Empty => None,
+            MembersPlan::Keep => Some(format!("the members of {} are to be kept", facts.group_name(*group))),
+            MembersPlan::Nothing => Some(format!("group {} has no members to remove", facts.group_name(*group))),
+            MembersPlan::Undecided(why) | MembersPlan::Unknown(why) => Some(why),
+        },
+        Action::AssignUser { user, .. } => (!facts.baseline().is_some_and(|baseline| baseline.users.contains_key(user)))
+            .then(|| format!("user {user} was never in scope through a managed group")),
+        Action::UnassignGroup { .. } | Action::PauseJob { .. } | Action::RequestRevocation | Action::RecordBaseline => None,
+    }
+}

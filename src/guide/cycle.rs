@@ -1,0 +1,165 @@
+//! Step 4: full cycles that began after the groups went have ended well; the groups are gone at the target and everybody is kept.
+
+use super::{Facts, Reach, Step, Verdict, count, kept, some_of};
+use crate::model::condition::{ConditionKind, Reason};
+use crate::model::memory::{CycleProof, GoodCycle, since};
+use crate::model::snapshot::{ExecutionState, Job, JobCode, ScheduleState};
+
+pub const STEP: Step = Step {
+    number: 4,
+    title: "Let the provisioning run a full cycle",
+    condition: ConditionKind::CycleCompleted,
+    judge,
+    reach: Reach::Everything,
+};
+
+/// Rounds over the target that must agree that the groups are gone.
+const ROUNDS: u32 = 2;
+
+/// The job's last execution as a good cycle, or why it is none.
+pub fn good(facts: &Facts, job: &Job) -> Result<GoodCycle, String> {
+    let Some(last) = &job.last else { return Err("no cycle has ended yet".into()) };
+    if job.quarantine.is_some() || job.code == JobCode::Quarantine {
+        return Err("the job is in quarantine".into());
+    }
+    if job.code != JobCode::Active || job.schedule != ScheduleState::Active {
+        return Err("the job is not active".into());
+    }
+    let Some(ended) = last.ended.filter(|ended| *ended >= last.began) else { return Err("the cycle has not ended".into()) };
+    if job.steady_state_last.is_none_or(|steady| steady < last.began) {
+        return Err("the job has not reached its steady state since that cycle began".into());
+    }
+    match &last.state {
+        ExecutionState::Succeeded => {}
+        ExecutionState::EntryLevelErrors => errors_touch_nobody(facts, last.began, ended)?,
+        ExecutionState::Failed => return Err("the cycle failed".into()),
+        ExecutionState::Other(state) => return Err(format!("the cycle ended in a state that is not known here: {state}")),
+    }
+    Ok(GoodCycle { activity: last.activity.clone(), began: last.began, ended, turn: facts.memory.remembered.turn })
+}
+
+/// A cycle with entry-level errors counts only if the log shows them, and they name nobody of ours. No row is no proof.
+fn errors_touch_nobody(facts: &Facts, began: jiff::Timestamp, ended: jiff::Timestamp) -> Result<(), String> {
+    let Some(log) = facts.seen.log.known() else {
+        return Err("the cycle had errors and the provisioning log can't be read".into());
+    };
+    let Some(baseline) = facts.baseline() else { return Err("there is no baseline".into()) };
+    let failures: Vec<_> = log.value.iter().filter(|row| row.status == "failure" && row.at >= began && row.at <= ended).collect();
+    if failures.is_empty() {
+        return Err("the cycle had errors and the provisioning log does not show them yet".into());
+    }
+    for row in failures {
+        let Some(source) = row.source else { return Err(format!("the cycle had an error that names nobody (row {})", row.id)) };
+        if baseline.users.contains_key(&crate::model::id::UserId(source))
+            || baseline.groups.contains_key(&crate::model::id::GroupId(source))
+        {
+            return Err(format!("the cycle failed for {source}, who is protected or managed (row {})", row.id));
+        }
+    }
+    Ok(())
+}
+
+/// When the last managed group's unassignment was confirmed, in the service's time.
+fn confirmed_at(facts: &Facts) -> Option<jiff::Timestamp> {
+    let baseline = facts.baseline()?;
+    let at = &facts.memory.remembered.unassigned_at;
+    baseline.groups.keys().map(|group| at.get(group).copied()).collect::<Option<Vec<_>>>()?.into_iter().max()
+}
+
+/// The proof of step 4, where everything that it needs is there.
+pub fn prove(facts: &Facts) -> Result<CycleProof, Verdict> {
+    let Some(confirmed) = confirmed_at(facts) else {
+        return Err(Verdict::Wait { reason: Reason::Blocked, on: "step 3".into() });
+    };
+    if let Some(job) = facts.job() {
+        if let Some(quarantine) = &job.quarantine {
+            let why = format!(
+                "the job is in quarantine ({}): {}; no cycle can be good until that is mended",
+                quarantine.reason, quarantine.message
+            );
+            return Err(Verdict::Refuse { reason: Reason::JobQuarantined, why: vec![why] });
+        }
+        if job.schedule == ScheduleState::Paused || job.code == JobCode::Paused {
+            let why = "the job is paused; start it in the portal, unscim never does".to_owned();
+            return Err(Verdict::Refuse { reason: Reason::JobNotActive, why: vec![why] });
+        }
+    }
+    let needed = facts.spec.provisioning.verify_cycles as usize;
+    let cycles = facts.good_cycles_after(confirmed);
+    if cycles.len() < needed {
+        return Err(awaiting(facts, confirmed, cycles.len(), needed));
+    }
+    let Some(last) = cycles.get(needed - 1) else { return Err(awaiting(facts, confirmed, cycles.len(), needed)) };
+    let Some(look) = facts.memory.target.as_ref().filter(|look| look.turn >= last.turn) else {
+        return Err(Verdict::Wait { reason: Reason::VerifyingTarget, on: "a look at the target after the last cycle".into() });
+    };
+    match kept::groups_remaining(facts, look) {
+        Err(why) => return Err(Verdict::Wait { reason: Reason::VerifyingTarget, on: why }),
+        Ok(remaining) if !remaining.is_empty() => {
+            let names = some_of(remaining.into_iter().map(|group| facts.group_name(group)));
+            let on = format!(
+                "{names} to leave the target; if another cycle does not remove them, look for them in the provisioning log and delete them in the app by hand"
+            );
+            return Err(Verdict::Wait { reason: Reason::TargetGroupsRemain, on });
+        }
+        Ok(_) => {}
+    }
+    let Some(tally) = kept::tally(facts) else {
+        return Err(Verdict::Wait { reason: Reason::VerifyingTarget, on: "a look at the target".into() });
+    };
+    if !tally.lost.is_empty() {
+        let why = tally.lost.iter().map(|(id, why)| format!("{}: {why}", facts.user_name(*id))).collect();
+        return Err(Verdict::Refuse { reason: Reason::UsersLost, why });
+    }
+    if let Some((id, why)) = tally.unknown.first_key_value() {
+        return Err(Verdict::Wait { reason: Reason::VerifyingTarget, on: format!("{}: {why}", facts.user_name(*id)) });
+    }
+    if facts.memory.remembered.clean_rounds.is_none_or(|rounds| rounds.count < ROUNDS || rounds.first_turn < last.turn) {
+        return Err(Verdict::Wait {
+            reason: Reason::VerifyingTarget,
+            on: format!("{ROUNDS} agreeing rounds over the target after the last cycle"),
+        });
+    }
+    Ok(CycleProof {
+        cycles: cycles.into_iter().cloned().collect(),
+        users_kept: tally.kept as u64,
+        users_counted: tally.counted as u64,
+        groups_gone: facts.baseline().map_or(0, |baseline| baseline.groups.len()) as u64,
+        at: facts.now,
+        log: match facts.seen.log.unknown() {
+            None => "read: no row harms a protected user".into(),
+            Some(why) => format!("could not be read: {why}"),
+        },
+    })
+}
+
+fn awaiting(facts: &Facts, confirmed: jiff::Timestamp, have: usize, needed: usize) -> Verdict {
+    let margin = humantime::format_duration(facts.spec.provisioning.cycle_margin);
+    let on = format!("{} that began {margin} or more after {confirmed}, of which {have} ended well", count(needed, "cycle"));
+    let latest = facts.memory.remembered.cycles.last().map_or(confirmed, |cycle| cycle.ended.max(confirmed));
+    let overdue = facts.seen.jobs.known().is_some_and(|look| since(latest, look.at) > facts.spec.provisioning.cycle_timeout);
+    let why = facts.job().and_then(|job| good(facts, job).err());
+    let on = why.map_or(on.clone(), |why| format!("{on} (the last one does not count: {why})"));
+    Verdict::Wait { reason: if overdue { Reason::CycleOverdue } else { Reason::AwaitingCycle }, on }
+}
+
+fn judge(facts: &Facts) -> Verdict {
+    match &facts.memory.remembered.cycle_proof {
+        Some(proof) => Verdict::Met {
+            reason: Reason::CyclesVerified,
+            why: format!(
+                "{} verified at {}; {} gone; {} of {} users kept; provisioning log {}",
+                count(proof.cycles.len(), "good cycle"),
+                proof.at,
+                count(proof.groups_gone as usize, "group"),
+                proof.users_kept,
+                proof.users_counted,
+                proof.log
+            ),
+        },
+        // The turn stores the proof as soon as it can be made, so the next look is all there is to wait for.
+        None => prove(facts)
+            .err()
+            .unwrap_or(Verdict::Wait { reason: Reason::VerifyingTarget, on: "the proof to be written down".into() }),
+    }
+}

@@ -1,0 +1,319 @@
+//! May we start at all? The guide's footnotes, every finding at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Facts, some_of};
+use crate::model::baseline::{Baseline, Binding, ManagedGroup, Protected};
+use crate::model::id::{AppRoleId, GroupId, ScimId, UserId};
+use crate::model::seen::Seen;
+use crate::model::snapshot::{DirectoryUser, JobCode, Principal, ScheduleState, ScimUser, TargetLook, TokenState};
+use crate::model::spec::{Acknowledgement, MatchBy, Mode, Profile, ScopeConfirmed};
+
+/// What stands in the way, and what only deserves to be known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Findings {
+    pub refusals: Vec<String>,
+    /// A look that failed: neither yes nor no.
+    pub unknowns: Vec<String>,
+    pub notes: Vec<String>,
+}
+
+/// `wids` always holds this template in app-only tokens; it grants nothing.
+const NO_DIRECTORY_ROLE: &str = "0997a1d0-0d1d-4acb-b408-d5ca73121e90";
+const DEFAULT_ACCESS: AppRoleId = AppRoleId(uuid::Uuid::nil());
+
+pub fn check(facts: &Facts) -> Findings {
+    let mut found = Findings::default();
+    looks(facts, &mut found);
+    permissions(facts, &mut found);
+    app_and_job(facts, &mut found);
+    scope(facts, &mut found);
+    groups(facts, &mut found);
+    roles(facts, &mut found);
+    target(facts, &mut found);
+    found
+}
+
+fn looks(facts: &Facts, found: &mut Findings) {
+    let seen = facts.seen;
+    let mut need = |what: &str, why: Option<&crate::model::seen::Why>, absent: bool| {
+        if let Some(why) = why {
+            let list = if matches!(why.kind.as_str(), "denied" | "credential" | "ambiguous" | "file" | "malformed") {
+                &mut found.refusals
+            } else {
+                &mut found.unknowns
+            };
+            list.push(format!("{what} could not be read: {why}"));
+        } else if absent {
+            found.refusals.push(format!("{what} does not exist"));
+        }
+    };
+    need("the enterprise application", seen.app.unknown(), seen.app.is_absent());
+    if !seen.app.is_known() {
+        return;
+    }
+    need("the app's assignments", seen.assignments.unknown(), seen.assignments.is_absent());
+    need("the synchronization jobs", seen.jobs.unknown(), seen.jobs.is_absent());
+    if facts.job().is_some() && !facts.is_token_rejected() {
+        need("the job's schema", seen.schema.unknown(), seen.schema.is_absent());
+    }
+    if let Some(why) = seen.log.unknown().filter(|_| facts.job().is_some() && !facts.is_token_rejected()) {
+        found.notes.push(format!("the provisioning log could not be read: {why}"));
+    }
+}
+
+fn permissions(facts: &Facts, found: &mut Findings) {
+    let Some(held) = facts.seen.permissions.known() else { return };
+    if facts.spec.mode != Mode::Enforce || held.directory_roles.iter().any(|role| role != NO_DIRECTORY_ROLE) {
+        return;
+    }
+    for (permission, what_for) in
+        [("AppRoleAssignment.ReadWrite.All", "assign users and unassign groups"), ("GroupMember.ReadWrite.All", "remove members")]
+    {
+        if !held.roles.contains(permission) {
+            found.refusals.push(format!(
+                "the token has no {permission}, needed in Enforce to {what_for}; grant it with admin consent, or give the app a directory role that covers it"
+            ));
+        }
+    }
+}
+
+fn app_and_job(facts: &Facts, found: &mut Findings) {
+    let Some(look) = facts.seen.jobs.known() else { return };
+    let Some(job) = facts.job() else {
+        let ids = some_of(look.value.iter().map(|job| &job.id));
+        found.refusals.push(match (&facts.spec.entra.job_id, look.value.len()) {
+            (Some(id), _) => format!("the app has no synchronization job {id}; it has: {ids}; correct entra.jobId"),
+            (None, 0) => "the app has no synchronization job: nothing is provisioned from it".into(),
+            (None, n) => format!("the app has {n} synchronization jobs ({ids}); name the one that is meant in entra.jobId"),
+        });
+        return;
+    };
+    if facts.is_token_rejected() {
+        return;
+    }
+    let ours = facts.memory.journal.entry(&format!("pause/{}", job.id)).is_some();
+    if (job.schedule == ScheduleState::Paused || job.code == JobCode::Paused) && !ours {
+        found
+            .refusals
+            .push(format!("job {} is paused by somebody else (JobPaused); start it in the portal, unscim never does", job.id));
+    } else if matches!(job.code, JobCode::NotRun | JobCode::NotConfigured) || job.last.is_none() {
+        found.refusals.push(format!("job {} has never finished a cycle; start provisioning and let the first cycle end", job.id));
+    } else if job.schedule == ScheduleState::Disabled {
+        found.refusals.push(format!("job {} is disabled; no cycle would carry anything out", job.id));
+    }
+    if let Some(quarantine) = job.quarantine.as_ref().filter(|_| facts.memory.remembered.cycle_proof.is_none()) {
+        found.refusals.push(format!("job {} is in quarantine ({}): {}", job.id, quarantine.reason, quarantine.message));
+    }
+}
+
+fn scope(facts: &Facts, found: &mut Findings) {
+    if facts.job().is_none() || facts.is_token_rejected() {
+        return;
+    }
+    let confirmed = facts.spec.provisioning.scope_confirmed == Some(ScopeConfirmed::AssignedOnly);
+    let unreadable = facts.seen.settings.unknown();
+    match facts.seen.settings.known().and_then(|settings| settings.sync_all) {
+        Some(true) => found.refusals.push(
+            "the job synchronizes all users and groups (SyncAll): unassigning a group would not take it out of scope; set the scope to assigned users and groups first".into(),
+        ),
+        Some(false) => {}
+        None if confirmed => found.notes.push("that the scope is \"assigned only\" is the operator's word (scopeConfirmed)".into()),
+        None => found.refusals.push(format!(
+            "whether the job synchronizes all users and groups (SyncAll) is not known{}; look in the portal and set provisioning.scopeConfirmed: AssignedOnly if it does not",
+            unreadable.map(|why| format!(": {why}")).unwrap_or_default()
+        )),
+    }
+    if facts.seen.settings.known().and_then(|settings| settings.skip_out_of_scope_deletions) == Some(true) {
+        found.refusals.push("SkipOutOfScopeDeletions is on: the groups may never leave the target; turn it off first".into());
+    }
+    let Some(schema) = facts.seen.schema.known() else { return };
+    match &schema.group {
+        None => found.refusals.push("the job's schema has no group mapping: groups were never provisioned by it".into()),
+        Some(mapping) if !mapping.enabled => {
+            found.refusals.push("the job's group mapping is off: the groups would never leave the target".into())
+        }
+        Some(mapping) if !mapping.deletes => {
+            found.refusals.push(
+                "the job's group mapping lacks the Delete action: the groups would never leave the target; tick Delete".into(),
+            );
+        }
+        Some(_) => {}
+    }
+    if facts.spec.target.match_attribute(Some(schema)).is_none() {
+        found.refusals.push(format!(
+            "the schema does not say in a plain way which Entra attribute becomes {:?}; set target.matchFrom",
+            facts.spec.target.match_by
+        ));
+    }
+    if schema.user.as_ref().is_some_and(|mapping| mapping.scoped) {
+        found
+            .notes
+            .push("the user mapping has a scoping filter: users whom it excludes are assigned but expected nowhere".into());
+    }
+}
+
+fn groups(facts: &Facts, found: &mut Findings) {
+    if !facts.seen.assignments.is_known() {
+        return;
+    }
+    if facts.baseline().is_none_or(|_| facts.memory.source == crate::model::memory::BaselineSource::Provisional) {
+        for group in facts.wished_groups() {
+            let seen = facts.seen.groups.get(&group);
+            match seen.map(|seen| &seen.profile) {
+                Some(Seen::Absent) => found.refusals.push(format!("group {group} does not exist; correct its id in groups.list")),
+                Some(Seen::Unknown(why)) => found.unknowns.push(format!("group {group} could not be read: {why}")),
+                Some(Seen::Known(profile)) if !profile.security_enabled => found.refusals.push(format!(
+                    "group {} is not security-enabled: its assignment gives nobody access; take it off groups.list",
+                    facts.group_name(group)
+                )),
+                Some(Seen::Known(_)) | None => {}
+            }
+            if facts.rows_of(group).is_empty() && !seen.is_some_and(|seen| seen.profile.is_absent()) {
+                found.refusals.push(format!(
+                    "group {} is listed but not assigned to this app; a mistyped id? it will not be touched",
+                    facts.group_name(group)
+                ));
+            }
+        }
+        if facts.wished_groups().is_empty() {
+            found.refusals.push("no group is assigned to the app: there is nothing to retire".into());
+        }
+    }
+    let unmanaged = facts.unmanaged_groups();
+    if facts.baseline().is_some() && !unmanaged.is_empty() {
+        let names = some_of(unmanaged.into_iter().map(|group| facts.group_name(group)));
+        found.notes.push(format!("UnmanagedGroupAssigned: {names}; not touched, and step 5 waits for it"));
+    }
+}
+
+fn roles(facts: &Facts, found: &mut Findings) {
+    let (Some(app), Some(look)) = (facts.seen.app.known(), facts.seen.assignments.known()) else { return };
+    let wished = facts.wished_groups();
+    let used: BTreeSet<_> = look
+        .value
+        .iter()
+        .filter(|row| matches!(row.principal, Principal::Group(group) if wished.contains(&group)))
+        .map(|row| *facts.spec.roles.get(&row.role).unwrap_or(&row.role))
+        .collect();
+    for role in used {
+        let declared = app.roles.iter().find(|declared| declared.id == role);
+        let trouble = match declared {
+            None if role == DEFAULT_ACCESS && app.roles.iter().all(|role| !role.enabled || !role.for_users) => continue,
+            None => "the app does not declare it",
+            Some(declared) if !declared.enabled => "it is disabled",
+            Some(declared) if !declared.for_users => "it is not for users",
+            Some(_) => continue,
+        };
+        found.refusals.push(format!("users can't be given role {role}: {trouble}; name the one to assign instead in spec.roles"));
+    }
+}
+
+fn target(facts: &Facts, found: &mut Findings) {
+    let remembered = &facts.memory.remembered;
+    if facts.spec.mode == Mode::Enforce
+        && facts.spec.target.profile == Profile::Uniqkey
+        && !facts.spec.groups.acknowledge.contains(&Acknowledgement::TargetGroupContent)
+    {
+        found.refusals.push(
+            "credentials saved into a Uniqkey group may go with it; move them, then set groups.acknowledge: [TargetGroupContent]"
+                .into(),
+        );
+    }
+    if remembered.cycle_proof.is_some() {
+        return;
+    }
+    if let TokenState::Refused(status) = facts.seen.target.token {
+        found.refusals.push(format!(
+            "RevokedTooEarly: the SCIM token is refused ({status}) before the groups are gone; put a valid one into both Entra and the token file, and never regenerate it just to fill the file, that kills Entra's copy"
+        ));
+        return;
+    }
+    if let (None, Some(why)) = (&facts.memory.target, facts.seen.target.look.unknown()) {
+        found.refusals.push(format!("the target can't be read: {why}"));
+    }
+    if remembered.calibration.is_none() {
+        match &facts.seen.calibration {
+            Some(Seen::Unknown(why)) => found.refusals.push(format!("the revocation probe can't be calibrated: {why}")),
+            Some(Seen::Absent) => {
+                found.refusals.push("the revocation probe can't be calibrated: the service has no such path".into())
+            }
+            Some(Seen::Known(_)) | None => {}
+        }
+    }
+}
+
+/// The baseline as this turn's look gives it, or why it can't be taken from it.
+pub fn take_baseline(facts: &Facts) -> Result<Baseline, String> {
+    let app = facts.seen.app.known().ok_or("the app was not read")?;
+    let job = facts.job().ok_or("the job was not read")?;
+    let look = facts.seen.assignments.known().ok_or("the assignments were not read")?;
+    let target = facts.memory.target.as_ref().ok_or("the target was not read")?;
+    let mut baseline = Baseline {
+        binding: Binding {
+            tenant: facts.spec.entra.tenant_id,
+            app: app.id,
+            job: job.id.clone(),
+            scim_url: facts.spec.target.scim_url.to_string(),
+        },
+        taken: look.at,
+        groups: BTreeMap::new(),
+        users: BTreeMap::new(),
+    };
+    for id in facts.wished_groups().into_iter().filter(|id| !facts.rows_of(*id).is_empty()) {
+        let seen = facts.seen.groups.get(&id).ok_or_else(|| format!("group {id} was not read"))?;
+        let profile = seen.profile.known().ok_or_else(|| format!("group {id} was not read"))?;
+        if !profile.security_enabled {
+            continue;
+        }
+        let members = seen.members.known().ok_or_else(|| format!("the members of group {id} were not read"))?;
+        let roles = facts.rows_of(id).iter().map(|row| row.role).collect();
+        let scim = match_group(target, id, &profile.display_name);
+        baseline.groups.insert(id, ManagedGroup { display_name: profile.display_name.clone(), roles, scim });
+        for user in &members.value.users {
+            let entry = baseline.users.entry(*user).or_insert_with(|| new_protected(facts, *user, target));
+            entry.groups.insert(id);
+        }
+    }
+    Ok(baseline)
+}
+
+/// A user as he is when he is first seen.
+pub fn new_protected(facts: &Facts, id: UserId, target: &TargetLook) -> Protected {
+    let known = facts.seen.users.get(&id).and_then(Seen::known);
+    Protected {
+        name: known.and_then(|user| user.user_principal_name.clone()),
+        groups: BTreeSet::new(),
+        disabled: known.is_some_and(|user| user.enabled == Some(false)),
+        target: known.and_then(|user| match_user(facts.spec.target.match_by, user, target)),
+    }
+}
+
+/// The one record that matches; several matches are none.
+fn match_user(by: MatchBy, user: &DirectoryUser, target: &TargetLook) -> Option<ScimUser> {
+    let value = user.match_value.as_ref()?.to_lowercase();
+    // Entra takes the marker out of a guest's name before it matches (facts/entra.md section 5).
+    let stripped = value.replace("#ext#", "");
+    let matches = |text: &Option<String>| text.as_ref().is_some_and(|text| [&value, &stripped].contains(&&text.to_lowercase()));
+    let mut found = target.users.values().filter(|record| match by {
+        MatchBy::UserName => matches(&record.user_name),
+        MatchBy::ExternalId => matches(&record.external_id),
+    });
+    match (found.next(), found.next()) {
+        (Some(one), None) => Some(one.clone()),
+        _ => None,
+    }
+}
+
+fn match_group(target: &TargetLook, id: GroupId, name: &str) -> Option<ScimId> {
+    let one = |test: &dyn Fn(&crate::model::snapshot::ScimGroup) -> bool| {
+        let mut found = target.groups.values().filter(|group| test(group));
+        match (found.next(), found.next()) {
+            (Some(one), None) => Some(one.id.clone()),
+            _ => None,
+        }
+    };
+    one(&|group| group.external_id.as_deref().is_some_and(|external| external.eq_ignore_ascii_case(&id.to_string()))).or_else(
+        || one(&|group| group.display_name.as_deref().is_some_and(|display| display.to_lowercase() == name.to_lowercase())),
+    )
+}

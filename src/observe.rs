@@ -1,0 +1,199 @@
+//! Reads everything one turn needs. It never returns early: each part is known, absent or unknown by itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::model::baseline::Baseline;
+use crate::model::id::{GroupId, ScimId, ServicePrincipalId, UserId};
+use crate::model::memory::{Memory, since};
+use crate::model::seen::{Seen, Why};
+use crate::model::snapshot::{GroupSeen, Look, Principal, ScimUser, Snapshot, TargetLook, TargetSeen, TokenState};
+use crate::model::spec::{Select, Spec};
+use crate::world::error::Error;
+use crate::world::{Clock, Directory, Target, World, seen};
+
+/// Single users asked for in one turn; more wait for the next one.
+const USERS_PER_TURN: usize = 100;
+/// Between probes once the token has been proven dead.
+const PROBE_AFTERWARDS: Duration = Duration::from_secs(3600);
+
+pub async fn observe(world: &impl World, spec: &Spec, memory: &Memory) -> Snapshot {
+    let directory = world.directory();
+    let mut now = Snapshot { permissions: seen(directory.permissions().await), ..Snapshot::default() };
+    now.app = seen(directory.app(&spec.entra.app).await);
+    let retired = memory.remembered.revocation_proof.is_some();
+    if let Some(app) = now.app.known().map(|app| app.id) {
+        // The job before everything that is judged against its cycles.
+        now.jobs = seen(directory.jobs(app).await);
+        if let (Some(job), false) =
+            (now.jobs.known().and_then(|look| spec.entra.job(&look.value)).map(|job| job.id.clone()), retired)
+        {
+            now.schema = seen(directory.schema(app, &job).await);
+            now.settings = seen(directory.settings(app).await);
+            if let Some(since) = log_since(memory, &now) {
+                now.log = seen(directory.log(&job, since).await);
+            }
+        }
+        now.assignments = seen(directory.assignments(app).await);
+        groups(world, spec, memory, app, &mut now).await;
+    }
+    target(world, spec, memory, &mut now).await;
+    users(world, spec, memory, &mut now).await;
+    probe(world, spec, memory, &mut now).await;
+    now
+}
+
+/// Rows matter from the baseline on; before there is one, a day shows whether the log can be read.
+fn log_since(memory: &Memory, now: &Snapshot) -> Option<Timestamp> {
+    match memory.baseline.known() {
+        Some(baseline) => Some(baseline.taken),
+        None => now.jobs.known().and_then(|look| look.at.checked_sub(Duration::from_secs(86_400)).ok()),
+    }
+}
+
+async fn groups(world: &impl World, spec: &Spec, memory: &Memory, app: ServicePrincipalId, now: &mut Snapshot) {
+    let directory = world.directory();
+    let Some(rows) = now.assignments.known() else { return };
+    let assigned: BTreeSet<GroupId> = rows
+        .value
+        .iter()
+        .filter_map(|row| if let Principal::Group(group) = row.principal { Some(group) } else { None })
+        .collect();
+    let wanted: BTreeSet<GroupId> = match (memory.baseline.known(), spec.groups.select) {
+        (Some(baseline), _) => baseline.groups.keys().copied().collect(),
+        (None, Select::Listed) => spec.groups.list.iter().map(|entry| entry.id).collect(),
+        (None, Select::AllAssigned) => assigned.clone(),
+    };
+    let attribute = spec.target.match_attribute(now.schema.known()).unwrap_or_else(|| "userPrincipalName".into());
+    for id in wanted {
+        let is_assigned = assigned.contains(&id);
+        if !is_assigned && memory.remembered.members_closed.contains_key(&id) {
+            continue;
+        }
+        let mut group = GroupSeen { profile: seen(directory.group(id).await), ..GroupSeen::default() };
+        if group.profile.is_known() {
+            group.members = seen(directory.members(id).await);
+            if is_assigned && group.members.known().is_some_and(|members| !members.value.users.is_empty()) {
+                group.uses = seen(directory.group_uses(id, app).await);
+                for user in directory.member_properties(id, &attribute).await.unwrap_or_default() {
+                    now.users.insert(user.id, Seen::Known(user));
+                }
+            }
+        }
+        now.groups.insert(id, group);
+    }
+}
+
+async fn target(world: &impl World, spec: &Spec, memory: &Memory, now: &mut Snapshot) {
+    let at = world.clock().now();
+    let remembered = &memory.remembered;
+    let due = memory.target.as_ref().is_none_or(|look| since(look.at, at) >= spec.target.read_interval);
+    if remembered.revocation_proof.is_some() || !due {
+        now.target.look = Seen::Unknown(Why::not_looked("the target"));
+        return;
+    }
+    now.target = match look_at_target(world, memory, at).await {
+        Ok(look) => TargetSeen { token: TokenState::Accepted, look: Seen::Known(look) },
+        Err(error) => {
+            let token =
+                if let Error::Denied { status, .. } = &error { TokenState::Refused(*status) } else { TokenState::Unknown };
+            TargetSeen { token, look: Seen::Unknown(Why::new(error.label(), error.to_string())) }
+        }
+    };
+    if now.target.token == TokenState::Accepted && remembered.calibration.is_none() {
+        now.calibration = Some(seen(world.target().calibrate(at).await));
+    }
+}
+
+async fn look_at_target(world: &impl World, memory: &Memory, at: Timestamp) -> Result<TargetLook, Error> {
+    let target = world.target();
+    let mut look = TargetLook {
+        turn: memory.remembered.turn,
+        at,
+        users: target.users().await?,
+        groups: target.groups().await?,
+        users_by_id: BTreeMap::new(),
+        groups_by_id: BTreeMap::new(),
+    };
+    let Some(baseline) = memory.baseline.known() else { return Ok(look) };
+    // Before anyone is called lost he is read by id.
+    for id in doubtful(baseline, &look.users).take(USERS_PER_TURN) {
+        let user = target.user(&id).await?;
+        look.users_by_id.insert(id, user);
+    }
+    for id in baseline.groups.values().filter_map(|group| group.scim.as_ref()) {
+        if !look.groups.contains_key(id) {
+            let group = target.group(id).await?;
+            look.groups_by_id.insert(id.clone(), group);
+        }
+    }
+    Ok(look)
+}
+
+fn doubtful<'a>(baseline: &'a Baseline, users: &'a BTreeMap<ScimId, ScimUser>) -> impl Iterator<Item = ScimId> + 'a {
+    baseline
+        .users
+        .values()
+        .filter_map(|user| user.target.as_ref())
+        .filter(|before| !users.get(&before.id).is_some_and(|now| now.active == Some(true) || before.active != Some(true)))
+        .map(|before| before.id.clone())
+}
+
+/// Single users whom a list has left open: what does the directory itself say of them?
+async fn users(world: &impl World, spec: &Spec, memory: &Memory, now: &mut Snapshot) {
+    let Some(baseline) = memory.baseline.known() else { return };
+    let look = now.target.look.known().or(memory.target.as_ref());
+    let direct: BTreeSet<UserId> = now
+        .assignments
+        .known()
+        .map(|look: &Look<_>| {
+            look.value
+                .iter()
+                .filter_map(|row| if let Principal::User(user) = row.principal { Some(user) } else { None })
+                .collect()
+        })
+        .unwrap_or_default();
+    let harmed: BTreeSet<UserId> = now
+        .log
+        .known()
+        .map(|log| log.value.iter().filter(|row| row.is_harmful()).filter_map(|row| row.source.map(UserId)).collect())
+        .unwrap_or_default();
+    let worse = |before: &ScimUser| match look.map(|look| look.user(&before.id)) {
+        Some(Seen::Known(record)) => before.active == Some(true) && record.active != Some(true),
+        Some(Seen::Absent) => true,
+        Some(Seen::Unknown(_)) | None => false,
+    };
+    let asked: Vec<UserId> = baseline
+        .users
+        .iter()
+        .filter(|(id, user)| {
+            !now.users.contains_key(id)
+                && ((now.assignments.is_known() && !direct.contains(id))
+                    || harmed.contains(id)
+                    || memory.remembered.departed.contains_key(id)
+                    || user.target.as_ref().is_some_and(worse))
+        })
+        .map(|(id, _)| *id)
+        .take(USERS_PER_TURN)
+        .collect();
+    let attribute = spec.target.match_attribute(now.schema.known()).unwrap_or_else(|| "userPrincipalName".into());
+    for id in asked {
+        let user = seen(world.directory().user(id, &attribute).await);
+        now.users.insert(id, user);
+    }
+}
+
+async fn probe(world: &impl World, spec: &Spec, memory: &Memory, now: &mut Snapshot) {
+    let remembered = &memory.remembered;
+    let Some(calibration) = &remembered.calibration else { return };
+    if remembered.cycle_proof.is_none() && remembered.revocation_proof.is_none() {
+        return;
+    }
+    let every = if remembered.revocation_proof.is_some() { PROBE_AFTERWARDS } else { spec.target.revocation.confirm_every };
+    let at = world.clock().now();
+    if remembered.probed_at.is_none_or(|last| since(last, at) >= every) {
+        now.probe = Some(world.target().probe(calibration, at).await);
+    }
+}

@@ -1,0 +1,154 @@
+//! One turn, and the loop around it: look, remember, plan, approve, act, report; then wait.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+use crate::act::{Acted, Done, act};
+use crate::brakes::approve;
+use crate::guide::{Facts, preflight};
+use crate::model::condition::{ConditionKind, Truth};
+use crate::model::memory::{BaselineSource, Memory};
+use crate::model::seen::{Seen, Why};
+use crate::model::snapshot::TargetLook;
+use crate::model::spec::{Mode, Spec};
+use crate::model::status::{Phase, Status};
+use crate::observe::observe;
+use crate::plan::{NewBaseline, plan};
+use crate::remember::{growth, remember};
+use crate::report::report;
+use crate::world::{Clock, Ledger, World};
+
+/// What the process itself carries from turn to turn; everything that must survive it is in the ledger.
+#[derive(Debug, Default)]
+pub struct Carried {
+    pub status: Option<Status>,
+    target: Option<TargetLook>,
+}
+
+/// How a turn went, for the caller's metrics and waits.
+#[derive(Debug)]
+pub struct Turn {
+    pub status: Status,
+    pub acted: Acted,
+}
+
+impl Turn {
+    /// Something was written, so that looking again soon is worth it.
+    pub fn has_written(&self) -> bool {
+        self.acted.done().iter().any(|(_, done)| matches!(done, Done::Ok | Done::Already | Done::Open))
+    }
+
+    pub fn result(&self) -> &'static str {
+        if !self.status.is_true(ConditionKind::GraphReachable) {
+            "error"
+        } else if self.status.phase == Phase::Held {
+            "held"
+        } else {
+            "ok"
+        }
+    }
+}
+
+/// One turn. Reads first, pure judgement in the middle, writes last.
+pub async fn turn(world: &impl World, spec: &Spec, new: NewBaseline, carried: &mut Carried, stop: &CancellationToken) -> Turn {
+    let mut memory = recall(world, carried);
+    let seen = observe(world, spec, &memory).await;
+    let now = world.clock().now();
+    memory.target = match &seen.target.look {
+        Seen::Known(look) => Some(look.clone()),
+        Seen::Absent | Seen::Unknown(_) => memory.target,
+    };
+    carried.target.clone_from(&memory.target);
+    note(world, spec, &seen, &mut memory, now);
+    let facts = Facts::new(spec, &seen, &memory, now);
+    let approved = approve(&facts, plan(&facts, new));
+    let acted = act(world, spec, &seen, &memory, approved, stop).await;
+    if acted.has_done("RequestRevocation") {
+        let mut remembered = memory.remembered.clone();
+        remembered.revocation_asked = Some(now);
+        if let Err(error) = world.ledger().remember(&remembered) {
+            tracing::error!(error = %error, "the ledger did not take what this turn did");
+        }
+    }
+    let status = report(&facts, &acted, carried.status.as_ref());
+    if status.phase == Phase::Retired && memory.remembered.retired_at.is_none() {
+        let mut remembered = memory.remembered.clone();
+        remembered.retired_at = Some(now);
+        if let Err(error) = world.ledger().remember(&remembered) {
+            tracing::error!(error = %error, "the ledger did not take the retirement");
+        }
+    }
+    carried.status = Some(status.clone());
+    Turn { status, acted }
+}
+
+/// What the ledger knows. A ledger that can't be read makes the baseline unknown, and that stops every write.
+fn recall(world: &impl World, carried: &Carried) -> Memory {
+    let ledger = world.ledger();
+    let mut memory = Memory { target: carried.target.clone(), ..Memory::default() };
+    let read = (|| {
+        memory.remembered = ledger.remembered()?;
+        memory.journal = ledger.journal()?;
+        ledger.baseline()
+    })();
+    memory.baseline = read.unwrap_or_else(|error| Seen::Unknown(Why::new(error.label(), error.to_string())));
+    memory.remembered.turn += 1;
+    memory
+}
+
+/// Lets the look grow the baseline and memory, on disk before anything rests on it.
+fn note(world: &impl World, spec: &Spec, seen: &crate::model::snapshot::Snapshot, memory: &mut Memory, now: Timestamp) {
+    if memory.baseline.is_absent() && spec.mode == Mode::Observe {
+        if let Ok(baseline) = preflight::take_baseline(&Facts::new(spec, seen, memory, now)) {
+            memory.baseline = Seen::Known(baseline);
+            memory.source = BaselineSource::Provisional;
+        }
+    }
+    let grown = growth(&Facts::new(spec, seen, memory, now));
+    let ledger = world.ledger();
+    let stored = if memory.source == BaselineSource::Ledger && !grown.is_empty() { ledger.grow_baseline(&grown) } else { Ok(()) };
+    if let Seen::Known(baseline) = &mut memory.baseline {
+        baseline.grow(&grown);
+    }
+    memory.remembered = remember(spec, seen, memory, now);
+    if let Err(error) = stored.and_then(|()| ledger.remember(&memory.remembered)) {
+        memory.baseline = Seen::Unknown(Why::new(error.label(), error.to_string()));
+    }
+}
+
+/// After a write the next look comes soon; otherwise at the interval, never exactly in step with others.
+pub fn wait_after(turn: &Turn, spec: &Spec) -> Duration {
+    let interval = spec.timing.interval;
+    let base = if turn.has_written() { interval.min(Duration::from_secs(5)) } else { interval };
+    base.mul_f64(0.95 + rand::random::<f64>() * 0.1)
+}
+
+/// The one line that a turn leaves in the log.
+pub fn log(turn: &Turn) {
+    let status = &turn.status;
+    let waiting = status
+        .conditions
+        .iter()
+        .find(|condition| {
+            condition.status != Truth::True
+                && condition.kind != ConditionKind::Held
+                && condition.kind != ConditionKind::BaselineRecorded
+        })
+        .map(|condition| format!("{}: {}", condition.reason, condition.message));
+    tracing::info!(
+        turn = status.turn,
+        phase = %status.phase,
+        assigned = status.progress.users_assigned,
+        protected = status.progress.users_protected,
+        memberships = status.progress.memberships,
+        groups_assigned = status.progress.groups_assigned,
+        lost = status.progress.users_lost,
+        written = turn.acted.done().len(),
+        held = status.held.len(),
+        why = waiting,
+        stopped = turn.acted.stopped(),
+        "turn"
+    );
+}

@@ -1,0 +1,264 @@
+//! What this turn's look adds to memory: unbroken series, good cycles, growth of the baseline, proofs. Pure.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use crate::guide::{Facts, LOOKS, cycle, kept, preflight};
+use crate::model::baseline::Growth;
+use crate::model::id::UserId;
+use crate::model::memory::{Departure, DepartureKind, Memory, Remembered, RevocationProof, Rounds, Size, Streak};
+use crate::model::seen::Seen;
+use crate::model::snapshot::{ProbeVerdict, Snapshot};
+use crate::model::spec::Spec;
+
+/// How many good cycles are kept in memory.
+const CYCLES_KEPT: usize = 16;
+
+/// Users who are in a managed group that still counts and are not (wholly) in the baseline yet.
+pub fn growth(facts: &Facts) -> Growth {
+    let mut growth = Growth::default();
+    let (Some(baseline), true) = (facts.baseline(), facts.seen.assignments.is_known()) else { return growth };
+    for (id, group) in &baseline.groups {
+        let rows = facts.rows_of(*id);
+        let roles: std::collections::BTreeSet<_> =
+            rows.iter().map(|row| row.role).filter(|role| !group.roles.contains(role)).collect();
+        if !roles.is_empty() {
+            growth.roles.insert(*id, roles);
+        }
+        if rows.is_empty() && facts.memory.remembered.members_closed.contains_key(id) {
+            continue;
+        }
+        let Some(members) = facts.seen.groups.get(id).and_then(|seen| seen.members.known()) else { continue };
+        let empty = crate::model::snapshot::TargetLook::default();
+        let target = facts.memory.target.as_ref().unwrap_or(&empty);
+        for user in &members.value.users {
+            if baseline.users.get(user).is_none_or(|known| !known.groups.contains(id)) {
+                growth.users.entry(*user).or_insert_with(|| preflight::new_protected(facts, *user, target)).groups.insert(*id);
+            }
+        }
+    }
+    growth
+}
+
+/// Memory after this turn's look. The caller has merged this turn's growth into the baseline first.
+pub fn remember(spec: &Spec, seen: &Snapshot, memory: &Memory, now: Timestamp) -> Remembered {
+    let mut next = memory.remembered.clone();
+    if let Some(Seen::Known(calibration)) = &seen.calibration {
+        next.calibration = Some(calibration.clone());
+    }
+    let facts = Facts::new(spec, seen, memory, now);
+    if facts.baseline().is_some() {
+        coverage(&facts, &mut next);
+        rows(&facts, &mut next);
+        members(&facts, &mut next);
+        departures(&facts, &mut next);
+        sizes(&facts, &mut next);
+    }
+    probe(&facts, &mut next);
+    // What follows rests on what was just remembered.
+    let memory = Memory { remembered: next.clone(), ..memory.clone() };
+    let facts = Facts::new(spec, seen, &memory, now);
+    if facts.baseline().is_some()
+        && let Some(job) = facts.job()
+        && let Ok(cycle) = cycle::good(&facts, job)
+        && !next.cycles.iter().any(|known| known.activity == cycle.activity)
+    {
+        next.cycles.push(cycle);
+        let surplus = next.cycles.len().saturating_sub(CYCLES_KEPT);
+        next.cycles.drain(..surplus);
+    }
+    rounds(&facts, &mut next);
+    latch(spec, seen, &memory, now, &mut next);
+    next
+}
+
+fn coverage(facts: &Facts, next: &mut Remembered) {
+    let (Some(look), Some(baseline)) = (facts.seen.assignments.known(), facts.baseline()) else { return };
+    let mut since = BTreeMap::new();
+    for id in baseline.users.keys() {
+        let before = next.covered_since.get(id);
+        let roles: BTreeMap<_, _> = facts
+            .direct_roles(*id)
+            .into_iter()
+            .map(|role| (role, before.and_then(|before| before.get(&role)).copied().unwrap_or(look.at)))
+            .collect();
+        if !roles.is_empty() {
+            since.insert(*id, roles);
+        }
+    }
+    next.covered_since = since;
+}
+
+fn rows(facts: &Facts, next: &mut Remembered) {
+    let (Some(look), Some(baseline)) = (facts.seen.assignments.known(), facts.baseline()) else { return };
+    for id in baseline.groups.keys() {
+        if facts.rows_of(*id).is_empty() {
+            let streak = Streak::extend(next.unassigned.get(id).copied(), look.at);
+            next.unassigned.insert(*id, streak);
+            if streak.is_believed(LOOKS, facts.spec.timing.settle) {
+                next.unassigned_at.entry(*id).or_insert(look.at);
+            }
+        } else {
+            next.unassigned.remove(id);
+            next.unassigned_at.remove(id);
+            next.members_closed.remove(id);
+        }
+    }
+}
+
+fn members(facts: &Facts, next: &mut Remembered) {
+    for (id, seen) in &facts.seen.groups {
+        let Some(look) = seen.members.known() else { continue };
+        if look.value.users.is_empty() {
+            next.empty.insert(*id, Streak::extend(next.empty.get(id).copied(), look.at));
+        } else {
+            next.empty.remove(id);
+        }
+        if next.unassigned_at.get(id).is_some_and(|confirmed| look.at >= *confirmed) {
+            next.members_closed.entry(*id).or_insert(look.at);
+        }
+    }
+}
+
+fn departures(facts: &Facts, next: &mut Remembered) {
+    let (Some(look), Some(baseline)) = (facts.seen.assignments.known(), facts.baseline()) else { return };
+    for (id, user) in &baseline.users {
+        let kind = match facts.seen.users.get(id) {
+            Some(Seen::Absent) => Some(DepartureKind::Deleted),
+            Some(Seen::Known(known)) if known.enabled == Some(false) => Some(DepartureKind::Disabled),
+            Some(Seen::Known(_)) if has_left(facts, *id, &user.groups) => Some(DepartureKind::Left),
+            Some(Seen::Known(_)) => None,
+            // Not looked at: what was known stays.
+            Some(Seen::Unknown(_)) | None => continue,
+        };
+        match kind {
+            None => {
+                next.departed.remove(id);
+            }
+            Some(kind) => {
+                let before = next.departed.get(id).filter(|before| before.kind == kind).map(|before| before.streak);
+                next.departed.insert(*id, Departure { kind, streak: Streak::extend(before, look.at) });
+            }
+        }
+    }
+}
+
+/// In none of his groups by complete looks, without a row of his own, and not by our hand.
+fn has_left(facts: &Facts, id: UserId, groups: &std::collections::BTreeSet<crate::model::id::GroupId>) -> bool {
+    let by_us = |group| facts.memory.journal.entry(&format!("member/{group}/{id}")).is_some();
+    !facts.has_direct_row(id)
+        && !facts.memory.journal.with_prefix(&format!("assign/{id}/")).any(|(_, entry)| entry.intents > 0)
+        && groups.iter().all(|group| {
+            !by_us(group)
+                && facts
+                    .seen
+                    .groups
+                    .get(group)
+                    .and_then(|seen| seen.members.known())
+                    .is_some_and(|look| !look.value.users.contains(&id))
+        })
+}
+
+fn sizes(facts: &Facts, next: &mut Remembered) {
+    let mut note = |key: String, count: u64, ours: u64| {
+        let size = match next.sizes.get(&key) {
+            Some(before) if is_shrunk(facts.spec, before, count, ours) => {
+                let looks = before.smaller.map_or(0, |(_, looks)| looks) + 1;
+                Size { smaller: Some((count, looks)), ..*before }
+            }
+            _ => Size { count, ours, smaller: None },
+        };
+        next.sizes.insert(key, size);
+    };
+    if let Some(look) = facts.seen.assignments.known() {
+        let users = look.value.iter().filter(|row| matches!(row.principal, crate::model::snapshot::Principal::User(_))).count();
+        note("assignments".into(), users as u64, 0);
+    }
+    for (id, seen) in &facts.seen.groups {
+        if let Some(look) = seen.members.known() {
+            let ours = facts.memory.journal.with_prefix(&format!("member/{id}/")).filter(|(_, entry)| entry.intents > 0).count();
+            note(format!("members/{id}"), look.value.users.len() as u64, ours as u64);
+        }
+    }
+}
+
+/// Smaller than our own removals explain, by more than the limit and its floor of 3.
+fn is_shrunk(spec: &Spec, before: &Size, count: u64, ours: u64) -> bool {
+    let unexplained = before.count.saturating_sub(count).saturating_sub(ours.saturating_sub(before.ours));
+    unexplained > 3.max(spec.limits.max_shrink.of(before.count as usize) as u64)
+}
+
+fn rounds(facts: &Facts, next: &mut Remembered) {
+    let Some(look) = facts.memory.target.as_ref().filter(|look| look.turn == next.turn) else { return };
+    let clean = kept::groups_remaining(facts, look).is_ok_and(|remaining| remaining.is_empty())
+        && kept::tally(facts).is_some_and(|tally| tally.lost.is_empty() && tally.unknown.is_empty());
+    next.clean_rounds = clean.then(|| match next.clean_rounds {
+        Some(rounds) if look.turn > rounds.last_turn => Rounds { last_turn: look.turn, count: rounds.count + 1, ..rounds },
+        Some(rounds) => rounds,
+        None => Rounds { first_turn: look.turn, last_turn: look.turn, count: 1 },
+    });
+}
+
+fn probe(facts: &Facts, next: &mut Remembered) {
+    let Some(probe) = &facts.seen.probe else { return };
+    next.probed_at = Some(probe.at);
+    match probe.verdict {
+        ProbeVerdict::Rejected => {
+            if next.revocation_proof.is_some() {
+                return;
+            }
+            next.rejections.push(probe.clone());
+            if next.rejections.len() >= facts.spec.target.revocation.confirmations as usize
+                && next.cycle_proof.is_some()
+                && let Some(calibration) = next.calibration.clone()
+            {
+                next.revocation_proof = Some(RevocationProof { calibration, rejections: next.rejections.clone(), at: probe.at });
+            }
+        }
+        ProbeVerdict::Answers => {
+            next.rejections.clear();
+            if next.revocation_proof.take().is_some() {
+                // The door is open again: an engine may run, so 4 and 5 are owed in full.
+                next.cycle_proof = None;
+                next.clean_rounds = None;
+                next.revocation_asked = None;
+                next.retired_at = None;
+            }
+        }
+        ProbeVerdict::Inconclusive => {
+            if next.revocation_proof.is_none() {
+                next.rejections.clear();
+            }
+        }
+    }
+}
+
+fn latch(spec: &Spec, seen: &Snapshot, memory: &Memory, now: Timestamp, next: &mut Remembered) {
+    if next.revocation_proof.is_some() {
+        return;
+    }
+    let memory = Memory { remembered: next.clone(), ..memory.clone() };
+    let facts = Facts::new(spec, seen, &memory, now);
+    let Some(baseline) = facts.baseline() else { return };
+    if next.cycle_proof.is_some() {
+        let row_back = baseline.groups.keys().any(|group| !facts.rows_of(*group).is_empty());
+        let group_back = facts
+            .memory
+            .target
+            .as_ref()
+            .filter(|look| look.turn == next.turn)
+            .and_then(|look| kept::groups_remaining(&facts, look).ok())
+            .is_some_and(|remaining| !remaining.is_empty());
+        if row_back || group_back {
+            next.cycle_proof = None;
+            next.clean_rounds = None;
+            next.revocation_asked = None;
+        }
+        return;
+    }
+    let unassigned = facts.seen.assignments.is_known() && baseline.groups.keys().all(|group| facts.rows_of(*group).is_empty());
+    if unassigned && memory.source == crate::model::memory::BaselineSource::Ledger {
+        next.cycle_proof = cycle::prove(&facts).ok();
+    }
+}

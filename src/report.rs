@@ -1,0 +1,292 @@
+//! Turns what was done into what the world may read. Pure; keeps the times at which conditions changed.
+
+use jiff::Timestamp;
+
+use crate::act::Acted;
+use crate::guide::{Cover, Facts, GUIDE, count, empty, kept};
+use crate::model::condition::{Condition, ConditionKind, Reason, Truth};
+use crate::model::memory::{BaselineSource, later};
+use crate::model::snapshot::{ScheduleState, TokenState};
+use crate::model::spec::Mode;
+use crate::model::status::{CycleStatus, Gauges, Held, Pending, Phase, Progress, Status};
+use crate::plan::Judged;
+
+pub fn report(facts: &Facts, acted: &Acted, before: Option<&Status>) -> Status {
+    let plan = acted.approved().plan();
+    let mut held: Vec<Held> = acted
+        .approved()
+        .held()
+        .iter()
+        .map(|(brake, message)| Held { brake: brake.label().into(), message: message.clone() })
+        .collect();
+    let in_preflight = |why: &String| plan.findings.refusals.contains(why);
+    held.extend(
+        plan.refused
+            .iter()
+            .map(|why| Held { brake: if in_preflight(why) { "preflight" } else { "refused" }.into(), message: why.clone() }),
+    );
+    if plan.baseline.reason == Reason::NewBaselineNeeded {
+        held.push(Held { brake: "refused".into(), message: plan.baseline.message.clone() });
+    }
+    let graph = reachable_graph(facts);
+    let mut judged = vec![preflight(facts, acted), plan.baseline.clone()];
+    judged.extend(plan.steps.iter().cloned());
+    judged.push(users_kept(facts));
+    judged.push(graph.clone());
+    judged.push(reachable_target(facts));
+    let retired = plan.steps.len() == GUIDE.len() && plan.steps.iter().all(|step| step.truth == Truth::True);
+    let looked = graph.truth == Truth::True;
+    judged.push(if held.is_empty() {
+        judged_as(ConditionKind::Held, Truth::False, Reason::NothingHeld, "nothing is held".into())
+    } else {
+        let reason = if acted.approved().held().is_empty() { Reason::HeldByRefusal } else { Reason::HeldByBrake };
+        let message = held.iter().map(|held| format!("{}: {}", held.brake, held.message)).collect::<Vec<_>>().join("; ");
+        judged_as(ConditionKind::Held, Truth::True, reason, message)
+    });
+    judged.push(if retired && looked {
+        let message = "the retirement is complete; the credential may be narrowed to read-only or removed".into();
+        judged_as(ConditionKind::Ready, Truth::True, Reason::Retired, message)
+    } else {
+        let reason = if looked { Reason::InProgress } else { Reason::LookFailed };
+        judged_as(
+            ConditionKind::Ready,
+            Truth::False,
+            reason,
+            acted.stopped().map_or("the retirement is under way".into(), str::to_owned),
+        )
+    });
+    let phase = phase(facts, acted, before, &held, retired, looked);
+    let mut pending: Vec<Pending> = Vec::new();
+    for action in &plan.actions {
+        match pending.iter_mut().find(|pending| pending.action == action.kind()) {
+            Some(pending) => pending.count += 1,
+            None => pending.push(Pending { action: action.kind().into(), count: 1 }),
+        }
+    }
+    Status {
+        phase,
+        conditions: judged.into_iter().map(|judged| dated(judged, before, facts.now)).collect(),
+        progress: progress(facts),
+        pending,
+        held,
+        cycle: cycle(facts),
+        notes: plan.findings.notes.clone(),
+        last_attempt: Some(facts.now),
+        last_success: if looked { Some(facts.now) } else { before.and_then(|before| before.last_success) },
+        turn: facts.memory.remembered.turn,
+        gauges: gauges(facts),
+    }
+}
+
+fn judged_as(condition: ConditionKind, truth: Truth, reason: Reason, message: String) -> Judged {
+    Judged { condition, truth, reason, message }
+}
+
+/// A condition keeps its time for as long as its truth stays.
+fn dated(judged: Judged, before: Option<&Status>, now: Timestamp) -> Condition {
+    let last_transition_time = before
+        .and_then(|before| before.condition(judged.condition))
+        .filter(|condition| condition.status == judged.truth)
+        .map_or(now, |condition| condition.last_transition_time);
+    Condition {
+        kind: judged.condition,
+        status: judged.truth,
+        reason: judged.reason,
+        message: judged.message,
+        last_transition_time,
+    }
+}
+
+fn phase(facts: &Facts, acted: &Acted, before: Option<&Status>, held: &[Held], retired: bool, looked: bool) -> Phase {
+    if facts.spec.mode == Mode::Observe {
+        return Phase::Observing;
+    }
+    if !held.is_empty() {
+        return Phase::Held;
+    }
+    // A failed look keeps the phase.
+    if !looked && let Some(before) = before {
+        return before.phase;
+    }
+    if retired {
+        return Phase::Retired;
+    }
+    let plan = acted.approved().plan();
+    if plan.baseline.truth != Truth::True {
+        return Phase::Preflight;
+    }
+    match plan.steps.iter().position(|step| step.truth != Truth::True) {
+        Some(0) => Phase::AssigningUsers,
+        Some(1) => Phase::EmptyingGroups,
+        Some(2) => Phase::UnassigningGroups,
+        Some(3) => Phase::AwaitingCycle,
+        Some(_) => Phase::AwaitingRevocation,
+        None => Phase::Preflight,
+    }
+}
+
+fn preflight(facts: &Facts, acted: &Acted) -> Judged {
+    let findings = &acted.approved().plan().findings;
+    let (truth, reason, message) = if !findings.refusals.is_empty() {
+        (Truth::False, Reason::PreflightFailed, findings.refusals.join("; "))
+    } else if !findings.unknowns.is_empty() {
+        (Truth::Unknown, Reason::LookFailed, findings.unknowns.join("; "))
+    } else {
+        let notes = if findings.notes.is_empty() { String::new() } else { format!("; {}", findings.notes.join("; ")) };
+        (Truth::True, Reason::Passed, format!("{} checked{notes}", count(facts.seen.groups.len(), "group")))
+    };
+    judged_as(ConditionKind::Preflight, truth, reason, message)
+}
+
+fn users_kept(facts: &Facts) -> Judged {
+    let judged = |truth, reason, message| judged_as(ConditionKind::UsersKept, truth, reason, message);
+    let remembered = &facts.memory.remembered;
+    let target_is_closed = facts.is_token_rejected() || facts.seen.target.token != TokenState::Accepted;
+    if let Some(proof) = remembered.cycle_proof.as_ref().filter(|_| target_is_closed) {
+        let message = format!("{} of {} users kept, read at {}", proof.users_kept, proof.users_counted, proof.at);
+        return judged(Truth::True, Reason::ProvenBeforeRevocation, message);
+    }
+    match kept::tally(facts) {
+        _ if facts.seen.target.look.unknown().is_some_and(|why| why.kind != "not-looked") => judged(
+            Truth::Unknown,
+            Reason::TargetUnread,
+            facts.seen.target.look.unknown().map(ToString::to_string).unwrap_or_default(),
+        ),
+        None => judged(Truth::Unknown, Reason::TargetUnread, "the target was not read yet".into()),
+        Some(tally) if !tally.lost.is_empty() => {
+            let names = crate::guide::some_of(tally.lost.iter().map(|(id, why)| format!("{}: {why}", facts.user_name(*id))));
+            judged(Truth::False, Reason::UsersLost, names)
+        }
+        Some(tally) if !tally.unknown.is_empty() => {
+            judged(Truth::Unknown, Reason::TargetUnread, crate::guide::some_of(tally.unknown.values()))
+        }
+        Some(tally) => {
+            let explained =
+                if tally.explained > 0 { format!("; {} explained by the directory", tally.explained) } else { String::new() };
+            judged(Truth::True, Reason::AllKept, format!("{} of {} users kept{explained}", tally.kept, tally.counted))
+        }
+    }
+}
+
+fn reachable_graph(facts: &Facts) -> Judged {
+    let why = facts.seen.app.unknown().or(facts.seen.assignments.unknown()).or(facts.seen.jobs.unknown());
+    match why {
+        None => judged_as(ConditionKind::GraphReachable, Truth::True, Reason::Reachable, "Graph answered".into()),
+        Some(why) => judged_as(ConditionKind::GraphReachable, Truth::False, Reason::Unreachable, why.to_string()),
+    }
+}
+
+fn reachable_target(facts: &Facts) -> Judged {
+    let judged = |truth, reason, message| judged_as(ConditionKind::TargetReachable, truth, reason, message);
+    if facts.is_token_rejected() {
+        return judged(
+            Truth::Unknown,
+            Reason::TokenRejected,
+            "the token is rejected, as it should be; the target is not read any more".into(),
+        );
+    }
+    match facts.seen.target.look.unknown() {
+        Some(why) if why.kind != "not-looked" => judged(Truth::False, Reason::Unreachable, why.to_string()),
+        Some(_) | None => judged(Truth::True, Reason::Reachable, "the target answered when it was last asked".into()),
+    }
+}
+
+fn progress(facts: &Facts) -> Progress {
+    let mut progress = Progress::default();
+    let Some(baseline) = facts.baseline() else { return progress };
+    let remembered = &facts.memory.remembered;
+    progress.users_protected = baseline.users.len() as u64;
+    progress.users_assigned =
+        baseline.users.iter().filter(|(id, user)| !matches!(facts.cover(**id, user), Cover::Missing(_))).count() as u64;
+    progress.groups = baseline.groups.len() as u64;
+    progress.groups_assigned = baseline.groups.keys().filter(|group| !facts.rows_of(**group).is_empty()).count() as u64;
+    progress.memberships = memberships(facts);
+    if let Some(tally) = kept::tally(facts) {
+        progress.users_lost = tally.lost.len() as u64;
+        progress.users_counted = tally.counted as u64;
+        progress.users_kept = tally.kept as u64;
+    }
+    if let Some(proof) = &remembered.cycle_proof {
+        (progress.users_kept, progress.users_counted) = (proof.users_kept, proof.users_counted);
+    } else if let Some(remaining) = facts.memory.target.as_ref().and_then(|look| kept::groups_remaining(facts, look).ok()) {
+        progress.target_groups = remaining.len() as u64;
+    }
+    progress
+}
+
+/// User memberships left in managed groups that are still assigned and not to be kept.
+fn memberships(facts: &Facts) -> u64 {
+    let groups = facts.baseline().into_iter().flat_map(|baseline| baseline.groups.keys().copied());
+    groups
+        .filter(|group| !facts.rows_of(*group).is_empty() && empty::plan_for(facts, *group) != empty::Plan::Keep)
+        .filter_map(|group| facts.seen.groups.get(&group)?.members.known())
+        .map(|look| look.value.users.len() as u64)
+        .sum()
+}
+
+fn cycle(facts: &Facts) -> CycleStatus {
+    let Some(job) = facts.job() else { return CycleStatus::default() };
+    let last = job.last.as_ref();
+    let expected =
+        last.and_then(|last| last.ended).filter(|_| job.schedule == ScheduleState::Active && !facts.is_token_rejected());
+    CycleStatus {
+        last_began: last.map(|last| last.began),
+        last_ended: last.and_then(|last| last.ended),
+        last_state: last.map(|last| match &last.state {
+            crate::model::snapshot::ExecutionState::Other(state) => state.clone(),
+            known => format!("{known:?}"),
+        }),
+        expected_by: expected.map(|ended| later(ended, job.interval.unwrap_or(facts.spec.provisioning.cycle_timeout))),
+        quarantined: job.quarantine.is_some(),
+    }
+}
+
+fn gauges(facts: &Facts) -> Gauges {
+    let mut gauges = Gauges::default();
+    let Some(baseline) = facts.baseline() else { return gauges };
+    let remembered = &facts.memory.remembered;
+    if facts.seen.assignments.is_known() {
+        let (mut group_only, mut both, mut direct) = (0, 0, 0);
+        for (id, user) in &baseline.users {
+            let through_group = user.groups.iter().any(|group| {
+                !facts.rows_of(*group).is_empty()
+                    && facts
+                        .seen
+                        .groups
+                        .get(group)
+                        .and_then(|seen| seen.members.known())
+                        .is_some_and(|look| look.value.users.contains(id))
+            });
+            match (facts.has_direct_row(*id), through_group) {
+                (true, true) => both += 1,
+                (true, false) => direct += 1,
+                (false, true) => group_only += 1,
+                (false, false) => {}
+            }
+        }
+        (gauges.users_group_only, gauges.users_direct_and_group, gauges.users_direct_only) =
+            (Some(group_only), Some(both), Some(direct));
+        let assigned = baseline.groups.keys().filter(|group| !facts.rows_of(**group).is_empty());
+        let refused =
+            assigned.clone().filter(|group| matches!(empty::progress(facts, **group), empty::Progress::Refused(_))).count();
+        let emptied = assigned.clone().filter(|group| remembered.empty.contains_key(group)).count();
+        let assigned = assigned.count();
+        gauges.groups_assigned = Some(assigned as u64);
+        gauges.groups_unassigned = Some((baseline.groups.len() - assigned) as u64);
+        gauges.groups_refused = Some(refused as u64);
+        gauges.groups_emptied = Some(emptied as u64);
+        gauges.group_members = Some(memberships(facts));
+    }
+    if let Some(look) = &facts.memory.target {
+        let active = look.users.values().filter(|user| user.active == Some(true)).count();
+        gauges.target_users_active = Some(active as u64);
+        gauges.target_users_inactive = Some((look.users.len() - active) as u64);
+        if let (Ok(remaining), BaselineSource::Ledger | BaselineSource::Provisional) =
+            (kept::groups_remaining(facts, look), facts.memory.source)
+        {
+            gauges.target_groups_managed = Some(remaining.len() as u64);
+            gauges.target_groups_unmanaged = Some(look.groups.len().saturating_sub(remaining.len()) as u64);
+        }
+    }
+    gauges
+}
