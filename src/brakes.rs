@@ -62,11 +62,15 @@ enum Strikes {
     Everything,
 }
 
+/// What a brake found: which it is, what it strikes, and why with the figures.
+type Bite = (Brake, Strikes, String);
+/// Brakes over the whole plan; those over single actions follow in [`approve`].
+const BRAKES: [fn(&Facts, &Plan) -> Option<Bite>; 5] = [blind, users_lost, too_much, shrunk, fights];
+
 pub fn approve(facts: &Facts, plan: Plan) -> Approved {
     let mut actions = plan.actions.clone();
     let mut held = Vec::new();
-    let brakes: [fn(&Facts, &Plan) -> Option<(Brake, Strikes, String)>; 5] = [blind, users_lost, too_much, shrunk, fights];
-    for brake in brakes {
+    for brake in BRAKES {
         if let Some((brake, strikes, message)) = brake(facts, &plan) {
             match strikes {
                 Strikes::Destructive => actions.retain(|action| !action.is_destructive()),
@@ -116,7 +120,7 @@ fn bring_along(facts: &Facts, approved: &mut Approved) {
     }
 }
 
-fn blind(facts: &Facts, plan: &Plan) -> Option<(Brake, Strikes, String)> {
+fn blind(facts: &Facts, plan: &Plan) -> Option<Bite> {
     if let Seen::Unknown(why) = &facts.memory.baseline {
         return Some((
             Brake::Blind,
@@ -159,7 +163,7 @@ fn blind(facts: &Facts, plan: &Plan) -> Option<(Brake, Strikes, String)> {
     (!missing.is_empty()).then(|| (Brake::Blind, Strikes::Destructive, format!("not known: {}", missing.join("; "))))
 }
 
-fn users_lost(facts: &Facts, _: &Plan) -> Option<(Brake, Strikes, String)> {
+fn users_lost(facts: &Facts, _: &Plan) -> Option<Bite> {
     if facts.memory.remembered.cycle_proof.is_some() && facts.seen.target.look.unknown().is_some() || facts.is_token_rejected() {
         return None;
     }
@@ -175,7 +179,7 @@ fn users_lost(facts: &Facts, _: &Plan) -> Option<(Brake, Strikes, String)> {
     })
 }
 
-fn too_much(facts: &Facts, plan: &Plan) -> Option<(Brake, Strikes, String)> {
+fn too_much(facts: &Facts, plan: &Plan) -> Option<Bite> {
     let baseline = facts.baseline().cloned().or_else(|| crate::guide::preflight::take_baseline(facts).ok())?;
     let limits = &facts.spec.limits;
     let keys: BTreeSet<String> = facts
@@ -199,7 +203,7 @@ fn too_much(facts: &Facts, plan: &Plan) -> Option<(Brake, Strikes, String)> {
         .then(|| (Brake::TooMuch, Strikes::Everything, format!("{}; raise the limit if that is meant", over.join("; "))))
 }
 
-fn shrunk(facts: &Facts, _: &Plan) -> Option<(Brake, Strikes, String)> {
+fn shrunk(facts: &Facts, _: &Plan) -> Option<Bite> {
     let small: Vec<_> = facts
         .memory
         .remembered
@@ -218,7 +222,7 @@ fn shrunk(facts: &Facts, _: &Plan) -> Option<(Brake, Strikes, String)> {
     })
 }
 
-fn fights(facts: &Facts, plan: &Plan) -> Option<(Brake, Strikes, String)> {
+fn fights(facts: &Facts, plan: &Plan) -> Option<Bite> {
     let again: Vec<_> = plan
         .actions
         .iter()

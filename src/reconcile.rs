@@ -100,11 +100,12 @@ fn recall(world: &impl World, carried: &Carried) -> Memory {
 
 /// Lets the look grow the baseline and memory, on disk before anything rests on it.
 fn note(world: &impl World, spec: &Spec, seen: &crate::model::snapshot::Snapshot, memory: &mut Memory, now: Timestamp) {
-    if memory.baseline.is_absent() && spec.mode == Mode::Observe {
-        if let Ok(baseline) = preflight::take_baseline(&Facts::new(spec, seen, memory, now)) {
-            memory.baseline = Seen::Known(baseline);
-            memory.source = BaselineSource::Provisional;
-        }
+    if memory.baseline.is_absent()
+        && spec.mode == Mode::Observe
+        && let Ok(baseline) = preflight::take_baseline(&Facts::new(spec, seen, memory, now))
+    {
+        memory.baseline = Seen::Known(baseline);
+        memory.source = BaselineSource::Provisional;
     }
     let grown = growth(&Facts::new(spec, seen, memory, now));
     let ledger = world.ledger();
