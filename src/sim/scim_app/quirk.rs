@@ -1,0 +1,151 @@
+//! Ways in which real SCIM services misbehave, as data.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Map, Value};
+
+use super::PAGE;
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Quirk {
+    /// Everything is an HTML page that calls itself SCIM, under this status.
+    Html(u16),
+    /// Everything is a firewall's 403 page.
+    Firewall,
+    /// Everything is a 302 to a login page.
+    Redirect,
+    /// Everything is a 503.
+    Unavailable,
+    /// Everything is a 429 with these seconds to wait.
+    Throttled(u64),
+    /// Bodies end half-way.
+    Truncated,
+    /// Filters are not looked at.
+    IgnoresFilter,
+    /// `startIndex` and `count` are not looked at: everything, always.
+    IgnoresPaging,
+    /// No page is longer than this.
+    PageCap(usize),
+    /// `totalResults` counts the page.
+    TotalIsPageLength,
+    /// `totalResults` is a string.
+    TotalAsString,
+    /// `totalResults` is missing.
+    NoTotal,
+    /// `Resources` is missing.
+    NoResources,
+    /// `schemas` is missing from lists.
+    NoSchemas,
+    /// This id is counted, but missing from lists.
+    Drops(String),
+    /// Behind the end the last page comes again.
+    RepeatsLastPage,
+    /// Every page begins with the last item of the one before.
+    PagesOverlap,
+    /// Cursors in place of indexes (RFC 9865).
+    Cursors,
+    /// All keys of lists in lower case.
+    LowerCaseKeys,
+    /// `active` is `"True"` or `"False"`.
+    StringActive,
+    /// A missing resource is a 404 without a SCIM error.
+    PlainNotFound,
+    /// A refused token is told 404.
+    DeadTokenNotFound,
+    /// Any token opens the door.
+    AcceptsAnyToken,
+    /// A refusal repeats the token.
+    EchoesToken,
+    /// `/ServiceProviderConfig` wants a token too.
+    ProtectsConfig,
+}
+
+impl Quirk {
+    /// The answer that takes the place of every other one.
+    pub(super) fn answer(&self) -> Option<Response> {
+        const PAGE: &str = "<!DOCTYPE html><html><head><title>Sign in</title></head><body>Sign in</body></html>";
+        match self {
+            Quirk::Html(status) => {
+                let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::OK);
+                Some((status, [(header::CONTENT_TYPE, "application/scim+json")], PAGE).into_response())
+            }
+            Quirk::Firewall => Some((StatusCode::FORBIDDEN, [(header::CONTENT_TYPE, "text/html")], PAGE).into_response()),
+            Quirk::Redirect => {
+                Some((StatusCode::FOUND, [(header::LOCATION, "https://login.example/?next=scim")]).into_response())
+            }
+            Quirk::Unavailable => Some((StatusCode::SERVICE_UNAVAILABLE, "upstream connect error").into_response()),
+            Quirk::Throttled(seconds) => {
+                Some((StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, seconds.to_string())]).into_response())
+            }
+            _ => None,
+        }
+    }
+}
+
+/// One page of a list.
+pub(super) struct Page<'a> {
+    pub resources: Vec<&'a Value>,
+    pub total: usize,
+    pub start: Option<usize>,
+    pub items_per_page: usize,
+    pub next_cursor: Option<String>,
+}
+
+/// Cuts the page that was asked for, or the one that a quirk makes of it.
+pub(super) fn page<'a>(all: &[&'a Value], query: &BTreeMap<String, String>, quirks: &BTreeSet<Quirk>) -> Page<'a> {
+    let number = |name: &str| query.get(name).and_then(|text| text.parse::<i64>().ok());
+    let cap = quirks.iter().find_map(|quirk| if let Quirk::PageCap(cap) = quirk { Some(*cap) } else { None }).unwrap_or(PAGE);
+    let count = number("count").map_or(cap, |count| usize::try_from(count).unwrap_or(0).min(cap));
+    let mut start = number("startIndex").map_or(1, |start| usize::try_from(start).unwrap_or(1).max(1));
+    let mut next_cursor = None;
+    if quirks.contains(&Quirk::Cursors) {
+        start = query.get("cursor").and_then(|text| text.strip_prefix("after-")?.parse::<usize>().ok()).map_or(1, |n| n + 1);
+        let end = start - 1 + count;
+        next_cursor = (end < all.len()).then(|| format!("after-{end}"));
+    }
+    if quirks.contains(&Quirk::PagesOverlap) {
+        start = start.saturating_sub(1).max(1);
+    }
+    if quirks.contains(&Quirk::RepeatsLastPage) && start > all.len() && count > 0 {
+        start = all.len().saturating_sub(1) / count * count + 1;
+    }
+    let whole = quirks.contains(&Quirk::IgnoresPaging);
+    let mut resources: Vec<&Value> = if whole { all.to_vec() } else { all.iter().skip(start - 1).take(count).copied().collect() };
+    let length = resources.len();
+    resources.retain(|one| !quirks.iter().any(|quirk| matches!(quirk, Quirk::Drops(id) if one["id"] == id.as_str())));
+    Page {
+        resources,
+        total: if quirks.contains(&Quirk::TotalIsPageLength) { length } else { all.len() },
+        start: (!quirks.contains(&Quirk::Cursors)).then_some(if whole { 1 } else { start }),
+        items_per_page: if whole { 20 } else { length },
+        next_cursor,
+    }
+}
+
+/// Changes the look of a finished list.
+pub(super) fn disguise(body: &mut Value, quirks: &BTreeSet<Quirk>) {
+    let Value::Object(fields) = body else { return };
+    if quirks.contains(&Quirk::TotalAsString)
+        && let Some(total) = fields.get("totalResults").cloned()
+    {
+        fields.insert("totalResults".into(), total.to_string().into());
+    }
+    if quirks.contains(&Quirk::NoTotal) {
+        fields.remove("totalResults");
+    }
+    if quirks.contains(&Quirk::NoSchemas) {
+        fields.remove("schemas");
+    }
+    if quirks.contains(&Quirk::LowerCaseKeys) {
+        if let Some(Value::Array(resources)) = fields.get_mut("Resources") {
+            resources.iter_mut().filter_map(Value::as_object_mut).for_each(lower_keys);
+        }
+        lower_keys(fields);
+    }
+}
+
+fn lower_keys(fields: &mut Map<String, Value>) {
+    *fields = std::mem::take(fields).into_iter().map(|(key, value)| (key.to_lowercase(), value)).collect();
+}
