@@ -146,23 +146,28 @@ impl Practice {
         front::router(self.0.clone(), self.0.app.clone())
     }
 
+    /// Names the address under which the router is served (`http://127.0.0.1:8080`), for the job's settings.
+    pub fn served_at(&self, root: &str) {
+        if self.0.app.is_some() {
+            let address = format!("{}/scim/v2", root.trim_end_matches('/'));
+            self.0.state().sync.secrets.insert("BaseAddress".into(), address);
+        }
+    }
+
     /// Runs the scheduled cycles in virtual time until cancelled.
     pub async fn run(&self, cancel: CancellationToken) {
         loop {
             let due = self.0.state().sync.jobs.first().and_then(engine::job::Job::due);
-            let cycle = async {
+            let begins = async {
                 match due {
-                    Some(at) => {
-                        self.0.clock.sleep_until(at).await;
-                        true
-                    }
+                    Some(at) => self.0.clock.sleep_until(at).await,
                     None => std::future::pending().await,
                 }
             };
             tokio::select! {
                 () = cancel.cancelled() => return,
                 () = self.0.wake.notified() => continue,
-                _ = cycle => {}
+                () = begins => {}
             }
             tokio::select! {
                 () = cancel.cancelled() => return,

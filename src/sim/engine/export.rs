@@ -116,11 +116,7 @@ impl Run<'_> {
     async fn perform(&self, call: &ScimCall) -> Result<(), Trouble> {
         match call {
             ScimCall::CreateUser { user, attributes } => {
-                let found = self.find(scim::find_user(named(attributes, "userName")), "userName", attributes).await?;
-                let id = match found {
-                    Some(id) => id,
-                    None => identified(&self.must(scim::create_user(attributes)).await?)?,
-                };
+                let id = self.create_user(attributes).await?;
                 let link = LinkedUser { id, active: true, attributes: attributes.clone() };
                 self.inner.state().sync.linked.users.insert(*user, link);
             }
@@ -170,6 +166,17 @@ impl Run<'_> {
             }
         }
         Ok(())
+    }
+
+    async fn create_user(&self, attributes: &Attributes) -> Result<ScimId, Trouble> {
+        let message = scim::create_user(attributes);
+        if let (Some(app), Some(body)) = (&self.begun.fill, &message.body) {
+            return Ok(ScimId(app.seed_user(body.clone())));
+        }
+        match self.find(scim::find_user(named(attributes, "userName")), "userName", attributes).await? {
+            Some(id) => Ok(id),
+            None => identified(&self.must(message).await?),
+        }
     }
 
     /// The record that matches by name, whatever the target's filter let through.

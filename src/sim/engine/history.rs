@@ -84,6 +84,7 @@ async fn cycles(inner: &Inner) -> Result<(), PracticeError> {
         begun.threshold = None;
         if n == 0 {
             begun.scope.users.values_mut().for_each(|user| user.enabled = true);
+            begun.fill = inner.app.clone();
         }
         let outcome = export(inner, &begun, later(at, length / 2)).await;
         match &outcome {

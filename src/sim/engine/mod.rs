@@ -17,6 +17,7 @@ use self::job::{Execution, ExecutionResult, Job, Schedule};
 use super::Inner;
 use super::clock::later;
 use super::scenario::{ExternalId, Mapping, Scenario};
+use super::scim_app::ScimApp;
 use super::world::{Holder, World};
 use crate::model::engine::{Attributes, Flow, Leaving, Linked, Reach, Scope, SourceGroup, SourceUser, plan_cycle};
 use crate::model::id::{GroupId, ServicePrincipalId, UserId};
@@ -46,6 +47,8 @@ pub(crate) struct Begun {
     pub linked: Linked,
     pub touched: BTreeSet<Uuid>,
     pub threshold: Option<u64>,
+    /// An empty app inside, whose first records are put there directly: a large tenant starts in seconds.
+    pub fill: Option<ScimApp>,
 }
 
 /// One scheduled cycle from its beginning to its end; the calls go out in the middle of it.
@@ -75,7 +78,7 @@ pub(crate) fn begin(inner: &Inner, at: Timestamp) -> Option<Begun> {
         touched.extend(group.members.iter().map(|user| user.0));
     }
     let token = state.sync.secrets.get("SecretToken").cloned().unwrap_or_default();
-    Some(Begun { at, activity, token, scope, linked: state.sync.linked.clone(), touched, threshold })
+    Some(Begun { at, activity, token, scope, linked: state.sync.linked.clone(), touched, threshold, fill: None })
 }
 
 /// Writes down how it went.

@@ -133,7 +133,8 @@ fn assigned_to(call: &mut Call) -> Reply {
 
 fn visible_rows(call: &Call) -> Vec<(String, Value)> {
     let (world, now) = (&call.state.world, call.now());
-    let of_app = |row: &&Row| row.app.to_string() == call.param(0).to_lowercase() && row.presence.shows(now);
+    let app = call.uuid(0).ok().map(ServicePrincipalId);
+    let of_app = |row: &&Row| Some(row.app) == app && row.presence.shows(now);
     world.assignments.values().filter(of_app).map(|row| (row.id.to_string(), row_json(world, row))).collect()
 }
 
