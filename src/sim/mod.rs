@@ -1,3 +1,274 @@
-//! A practice tenant to rehearse on; nothing but the demo and the tests imports it.
+//! A practice tenant: Graph, the provisioning engine and a SCIM app over real HTTP. Nothing but rehearsals uses it.
 
+mod admin;
+mod chance;
+mod clock;
+mod engine;
+mod faults;
+mod front;
+mod graph;
+mod lagged;
+mod odata;
+mod record;
+pub mod scenario;
 pub mod scim_app;
+mod seed;
+mod throttle;
+mod token;
+mod watch;
+mod world;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+use thiserror::Error;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+pub use self::admin::Admin;
+pub use self::engine::Cycle;
+pub use self::faults::{Effect, Fault, Faults};
+pub use self::record::{Exchange, Recording, Request, ScimRequest};
+pub use self::seed::Ids;
+pub use self::watch::Moment;
+pub use self::world::Unchanged;
+
+use self::clock::Clock;
+use self::engine::scim::Sender;
+use self::record::Records;
+use self::scenario::Scenario;
+use self::scim_app::ScimApp;
+use self::throttle::Throttle;
+use self::token::Tokens;
+use self::world::World;
+use crate::model::id::{GroupId, ScimId, UserId};
+
+/// Why a practice tenant cannot be set up, or not do what is asked.
+#[derive(Debug, Error)]
+pub enum PracticeError {
+    #[error("scenario: {0}")]
+    Scenario(String),
+    #[error("{0}")]
+    Target(String),
+}
+
+/// A running practice tenant; clones are handles to the same one.
+#[derive(Clone)]
+pub struct Practice(Arc<Inner>);
+
+/// The directory and the job under one lock, never held over a wait.
+pub(crate) struct State {
+    pub world: World,
+    pub sync: engine::Sync,
+}
+
+pub(crate) struct Inner {
+    pub scenario: Scenario,
+    pub clock: Clock,
+    pub ids: Ids,
+    pub sender: Sender,
+    pub faults: Faults,
+    /// Cycles never overlap.
+    pub gate: tokio::sync::Mutex<()>,
+    /// The job's schedule has changed.
+    pub wake: Notify,
+    app: Option<ScimApp>,
+    state: Mutex<State>,
+    tokens: Mutex<Tokens>,
+    throttle: Mutex<Throttle>,
+    records: Mutex<Records>,
+}
+
+impl Inner {
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    pub fn tokens(&self) -> MutexGuard<'_, Tokens> {
+        lock(&self.tokens)
+    }
+
+    pub fn throttle(&self) -> MutexGuard<'_, Throttle> {
+        lock(&self.throttle)
+    }
+
+    pub fn records(&self) -> MutexGuard<'_, Records> {
+        lock(&self.records)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Practice {
+    /// Builds the tenant and plays its history: when this returns, the target is filled and time has started.
+    pub async fn new(scenario: Scenario) -> Result<Practice, PracticeError> {
+        if let Some(objection) = scenario.objection() {
+            return Err(PracticeError::Scenario(objection));
+        }
+        let clock = Clock::new(scenario.start, scenario.speed);
+        let (world, ids) = seed::world(&scenario, clock);
+        let (sender, app, token) = match &scenario.target.external {
+            None => {
+                let token = format!("scim~{}", world.names.id("scim/token").simple());
+                let app = ScimApp::new(token.clone());
+                (Sender::Inside(app.router()), Some(app), token)
+            }
+            Some(external) => {
+                let token = std::fs::read_to_string(&external.token_file)
+                    .map_err(|error| PracticeError::Scenario(format!("reading {}: {error}", external.token_file.display())))?;
+                let sender = Sender::network(&external.url).map_err(PracticeError::Target)?;
+                (sender, None, token.trim().to_owned())
+            }
+        };
+        let sync = engine::history::sync(&scenario, &ids, token, sender.base_address());
+        let mut inner = Inner {
+            tokens: Mutex::new(Tokens::new(&scenario, world.names)),
+            throttle: Mutex::new(Throttle::new(&scenario.quotas, clock.now())),
+            records: Mutex::default(),
+            state: Mutex::new(State { world, sync }),
+            faults: Faults::default(),
+            gate: tokio::sync::Mutex::default(),
+            wake: Notify::new(),
+            scenario,
+            clock,
+            ids,
+            sender,
+            app,
+        };
+        engine::history::play(&mut inner).await?;
+        Ok(Practice(Arc::new(inner)))
+    }
+
+    /// `/{tenant}/oauth2/v2.0/token`, Graph under `/v1.0`, the SCIM app under `/scim/v2`.
+    pub fn router(&self) -> axum::Router {
+        front::router(self.0.clone(), self.0.app.clone())
+    }
+
+    /// Names the address under which the router is served (`http://127.0.0.1:8080`), for the job's settings.
+    pub fn served_at(&self, root: &str) {
+        if self.0.app.is_some() {
+            let address = format!("{}/scim/v2", root.trim_end_matches('/'));
+            self.0.state().sync.secrets.insert("BaseAddress".into(), address);
+        }
+    }
+
+    /// Runs the scheduled cycles in virtual time until cancelled.
+    pub async fn run(&self, cancel: CancellationToken) {
+        loop {
+            let due = self.0.state().sync.jobs.first().and_then(engine::job::Job::due);
+            let begins = async {
+                match due {
+                    Some(at) => self.0.clock.sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = cancel.cancelled() => return,
+                () = self.0.wake.notified() => continue,
+                () = begins => {}
+            }
+            tokio::select! {
+                () = cancel.cancelled() => return,
+                _ = engine::cycle(&self.0) => {}
+            }
+        }
+    }
+
+    /// One cycle, due or not; it takes its virtual time. A job that is not active has none.
+    pub async fn run_cycle_now(&self) -> Cycle {
+        engine::cycle(&self.0).await
+    }
+
+    pub fn ids(&self) -> &Ids {
+        &self.0.ids
+    }
+
+    /// The virtual time.
+    pub fn now(&self) -> Timestamp {
+        self.0.clock.now()
+    }
+
+    /// Lets this much virtual time pass.
+    pub async fn pass(&self, span: std::time::Duration) {
+        self.0.clock.sleep_until(clock::later(self.now(), span)).await;
+    }
+
+    pub fn client_secret(&self) -> String {
+        self.0.tokens().secret().to_owned()
+    }
+
+    /// The token that Entra holds for the target.
+    pub fn scim_token(&self) -> String {
+        self.0.state().sync.secrets.get("SecretToken").cloned().unwrap_or_default()
+    }
+
+    /// The SCIM app inside; a service elsewhere is its own affair.
+    pub fn scim_app(&self) -> Option<&ScimApp> {
+        self.0.app.as_ref()
+    }
+
+    /// The person who deletes the token in the app's settings.
+    pub fn revoke_token(&self) -> Result<(), PracticeError> {
+        match &self.0.app {
+            Some(app) => {
+                app.revoke();
+                Ok(())
+            }
+            None => Err(PracticeError::Target("the token of an external SCIM service is deleted there".into())),
+        }
+    }
+
+    /// The user's record at the target, as far as the engine knows.
+    pub fn scim_user(&self, user: UserId) -> Option<ScimId> {
+        self.0.state().sync.linked.users.get(&user).map(|link| link.id.clone())
+    }
+
+    /// The group's record at the target, as far as the engine knows.
+    pub fn scim_group(&self, group: GroupId) -> Option<ScimId> {
+        self.0.state().sync.linked.groups.get(&group).map(|link| link.id.clone())
+    }
+
+    pub fn admin(&self) -> Admin<'_> {
+        Admin::new(&self.0)
+    }
+
+    pub fn faults(&self) -> &Faults {
+        &self.0.faults
+    }
+
+    /// Everything that was asked of Graph, batches item by item.
+    pub fn requests(&self) -> Vec<Request> {
+        self.0.records().requests.iter().cloned().collect()
+    }
+
+    /// Every call of Graph that was no reading.
+    pub fn writes(&self) -> Vec<Request> {
+        self.0.records().writes.clone()
+    }
+
+    /// Calls that nobody who retires a provisioning may ever make.
+    pub fn forbidden_calls(&self) -> Vec<Request> {
+        self.0.records().forbidden.clone()
+    }
+
+    /// Users who dropped out of the true scope since time started, and by whose call.
+    pub fn out_of_scope_moments(&self) -> Vec<Moment> {
+        self.0.state().world.moments()
+    }
+
+    /// What the engine sent to the target since time started.
+    pub fn scim_calls(&self) -> Vec<ScimRequest> {
+        self.0.records().scim.iter().cloned().collect()
+    }
+
+    /// Keeps whole exchanges, or stops doing so.
+    pub fn record_exchanges(&self, recording: Recording) {
+        self.0.records().recording = recording;
+    }
+
+    pub fn exchanges(&self) -> Vec<Exchange> {
+        self.0.records().exchanges.iter().cloned().collect()
+    }
+}

@@ -1,0 +1,90 @@
+//! Things that go wrong between a caller and the practice tenant, as data: the n-th request of a kind gets an odd answer.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use http::Method;
+
+/// One fault. It lets `skip` requests of its kind pass, strikes `times` of them, and is spent.
+#[derive(Clone, Debug)]
+pub struct Fault {
+    /// Any method where absent.
+    pub method: Option<Method>,
+    /// Part of the path with its query, as in `/appRoleAssignedTo`; empty matches everything.
+    pub path: String,
+    pub skip: usize,
+    pub times: usize,
+    pub effect: Effect,
+}
+
+#[derive(Clone, Debug)]
+pub enum Effect {
+    /// Answers this without doing anything. A JSON body where it parses as such.
+    Answer { status: u16, headers: Vec<(String, String)>, body: String },
+    /// Does it, but real time passes first.
+    Delay(Duration),
+    /// Does it, and the answer never arrives.
+    LoseAnswer,
+    /// Neither does it nor answers.
+    Hang,
+    /// Does it; only this many bytes of the answer's body arrive.
+    Truncate(usize),
+    /// A page for people in place of the answer, without doing anything, with this status.
+    Html(u16),
+}
+
+impl Fault {
+    /// Strikes the next matching request, once.
+    pub fn once(path: &str, effect: Effect) -> Self {
+        Fault { method: None, path: path.to_owned(), skip: 0, times: 1, effect }
+    }
+
+    pub fn on(mut self, method: Method) -> Self {
+        self.method = Some(method);
+        self
+    }
+
+    /// Strikes the n-th matching request (from 1) instead of the first.
+    pub fn nth(mut self, n: usize) -> Self {
+        self.skip = n.saturating_sub(1);
+        self
+    }
+
+    pub fn times(mut self, times: usize) -> Self {
+        self.times = times;
+        self
+    }
+}
+
+/// The faults that are waiting.
+#[derive(Debug, Default)]
+pub struct Faults(Mutex<Vec<Fault>>);
+
+impl Faults {
+    pub fn add(&self, fault: Fault) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(fault);
+    }
+
+    pub fn clear(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// What befalls this request. Every waiting fault counts it; the first that is due strikes.
+    pub(crate) fn strike(&self, method: &Method, path_and_query: &str) -> Option<Effect> {
+        let mut faults = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut struck = None;
+        for fault in faults.iter_mut() {
+            if fault.method.as_ref().is_some_and(|wanted| wanted != method) || !path_and_query.contains(&fault.path) {
+                continue;
+            }
+            if fault.skip > 0 {
+                fault.skip -= 1;
+            } else if struck.is_none() && fault.times > 0 {
+                fault.times -= 1;
+                struck = Some(fault.effect.clone());
+            }
+        }
+        faults.retain(|fault| fault.times > 0);
+        struck
+    }
+}

@@ -1,0 +1,344 @@
+//! What a practice tenant is made of, as data: sizes, times, and the oddities of real tenants. It decides nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// One practice tenant. Users and groups are named by their number, from 1.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Scenario {
+    /// All ids and all chance follow from it.
+    pub seed: u64,
+    /// Virtual time at which it starts.
+    pub start: Timestamp,
+    /// Virtual seconds per real second.
+    pub speed: f64,
+    /// Users who are in groups; a few extras stand outside.
+    pub users: usize,
+    /// Groups that are assigned to the app; a nested and an unassigned one come on top.
+    pub groups: usize,
+    /// Virtual time from the beginning of one cycle to that of the next.
+    #[serde(with = "human")]
+    pub cycle_interval: Duration,
+    /// Virtual time that a cycle takes.
+    #[serde(with = "human")]
+    pub cycle_length: Duration,
+    /// Longest virtual time until a write shows in reads; each write draws its own.
+    #[serde(with = "human")]
+    pub lag: Duration,
+    /// Virtual time until a row of the provisioning log can be read.
+    #[serde(with = "human")]
+    pub log_latency: Duration,
+    /// No page of a list is longer, whatever `$top` asks for.
+    pub page_size: usize,
+    /// Real seconds for which an access token lives.
+    pub token_lifetime: u64,
+    pub quotas: Quotas,
+    /// Application permissions in the token (`roles`).
+    pub permissions: Vec<String>,
+    /// Templates of directory roles in the token (`wids`).
+    pub directory_roles: Vec<String>,
+    pub client_secret: ClientSecret,
+    pub job: Job,
+    pub target: Target,
+    /// What is special about a group.
+    pub group_traits: BTreeMap<usize, BTreeSet<GroupTrait>>,
+    /// Users whose account is disabled.
+    pub disabled_users: BTreeSet<usize>,
+    /// Guests, with `#EXT#` in their user principal name.
+    pub guests: BTreeSet<usize>,
+    /// Users who have a row of their own beside their group, with the group's role.
+    pub direct_users: BTreeSet<usize>,
+    /// A second application of the same name.
+    pub twin_app: bool,
+    /// Whether the all-zero role may be assigned although the app declares roles.
+    pub zero_role: ZeroRole,
+}
+
+/// Quotas of the service, in virtual time; absent ones are not enforced.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Quotas {
+    /// The service has 3000 per 150s.
+    pub writes: Option<Quota>,
+    /// The service has 3500 to 8000 per 10s, by size of the tenant.
+    pub resource_units: Option<Quota>,
+    /// Identity reports, the provisioning log among them: the service has 5 per 10s.
+    pub reports: Option<Quota>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Quota {
+    pub amount: u32,
+    #[serde(with = "human")]
+    pub per: Duration,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ClientSecret {
+    #[default]
+    Valid,
+    Expired,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ZeroRole {
+    #[default]
+    Refused,
+    Accepted,
+}
+
+/// The synchronization job and its settings.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Job {
+    /// How many the app has; only the first does anything.
+    pub count: usize,
+    pub state: JobState,
+    /// The key `SyncAll` as it is stored; absent, the key is missing.
+    pub sync_all: Option<String>,
+    /// The key `SkipOutOfScopeDeletions` is `True`.
+    pub skip_out_of_scope_deletions: bool,
+    pub user_mapping: Mapping,
+    pub group_mapping: Mapping,
+    /// Users whose `department` is another are filtered out of the user mapping.
+    pub scoping_filter: Option<String>,
+    /// More deletions than this in one cycle put the job into quarantine.
+    pub delete_threshold: Option<u64>,
+    /// Source attribute of `externalId` for users.
+    pub external_id: ExternalId,
+    /// How the never-happened executions of a job that never ran are shown.
+    pub sentinels: Sentinels,
+}
+
+/// How the job stands when time starts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum JobState {
+    /// The initial cycle is long over and the job is in its steady state.
+    #[default]
+    Active,
+    /// As active, then paused.
+    Paused,
+    /// Nothing is at the target yet.
+    NeverRun,
+    /// As active, then in quarantine for credentials that are refused.
+    Quarantined,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ExternalId {
+    #[default]
+    MailNickname,
+    ObjectId,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Sentinels {
+    /// An object of zeros, in the year 1.
+    #[default]
+    YearOne,
+    Null,
+}
+
+/// One object mapping.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Mapping {
+    pub enabled: bool,
+    /// `Add`, `Update`, `Delete`, by comma.
+    pub flow_types: String,
+}
+
+/// The app's side.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Target {
+    /// A SCIM service elsewhere to provision into, instead of the one inside.
+    pub external: Option<ExternalTarget>,
+    /// Users who have lost their record there without Entra's knowledge.
+    pub missing: BTreeSet<usize>,
+    /// Users whose record has been inactive from the start.
+    pub inactive: BTreeSet<usize>,
+    /// Puts a group and a user there that no directory manages.
+    pub unmanaged: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ExternalTarget {
+    /// Its base URL.
+    pub url: String,
+    /// File with its bearer token, read once.
+    pub token_file: std::path::PathBuf,
+}
+
+/// What can be special about a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum GroupTrait {
+    /// Membership by rule.
+    Dynamic,
+    /// Mastered on premises.
+    Synced,
+    /// A mail-enabled security group.
+    MailEnabled,
+    /// A Microsoft 365 group with a team.
+    Team,
+    RoleAssignable,
+    /// In a restricted-management administrative unit.
+    ManagementRestricted,
+    /// Not security-enabled: its assignment counts for nothing.
+    NotSecurityEnabled,
+    /// Licences hang on it.
+    Licensed,
+    /// Assigned to another application too.
+    OtherApp,
+    /// A member of another group.
+    Nested,
+    /// Member of an administrative unit.
+    AdministrativeUnit,
+    /// Has a device among its members.
+    HasDevice,
+    /// Assigned with both roles.
+    BothRoles,
+    /// Assigned with the all-zero role.
+    ZeroRole,
+    /// Assigned with a role that has been disabled since.
+    DisabledRole,
+    /// In the tenant, but not assigned to the app.
+    Unassigned,
+}
+
+impl Default for Scenario {
+    fn default() -> Self {
+        let permissions = [
+            "Application.Read.All",
+            "AppRoleAssignment.ReadWrite.All",
+            "GroupMember.ReadWrite.All",
+            "User.Read.All",
+            "Synchronization.ReadWrite.All",
+            "AuditLog.Read.All",
+            "Directory.Read.All",
+        ];
+        Scenario {
+            seed: 1,
+            start: "2026-11-02T08:00:00Z".parse().expect("a valid stamp"),
+            speed: 1.0,
+            users: 40,
+            groups: 5,
+            cycle_interval: Duration::from_secs(40 * 60),
+            cycle_length: Duration::from_secs(3 * 60),
+            lag: Duration::ZERO,
+            log_latency: Duration::from_secs(3 * 60),
+            page_size: 999,
+            token_lifetime: 3599,
+            quotas: Quotas::default(),
+            permissions: permissions.map(String::from).into(),
+            directory_roles: Vec::new(),
+            client_secret: ClientSecret::default(),
+            job: Job::default(),
+            target: Target::default(),
+            group_traits: BTreeMap::new(),
+            disabled_users: BTreeSet::from([3]),
+            guests: BTreeSet::from([2]),
+            direct_users: BTreeSet::from([1]),
+            twin_app: false,
+            zero_role: ZeroRole::default(),
+        }
+    }
+}
+
+impl Default for Job {
+    fn default() -> Self {
+        Job {
+            count: 1,
+            state: JobState::default(),
+            sync_all: Some("false".into()),
+            skip_out_of_scope_deletions: false,
+            user_mapping: Mapping::default(),
+            group_mapping: Mapping::default(),
+            scoping_filter: None,
+            delete_threshold: None,
+            external_id: ExternalId::default(),
+            sentinels: Sentinels::default(),
+        }
+    }
+}
+
+impl Default for Mapping {
+    fn default() -> Self {
+        Mapping { enabled: true, flow_types: "Add,Update,Delete".into() }
+    }
+}
+
+impl Default for Target {
+    fn default() -> Self {
+        Target { external: None, missing: BTreeSet::new(), inactive: BTreeSet::new(), unmanaged: true }
+    }
+}
+
+impl Scenario {
+    /// What cannot be played, in one sentence.
+    pub(crate) fn objection(&self) -> Option<String> {
+        if !(self.speed.is_finite() && self.speed > 0.0) {
+            return Some("speed must be a number above 0".into());
+        }
+        if self.cycle_interval.is_zero() || self.page_size == 0 || self.job.count == 0 {
+            return Some("cycleInterval, pageSize and job.count must be above 0".into());
+        }
+        let quotas = [self.quotas.writes, self.quotas.resource_units, self.quotas.reports];
+        if quotas.into_iter().flatten().any(|quota| quota.amount == 0 || quota.per.is_zero()) {
+            return Some("a quota must be above 0; leave it out to have none".into());
+        }
+        let target = self.target.missing.iter().chain(&self.target.inactive);
+        let users = self.disabled_users.iter().chain(&self.guests).chain(&self.direct_users).chain(target);
+        // The defaults name users 1 to 3; a smaller tenant just has no such user.
+        if let Some(user) = users.copied().find(|user| *user == 0 || *user > self.users.max(3)) {
+            return Some(format!("there is no user {user}: users are numbered from 1 to {}", self.users));
+        }
+        let group = self.group_traits.keys().find(|group| **group == 0 || **group > self.groups)?;
+        Some(format!("there is no group {group}: groups are numbered from 1 to {}", self.groups))
+    }
+}
+
+mod human {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub fn serialize<S: Serializer>(span: &Duration, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(&humantime::format_duration(*span))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+        let text = String::deserialize(from)?;
+        humantime::parse_duration(&text).map_err(|error| D::Error::custom(format!("duration \"{text}\": {error}, as in \"40m\"")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scenario_reads_what_it_writes() {
+        let text = serde_json::to_string(&Scenario::default()).unwrap();
+        assert_eq!(serde_json::from_str::<Scenario>(&text).unwrap(), Scenario::default());
+    }
+
+    #[test]
+    fn an_unknown_key_and_an_unknown_group_are_refused() {
+        assert!(serde_json::from_str::<Scenario>(r#"{"cycleIntervall":"40m"}"#).is_err());
+        let scenario: Scenario = serde_json::from_str(r#"{"groups":2,"groupTraits":{"3":["dynamic"]}}"#).unwrap();
+        assert!(scenario.objection().unwrap().contains("group 3"));
+    }
+}
