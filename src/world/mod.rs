@@ -7,6 +7,7 @@ pub mod graph;
 pub mod http;
 pub mod ledger;
 pub mod scim;
+pub mod secret;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
