@@ -240,7 +240,7 @@ async fn the_token_file_is_read_anew_in_every_round() {
 #[tokio::test(start_paused = true)]
 async fn silence_has_its_own_names() {
     let file = token_file(TOKEN);
-    let hangs = target(in_process(Router::new().fallback(|| std::future::pending::<()>())), &file);
+    let hangs = target(in_process(Router::new().fallback(std::future::pending::<()>)), &file);
     assert_eq!(hangs.users().await.unwrap_err().label(), "timed-out");
     let down = BoxCloneSyncService::new(tower::service_fn(|_| async { Err(TransportError::Connect("refused".into())) }));
     assert_eq!(target(down, &file).users().await.unwrap_err().label(), "unreachable");
