@@ -314,6 +314,8 @@ pub struct ScimGroup {
 pub struct Calibration {
     /// The probed URL; the proof holds for this one, byte by byte.
     pub url: String,
+    /// A short tag of the token that was good: tells another token from it, and gives nothing of it away.
+    pub token: String,
     pub bad_token: Signature,
     /// Status of `/ServiceProviderConfig` without a token.
     pub liveness: u16,

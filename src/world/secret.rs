@@ -1,4 +1,4 @@
-//! A secret in a file: read when it is needed, never kept in the configuration, never shown.
+//! Secrets in files: read afresh each time, kept out of every text; this never writes one.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use secrecy::SecretString;
 
 use super::error::{Error, Result};
 
-/// Where a secret lies.
+/// A file that holds one secret and nothing else.
 #[derive(Clone, Debug)]
 pub struct SecretFile {
     path: PathBuf,
@@ -17,18 +17,56 @@ impl SecretFile {
         SecretFile { path }
     }
 
-    /// Reads it afresh, without one trailing newline.
+    /// What the file holds now, without one newline at its end.
     pub fn read(&self) -> Result<SecretString> {
-        let what = self.path.display().to_string();
-        let text = std::fs::read_to_string(&self.path).map_err(|error| Error::File {
-            what: what.clone(),
-            cause: format!("{error}; put the secret there, readable for this process"),
-        })?;
-        let text = text.strip_suffix('\n').unwrap_or(&text);
-        let text = text.strip_suffix('\r').unwrap_or(text);
-        if text.is_empty() {
-            return Err(Error::File { what, cause: "the file is empty; put the secret there".into() });
+        let fail = |cause: String| Error::File { what: self.path.display().to_string(), cause };
+        let bytes = std::fs::read(&self.path)
+            .map_err(|error| fail(format!("{error}; the file must exist and be readable by the user this runs as")))?;
+        let text = String::from_utf8(bytes).map_err(|_| fail("it is not text; it must hold the secret alone".into()))?;
+        let value = text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
+        if value.is_empty() {
+            return Err(fail("it is empty; write the secret into it".into()));
         }
-        Ok(SecretString::from(text.to_owned()))
+        if value.contains(char::is_control) || value.trim() != value {
+            return Err(fail(
+                "it holds line breaks, control characters or outer blanks; write the secret alone, on one line".into(),
+            ));
+        }
+        Ok(SecretString::from(value))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    fn read(content: &[u8]) -> Result<String> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), content).unwrap();
+        SecretFile::new(file.path().to_owned()).read().map(|secret| secret.expose_secret().to_owned())
+    }
+
+    #[test]
+    fn one_newline_at_the_end_is_not_part_of_the_secret() {
+        for content in ["s3cret", "s3cret\n", "s3cret\r\n"] {
+            assert_eq!(read(content.as_bytes()).unwrap(), "s3cret");
+        }
+    }
+
+    #[test]
+    fn what_is_not_one_secret_is_refused_without_repeating_it() {
+        for content in [&b""[..], b"\n", b"s3cret\n\n", b"s3c\nret", b"s3cret\0", b" s3cret", b"s3cret ", b"s3cret\xff"] {
+            let error = read(content).unwrap_err().to_string();
+            assert!(!error.contains("s3c"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_missing_file_is_named() {
+        let error = SecretFile::new("/nowhere/scim-token".into()).read().unwrap_err();
+        assert!(error.to_string().contains("/nowhere/scim-token"), "{error}");
+        assert_eq!(error.label(), "file");
     }
 }

@@ -1,1 +1,66 @@
-//! scim
+//! The app's SCIM service, read only: complete lists, single records, and the probe that proves a revocation.
+
+mod client;
+mod listing;
+mod probe;
+pub mod profiles;
+mod wire;
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde_json::Value;
+use url::Url;
+
+use super::Target;
+use super::error::Result;
+use super::http::Http;
+use super::secret::SecretFile;
+use crate::model::id::ScimId;
+use crate::model::seen::Seen;
+use crate::model::snapshot::{Calibration, Probe, ScimGroup, ScimUser};
+use crate::model::spec::Profile;
+use client::{Client, Kind};
+
+/// One SCIM base URL with the token that Entra uses; the token's file is read anew in every call.
+pub struct ScimTarget {
+    client: Client,
+    page_size: u32,
+}
+
+impl ScimTarget {
+    /// `base` is taken as it is, its query string too.
+    pub fn new(http: Http, base: Url, token: SecretFile, profile: Profile) -> Self {
+        ScimTarget { client: Client::new(http, base, token), page_size: profiles::of(profile).page_size }
+    }
+
+    async fn list<T>(&self, kind: Kind, read: impl Fn(&Value) -> Result<(ScimId, T), String>) -> Result<BTreeMap<ScimId, T>> {
+        listing::read_all(&self.client, kind, self.page_size, read).await
+    }
+}
+
+impl Target for ScimTarget {
+    async fn users(&self) -> Result<BTreeMap<ScimId, ScimUser>> {
+        self.list(Kind::Users, |value| wire::user(value).map(|user| (user.id.clone(), user))).await
+    }
+
+    async fn groups(&self) -> Result<BTreeMap<ScimId, ScimGroup>> {
+        self.list(Kind::Groups, |value| wire::group(value).map(|group| (group.id.clone(), group))).await
+    }
+
+    async fn user(&self, id: &ScimId) -> Result<Seen<ScimUser>> {
+        self.client.read_one(Kind::Users, id, |value| wire::user(value).map(|user| (user.id.clone(), user))).await
+    }
+
+    async fn group(&self, id: &ScimId) -> Result<Seen<ScimGroup>> {
+        self.client.read_one(Kind::Groups, id, |value| wire::group(value).map(|group| (group.id.clone(), group))).await
+    }
+
+    async fn calibrate(&self, at: Timestamp) -> Result<Calibration> {
+        probe::calibrate(&self.client, at).await
+    }
+
+    async fn probe(&self, calibration: &Calibration, at: Timestamp) -> Probe {
+        probe::probe(&self.client, calibration, at).await
+    }
+}
