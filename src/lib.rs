@@ -22,4 +22,5 @@ pub mod reconcile;
 pub mod remember;
 pub mod report;
 pub mod sim;
+pub mod wiring;
 pub mod world;

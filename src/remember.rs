@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::guide::{Facts, LOOKS, cycle, kept, preflight};
 use crate::model::baseline::Growth;
 use crate::model::id::UserId;
-use crate::model::memory::{Departure, DepartureKind, Memory, Remembered, RevocationProof, Rounds, Size, Streak};
+use crate::model::memory::{Departure, DepartureKind, Memory, Remembered, RevocationProof, Size, Streak};
 use crate::model::seen::Seen;
 use crate::model::snapshot::{ProbeVerdict, Snapshot};
 use crate::model::spec::Spec;
@@ -193,11 +193,13 @@ fn rounds(facts: &Facts, next: &mut Remembered) {
     let Some(look) = facts.memory.target.as_ref().filter(|look| look.turn == next.turn) else { return };
     let clean = kept::groups_remaining(facts, look).is_ok_and(|remaining| remaining.is_empty())
         && kept::tally(facts).is_some_and(|tally| tally.lost.is_empty() && tally.unknown.is_empty());
-    next.clean_rounds = clean.then(|| match next.clean_rounds {
-        Some(rounds) if look.turn > rounds.last_turn => Rounds { last_turn: look.turn, count: rounds.count + 1, ..rounds },
-        Some(rounds) => rounds,
-        None => Rounds { first_turn: look.turn, last_turn: look.turn, count: 1 },
-    });
+    if !clean {
+        next.clean_rounds.clear();
+    } else if next.clean_rounds.last() != Some(&look.turn) {
+        next.clean_rounds.push(look.turn);
+        let surplus = next.clean_rounds.len().saturating_sub(cycle::ROUNDS);
+        next.clean_rounds.drain(..surplus);
+    }
 }
 
 fn probe(facts: &Facts, next: &mut Remembered) {
@@ -221,7 +223,7 @@ fn probe(facts: &Facts, next: &mut Remembered) {
             if next.revocation_proof.take().is_some() {
                 // The door is open again: an engine may run, so 4 and 5 are owed in full.
                 next.cycle_proof = None;
-                next.clean_rounds = None;
+                next.clean_rounds.clear();
                 next.revocation_asked = None;
                 next.retired_at = None;
             }
@@ -252,7 +254,7 @@ fn latch(spec: &Spec, seen: &Snapshot, memory: &Memory, now: Timestamp, next: &m
             .is_some_and(|remaining| !remaining.is_empty());
         if row_back || group_back {
             next.cycle_proof = None;
-            next.clean_rounds = None;
+            next.clean_rounds.clear();
             next.revocation_asked = None;
         }
         return;

@@ -14,7 +14,7 @@ pub const STEP: Step = Step {
 };
 
 /// Rounds over the target that must agree that the groups are gone.
-const ROUNDS: u32 = 2;
+pub const ROUNDS: usize = 2;
 
 /// The job's last execution as a good cycle, or why it is none.
 pub fn good(facts: &Facts, job: &Job) -> Result<GoodCycle, String> {
@@ -114,7 +114,7 @@ pub fn prove(facts: &Facts) -> Result<CycleProof, Verdict> {
     if let Some((id, why)) = tally.unknown.first_key_value() {
         return Err(Verdict::Wait { reason: Reason::VerifyingTarget, on: format!("{}: {why}", facts.user_name(*id)) });
     }
-    if facts.memory.remembered.clean_rounds.is_none_or(|rounds| rounds.count < ROUNDS || rounds.first_turn < last.turn) {
+    if facts.memory.remembered.clean_rounds.iter().filter(|turn| **turn >= last.turn).count() < ROUNDS {
         return Err(Verdict::Wait {
             reason: Reason::VerifyingTarget,
             on: format!("{ROUNDS} agreeing rounds over the target after the last cycle"),

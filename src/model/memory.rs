@@ -55,8 +55,8 @@ pub struct Remembered {
     pub cycles: Vec<GoodCycle>,
     /// Sizes of the last complete lists, for telling a list that suddenly shrank.
     pub sizes: BTreeMap<String, Size>,
-    /// Rounds over the target in a row that showed no managed group and every protected user kept.
-    pub clean_rounds: Option<Rounds>,
+    /// Turns of the latest rounds over the target, in a row, that showed no managed group and every protected user kept.
+    pub clean_rounds: Vec<u64>,
     pub calibration: Option<Calibration>,
     /// Step 4's proof.
     pub cycle_proof: Option<CycleProof>,
@@ -141,13 +141,6 @@ pub struct Size {
     pub ours: u64,
     /// A smaller count that has been seen since, and how often in a row.
     pub smaller: Option<(u64, u32)>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rounds {
-    pub first_turn: u64,
-    pub last_turn: u64,
-    pub count: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

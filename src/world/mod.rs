@@ -8,6 +8,7 @@ pub mod http;
 pub mod ledger;
 pub mod scim;
 pub mod secret;
+pub mod webhook;
 
 use std::collections::BTreeMap;
 

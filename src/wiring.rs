@@ -1,0 +1,80 @@
+//! Puts the real clients behind the doors, from a spec. The only place that knows all of them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::model::spec::Spec;
+use crate::world::error::Result;
+use crate::world::graph::GraphDirectory;
+use crate::world::graph::token::ClientSecret;
+use crate::world::http::{self, Api, Http, Observer, Transport};
+use crate::world::ledger::SqliteLedger;
+use crate::world::scim::ScimTarget;
+use crate::world::secret::SecretFile;
+use crate::world::webhook::RevocationHook;
+use crate::world::{Clock, World};
+
+/// Everything outside, ready to be asked.
+pub struct Outside<C> {
+    pub directory: GraphDirectory<ClientSecret>,
+    pub target: ScimTarget,
+    pub ledger: SqliteLedger,
+    pub hook: RevocationHook,
+    pub clock: C,
+}
+
+impl<C: Clock> Outside<C> {
+    /// Over any transport: the network, or a router in a test.
+    pub fn new(spec: &Spec, transport: Transport, observer: Arc<dyn Observer>, ledger: SqliteLedger, clock: C) -> Self {
+        let http = |api| Http::new(transport.clone(), api, spec.timing.request_timeout, observer.clone());
+        let secret = SecretFile::new(spec.entra.credential.client_secret_file.clone());
+        let token = ClientSecret::new(
+            http(Api::Token),
+            &spec.entra.authority,
+            spec.entra.tenant_id,
+            spec.entra.credential.client_id,
+            secret,
+            &spec.entra.graph,
+        );
+        Outside {
+            directory: GraphDirectory::new(http(Api::Graph), token, spec.entra.graph.clone(), spec.limits.write_share),
+            target: ScimTarget::new(
+                http(Api::Scim),
+                spec.target.scim_url.clone(),
+                SecretFile::new(spec.target.token_file.clone()),
+                spec.target.profile,
+            ),
+            ledger,
+            hook: RevocationHook::new(http(Api::Webhook), spec.target.revocation.webhook.clone()),
+            clock,
+        }
+    }
+}
+
+/// The network as `new` wants it.
+pub fn network(spec: &Spec) -> Result<Transport> {
+    http::network(spec.timing.request_timeout.min(Duration::from_secs(10)))
+}
+
+impl<C: Clock> World for Outside<C> {
+    type Directory = GraphDirectory<ClientSecret>;
+    type Target = ScimTarget;
+    type Ledger = SqliteLedger;
+    type Clock = C;
+    type Hook = RevocationHook;
+    fn directory(&self) -> &Self::Directory {
+        &self.directory
+    }
+    fn target(&self) -> &Self::Target {
+        &self.target
+    }
+    fn ledger(&self) -> &Self::Ledger {
+        &self.ledger
+    }
+    fn clock(&self) -> &C {
+        &self.clock
+    }
+    fn hook(&self) -> &Self::Hook {
+        &self.hook
+    }
+}

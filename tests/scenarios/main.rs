@@ -1,0 +1,4 @@
+//! The real loop over the real clients against the practice tenant, in one process and under a paused clock.
+
+mod support;
+mod turns;

@@ -1,0 +1,216 @@
+//! A practice tenant and the real loop over the real clients, in one process and under tokio's paused clock.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+use unscim::model::id::UserId;
+use unscim::model::spec::*;
+use unscim::model::status::{Phase, Status};
+use unscim::plan::NewBaseline;
+use unscim::reconcile::{Carried, Turn, turn};
+use unscim::sim::Practice;
+use unscim::sim::scenario::Scenario;
+use unscim::wiring::Outside;
+use unscim::world::Clock;
+use unscim::world::http::{Transport, Unobserved, in_process};
+use unscim::world::ledger::SqliteLedger;
+
+pub const ROOT: &str = "http://127.0.0.1:9000";
+
+/// Our clock, driven by tokio's.
+#[derive(Clone, Copy)]
+pub struct TokioClock(pub tokio::time::Instant);
+
+impl Clock for TokioClock {
+    fn now(&self) -> Timestamp {
+        // Far from the tenant's clock on purpose: nothing may compare the two.
+        "2031-05-05T05:05:05Z".parse::<Timestamp>().unwrap() + SignedDuration::try_from(self.0.elapsed()).unwrap()
+    }
+}
+
+pub struct Rig {
+    pub practice: Practice,
+    pub spec: Spec,
+    pub dir: TempDir,
+    pub transport: Transport,
+    pub world: Option<Outside<TokioClock>>,
+    pub carried: Carried,
+    pub stop: CancellationToken,
+    clock: TokioClock,
+    engine: CancellationToken,
+}
+
+/// The scenario of most tests: small, so that many can run.
+pub fn small() -> Scenario {
+    Scenario { users: 8, groups: 3, ..Scenario::default() }
+}
+
+pub fn spec_for(practice: &Practice, dir: &Path) -> Spec {
+    let ids = practice.ids();
+    let url = |path: &str| format!("{ROOT}{path}").parse().unwrap();
+    std::fs::write(dir.join("client-secret"), practice.client_secret()).unwrap();
+    std::fs::write(dir.join("scim-token"), practice.scim_token()).unwrap();
+    Spec {
+        name: "practice".into(),
+        mode: Mode::Enforce,
+        entra: Entra {
+            cloud: Cloud::Public,
+            tenant_id: ids.tenant,
+            app: AppRef::ServicePrincipalId(ids.service_principal),
+            job_id: None,
+            credential: Credential { client_id: ids.client, client_secret_file: dir.join("client-secret") },
+            authority: url(""),
+            graph: url(""),
+        },
+        groups: Groups {
+            select: Select::Listed,
+            list: ids.groups.iter().map(|id| GroupEntry { id: *id, members: None }).collect(),
+            empty_groups: EmptyGroups::Always,
+            acknowledge: vec![Acknowledgement::TargetGroupContent],
+        },
+        roles: BTreeMap::new(),
+        target: Target {
+            profile: Profile::Uniqkey,
+            scim_url: url("/scim/v2"),
+            token_file: dir.join("scim-token"),
+            match_by: MatchBy::UserName,
+            match_from: None,
+            read_interval: Duration::from_secs(300),
+            revocation: Revocation {
+                by: RevocationBy::Operator,
+                webhook: None,
+                confirmations: 3,
+                confirm_every: Duration::from_secs(60),
+            },
+        },
+        provisioning: Provisioning {
+            settle_cycles: 1,
+            verify_cycles: 2,
+            scope_confirmed: None,
+            cycle_margin: Duration::from_secs(600),
+            cycle_timeout: Duration::from_secs(6 * 3600),
+            afterwards: Afterwards::Leave,
+        },
+        rollout: Rollout::Canary,
+        limits: Limits {
+            max_groups: 20,
+            max_users: 5000,
+            max_member_removals: 10_000,
+            max_shrink: Percent(10),
+            fights: 2,
+            write_share: Percent(50),
+        },
+        timing: Timing {
+            interval: Duration::from_secs(60),
+            settle: Duration::from_secs(300),
+            request_timeout: Duration::from_secs(30),
+        },
+    }
+}
+
+impl Rig {
+    pub async fn new(scenario: Scenario) -> Rig {
+        let practice = Practice::new(scenario).await.expect("a practice tenant");
+        practice.served_at(ROOT);
+        let dir = tempfile::tempdir().unwrap();
+        let spec = spec_for(&practice, dir.path());
+        let engine = CancellationToken::new();
+        tokio::spawn({
+            let (practice, engine) = (practice.clone(), engine.clone());
+            async move { practice.run(engine).await }
+        });
+        let transport = in_process(practice.router());
+        Rig {
+            practice,
+            spec,
+            dir,
+            transport,
+            world: None,
+            carried: Carried::default(),
+            stop: CancellationToken::new(),
+            clock: TokioClock(tokio::time::Instant::now()),
+            engine,
+        }
+    }
+
+    /// The process as it is after a start; whatever it had only in memory is gone.
+    pub fn restart(&mut self) {
+        self.world = None;
+        self.carried = Carried::default();
+    }
+
+    pub fn world(&mut self) -> &Outside<TokioClock> {
+        let (spec, transport, dir, clock) = (&self.spec, &self.transport, &self.dir, self.clock);
+        self.world.get_or_insert_with(|| {
+            let ledger = SqliteLedger::open(&dir.path().join("data")).expect("the ledger");
+            Outside::new(spec, transport.clone(), Arc::new(Unobserved), ledger, clock)
+        })
+    }
+
+    pub async fn turn(&mut self) -> Turn {
+        self.world();
+        let world = self.world.as_ref().expect("just made");
+        turn(world, &self.spec, NewBaseline::Allowed, &mut self.carried, &self.stop).await
+    }
+
+    /// Turns and waits until `done`, at most `turns` of them; panics with the last status otherwise.
+    pub async fn until(&mut self, turns: usize, done: impl Fn(&Status) -> bool) -> Status {
+        let mut last = None;
+        for _ in 0..turns {
+            let turn = self.turn().await;
+            let wait = unscim::reconcile::wait_after(&turn, &self.spec);
+            if done(&turn.status) {
+                return turn.status;
+            }
+            last = Some(turn.status);
+            tokio::time::sleep(wait).await;
+        }
+        let last = last.expect("at least one turn");
+        let lines: Vec<_> =
+            last.conditions.iter().map(|c| format!("{} {} {}: {}", c.kind, c.status, c.reason, c.message)).collect();
+        panic!("not reached in {turns} turns, phase {}: {lines:#?} {:?} {:?}", last.phase, last.pending, last.held);
+    }
+
+    pub async fn until_phase(&mut self, phase: Phase) -> Status {
+        self.until(600, |status| status.phase == phase).await
+    }
+
+    /// The whole guide, the person who deletes the token included.
+    pub async fn retire(&mut self) -> Status {
+        self.until_phase(Phase::AwaitingRevocation).await;
+        self.practice.revoke_token().unwrap();
+        self.until_phase(Phase::Retired).await
+    }
+
+    /// Users who had an active record when time started.
+    pub fn active_users(&self) -> BTreeSet<String> {
+        let users = self.practice.scim_app().expect("the app inside").users();
+        users.iter().filter(|user| user["active"] == true).filter_map(|user| user["id"].as_str().map(str::to_owned)).collect()
+    }
+
+    /// Nobody dropped out of scope, no forbidden call was made, and the app has the same active records as before.
+    pub fn assert_nobody_hurt(&self, before: &BTreeSet<String>) {
+        let moments = self.practice.out_of_scope_moments();
+        assert!(moments.is_empty(), "dropped out of scope: {moments:?}");
+        let forbidden = self.practice.forbidden_calls();
+        assert!(forbidden.is_empty(), "forbidden: {forbidden:?}");
+        let now = self.active_users();
+        let lost: Vec<_> = before.difference(&now).collect();
+        assert!(lost.is_empty(), "lost at the target: {lost:?}");
+    }
+
+    pub fn user(&self, number: usize) -> UserId {
+        self.practice.ids().users[number - 1]
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        self.engine.cancel();
+    }
+}

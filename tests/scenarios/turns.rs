@@ -1,0 +1,165 @@
+//! Scenarios over many turns: the real loop and clients against the practice tenant.
+
+use unscim::model::condition::{ConditionKind, Reason};
+use unscim::model::spec::{Afterwards, EmptyGroups, MembersDecision, Mode, Rollout};
+use unscim::model::status::Phase;
+use unscim::sim::scenario::{GroupTrait, Scenario};
+
+use crate::support::{Rig, small};
+
+#[tokio::test(start_paused = true)]
+async fn the_whole_guide_keeps_everybody_and_removes_the_groups() {
+    let mut rig = Rig::new(small()).await;
+    let before = rig.active_users();
+    let status = rig.retire().await;
+    rig.assert_nobody_hurt(&before);
+    assert!(status.is_true(ConditionKind::Ready) && status.is_true(ConditionKind::UsersKept));
+    assert_eq!(status.progress.users_kept, status.progress.users_counted);
+    let groups = rig.practice.scim_app().unwrap().groups();
+    let managed: Vec<_> = rig.practice.ids().groups.iter().filter_map(|group| rig.practice.scim_group(*group)).collect();
+    assert!(managed.is_empty(), "still linked: {managed:?}; at the target: {}", groups.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn again_changes_nothing_once_it_is_retired() {
+    let mut rig = Rig::new(small()).await;
+    rig.retire().await;
+    let writes = rig.practice.writes().len();
+    for _ in 0..5 {
+        let turn = rig.turn().await;
+        assert_eq!(turn.status.phase, Phase::Retired);
+        tokio::time::sleep(rig.spec.timing.interval * 20).await;
+    }
+    rig.restart();
+    assert_eq!(rig.until_phase(Phase::Retired).await.phase, Phase::Retired);
+    assert_eq!(rig.practice.writes().len(), writes);
+}
+
+#[tokio::test(start_paused = true)]
+async fn observe_writes_nothing_and_says_what_it_would_do() {
+    let mut rig = Rig::new(small()).await;
+    rig.spec.mode = Mode::Observe;
+    for _ in 0..5 {
+        let turn = rig.turn().await;
+        assert_eq!(turn.status.phase, Phase::Observing);
+        assert!(turn.status.pending.iter().any(|pending| pending.action == "AssignUser"), "{:#?}", turn.status);
+        tokio::time::sleep(rig.spec.timing.interval).await;
+    }
+    assert_eq!(rig.practice.writes(), vec![]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_removal_is_one_user_and_waits_for_a_cycle() {
+    let mut rig = Rig::new(small()).await;
+    rig.until(600, |status| status.condition(ConditionKind::GroupsEmptied).is_some_and(|c| c.reason == Reason::CanaryRunning))
+        .await;
+    let removals = |rig: &Rig| rig.practice.writes().iter().filter(|write| write.path.ends_with("/$ref")).count();
+    assert_eq!(removals(&rig), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn lagging_reads_change_the_time_and_nothing_else() {
+    let mut rig = Rig::new(Scenario { lag: std::time::Duration::from_secs(240), ..small() }).await;
+    let before = rig.active_users();
+    rig.retire().await;
+    rig.assert_nobody_hurt(&before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_that_graph_cannot_edit_waits_for_a_decision_and_goes_with_keep() {
+    let traits = [(2, [GroupTrait::Dynamic].into())].into();
+    let mut rig = Rig::new(Scenario { group_traits: traits, ..small() }).await;
+    let before = rig.active_users();
+    let status = rig.until_phase(Phase::Held).await;
+    assert!(status.held.iter().any(|held| held.message.contains("members: Keep")), "{:#?}", status.held);
+    rig.spec.groups.list[1].members = Some(MembersDecision::Keep);
+    rig.restart();
+    rig.retire().await;
+    rig.assert_nobody_hurt(&before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shared_group_is_never_emptied_without_a_decision() {
+    let traits = [(1, [GroupTrait::Licensed].into()), (2, [GroupTrait::OtherApp].into())].into();
+    let mut rig = Rig::new(Scenario { group_traits: traits, ..small() }).await;
+    rig.spec.groups.empty_groups = EmptyGroups::WhenExclusive;
+    for _ in 0..120 {
+        rig.turn().await;
+        tokio::time::sleep(rig.spec.timing.interval).await;
+    }
+    let removed: Vec<_> = rig.practice.writes().into_iter().filter(|write| write.path.ends_with("/$ref")).collect();
+    assert_eq!(removed, vec![]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_joiner_is_covered_before_his_group_goes() {
+    let mut rig = Rig::new(small()).await;
+    let before = rig.active_users();
+    rig.until_phase(Phase::EmptyingGroups).await;
+    let ids = rig.practice.ids().clone();
+    let joiner = ids.nested_only[0];
+    rig.practice.admin().join(joiner, ids.groups[2]).unwrap();
+    rig.retire().await;
+    rig.assert_nobody_hurt(&before);
+    let assigned = rig.practice.writes().into_iter().filter(|write| write.method == "POST" && write.status == 201).count();
+    assert!(assigned > 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_that_is_assigned_again_after_the_retirement_is_unassigned_and_not_emptied() {
+    let mut rig = Rig::new(small()).await;
+    let before = rig.active_users();
+    rig.retire().await;
+    let (group, role) = (rig.practice.ids().groups[0], rig.practice.ids().role_user);
+    let newcomer = rig.practice.ids().nested_only[0];
+    rig.practice.admin().assign_group(group, role).unwrap();
+    rig.practice.admin().join(newcomer, group).unwrap();
+    let removals = |rig: &Rig| rig.practice.writes().iter().filter(|write| write.path.contains("/members/")).count();
+    let removed = removals(&rig);
+    let status = rig.until(30, |status| status.phase == Phase::UnassigningGroups || status.phase == Phase::AssigningUsers).await;
+    assert!(status.is_true(ConditionKind::UsersKept));
+    rig.until_phase(Phase::Retired).await;
+    assert_eq!(removals(&rig), removed);
+    rig.assert_nobody_hurt(&before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_answers_again_reopens_the_last_two_steps() {
+    let mut rig = Rig::new(small()).await;
+    let token = rig.practice.scim_token();
+    rig.retire().await;
+    rig.practice.scim_app().unwrap().set_token(token);
+    tokio::time::sleep(std::time::Duration::from_secs(3700)).await;
+    let status = rig.until(5, |status| status.phase != Phase::Retired).await;
+    assert!(!status.is_true(ConditionKind::TokenRevoked) && !status.is_true(ConditionKind::CycleCompleted), "{status:#?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_deleted_too_early_is_refused_with_the_remedy_and_no_write() {
+    let mut rig = Rig::new(small()).await;
+    rig.practice.scim_app().unwrap().revoke();
+    let turn = rig.turn().await;
+    assert_eq!(turn.status.phase, Phase::Held);
+    assert!(turn.status.held.iter().any(|held| held.message.contains("RevokedTooEarly")), "{:#?}", turn.status.held);
+    assert_eq!(rig.practice.writes(), vec![]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_admin_who_disables_somebody_is_not_mistaken_for_us() {
+    let mut rig = Rig::new(small()).await;
+    rig.until_phase(Phase::EmptyingGroups).await;
+    let user = rig.user(3);
+    rig.practice.admin().disable(user).unwrap();
+    let status = rig.retire().await;
+    assert_eq!(status.progress.users_lost, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_job_is_paused_before_the_token_goes_when_asked() {
+    let mut rig = Rig::new(small()).await;
+    rig.spec.provisioning.afterwards = Afterwards::Pause;
+    rig.spec.rollout = Rollout::AllAtOnce;
+    rig.retire().await;
+    let pauses = rig.practice.writes().into_iter().filter(|write| write.path.ends_with("/pause")).count();
+    assert_eq!(pauses, 1);
+}
