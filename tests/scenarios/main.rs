@@ -1,4 +1,5 @@
 //! The real loop over the real clients against the practice tenant, in one process and under a paused clock.
 
+mod cuts;
 mod support;
 mod turns;
