@@ -14,6 +14,8 @@
 
 pub mod act;
 pub mod brakes;
+pub mod cli;
+pub mod demo;
 pub mod guide;
 pub mod model;
 pub mod observe;
