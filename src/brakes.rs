@@ -125,7 +125,7 @@ fn blind(facts: &Facts, plan: &Plan) -> Option<Bite> {
         return Some((
             Brake::Blind,
             Strikes::Everything,
-            format!("the ledger can't be read: {why}; nothing is written until it can"),
+            format!("the ledger can't be used: {why}; nothing is written until it can"),
         ));
     }
     if !plan.actions.iter().any(Action::is_destructive) {

@@ -108,6 +108,9 @@ fn judge_baseline(facts: &Facts, findings: &Findings, new: NewBaseline) -> (Judg
             );
             (judged(Truth::False, Reason::Provisional, message), false)
         }
+        (Seen::Unknown(why), _) if why.kind == "bound-elsewhere" => {
+            (judged(Truth::False, Reason::LedgerBoundElsewhere, why.to_string()), false)
+        }
         (Seen::Unknown(why), _) => (judged(Truth::Unknown, Reason::LedgerUnreadable, why.to_string()), false),
         (Seen::Absent, _) => {
             let trouble = match preflight::take_baseline(facts) {

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::act::{Acted, Done, act};
 use crate::brakes::approve;
 use crate::guide::{Facts, preflight};
+use crate::model::baseline::Binding;
 use crate::model::condition::{ConditionKind, Truth};
 use crate::model::memory::{BaselineSource, Memory};
 use crate::model::seen::{Seen, Why};
@@ -107,6 +108,9 @@ fn note(world: &impl World, spec: &Spec, seen: &crate::model::snapshot::Snapshot
         memory.baseline = Seen::Known(baseline);
         memory.source = BaselineSource::Provisional;
     }
+    if let Some(why) = bound_elsewhere(&Facts::new(spec, seen, memory, now)) {
+        memory.baseline = Seen::Unknown(why);
+    }
     let grown = growth(&Facts::new(spec, seen, memory, now));
     let ledger = world.ledger();
     let stored = if memory.source == BaselineSource::Ledger && !grown.is_empty() { ledger.grow_baseline(&grown) } else { Ok(()) };
@@ -117,6 +121,25 @@ fn note(world: &impl World, spec: &Spec, seen: &crate::model::snapshot::Snapshot
     if let Err(error) = stored.and_then(|()| ledger.remember(&memory.remembered)) {
         memory.baseline = Seen::Unknown(Why::new(error.label(), error.to_string()));
     }
+}
+
+/// A ledger of another tenant, app, job or SCIM service is as good as unreadable: nothing is written by it.
+fn bound_elsewhere(facts: &Facts) -> Option<Why> {
+    let bound = &facts.baseline().filter(|_| facts.memory.source == BaselineSource::Ledger)?.binding;
+    let (app, job) = (facts.seen.app.known().map(|app| app.id), facts.job().map(|job| &job.id));
+    let here = Binding {
+        tenant: facts.spec.entra.tenant_id,
+        app: app.unwrap_or(bound.app),
+        job: job.unwrap_or(&bound.job).clone(),
+        scim_url: facts.spec.target.scim_url.to_string(),
+    };
+    (here != *bound).then(|| {
+        let text = format!(
+            "this ledger belongs to tenant {}, app {}, job {}, {}, and the config means tenant {}, app {}, job {}, {}; give each retirement its own --data-dir",
+            bound.tenant, bound.app, bound.job, bound.scim_url, here.tenant, here.app, here.job, here.scim_url
+        );
+        Why::new("bound-elsewhere", text)
+    })
 }
 
 /// After a write the next look comes soon; otherwise at the interval, never exactly in step with others.

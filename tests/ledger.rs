@@ -142,17 +142,6 @@ fn a_second_process_is_refused() {
 }
 
 #[test]
-fn a_ledger_of_another_app_is_refused() {
-    let ledger = SqliteLedger::in_memory().unwrap();
-    let other = Binding { app: ServicePrincipalId(id(3)), ..binding() };
-    ledger.check_binding(&other).unwrap();
-    ledger.create_baseline(&baseline()).unwrap();
-    ledger.check_binding(&binding()).unwrap();
-    let error = ledger.check_binding(&other).unwrap_err().to_string();
-    assert!(error.contains("belongs to") && error.contains("--data-dir"), "{error}");
-}
-
-#[test]
 fn a_damaged_ledger_is_refused_and_left_as_it_is() {
     let dir = tempfile::tempdir().unwrap();
     SqliteLedger::open(dir.path()).unwrap().create_baseline(&baseline()).unwrap();

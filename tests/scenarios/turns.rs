@@ -163,3 +163,29 @@ async fn the_job_is_paused_before_the_token_goes_when_asked() {
     let pauses = rig.practice.writes().into_iter().filter(|write| write.path.ends_with("/pause")).count();
     assert_eq!(pauses, 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_ledger_of_another_target_stops_every_write() {
+    let mut rig = Rig::new(small()).await;
+    rig.until_phase(Phase::EmptyingGroups).await;
+    let writes = rig.practice.writes().len();
+    rig.spec.target.scim_url = format!("{}/scim/v2/", crate::support::ROOT).parse().unwrap();
+    rig.restart();
+    for _ in 0..60 {
+        let turn = rig.turn().await;
+        assert!(turn.status.held.iter().any(|held| held.message.contains("--data-dir")), "{:#?}", turn.status.held);
+        tokio::time::sleep(rig.spec.timing.interval).await;
+    }
+    assert_eq!(rig.practice.writes().len(), writes);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_empty_ledger_is_not_taken_for_day_one() {
+    let mut rig = Rig::new(small()).await;
+    rig.world();
+    let world = rig.world.as_ref().unwrap();
+    let turn = unscim::reconcile::turn(world, &rig.spec, unscim::plan::NewBaseline::Forbidden, &mut rig.carried, &rig.stop).await;
+    assert_eq!(turn.status.phase, Phase::Held);
+    assert_eq!(turn.status.condition(ConditionKind::BaselineRecorded).unwrap().reason, Reason::NewBaselineNeeded);
+    assert_eq!(rig.practice.writes(), vec![]);
+}

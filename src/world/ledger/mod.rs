@@ -16,7 +16,7 @@ use rusqlite_migration::{M, Migrations};
 use super::error::{Error, Result};
 use super::{Ledger, Outcome};
 use crate::model::action::Action;
-use crate::model::baseline::{Baseline, Binding, Growth};
+use crate::model::baseline::{Baseline, Growth};
 use crate::model::memory::{Journal, Remembered};
 use crate::model::seen::Seen;
 
@@ -81,17 +81,6 @@ impl SqliteLedger {
         let mut connection = Connection::open_in_memory().map_err(sql)?;
         MIGRATIONS.to_latest(&mut connection).map_err(|error| Error::Ledger(error.to_string()))?;
         Ok(SqliteLedger { connection: Mutex::new(connection), stored: Mutex::new(None), _lock: None })
-    }
-
-    /// Refuses a ledger that belongs to another tenant, app, job or SCIM service. An empty one belongs to nobody yet.
-    pub fn check_binding(&self, wanted: &Binding) -> Result<()> {
-        match store::binding(&self.lock())? {
-            Some(bound) if bound != *wanted => Err(Error::Ledger(format!(
-                "this ledger belongs to tenant {}, app {}, job {}, {}; the config says tenant {}, app {}, job {}, {}; give each retirement its own --data-dir",
-                bound.tenant, bound.app, bound.job, bound.scim_url, wanted.tenant, wanted.app, wanted.job, wanted.scim_url
-            ))),
-            Some(_) | None => Ok(()),
-        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Connection> {

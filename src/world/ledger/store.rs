@@ -33,7 +33,7 @@ fn begin(connection: &mut Connection) -> Result<Transaction<'_>> {
     connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sql)
 }
 
-pub fn binding(connection: &Connection) -> Result<Option<Binding>> {
+fn binding(connection: &Connection) -> Result<Option<Binding>> {
     let text: Option<String> =
         connection.query_row("SELECT binding FROM baseline", [], |row| row.get(0)).optional().map_err(sql)?;
     text.map(|text| decode("the binding", &text)).transpose()

@@ -1,0 +1,102 @@
+//! Who may import whom. A line that breaks the table fails with the line and the row.
+
+use std::path::{Path, PathBuf};
+
+/// Module (a file or folder below `src`), and what it may name of ours.
+const TABLE: &[(&str, &[&str])] = &[
+    ("model", &["model"]),
+    ("guide", &["model", "guide"]),
+    ("plan", &["model", "guide", "plan"]),
+    ("remember", &["model", "guide", "remember"]),
+    ("brakes", &["model", "guide", "plan", "brakes"]),
+    (
+        "world/graph",
+        &[
+            "model",
+            "world::error",
+            "world::http",
+            "world::secret",
+            "world::graph",
+            "world::Directory",
+            "world::Written",
+            "world::{",
+        ],
+    ),
+    ("world/scim", &["model", "world::error", "world::http", "world::secret", "world::scim", "world::Target", "world::{"]),
+    ("world/ledger", &["model", "world::error", "world::ledger", "world::Ledger", "world::Outcome", "world::{"]),
+    ("world", &["model", "world"]),
+    ("observe", &["model", "world"]),
+    ("act", &["model", "world", "brakes"]),
+    ("report", &["model", "guide", "plan", "act"]),
+    ("reconcile", &["model", "guide", "plan", "brakes", "observe", "remember", "act", "report", "world"]),
+    ("sim", &["model::id", "model::engine", "sim"]),
+];
+
+/// Clients that only the wiring may know.
+const CONCRETE: &[&str] = &["world::graph", "world::scim", "world::ledger", "world::webhook", "world::http"];
+
+fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|end| end == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn every_module_imports_only_what_its_row_allows() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    sources(&root, &mut files);
+    let mut broken = Vec::new();
+    for file in files {
+        let name = file.strip_prefix(&root).unwrap().with_extension("").to_string_lossy().replace('\\', "/");
+        let Some((row, allowed)) = TABLE.iter().find(|(row, _)| name == *row || name.starts_with(&format!("{row}/"))) else {
+            continue;
+        };
+        for line in std::fs::read_to_string(&file).unwrap().lines() {
+            for (at, _) in line.match_indices("crate::") {
+                let path = &line[at + "crate::".len()..];
+                let fits = |prefix: &&str| {
+                    path.strip_prefix(*prefix).is_some_and(|rest| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_'))
+                };
+                let concrete =
+                    matches!(*row, "observe" | "act" | "report" | "reconcile") && CONCRETE.iter().any(|client| fits(client));
+                if !allowed.iter().any(|prefix| fits(prefix)) || concrete {
+                    broken.push(format!("{name}: {} (row {row:?} allows {allowed:?})", line.trim()));
+                }
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+#[test]
+fn judgement_knows_no_clock_and_no_network() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = vec![root.join("plan.rs"), root.join("brakes.rs"), root.join("remember.rs"), root.join("report.rs")];
+    sources(&root.join("guide"), &mut files);
+    sources(&root.join("model"), &mut files);
+    for file in files {
+        let text = std::fs::read_to_string(&file).unwrap();
+        for word in ["Timestamp::now", "SystemTime", "Instant::now", "std::env", "tokio::", "async fn", "reqwest", "std::fs"] {
+            assert!(!text.contains(word), "{} names {word}", file.display());
+        }
+    }
+}
+
+#[test]
+fn calls_that_must_not_exist_are_nowhere_outside_the_practice_tenant() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    sources(&root, &mut files);
+    for file in files.iter().filter(|file| !file.starts_with(root.join("sim"))) {
+        let text = std::fs::read_to_string(file).unwrap();
+        for call in ["provisionOnDemand", "/restart", "Method::PUT", "ForceDeletes"] {
+            assert!(!text.contains(call), "{} names {call}", file.display());
+        }
+    }
+}
