@@ -23,6 +23,7 @@ pub mod plan;
 pub mod reconcile;
 pub mod remember;
 pub mod report;
+pub mod serve;
 pub mod sim;
 pub mod wiring;
 pub mod world;

@@ -1,0 +1,209 @@
+//! Seen from outside: one listener, read only. It shows the last published status and never looks at the world itself.
+
+mod listen;
+pub mod metrics;
+mod page;
+pub mod telemetry;
+pub mod view;
+
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{RawQuery, Request, State as Shared};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::{HeaderMap, StatusCode};
+use axum::middleware::{Next, from_fn};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::get;
+use serde::Serialize;
+
+use crate::model::status::Status;
+pub use listen::listen;
+use metrics::Metrics;
+
+/// Longest time for one answer.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// No request needs a body; one larger than this (bytes) is not even looked at.
+const BODY_CAP: u64 = 4096;
+
+const HEADERS: [(HeaderName, HeaderValue); 5] = [
+    (
+        CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static(
+            "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; base-uri 'none'; \
+             form-action 'none'; frame-ancestors 'none'",
+        ),
+    ),
+    (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
+];
+
+/// What the listener shows; a clone is the same one.
+#[derive(Clone)]
+pub struct State(Arc<Inner>);
+
+struct Inner {
+    name: String,
+    spec: serde_json::Value,
+    metrics: Arc<Metrics>,
+    stale_after: Duration,
+    published: RwLock<Option<Published>>,
+}
+
+struct Published {
+    status: Arc<Status>,
+    document: Arc<str>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Document<'a> {
+    api_version: &'static str,
+    kind: &'static str,
+    metadata: Metadata<'a>,
+    spec: &'a serde_json::Value,
+    status: &'a Status,
+}
+
+#[derive(Serialize)]
+struct Metadata<'a> {
+    name: &'a str,
+}
+
+impl State {
+    /// `spec` is shown as it is, so it must hold no secret. Without a heartbeat for `stale_after`, `/livez` fails.
+    pub fn new(name: &str, spec: serde_json::Value, metrics: Arc<Metrics>, stale_after: Duration) -> Self {
+        metrics.beat();
+        State(Arc::new(Inner { name: name.to_owned(), spec, metrics, stale_after, published: RwLock::new(None) }))
+    }
+
+    /// Shows this status everywhere: `/status`, the page, the metrics.
+    pub fn publish(&self, status: &Status) {
+        let document = Document {
+            api_version: "unscim.dev/v1alpha1",
+            kind: "ScimRetirement",
+            metadata: Metadata { name: &self.0.name },
+            spec: &self.0.spec,
+            status,
+        };
+        let document = serde_json::to_string(&document).expect("a status has string keys only").into();
+        self.0.metrics.publish(status);
+        self.heartbeat();
+        *self.0.published.write().unwrap_or_else(PoisonError::into_inner) =
+            Some(Published { status: Arc::new(status.clone()), document });
+    }
+
+    /// The loop is alive.
+    pub fn heartbeat(&self) {
+        self.0.metrics.beat();
+    }
+
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.0.metrics
+    }
+
+    /// The `/status` document, once there is one.
+    pub fn document(&self) -> Option<Arc<str>> {
+        self.published(|published| published.document.clone())
+    }
+
+    fn published<T>(&self, read: impl FnOnce(&Published) -> T) -> Option<T> {
+        self.0.published.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(read)
+    }
+}
+
+/// Every path of the listener.
+pub fn router(state: State) -> Router {
+    Router::new()
+        .route("/", get(show_page))
+        .route("/page.css", get(async || asset("text/css; charset=utf-8", page::CSS)))
+        .route("/page.js", get(async || asset("text/javascript; charset=utf-8", page::JS)))
+        .route("/status", get(show_status))
+        .route("/metrics", get(show_metrics))
+        .route("/livez", get(livez))
+        .route("/healthz", get(livez))
+        .route("/readyz", get(readyz))
+        .fallback(async || (StatusCode::NOT_FOUND, "not found\n"))
+        .layer(from_fn(guard))
+        .with_state(state)
+}
+
+/// What every answer has in common: a limit on the question, a limit on the time, the headers.
+async fn guard(request: Request, next: Next) -> Response {
+    let mut response = if is_too_large(request.headers()) {
+        (StatusCode::PAYLOAD_TOO_LARGE, "no request here needs a body\n").into_response()
+    } else {
+        tokio::time::timeout(ANSWER_WITHIN, next.run(request))
+            .await
+            .unwrap_or_else(|_| (StatusCode::SERVICE_UNAVAILABLE, "took too long\n").into_response())
+    };
+    response.headers_mut().extend(HEADERS);
+    response
+}
+
+fn is_too_large(headers: &HeaderMap) -> bool {
+    let length = headers.get(CONTENT_LENGTH).map(|value| value.to_str().ok().and_then(|text| text.parse::<u64>().ok()));
+    length.is_some_and(|length| length.is_none_or(|length| length > BODY_CAP))
+}
+
+fn asset(kind: &'static str, text: &'static str) -> impl IntoResponse {
+    ([(CONTENT_TYPE, kind)], text)
+}
+
+async fn show_page(Shared(State(inner)): Shared<State>) -> Response {
+    let state = State(inner);
+    let status = state.published(|published| published.status.clone());
+    match page::render(&state.0.name, status.as_deref()) {
+        Ok(html) => Html(html).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "the status page can't be rendered");
+            (StatusCode::INTERNAL_SERVER_ERROR, "the page can't be rendered; see /status\n").into_response()
+        }
+    }
+}
+
+async fn show_status(Shared(state): Shared<State>) -> Response {
+    let json = [(CONTENT_TYPE, "application/json")];
+    match state.document() {
+        Some(document) => (json, document.to_string()).into_response(),
+        None => (StatusCode::SERVICE_UNAVAILABLE, json, r#"{"error":"no turn has ended yet"}"#).into_response(),
+    }
+}
+
+async fn show_metrics(Shared(state): Shared<State>) -> Response {
+    match state.metrics().text() {
+        Ok(text) => ([(CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "the metrics can't be written");
+            (StatusCode::INTERNAL_SERVER_ERROR, "the metrics can't be written\n").into_response()
+        }
+    }
+}
+
+async fn livez(Shared(state): Shared<State>) -> Response {
+    let quiet = state.metrics().quiet_for();
+    if quiet <= state.0.stale_after {
+        return "ok\n".into_response();
+    }
+    let text = format!("no sign of life for {}\n", humantime::format_duration(Duration::from_secs(quiet.as_secs())));
+    (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
+}
+
+async fn readyz(Shared(state): Shared<State>, RawQuery(query): RawQuery) -> Response {
+    let turn = state.published(|published| published.status.turn);
+    let verbose = query.is_some_and(|query| query.split('&').any(|part| part == "verbose" || part.starts_with("verbose=")));
+    let code = if turn.is_some() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let text = match (verbose, turn) {
+        (false, Some(_)) => "ok\n".to_owned(),
+        (false, None) => "no turn has ended yet\n".to_owned(),
+        (true, Some(turn)) => format!("[+] config: loaded\n[+] status: of turn {turn}\nready\n"),
+        (true, None) => "[+] config: loaded\n[-] status: no turn has ended yet\nnot ready\n".to_owned(),
+    };
+    (code, text).into_response()
+}
