@@ -1,196 +1,331 @@
-//! The ledger on a real disk: what it keeps, what it refuses, and that it never loses a line.
+//! The ledger as its users see it: kept over restarts, alone, whole or refused.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use unscim::model::action::Action;
 use unscim::model::baseline::{Baseline, Binding, Growth, ManagedGroup, Protected};
-use unscim::model::id::{AppRoleId, GroupId, JobId, ServicePrincipalId, TenantId, UserId};
-use unscim::model::memory::Remembered;
+use unscim::model::id::{AppRoleId, GroupId, JobId, ScimId, ServicePrincipalId, TenantId, UserId};
+use unscim::model::memory::{Remembered, Streak};
 use unscim::model::seen::Seen;
+use unscim::model::snapshot::ScimUser;
 use unscim::world::ledger::SqliteLedger;
 use unscim::world::{Ledger, Outcome, Written};
 use uuid::Uuid;
 
-fn id(n: u128) -> Uuid {
-    Uuid::from_u128(n)
+fn group(n: u128) -> GroupId {
+    GroupId(Uuid::from_u128(n))
 }
 
-fn at(second: i64) -> Timestamp {
-    Timestamp::from_second(second).unwrap()
+fn user(n: u128) -> UserId {
+    UserId(Uuid::from_u128(n))
+}
+
+fn role(n: u128) -> AppRoleId {
+    AppRoleId(Uuid::from_u128(n))
+}
+
+fn at(seconds: i64) -> Timestamp {
+    let start: Timestamp = "2026-11-24T10:00:00.123456789Z".parse().unwrap();
+    start.checked_add(SignedDuration::from_secs(seconds)).unwrap()
 }
 
 fn binding() -> Binding {
     Binding {
-        tenant: TenantId(id(1)),
-        app: ServicePrincipalId(id(2)),
-        job: JobId("scim.1".into()),
-        scim_url: "https://app.example/scim".into(),
+        tenant: TenantId(Uuid::from_u128(1)),
+        app: ServicePrincipalId(Uuid::from_u128(2)),
+        job: JobId("scim.1.2".into()),
+        scim_url: "http://127.0.0.1:1/scim".into(),
     }
 }
 
-fn user(group: u128) -> Protected {
-    Protected {
-        name: Some("ada@contoso.example".into()),
-        groups: BTreeSet::from([GroupId(id(group))]),
-        disabled: false,
-        target: None,
-    }
+fn protected(groups: &[u128]) -> Protected {
+    Protected { name: None, groups: groups.iter().map(|n| group(*n)).collect(), disabled: false, target: None }
 }
 
 fn baseline() -> Baseline {
-    let group = ManagedGroup { display_name: "IT".into(), roles: BTreeSet::from([AppRoleId(id(7))]), scim: None };
+    let managed = |roles: &[u128], scim: Option<&str>| ManagedGroup {
+        display_name: "Design \"ö\"".into(),
+        roles: roles.iter().map(|n| role(*n)).collect(),
+        scim: scim.map(|id| ScimId(id.into())),
+    };
+    let record =
+        ScimUser { id: ScimId("u-1".into()), user_name: Some("ada@example.com".into()), external_id: None, active: None };
+    let ada = Protected { name: Some("ada@example.com".into()), disabled: true, target: Some(record), ..protected(&[10, 11]) };
     Baseline {
         binding: binding(),
-        taken: at(1000),
-        groups: BTreeMap::from([(GroupId(id(10)), group)]),
-        users: BTreeMap::from([(UserId(id(20)), user(10))]),
+        taken: at(0),
+        groups: BTreeMap::from([(group(10), managed(&[0, 1], Some("g-1"))), (group(11), managed(&[0], None))]),
+        users: BTreeMap::from([(user(20), ada), (user(21), protected(&[10]))]),
     }
 }
 
-fn assign(n: u128) -> Action {
-    Action::AssignUser { user: UserId(id(n)), role: AppRoleId(id(7)) }
+fn remembered() -> Remembered {
+    Remembered {
+        turn: 42,
+        covered_since: BTreeMap::from([(user(20), BTreeMap::from([(role(0), at(5)), (role(1), at(6))]))]),
+        empty: BTreeMap::from([(group(10), Streak { since: at(1), last: at(2), looks: 3 })]),
+        retired_at: Some(at(9)),
+        ..Remembered::default()
+    }
 }
 
-fn done() -> Outcome {
-    Outcome::Done(Written { at: at(50), already: false, request_id: Some("r".into()), client_request_id: "c".into() })
+fn done(served: Timestamp) -> Outcome {
+    Outcome::Done(Written { at: served, already: false, request_id: Some("r".into()), client_request_id: "c".into() })
 }
 
-fn rows(dir: &Path, sql: &str) -> rusqlite::Result<usize> {
-    rusqlite::Connection::open(dir.join("ledger.db")).unwrap().execute(sql, [])
+fn refusal<T>(result: Result<T, unscim::world::error::Error>) -> String {
+    result.err().expect("this is refused").to_string()
 }
 
 #[test]
-fn what_was_written_is_there_after_a_restart() {
+fn everything_is_kept_over_a_restart() {
     let dir = tempfile::tempdir().unwrap();
-    let remembered = Remembered {
-        turn: 3,
-        covered_since: BTreeMap::from([(UserId(id(20)), BTreeMap::from([(AppRoleId(id(7)), at(7))]))]),
-        ..Remembered::default()
-    };
-    {
-        let ledger = SqliteLedger::open(dir.path()).unwrap();
-        assert_eq!(ledger.baseline().unwrap(), Seen::Absent);
-        ledger.create_baseline(&baseline()).unwrap();
-        ledger.remember(&remembered).unwrap();
-        let intent = ledger.intend(3, &assign(20), at(40)).unwrap();
-        ledger.conclude(intent, &done(), at(41)).unwrap();
-    }
+    let ledger = SqliteLedger::open(dir.path()).unwrap();
+    assert_eq!(ledger.baseline().unwrap(), Seen::Absent);
+    assert_eq!(ledger.remembered().unwrap(), Remembered::default());
+    ledger.create_baseline(&baseline()).unwrap();
+    ledger.remember(&remembered()).unwrap();
+    let intent = ledger.intend(1, &Action::RecordBaseline, at(1)).unwrap();
+    ledger.conclude(intent, &done(at(2)), at(3)).unwrap();
+    let journal = ledger.journal().unwrap();
+    drop(ledger);
+
     let ledger = SqliteLedger::open(dir.path()).unwrap();
     assert_eq!(ledger.baseline().unwrap(), Seen::Known(baseline()));
-    assert_eq!(ledger.remembered().unwrap(), remembered);
-    let journal = ledger.journal().unwrap();
-    let entry = journal.entry(&assign(20).key()).unwrap();
-    assert_eq!((entry.intents, entry.confirmed, entry.open), (1, 1, false));
-    assert_eq!((entry.last_confirmed, entry.last_confirmed_here), (Some(at(50)), Some(at(41))));
+    assert_eq!(ledger.remembered().unwrap(), remembered());
+    assert_eq!(ledger.journal().unwrap(), journal);
 }
 
 #[test]
-fn coverage_is_stored_as_a_difference_and_forgotten_when_it_ends() {
-    let ledger = SqliteLedger::in_memory().unwrap();
-    let covered = |n: u128| (UserId(id(n)), BTreeMap::from([(AppRoleId(id(7)), at(7))]));
-    for users in [vec![covered(1), covered(2)], vec![covered(2)], vec![covered(2), covered(3)]] {
-        let remembered = Remembered { covered_since: users.into_iter().collect(), ..Remembered::default() };
-        ledger.remember(&remembered).unwrap();
-        assert_eq!(ledger.remembered().unwrap(), remembered);
-    }
-}
-
-#[test]
-fn a_baseline_is_created_once_and_only_grows() {
+fn a_baseline_is_never_replaced() {
     let ledger = SqliteLedger::in_memory().unwrap();
     ledger.create_baseline(&baseline()).unwrap();
-    let error = ledger.create_baseline(&baseline()).unwrap_err().to_string();
-    assert!(error.contains("never replaced"), "{error}");
+    let mut other = baseline();
+    other.users.clear();
+    assert!(refusal(ledger.create_baseline(&other)).contains("never replaced"));
+    assert_eq!(ledger.baseline().unwrap(), Seen::Known(baseline()));
+}
+
+#[test]
+fn growing_adds_and_takes_nothing_away() {
+    let ledger = SqliteLedger::in_memory().unwrap();
+    let mut newcomer = protected(&[11]);
+    newcomer.name = Some("grace@example.com".into());
     let growth = Growth {
-        users: BTreeMap::from([(UserId(id(21)), user(10)), (UserId(id(20)), user(11))]),
-        roles: BTreeMap::from([(GroupId(id(10)), BTreeSet::from([AppRoleId(id(8))]))]),
+        users: BTreeMap::from([(user(20), protected(&[11, 12])), (user(22), newcomer)]),
+        roles: BTreeMap::from([(group(11), BTreeSet::from([role(0), role(7)])), (group(99), BTreeSet::from([role(0)]))]),
     };
+    assert!(refusal(ledger.grow_baseline(&growth)).contains("no baseline to add to"));
+    ledger.create_baseline(&baseline()).unwrap();
     ledger.grow_baseline(&growth).unwrap();
-    let Seen::Known(grown) = ledger.baseline().unwrap() else { panic!("no baseline") };
-    assert_eq!(grown.users.len(), 2);
-    assert_eq!(grown.users[&UserId(id(20))].groups.len(), 2);
-    assert_eq!(grown.groups[&GroupId(id(10))].roles.len(), 2);
+    ledger.grow_baseline(&growth).unwrap();
+    ledger.grow_baseline(&Growth::default()).unwrap();
+    let mut expected = baseline();
+    expected.grow(&growth);
+    assert_eq!(ledger.baseline().unwrap(), Seen::Known(expected));
 }
 
 #[test]
-fn an_intent_without_an_outcome_is_open() {
+fn covered_users_come_and_go() {
     let dir = tempfile::tempdir().unwrap();
-    {
-        let ledger = SqliteLedger::open(dir.path()).unwrap();
-        ledger.intend(1, &assign(20), at(1)).unwrap();
-        let second = ledger.intend(1, &assign(21), at(2)).unwrap();
-        ledger.conclude(second, &Outcome::Open("no answer".into()), at(3)).unwrap();
-        let third = ledger.intend(1, &assign(22), at(4)).unwrap();
-        ledger.conclude(third, &Outcome::Failed("refused".into()), at(5)).unwrap();
-        assert!(ledger.conclude(99, &done(), at(6)).is_err());
-    }
-    let journal = SqliteLedger::open(dir.path()).unwrap().journal().unwrap();
-    let open = |n| journal.entry(&assign(n).key()).unwrap().open;
-    assert!(open(20) && open(21) && !open(22));
+    let ledger = SqliteLedger::open(dir.path()).unwrap();
+    ledger.remember(&remembered()).unwrap();
+    let mut later = remembered();
+    later.covered_since =
+        BTreeMap::from([(user(20), BTreeMap::from([(role(1), at(66))])), (user(21), BTreeMap::from([(role(0), at(7))]))]);
+    ledger.remember(&later).unwrap();
+    assert_eq!(ledger.remembered().unwrap(), later);
+    drop(ledger);
+    assert_eq!(SqliteLedger::open(dir.path()).unwrap().remembered().unwrap(), later);
 }
 
 #[test]
-fn a_second_process_is_refused() {
+fn a_second_process_is_told_who_is_in_the_way() {
     let dir = tempfile::tempdir().unwrap();
     let first = SqliteLedger::open(dir.path()).unwrap();
-    let error = SqliteLedger::open(dir.path()).err().expect("a second owner").to_string();
-    assert!(error.contains("another unscim is running"), "{error}");
+    let error = refusal(SqliteLedger::open(dir.path()));
+    assert!(
+        error.contains("another unscim is running on this ledger") && error.contains(&dir.path().display().to_string()),
+        "{error}"
+    );
     drop(first);
     SqliteLedger::open(dir.path()).unwrap();
 }
 
 #[test]
-fn a_damaged_ledger_is_refused_and_left_as_it_is() {
+fn the_files_are_for_nobody_else() {
     let dir = tempfile::tempdir().unwrap();
-    SqliteLedger::open(dir.path()).unwrap().create_baseline(&baseline()).unwrap();
-    let path = dir.path().join("ledger.db");
-    std::fs::write(&path, b"this is no database, and long enough to be looked at as one").unwrap();
-    for _ in 0..2 {
-        assert!(SqliteLedger::open(dir.path()).is_err());
+    let inner = dir.path().join("data");
+    let ledger = SqliteLedger::open(&inner).unwrap();
+    ledger.remember(&remembered()).unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&inner), 0o700);
+    for entry in fs::read_dir(&inner).unwrap() {
+        let path = entry.unwrap().path();
+        assert_eq!(mode(&path), 0o600, "{}", path.display());
     }
-    assert!(std::fs::read(&path).unwrap().starts_with(b"this is no database"));
+}
+
+/// A ledger with something in it, closed; the path of its file.
+fn written(dir: &Path) -> std::path::PathBuf {
+    let ledger = SqliteLedger::open(dir).unwrap();
+    ledger.create_baseline(&baseline()).unwrap();
+    ledger.remember(&remembered()).unwrap();
+    dir.join("ledger.db")
 }
 
 #[test]
-fn content_that_cannot_be_decoded_is_an_error_and_never_an_empty_baseline() {
-    let dir = tempfile::tempdir().unwrap();
-    SqliteLedger::open(dir.path()).unwrap().create_baseline(&baseline()).unwrap();
-    rows(dir.path(), "UPDATE baseline_users SET body = '{}'").unwrap();
-    assert!(SqliteLedger::open(dir.path()).unwrap().baseline().is_err());
+fn a_damaged_file_is_refused_and_left_as_it_is() {
+    let whole = tempfile::tempdir().unwrap();
+    let bytes = fs::read(written(whole.path())).unwrap();
+    let garbled = |from: usize, to: usize| {
+        let mut bytes = bytes.clone();
+        bytes[from..to].fill(0x5a);
+        bytes
+    };
+    let cases =
+        [garbled(0, 100), garbled(4096, bytes.len()), bytes[..bytes.len() / 2].to_vec(), Vec::new(), b"not a ledger".to_vec()];
+    for (number, damaged) in cases.into_iter().enumerate() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ledger.db");
+        fs::write(&path, &damaged).unwrap();
+        for error in [refusal(SqliteLedger::open(dir.path())), refusal(SqliteLedger::open_read_only(dir.path()))] {
+            assert!(error.contains("it was left as it is"), "case {number}: {error}");
+        }
+        assert_eq!(fs::read(&path).unwrap(), damaged, "case {number}");
+    }
 }
 
 #[test]
-fn a_ledger_of_a_newer_version_is_refused() {
-    let dir = tempfile::tempdir().unwrap();
-    drop(SqliteLedger::open(dir.path()).unwrap());
-    rows(dir.path(), "PRAGMA user_version = 99").unwrap();
-    let error = SqliteLedger::open(dir.path()).err().expect("a newer schema").to_string();
-    assert!(error.contains("newer unscim"), "{error}");
-}
-
-#[test]
-fn the_journal_and_the_baseline_can_be_neither_changed_nor_cut() {
-    let dir = tempfile::tempdir().unwrap();
-    {
+fn content_that_cant_be_understood_is_an_error_and_no_default() {
+    let wrecks = [
+        "UPDATE remembered SET doc = '{\"turn\": \"many\"}'",
+        "DELETE FROM remembered",
+        "UPDATE covered SET since = 'yesterday'",
+        "INSERT INTO baseline_users (id, disabled) VALUES ('nobody', 0)",
+        "DROP TABLE baseline_members",
+    ];
+    for wreck in wrecks {
+        let dir = tempfile::tempdir().unwrap();
+        let path = written(dir.path());
+        rusqlite::Connection::open(&path).unwrap().execute_batch(wreck).unwrap();
         let ledger = SqliteLedger::open(dir.path()).unwrap();
-        ledger.create_baseline(&baseline()).unwrap();
-        ledger.intend(1, &assign(20), at(1)).unwrap();
-    }
-    for sql in ["DELETE FROM journal", "UPDATE journal SET turn = 9", "DELETE FROM baseline", "DELETE FROM baseline_users"] {
-        assert!(rows(dir.path(), sql).is_err(), "{sql}");
+        let readable = ledger.baseline().is_ok() && ledger.remembered().is_ok();
+        assert!(!readable, "{wreck}");
     }
 }
 
 #[test]
-fn looking_at_a_copy_leaves_no_trace() {
+fn a_log_without_its_ledger_is_no_new_beginning() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("ledger.db-wal"), b"something").unwrap();
+    assert!(refusal(SqliteLedger::open(dir.path())).contains("ledger.db is gone"));
+    assert!(refusal(SqliteLedger::open_read_only(dir.path())).contains("ledger.db is gone"));
+}
+
+#[test]
+fn another_programs_file_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("ledger.db");
+    rusqlite::Connection::open(&path).unwrap().execute_batch("CREATE TABLE theirs (id INTEGER)").unwrap();
+    assert!(refusal(SqliteLedger::open(dir.path())).contains("not a ledger of unscim"));
+}
+
+#[test]
+fn what_was_written_about_users_groups_and_deeds_cant_be_changed_or_deleted() {
     let dir = tempfile::tempdir().unwrap();
     let ledger = SqliteLedger::open(dir.path()).unwrap();
     ledger.create_baseline(&baseline()).unwrap();
-    let copy = SqliteLedger::copy_of(dir.path()).unwrap();
-    copy.intend(1, &assign(20), at(1)).unwrap();
+    ledger.intend(1, &Action::RecordBaseline, at(0)).unwrap();
+    drop(ledger);
+    let shell = rusqlite::Connection::open(dir.path().join("ledger.db")).unwrap();
+    for table in ["meta", "baseline_groups", "baseline_roles", "baseline_users", "baseline_members", "journal"] {
+        let column: String =
+            shell.query_row("SELECT name FROM pragma_table_info(?1) LIMIT 1", [table], |row| row.get(0)).unwrap();
+        assert!(shell.execute(&format!("DELETE FROM {table}"), []).is_err(), "{table}");
+        assert!(shell.execute(&format!("UPDATE {table} SET {column} = {column}"), []).is_err(), "{table}");
+    }
+}
+
+#[test]
+fn the_journal_adds_up_by_key() {
+    let ledger = SqliteLedger::in_memory().unwrap();
+    let remove = Action::RemoveMember { group: group(10), user: user(20) };
+    let assign = Action::AssignUser { user: user(20), role: role(0) };
+
+    let first = ledger.intend(1, &remove, at(0)).unwrap();
+    assert!(ledger.journal().unwrap().entry(&remove.key()).unwrap().open, "begun, and no outcome on disk");
+    ledger.conclude(first, &Outcome::Open("no answer".into()), at(1)).unwrap();
+    assert!(ledger.journal().unwrap().entry(&remove.key()).unwrap().open, "nobody knows");
+    ledger.conclude(first, &done(at(100)), at(2)).unwrap();
+    assert!(!ledger.journal().unwrap().entry(&remove.key()).unwrap().open);
+    let second = ledger.intend(2, &remove, at(3)).unwrap();
+    ledger.conclude(second, &done(at(200)), at(4)).unwrap();
+    let failed = ledger.intend(2, &assign, at(5)).unwrap();
+    ledger.conclude(failed, &Outcome::Failed("denied".into()), at(6)).unwrap();
+
+    let journal = ledger.journal().unwrap();
+    let entry = journal.entry(&remove.key()).unwrap();
+    assert_eq!((entry.intents, entry.confirmed, entry.open), (2, 2, false));
+    assert_eq!((entry.last_intent, entry.last_confirmed_here), (Some(at(3)), Some(at(4))));
+    assert_eq!((entry.first_confirmed, entry.last_confirmed), (Some(at(100)), Some(at(200))));
+    let entry = journal.entry(&assign.key()).unwrap();
+    assert_eq!((entry.intents, entry.confirmed, entry.open), (1, 0, false));
+}
+
+#[test]
+fn a_crash_between_intent_and_outcome_is_seen_after_the_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let action = Action::RequestRevocation;
+    let ledger = SqliteLedger::open(dir.path()).unwrap();
+    let first = ledger.intend(1, &action, at(0)).unwrap();
+    ledger.conclude(first, &done(at(1)), at(1)).unwrap();
+    let second = ledger.intend(2, &action, at(2)).unwrap();
+    drop(ledger);
+    let ledger = SqliteLedger::open(dir.path()).unwrap();
+    let journal = ledger.journal().unwrap();
+    let entry = journal.entry(&action.key()).unwrap();
+    assert_eq!((entry.intents, entry.confirmed, entry.open), (2, 1, true));
+    ledger.conclude(second, &Outcome::Failed("it had not happened".into()), at(3)).unwrap();
+    assert!(!ledger.journal().unwrap().entry(&action.key()).unwrap().open);
+}
+
+#[test]
+fn an_outcome_belongs_to_one_intent_and_is_final() {
+    let ledger = SqliteLedger::in_memory().unwrap();
+    assert!(refusal(ledger.conclude(1, &done(at(0)), at(0))).contains("no intent"));
+    let intent = ledger.intend(1, &Action::RequestRevocation, at(0)).unwrap();
+    ledger.conclude(intent, &done(at(0)), at(0)).unwrap();
+    assert!(refusal(ledger.conclude(intent, &done(at(0)), at(0))).contains("outcome already"));
+    assert!(refusal(ledger.conclude(intent + 1, &done(at(0)), at(0))).contains("no intent"), "an outcome is no intent");
+}
+
+fn listing(dir: &Path) -> BTreeMap<String, Vec<u8>> {
+    let file = |path: &Path| (path.file_name().unwrap().to_string_lossy().into_owned(), fs::read(path).unwrap());
+    fs::read_dir(dir).unwrap().map(|entry| file(&entry.unwrap().path())).collect()
+}
+
+#[test]
+fn a_copy_is_current_and_writes_nothing_where_it_came_from() {
+    let dir = tempfile::tempdir().unwrap();
+    assert_eq!(SqliteLedger::open_read_only(dir.path()).unwrap().baseline().unwrap(), Seen::Absent);
+    assert!(listing(dir.path()).is_empty());
+
+    let odd = dir.path().join("a dir, with 100% ? # in its name");
+    written(&odd);
+    let before = listing(&odd);
+    let copy = SqliteLedger::open_read_only(&odd).unwrap();
     assert_eq!(copy.baseline().unwrap(), Seen::Known(baseline()));
-    assert!(ledger.journal().unwrap().entries.is_empty());
-    assert_eq!(SqliteLedger::copy_of(&dir.path().join("nowhere")).unwrap().baseline().unwrap(), Seen::Absent);
+    copy.remember(&Remembered::default()).unwrap();
+    drop(copy);
+    assert_eq!(listing(&odd), before);
+
+    let running = SqliteLedger::open(&odd).unwrap();
+    running.remember(&Remembered { turn: 43, ..remembered() }).unwrap();
+    assert_eq!(SqliteLedger::open_read_only(&odd).unwrap().remembered().unwrap().turn, 43);
+    running.remember(&Remembered { turn: 44, ..remembered() }).unwrap();
 }

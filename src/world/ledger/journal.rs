@@ -1,0 +1,116 @@
+//! The journal: a line before each write and a line after it, and what the lines add up to.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+
+use super::trouble::Trouble;
+use crate::model::action::Action;
+use crate::model::memory::{Entry, Journal};
+use crate::world::{Outcome, Written};
+
+pub(super) fn intend(transaction: &Transaction<'_>, turn: u64, action: &Action, at: Timestamp) -> Result<i64, Trouble> {
+    transaction
+        .prepare_cached("INSERT INTO journal (at, turn, kind, key, phase, action) VALUES (?1, ?2, ?3, ?4, 'intent', ?5)")?
+        .execute(params![at.to_string(), i64::try_from(turn)?, action.kind(), action.key(), serde_json::to_string(action)?])?;
+    Ok(transaction.last_insert_rowid())
+}
+
+/// An outcome that was left open may be settled later; a settled one stays.
+pub(super) fn conclude(transaction: &Transaction<'_>, intent: i64, outcome: &Outcome, at: Timestamp) -> Result<(), Trouble> {
+    let found: Option<Option<String>> = transaction
+        .prepare_cached(
+            "SELECT (SELECT o.outcome FROM journal o WHERE o.intent = i.id ORDER BY o.id DESC LIMIT 1)
+             FROM journal i WHERE i.id = ?1 AND i.phase = 'intent'",
+        )?
+        .query_row([intent], |row| row.get(0))
+        .optional()?;
+    match found.as_ref().map(Option::as_deref) {
+        None => return Err(Trouble::Refused(format!("line {intent} is no intent"))),
+        Some(Some("done" | "failed")) => return Err(Trouble::Refused(format!("intent {intent} has its outcome already"))),
+        Some(_) => {}
+    }
+    let (word, written, text) = match outcome {
+        Outcome::Done(written) => ("done", Some(written), None),
+        Outcome::Failed(text) => ("failed", None, Some(text)),
+        Outcome::Open(text) => ("open", None, Some(text)),
+    };
+    transaction
+        .prepare_cached(
+            "INSERT INTO journal (at, turn, kind, key, phase, intent, outcome, service_at, already, request_id, client_request_id, text)
+             SELECT ?2, turn, kind, key, 'outcome', id, ?3, ?4, ?5, ?6, ?7, ?8 FROM journal WHERE id = ?1",
+        )?
+        .execute(params![
+            intent,
+            at.to_string(),
+            word,
+            written.map(|written| written.at.to_string()),
+            written.map(|written| written.already),
+            written.and_then(|written| written.request_id.as_ref()),
+            written.map(|Written { client_request_id, .. }| client_request_id),
+            text,
+        ])?;
+    Ok(())
+}
+
+/// The sum of the lines read so far. Lines never change, so only later ones are read.
+#[derive(Default)]
+pub(super) struct Fold {
+    pub(super) journal: Journal,
+    /// Number of the last line read.
+    upto: i64,
+    /// Key -> its last intent.
+    last: BTreeMap<String, i64>,
+}
+
+impl Fold {
+    pub(super) fn catch_up(&mut self, connection: &Connection) -> Result<(), Trouble> {
+        let mut statement = connection
+            .prepare_cached("SELECT id, at, key, intent, outcome, service_at FROM journal WHERE id > ?1 ORDER BY id")?;
+        let mut rows = statement.query([self.upto])?;
+        while let Some(row) = rows.next()? {
+            let id: i64 = row.get(0)?;
+            let at: Timestamp = row.get::<_, String>(1)?.parse()?;
+            let key: String = row.get(2)?;
+            let (intent, outcome): (Option<i64>, Option<String>) = (row.get(3)?, row.get(4)?);
+            let entry = self.journal.entries.entry(key.clone()).or_default();
+            match (intent, outcome.as_deref()) {
+                (None, None) => {
+                    begin(entry, at);
+                    self.last.insert(key, id);
+                }
+                (Some(intent), Some(outcome)) => {
+                    let is_last = self.last.get(&key) == Some(&intent);
+                    match outcome {
+                        "done" => {
+                            let served = row.get::<_, Option<String>>(5)?;
+                            let served = served.ok_or_else(|| Trouble::Content(format!("journal line {id} has no time")))?;
+                            confirm(entry, served.parse()?, at);
+                            entry.open &= !is_last;
+                        }
+                        "failed" => entry.open &= !is_last,
+                        "open" => {}
+                        other => return Err(Trouble::Content(format!("journal line {id} has the outcome {other:?}"))),
+                    }
+                }
+                _ => return Err(Trouble::Content(format!("journal line {id} is neither intent nor outcome"))),
+            }
+            self.upto = id;
+        }
+        Ok(())
+    }
+}
+
+fn begin(entry: &mut Entry, at: Timestamp) {
+    entry.intents += 1;
+    entry.last_intent = Some(at);
+    entry.open = true;
+}
+
+fn confirm(entry: &mut Entry, served: Timestamp, at: Timestamp) {
+    entry.confirmed += 1;
+    entry.first_confirmed = Some(entry.first_confirmed.map_or(served, |first| first.min(served)));
+    entry.last_confirmed = Some(entry.last_confirmed.map_or(served, |last| last.max(served)));
+    entry.last_confirmed_here = Some(at);
+}

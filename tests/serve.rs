@@ -1,0 +1,375 @@
+//! What is seen from outside: every path, every label set, and one status everywhere.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use http::{HeaderMap, Method, Request, StatusCode};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+use unscim::model::action::Action;
+use unscim::model::condition::{Condition, ConditionKind, Reason, Truth};
+use unscim::model::status::{Brake, CycleStatus, Gauges, Held, Pending, Phase, Progress, Status};
+use unscim::serve::metrics::{ActionResult, Metrics, TurnResult, operations};
+use unscim::serve::{State, listen, router, view};
+use unscim::world::http::{Api, Observer};
+
+const LIMIT: Duration = Duration::from_secs(600);
+
+fn state() -> State {
+    State::new("uniqkey", json!({"mode": "Enforce"}), Arc::new(Metrics::new()), LIMIT)
+}
+
+fn at(second: i8) -> Timestamp {
+    jiff::civil::date(2026, 11, 24).at(10, 0, second, 0).to_zoned(jiff::tz::TimeZone::UTC).unwrap().timestamp()
+}
+
+fn condition(kind: ConditionKind, status: Truth, reason: Reason, message: &str) -> Condition {
+    Condition { kind, status, reason, message: message.into(), last_transition_time: at(0) }
+}
+
+fn status() -> Status {
+    Status {
+        phase: Phase::EmptyingGroups,
+        conditions: vec![
+            condition(ConditionKind::UsersAssigned, Truth::True, Reason::AllAssigned, "412 of 412 users"),
+            condition(ConditionKind::GroupsEmptied, Truth::False, Reason::DecisionNeeded, "group Design is shared"),
+            condition(ConditionKind::GroupsUnassigned, Truth::Unknown, Reason::Blocked, "waits for step 2"),
+            condition(ConditionKind::CycleCompleted, Truth::Unknown, Reason::Blocked, "waits for step 2"),
+            condition(ConditionKind::TokenRevoked, Truth::Unknown, Reason::Blocked, "waits for step 2"),
+            condition(ConditionKind::Held, Truth::True, Reason::HeldByBrake, "not approved"),
+        ],
+        progress: Progress {
+            users_protected: 412,
+            users_assigned: 400,
+            memberships: 37,
+            groups: 7,
+            groups_assigned: 2,
+            target_groups: 6,
+            users_lost: 1,
+            users_counted: 390,
+            users_kept: 389,
+        },
+        pending: vec![Pending { action: "RemoveMember".into(), count: 37 }],
+        held: vec![Held { brake: "not-approved".into(), message: "group Design is shared".into() }],
+        cycle: CycleStatus {
+            last_ended: Some(at(30)),
+            last_state: Some("Succeeded".into()),
+            quarantined: true,
+            ..CycleStatus::default()
+        },
+        notes: vec!["one group is nested".into()],
+        last_attempt: Some(at(40)),
+        last_success: Some(at(41)),
+        turn: 42,
+        gauges: Gauges { users_group_only: Some(12), group_members: Some(37), ..Gauges::default() },
+    }
+}
+
+async fn ask(router: &Router, method: Method, path: &str) -> (StatusCode, HeaderMap, String) {
+    let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
+    let response = router.clone().oneshot(request).await.unwrap();
+    let (parts, body) = response.into_parts();
+    let body = to_bytes(body, 1 << 22).await.unwrap();
+    (parts.status, parts.headers, String::from_utf8(body.to_vec()).unwrap())
+}
+
+async fn get(router: &Router, path: &str) -> (StatusCode, String) {
+    let (code, _, body) = ask(router, Method::GET, path).await;
+    (code, body)
+}
+
+/// Series -> value.
+fn series(text: &str) -> BTreeMap<String, f64> {
+    let lines = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
+    lines.map(|line| line.rsplit_once(' ').unwrap()).map(|(name, value)| (name.to_owned(), value.parse().unwrap())).collect()
+}
+
+#[tokio::test]
+async fn before_the_first_status_it_lives_but_is_not_ready() {
+    let router = router(state());
+    assert_eq!(get(&router, "/livez").await, (StatusCode::OK, "ok\n".into()));
+    assert_eq!(get(&router, "/healthz").await.0, StatusCode::OK);
+    assert_eq!(get(&router, "/readyz").await.0, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(get(&router, "/readyz?verbose").await.1.contains("[-] status"));
+    let (code, body) = get(&router, "/status").await;
+    assert_eq!(code, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(serde_json::from_str::<Value>(&body).unwrap()["error"].is_string());
+    let (code, page) = get(&router, "/").await;
+    assert!(code.is_success() && page.contains("Starting"));
+    assert_eq!(get(&router, "/metrics").await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_published_status_shows_everywhere() {
+    let state = state();
+    let router = router(state.clone());
+    state.publish(&status());
+
+    let (code, headers, body) = ask(&router, Method::GET, "/status").await;
+    assert_eq!((code, headers["content-type"].to_str().unwrap()), (StatusCode::OK, "application/json"));
+    let document: Value = serde_json::from_str(&body).unwrap();
+    let head = json!({"apiVersion": "unscim.dev/v1alpha1", "kind": "ScimRetirement", "metadata": {"name": "uniqkey"}});
+    for key in ["apiVersion", "kind", "metadata"] {
+        assert_eq!(document[key], head[key]);
+    }
+    assert_eq!(document["spec"], json!({"mode": "Enforce"}));
+    assert_eq!(serde_json::from_value::<Status>(document["status"].clone()).unwrap(), status());
+    assert_eq!(document["status"]["conditions"][0]["type"], "UsersAssigned");
+
+    assert_eq!(get(&router, "/readyz").await, (StatusCode::OK, "ok\n".into()));
+    assert!(get(&router, "/readyz?verbose").await.1.contains("of turn 42"));
+
+    let (_, page) = get(&router, "/").await;
+    for part in [
+        "EmptyingGroups",
+        "412 of 412 users",
+        "400 of 412",
+        "37 left",
+        "2 still assigned",
+        "389 of 390, 1 lost",
+        "group Design is shared",
+        "not-approved",
+        "RemoveMember",
+        "in quarantine",
+        "one group is nested",
+        "2026-11-24 10:00:30 UTC",
+        "Needs you",
+        "Decide for the groups named",
+    ] {
+        assert!(page.contains(part), "{part} in\n{page}");
+    }
+
+    let shown = series(&get(&router, "/metrics").await.1);
+    for (name, value) in [
+        ("unscim_phase{phase=\"EmptyingGroups\"}", 1.0),
+        ("unscim_phase{phase=\"Held\"}", 0.0),
+        ("unscim_condition{status=\"False\",type=\"GroupsEmptied\"}", 1.0),
+        ("unscim_condition{status=\"True\",type=\"GroupsEmptied\"}", 0.0),
+        ("unscim_users{state=\"group_only\"}", 12.0),
+        ("unscim_users{state=\"lost\"}", 1.0),
+        ("unscim_users_lost", 1.0),
+        ("unscim_group_members", 37.0),
+        ("unscim_held{brake=\"not-approved\"}", 1.0),
+        ("unscim_held{brake=\"blind\"}", 0.0),
+        ("unscim_sync_job_quarantined", 1.0),
+        ("unscim_sync_last_cycle_timestamp_seconds", at(30).as_second() as f64),
+        ("unscim_last_success_timestamp_seconds", at(41).as_second() as f64),
+    ] {
+        assert_eq!(shown.get(name), Some(&value), "{name}");
+    }
+
+    let text = view::render(&document);
+    assert!(text.starts_with("uniqkey: EmptyingGroups (turn 42, mode Enforce)\n"), "{text}");
+}
+
+#[tokio::test]
+async fn what_is_not_known_leaves_the_metric_as_it_was() {
+    let state = state();
+    state.publish(&status());
+    let mut later = status();
+    later.gauges = Gauges::default();
+    later.cycle.last_ended = None;
+    later.held = vec![Held { brake: "something new".into(), message: String::new() }];
+    state.publish(&later);
+    let shown = series(&state.metrics().text().unwrap());
+    assert_eq!(shown["unscim_users{state=\"group_only\"}"], 12.0);
+    assert_eq!(shown["unscim_sync_last_cycle_timestamp_seconds"], at(30).as_second() as f64);
+    assert_eq!(shown["unscim_held{brake=\"not-approved\"}"], 0.0);
+    assert_eq!(shown["unscim_held{brake=\"refused\"}"], 1.0, "a hold is never invisible");
+}
+
+#[test]
+fn every_label_set_starts_at_zero() {
+    let shown = series(&Metrics::new().text().unwrap());
+    let mut expected = Vec::new();
+    for phase in Phase::ALL {
+        expected.push(format!("unscim_phase{{phase=\"{phase}\"}}"));
+    }
+    for kind in ConditionKind::ALL {
+        for truth in Truth::ALL {
+            expected.push(format!("unscim_condition{{status=\"{truth}\",type=\"{kind}\"}}"));
+        }
+    }
+    for brake in Brake::ALL.iter().map(|brake| brake.label()).chain(["preflight", "refused"]) {
+        expected.push(format!("unscim_held{{brake=\"{brake}\"}}"));
+    }
+    for state in ["group_only", "direct_and_group", "direct_only", "lost"] {
+        expected.push(format!("unscim_users{{state=\"{state}\"}}"));
+    }
+    for state in ["assigned", "emptied", "unassigned", "refused"] {
+        expected.push(format!("unscim_groups{{state=\"{state}\"}}"));
+    }
+    for truth in ["true", "false"] {
+        expected.push(format!("unscim_target_users{{active=\"{truth}\"}}"));
+        expected.push(format!("unscim_target_groups{{managed=\"{truth}\"}}"));
+    }
+    for result in TurnResult::ALL {
+        expected.push(format!("unscim_reconcile_total{{result=\"{}\"}}", result.label()));
+    }
+    for kind in Action::KINDS {
+        for result in ActionResult::ALL {
+            expected.push(format!("unscim_actions_total{{action=\"{kind}\",result=\"{}\"}}", result.label()));
+        }
+    }
+    for api in Api::ALL {
+        let label = api.label();
+        expected.push(format!("unscim_throttled_total{{api=\"{label}\"}}"));
+        expected.push(format!("unscim_throttle_wait_seconds_total{{api=\"{label}\"}}"));
+        for operation in operations(api) {
+            expected.push(format!("unscim_http_request_duration_seconds_count{{api=\"{label}\",operation=\"{operation}\"}}"));
+            for code in ["200", "429", "unreachable"] {
+                expected.push(format!("unscim_http_requests_total{{api=\"{label}\",code=\"{code}\",operation=\"{operation}\"}}"));
+            }
+        }
+    }
+    for name in [
+        "group_members",
+        "token_revoked",
+        "users_lost",
+        "sync_job_quarantined",
+        "sync_last_cycle_timestamp_seconds",
+        "reconcile_duration_seconds_count",
+        "last_attempt_timestamp_seconds",
+        "last_success_timestamp_seconds",
+        "write_quota_ratio",
+        "credential_expiry_timestamp_seconds",
+        "config_last_reload_success",
+    ] {
+        expected.push(format!("unscim_{name}"));
+    }
+    for name in expected {
+        assert_eq!(shown.get(&name), Some(&0.0), "{name}");
+    }
+    assert!(shown.keys().any(|name| name.starts_with("unscim_build_info{") && name.contains(env!("CARGO_PKG_VERSION"))));
+    assert!(shown.contains_key("process_start_time_seconds"), "as every standard dashboard asks for it");
+}
+
+#[test]
+fn what_happens_is_counted() {
+    let metrics = Metrics::new();
+    metrics.turn(TurnResult::Held, Duration::from_secs(2));
+    metrics.action("AssignUser", ActionResult::Done);
+    metrics.answered(Api::Graph, "assign", "201", Duration::from_millis(20));
+    metrics.answered(Api::Scim, "an operation of tomorrow", "418", Duration::from_millis(20));
+    metrics.throttled(Api::Graph, Duration::from_millis(1500));
+    metrics.set_write_quota(0.25);
+    metrics.set_credential_expiry(Some(at(0)));
+    metrics.reloaded();
+    let shown = series(&metrics.text().unwrap());
+    for (name, value) in [
+        ("unscim_reconcile_total{result=\"held\"}", 1.0),
+        ("unscim_reconcile_duration_seconds_sum", 2.0),
+        ("unscim_actions_total{action=\"AssignUser\",result=\"done\"}", 1.0),
+        ("unscim_http_requests_total{api=\"graph\",code=\"201\",operation=\"assign\"}", 1.0),
+        ("unscim_http_requests_total{api=\"scim\",code=\"418\",operation=\"an operation of tomorrow\"}", 1.0),
+        ("unscim_throttled_total{api=\"graph\"}", 1.0),
+        ("unscim_throttle_wait_seconds_total{api=\"graph\"}", 1.5),
+        ("unscim_write_quota_ratio", 0.25),
+        ("unscim_credential_expiry_timestamp_seconds", at(0).as_second() as f64),
+        ("unscim_config_last_reload_success", 1.0),
+    ] {
+        assert_eq!(shown.get(name), Some(&value), "{name}");
+    }
+    metrics.set_credential_expiry(None);
+    metrics.reload_failed();
+    let shown = series(&metrics.text().unwrap());
+    assert_eq!((shown["unscim_credential_expiry_timestamp_seconds"], shown["unscim_config_last_reload_success"]), (0.0, 0.0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_is_dead_without_a_sign_of_life_and_a_request_is_one() {
+    let state = state();
+    let router = router(state.clone());
+    tokio::time::advance(LIMIT).await;
+    assert_eq!(get(&router, "/livez").await.0, StatusCode::OK);
+    tokio::time::advance(Duration::from_secs(1)).await;
+    for path in ["/livez", "/healthz"] {
+        let (code, text) = get(&router, path).await;
+        assert_eq!((code, text.as_str()), (StatusCode::SERVICE_UNAVAILABLE, "no sign of life for 10m 1s\n"));
+    }
+    state.metrics().answered(Api::Graph, "get_app", "200", Duration::ZERO);
+    assert_eq!(get(&router, "/livez").await.0, StatusCode::OK);
+    tokio::time::advance(LIMIT * 2).await;
+    state.heartbeat();
+    assert_eq!(get(&router, "/livez").await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn nothing_but_reading_is_served_and_only_what_is_there() {
+    let state = state();
+    state.publish(&status());
+    let router = router(state);
+    for path in ["/", "/page.css", "/page.js", "/status", "/metrics", "/livez", "/readyz", "/healthz"] {
+        for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS] {
+            assert_eq!(ask(&router, method, path).await.0, StatusCode::METHOD_NOT_ALLOWED, "{path}");
+        }
+        let (code, headers, body) = ask(&router, Method::HEAD, path).await;
+        assert_eq!((code, body.as_str()), (StatusCode::OK, ""), "{path}");
+        assert!(headers.contains_key("content-type"), "{path}");
+    }
+    for path in ["/nothing", "/status/", "/page.html", "/../etc/passwd"] {
+        assert_eq!(get(&router, path).await.0, StatusCode::NOT_FOUND, "{path}");
+    }
+    for length in ["5000", "-1", "many"] {
+        let request = Request::builder().uri("/status").header("content-length", length).body(Body::empty()).unwrap();
+        assert_eq!(router.clone().oneshot(request).await.unwrap().status(), StatusCode::PAYLOAD_TOO_LARGE, "{length}");
+    }
+}
+
+#[tokio::test]
+async fn every_answer_bears_the_security_headers() {
+    let router = router(state());
+    for (method, path) in [(Method::GET, "/"), (Method::GET, "/status"), (Method::GET, "/nothing"), (Method::POST, "/")] {
+        let (_, headers, _) = ask(&router, method, path).await;
+        let policy = headers["content-security-policy"].to_str().unwrap();
+        assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{path}");
+        assert_eq!(headers["x-content-type-options"], "nosniff", "{path}");
+        assert_eq!(headers["cache-control"], "no-store", "{path}");
+    }
+    let (_, page) = get(&router, "/").await;
+    assert!(!page.contains("<style") && !page.contains("style=") && !page.contains("onload="));
+    assert_eq!(page.matches("<script").count(), page.matches("<script src=\"page.js\" defer></script>").count());
+    assert!(!page.contains("http://") && !page.contains("https://"), "nothing comes from elsewhere");
+}
+
+#[tokio::test]
+async fn the_page_takes_hostile_text_for_text_and_names_no_user() {
+    let hostile = "<script>alert(1)</script> \"'> ada@example.com";
+    let state = State::new(hostile, json!({}), Arc::new(Metrics::new()), LIMIT);
+    let mut bad = status();
+    for condition in &mut bad.conditions {
+        condition.message = hostile.into();
+    }
+    bad.held[0] = Held { brake: hostile.into(), message: hostile.into() };
+    bad.notes = vec![hostile.into()];
+    bad.pending[0].action = "<img src=x>".into();
+    bad.cycle.quarantined = false;
+    bad.cycle.last_state = Some("<b>".into());
+    state.publish(&bad);
+    let (_, page) = get(&router(state), "/").await;
+    let body = page.replace("<script src=\"page.js\" defer></script>", "");
+    assert!(!body.contains("<script") && !body.contains("<img") && !body.contains("<b>"), "{page}");
+    assert!(body.contains("alert(1)"));
+    let messages = page.split("</header>").nth(1).unwrap();
+    assert!(!messages.contains("ada@example.com"), "{messages}");
+}
+
+#[tokio::test]
+async fn it_listens_until_it_is_told_to_stop() {
+    let cancel = CancellationToken::new();
+    let (addr, serving) = listen("127.0.0.1:0".parse().unwrap(), state(), cancel.clone()).await.unwrap();
+    let serving = tokio::spawn(serving);
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let answer = client.get(format!("http://{addr}/livez")).send().await.unwrap();
+    assert_eq!(answer.text().await.unwrap(), "ok\n");
+    let error = listen(addr, state(), cancel.clone()).await.err().unwrap().to_string();
+    assert!(error.contains(&addr.to_string()) && error.contains("--listen"), "{error}");
+    cancel.cancel();
+    tokio::time::timeout(Duration::from_secs(10), serving).await.unwrap().unwrap().unwrap();
+    assert!(client.get(format!("http://{addr}/livez")).send().await.is_err());
+}
