@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::brakes::Approved;
-use crate::model::action::Action;
+use crate::model::action::{Action, Done};
 use crate::model::id::{AppRoleId, ServicePrincipalId, UserId};
 use crate::model::memory::{Memory, since};
 use crate::model::snapshot::{Principal, Snapshot};
@@ -26,28 +26,11 @@ pub struct Acted {
     stopped: Option<String>,
 }
 
-/// How one action ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Done {
-    Ok,
-    Already,
-    Failed,
-    Open,
-}
-
-impl Done {
-    pub const ALL: [Done; 4] = [Done::Ok, Done::Already, Done::Failed, Done::Open];
-    pub fn label(self) -> &'static str {
-        match self {
-            Done::Ok => "ok",
-            Done::Already => "already",
-            Done::Failed => "failed",
-            Done::Open => "open",
-        }
-    }
-}
-
 impl Acted {
+    /// A dry run.
+    pub fn nothing(approved: Approved) -> Self {
+        Acted { approved, done: Vec::new(), stopped: None }
+    }
     pub fn approved(&self) -> &Approved {
         &self.approved
     }
@@ -71,7 +54,7 @@ pub async fn act(
     approved: Approved,
     stop: &CancellationToken,
 ) -> Acted {
-    let mut acted = Acted { approved, done: Vec::new(), stopped: None };
+    let mut acted = Acted::nothing(approved);
     if spec.mode == Mode::Observe {
         return acted;
     }

@@ -1,10 +1,23 @@
-//! Verbs and flags.
+//! Verbs, flags and exit codes.
 
-use clap::{Parser, Subcommand};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::builder::BoolishValueParser;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use url::Url;
+
+use crate::serve::telemetry::LogFormat;
 
 /// Retires SCIM group provisioning from Microsoft Entra ID without touching a single user.
+///
+/// Every flag can also be given as an environment variable; a flag wins over it. The log goes to stderr; UNSCIM_LOG
+/// sets its level.
+///
+/// Exit codes: 0 done or nothing to do, 1 trouble (could not look), 2 changes are pending (plan), 3 refused or held: a
+/// person must decide, 4 waiting for a cycle or a person (--once), 64 usage or config error.
 #[derive(Debug, Parser)]
-#[command(version, about, disable_help_subcommand = true)]
+#[command(version, about, long_about, disable_help_subcommand = true)]
 pub struct Cli {
     #[command(subcommand)]
     pub verb: Verb,
@@ -12,19 +25,143 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Verb {
-    /// The whole guide against a practice tenant on loopback: nothing needed, nothing harmed.
-    Demo {
-        /// Users in the practice tenant's groups.
-        #[arg(long, env = "UNSCIM_USERS", default_value_t = 40, value_parser = clap::value_parser!(u64).range(1..=5000))]
-        users: u64,
-        /// Groups that are assigned to the app.
-        #[arg(long, env = "UNSCIM_GROUPS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=20))]
-        groups: u64,
-        /// All ids and all chance follow from it.
-        #[arg(long, env = "UNSCIM_SEED", default_value_t = 1)]
-        seed: u64,
-        /// Let the tenant's time run ten times as fast.
-        #[arg(long, env = "UNSCIM_FAST")]
-        fast: bool,
+    /// The whole guide against a practice tenant on loopback: nothing needed, nothing harmed
+    Demo(Demo),
+    /// Turn the loop: compare the tenant with the goal, take the next safe step, wait, verify
+    Run(Run),
+    /// What a turn would do; writes nothing anywhere but stdout
+    Plan(Plan),
+    /// Config, permissions and preflight, every finding at once
+    Check(Check),
+    /// The running daemon's status, readable
+    Status(Status),
+    /// The practice tenant alone, for rehearsals
+    Practice(Practice),
+    /// JSON schema of the config
+    Schema {
+        /// The schema of what
+        #[arg(default_value = "config")]
+        of: SchemaOf,
     },
+}
+
+#[derive(Debug, Args)]
+pub struct Config {
+    /// The config file
+    #[arg(long, env = "UNSCIM_CONFIG", value_name = "FILE")]
+    pub config: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// Users in the practice tenant's groups
+    #[arg(long, env = "UNSCIM_USERS", default_value_t = 40, value_parser = clap::value_parser!(u64).range(1..=5000))]
+    pub users: u64,
+    /// Groups that are assigned to the app
+    #[arg(long, env = "UNSCIM_GROUPS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=20))]
+    pub groups: u64,
+    /// All ids and all chance follow from it
+    #[arg(long, env = "UNSCIM_SEED", default_value_t = 1)]
+    pub seed: u64,
+    /// Let the tenant's time run ten times as fast
+    #[arg(long, env = "UNSCIM_FAST", value_parser = BoolishValueParser::new())]
+    pub fast: bool,
+    /// Where to show the page, the status and the metrics
+    #[arg(long, env = "UNSCIM_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:0")]
+    pub listen: SocketAddr,
+    /// End when the guide is done, instead of going on turning until Ctrl-C
+    #[arg(long, env = "UNSCIM_ONCE", value_parser = BoolishValueParser::new())]
+    pub once: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Run {
+    #[command(flatten)]
+    pub config: Config,
+    /// Where to show the page, the status and the metrics; not used with --once
+    #[arg(long, env = "UNSCIM_LISTEN", value_name = "ADDR", default_value = "0.0.0.0:8080")]
+    pub listen: SocketAddr,
+    /// Where the ledger is: on block storage that outlives the process, one for each retirement
+    #[arg(long, env = "UNSCIM_DATA_DIR", value_name = "DIR", default_value = "unscim-data")]
+    pub data_dir: PathBuf,
+    /// Turn until nothing more can be done without waiting, then exit
+    #[arg(long, env = "UNSCIM_ONCE", value_parser = BoolishValueParser::new())]
+    pub once: bool,
+    /// Take the first baseline if the ledger is empty. Not on a volume that was lost: who is protected would be forgotten
+    #[arg(long, env = "UNSCIM_NEW_BASELINE", value_parser = BoolishValueParser::new())]
+    pub new_baseline: bool,
+    /// Text where stderr is a terminal, JSON otherwise
+    #[arg(long, env = "UNSCIM_LOG_FORMAT")]
+    pub log_format: Option<LogFormat>,
+}
+
+#[derive(Debug, Args)]
+pub struct Plan {
+    #[command(flatten)]
+    pub config: Config,
+    /// Judge by this ledger, which is only read; without it, as if there were none
+    #[arg(long, env = "UNSCIM_DATA_DIR", value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    #[arg(long, env = "UNSCIM_OUTPUT", default_value = "text")]
+    pub output: Output,
+}
+
+#[derive(Debug, Args)]
+pub struct Check {
+    #[command(flatten)]
+    pub config: Config,
+    /// Only the config: no file beside it is read and nobody is asked
+    #[arg(long, env = "UNSCIM_OFFLINE", value_parser = BoolishValueParser::new())]
+    pub offline: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Status {
+    /// Where the daemon listens
+    #[arg(long, env = "UNSCIM_URL", default_value = "http://127.0.0.1:8080")]
+    pub url: Url,
+    #[arg(long, env = "UNSCIM_OUTPUT", default_value = "text")]
+    pub output: Output,
+}
+
+#[derive(Debug, Args)]
+pub struct Practice {
+    /// Where the tenant answers; on loopback, as it is no real one
+    #[arg(long, env = "UNSCIM_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:0")]
+    pub listen: SocketAddr,
+    /// JSON or YAML that says what the tenant is like; see docs/practice.md
+    #[arg(long, env = "UNSCIM_SCENARIO", value_name = "FILE")]
+    pub scenario: Option<PathBuf>,
+    /// Where to write a config for it, with its secrets; a new folder under the temporary directory otherwise
+    #[arg(long, env = "UNSCIM_CONFIG_DIR", value_name = "DIR")]
+    pub config_dir: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    Text,
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SchemaOf {
+    /// The config file
+    Config,
+}
+
+/// How the process ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Done, or nothing to do.
+    Done = 0,
+    /// Could not look.
+    Trouble = 1,
+    /// Changes are pending.
+    Pending = 2,
+    /// Refused or held: a person must decide.
+    Held = 3,
+    /// Waiting for a cycle or a person.
+    Waiting = 4,
+    /// Usage or config.
+    Usage = 64,
 }

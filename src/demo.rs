@@ -1,122 +1,86 @@
-//! `unscim demo`: the whole guide on a practice tenant on loopback, by the real loop over real HTTP. It needs no file and no account.
+//! `unscim demo`: the whole guide on a practice tenant on loopback, by the real daemon over real HTTP. It needs no file and no account.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
-use std::path::Path;
-use std::sync::Arc;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use tokio_util::sync::CancellationToken;
-use url::Url;
 
+use crate::cli::{self, Exit};
+use crate::config;
 use crate::guide::GUIDE;
-use crate::model::condition::Truth;
-use crate::model::spec::{
-    Acknowledgement, Afterwards, AppRef, Cloud, Credential, EmptyGroups, Entra, GroupEntry, Groups, Limits, MatchBy, Mode,
-    Percent, Profile, Provisioning, Revocation, RevocationBy, Rollout, Select, Spec, Target, Timing,
-};
+use crate::model::condition::{ConditionKind, Truth};
+use crate::model::spec::Mode;
 use crate::model::status::{Phase, Status};
-use crate::plan::NewBaseline;
-use crate::reconcile::{Carried, turn, wait_after};
-use crate::sim::Practice;
+use crate::practice::{Served, own_folder};
+use crate::reconcile::Leave;
+use crate::run::Daemon;
 use crate::sim::scenario::Scenario;
-use crate::wiring::{Outside, network};
-use crate::world::SystemClock;
-use crate::world::http::Unobserved;
 use crate::world::ledger::SqliteLedger;
 
-/// How a demo is to be.
-#[derive(Clone, Copy, Debug)]
-pub struct Options {
-    pub users: usize,
-    pub groups: usize,
-    pub seed: u64,
-    /// Virtual seconds of the tenant per second of ours.
-    pub speed: f64,
-}
-
+/// Virtual seconds of the tenant per second of ours.
+const SPEED: f64 = 240.0;
+const FAST: f64 = 2400.0;
 /// No demo lasts longer; a stuck one is a defect.
 const AT_MOST: Duration = Duration::from_secs(1800);
 
-/// Runs to the end and returns whether everybody was kept.
-pub async fn run(options: Options, stop: &CancellationToken) -> Result<Kept> {
+/// `unscim demo`.
+pub async fn run(args: &cli::Demo, stop: &CancellationToken) -> Result<Exit> {
+    let speed = if args.fast { FAST } else { SPEED };
     let scenario = Scenario {
-        users: options.users,
-        groups: options.groups,
-        seed: options.seed,
-        speed: options.speed,
+        users: usize::try_from(args.users)?,
+        groups: usize::try_from(args.groups)?,
+        seed: args.seed,
+        speed,
         ..Scenario::default()
     };
-    let practice = Practice::new(scenario).await.context("starting the practice tenant")?;
-    let listener = tokio::net::TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.context("listening on loopback")?;
-    let root = format!("http://{}", listener.local_addr()?);
-    practice.served_at(&root);
-    let ended = stop.child_token();
-    let server = tokio::spawn(
-        axum::serve(listener, practice.router()).with_graceful_shutdown(ended.clone().cancelled_owned()).into_future(),
-    );
-    let engine = tokio::spawn({
-        let (practice, ended) = (practice.clone(), ended.clone());
-        async move { practice.run(ended).await }
-    });
-    let folder = Folder::new()?;
-    let result = guide(&practice, &root, &folder.0, stop).await;
-    ended.cancel();
-    engine.await.context("the provisioning engine of the practice tenant")?;
-    server.abort();
+    let folder = Folder(own_folder("unscim-demo")?);
+    let served = Served::start(scenario, SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
+    let result = guide(&served, &folder.0, speed, args, stop).await;
+    served.close().await?;
     result
 }
 
-/// How it ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kept {
-    Everybody,
-    NotEverybody,
-    Interrupted,
-}
-
-async fn guide(practice: &Practice, root: &str, folder: &Path, stop: &CancellationToken) -> Result<Kept> {
-    let spec = spec(practice, root, folder)?;
-    let ledger = SqliteLedger::open(&folder.join("data"))?;
-    let world = Outside::new(&spec, network(&spec)?, Arc::new(Unobserved), ledger, SystemClock);
-    println!(
-        "practice tenant at {root}: {} users, {} groups; nothing outside this machine is touched",
-        practice.ids().users.len(),
-        practice.ids().groups.len()
-    );
+async fn guide(served: &Served, folder: &Path, speed: f64, args: &cli::Demo, stop: &CancellationToken) -> Result<Exit> {
+    let spec = config::load(&served.write_config(folder, speed, Mode::Enforce)?)?;
+    let mut daemon = Daemon::new(spec, SqliteLedger::open(&folder.join("data"))?)?;
+    let seen = daemon.listen(args.listen).await?;
+    let practice = &served.practice;
+    let (users, groups) = (practice.ids().users.len(), practice.ids().groups.len());
+    println!("practice tenant at {}: {users} users, {groups} groups; nothing outside this machine is touched", served.root);
+    println!("the page: http://{}/", seen.address);
     let begun = Instant::now();
-    let (mut carried, mut shown, mut revoked) = (Carried::default(), BTreeMap::new(), false);
-    while begun.elapsed() < AT_MOST {
-        let turn = turn(&world, &spec, NewBaseline::Allowed, &mut carried, stop).await;
-        show(&turn.status, &mut shown);
-        match turn.status.phase {
-            Phase::Retired => {
-                let progress = &turn.status.progress;
-                println!("{} of {} users kept", progress.users_kept, progress.users_counted);
-                let safe = progress.users_kept == progress.users_counted && practice.out_of_scope_moments().is_empty();
-                return Ok(if safe { Kept::Everybody } else { Kept::NotEverybody });
-            }
-            Phase::AwaitingRevocation if !revoked => {
-                println!("  a person deletes the token in the app's settings");
-                practice.revoke_token().context("deleting the practice tenant's token")?;
-                revoked = true;
-            }
-            Phase::Observing
-            | Phase::Preflight
-            | Phase::AssigningUsers
-            | Phase::EmptyingGroups
-            | Phase::UnassigningGroups
-            | Phase::AwaitingCycle
-            | Phase::AwaitingRevocation
-            | Phase::Held => {}
+    let (mut shown, mut revoked, mut ended) = (BTreeMap::new(), false, None);
+    while let Some(turn) = daemon.turn(Leave::FirstBaseline, stop).await {
+        let status = &turn.status;
+        show(status, &mut shown);
+        if status.phase == Phase::AwaitingRevocation && !revoked {
+            println!("  a person deletes the token in the app's settings");
+            practice.revoke_token().context("deleting the practice tenant's token")?;
+            revoked = true;
         }
-        tokio::select! {
-            () = stop.cancelled() => return Ok(Kept::Interrupted),
-            () = tokio::time::sleep(wait_after(&turn, &spec)) => {}
+        if ended.is_none() && status.is_true(ConditionKind::Ready) {
+            let (kept, counted) = (status.progress.users_kept, status.progress.users_counted);
+            let safe = kept == counted && practice.out_of_scope_moments().is_empty();
+            println!("{kept} of {counted} users kept");
+            ended = Some(if safe { Exit::Done } else { Exit::Trouble });
+            if args.once {
+                break;
+            }
+            println!("turning on: see the page, or press Ctrl-C");
+        }
+        if ended.is_none() && begun.elapsed() > AT_MOST {
+            bail!("the demo did not end within {}", humantime::format_duration(AT_MOST));
+        }
+        daemon.wait(&turn, stop).await;
+        if stop.is_cancelled() {
+            break;
         }
     }
-    anyhow::bail!("the demo did not end within {}", humantime::format_duration(AT_MOST))
+    seen.close().await?;
+    Ok(ended.unwrap_or(Exit::Done))
 }
 
 /// A line for each change of a step.
@@ -143,73 +107,8 @@ fn show(status: &Status, shown: &mut BTreeMap<u8, String>) {
     }
 }
 
-/// The settings of a real tenant; only the waits by our own clock are short, as the tenant's time runs fast.
-fn spec(practice: &Practice, root: &str, folder: &Path) -> Result<Spec> {
-    let ids = practice.ids();
-    let (secret, token) = (folder.join("client-secret"), folder.join("scim-token"));
-    std::fs::write(&secret, practice.client_secret()).context("writing the client secret")?;
-    std::fs::write(&token, practice.scim_token()).context("writing the SCIM token")?;
-    let url = |path: &str| Url::parse(&format!("{root}{path}")).context("the practice tenant's address");
-    let moment = Duration::from_millis(250);
-    Ok(Spec {
-        name: "demo".into(),
-        mode: Mode::Enforce,
-        entra: Entra {
-            cloud: Cloud::Public,
-            tenant_id: ids.tenant,
-            app: AppRef::ServicePrincipalId(ids.service_principal),
-            job_id: None,
-            credential: Credential { client_id: ids.client, client_secret_file: secret },
-            authority: url("")?,
-            graph: url("")?,
-        },
-        groups: Groups {
-            select: Select::Listed,
-            list: ids.groups.iter().map(|id| GroupEntry { id: *id, members: None }).collect(),
-            empty_groups: EmptyGroups::WhenExclusive,
-            acknowledge: vec![Acknowledgement::UndiscoverableUses, Acknowledgement::TargetGroupContent],
-        },
-        roles: BTreeMap::new(),
-        target: Target {
-            profile: Profile::Uniqkey,
-            scim_url: url("/scim/v2")?,
-            token_file: token,
-            match_by: MatchBy::UserName,
-            match_from: None,
-            read_interval: moment,
-            revocation: Revocation { by: RevocationBy::Operator, webhook: None, confirmations: 3, confirm_every: moment },
-        },
-        provisioning: Provisioning {
-            settle_cycles: 1,
-            verify_cycles: 2,
-            scope_confirmed: None,
-            cycle_margin: Duration::from_secs(600),
-            cycle_timeout: Duration::from_secs(6 * 3600),
-            afterwards: Afterwards::Leave,
-        },
-        rollout: Rollout::Canary,
-        limits: Limits {
-            max_groups: 20,
-            max_users: 5000,
-            max_member_removals: 10_000,
-            max_shrink: Percent(10),
-            fights: 2,
-            write_share: Percent(100),
-        },
-        timing: Timing { interval: moment, settle: Duration::from_secs(300), request_timeout: Duration::from_secs(30) },
-    })
-}
-
 /// A folder of our own for as long as the demo runs.
-struct Folder(std::path::PathBuf);
-
-impl Folder {
-    fn new() -> Result<Self> {
-        let path = std::env::temp_dir().join(format!("unscim-demo-{}", uuid::Uuid::new_v4()));
-        std::fs::create_dir(&path).with_context(|| format!("making {}", path.display()))?;
-        Ok(Folder(path))
-    }
-}
+struct Folder(PathBuf);
 
 impl Drop for Folder {
     fn drop(&mut self) {

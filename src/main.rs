@@ -4,44 +4,54 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use tokio_util::sync::CancellationToken;
-use unscim::cli::{Cli, Verb};
-use unscim::demo::{self, Kept, Options};
-
-/// Config or usage.
-const USAGE: u8 = 64;
+use unscim::cli::{Cli, Exit, SchemaOf, Verb};
+use unscim::{config, demo, inspect, practice, run, serve};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            let code = if error.use_stderr() { USAGE } else { 0 };
-            return if error.print().is_ok() { ExitCode::from(code) } else { ExitCode::from(USAGE) };
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
+            return code(if error.print().is_ok() { exit } else { Exit::Usage });
         }
     };
-    match start(cli) {
-        Ok(code) => code,
+    match start(&cli.verb) {
+        Ok(exit) => code(exit),
         Err(error) => {
             eprintln!("unscim: {error:#}");
-            ExitCode::from(1)
+            code(if error.is::<config::Errors>() { Exit::Usage } else { Exit::Trouble })
         }
     }
 }
 
-fn start(cli: Cli) -> anyhow::Result<ExitCode> {
+fn code(exit: Exit) -> ExitCode {
+    ExitCode::from(exit as u8)
+}
+
+fn start(verb: &Verb) -> anyhow::Result<Exit> {
+    let (format, level) = match verb {
+        Verb::Run(args) => (args.log_format, "info"),
+        Verb::Demo(_) | Verb::Plan(_) | Verb::Check(_) | Verb::Status(_) | Verb::Practice(_) | Verb::Schema { .. } => {
+            (None, "warn")
+        }
+    };
+    serve::telemetry::init(format, level)?;
     if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
         anyhow::bail!("a TLS provider was installed twice");
     }
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
         let stop = CancellationToken::new();
         tokio::spawn(on_signal(stop.clone()));
-        match cli.verb {
-            Verb::Demo { users, groups, seed, fast } => {
-                let speed = if fast { 2400.0 } else { 240.0 };
-                let options = Options { users: usize::try_from(users)?, groups: usize::try_from(groups)?, seed, speed };
-                Ok(match demo::run(options, &stop).await? {
-                    Kept::Everybody | Kept::Interrupted => ExitCode::SUCCESS,
-                    Kept::NotEverybody => ExitCode::from(1),
-                })
+        match verb {
+            Verb::Demo(args) => demo::run(args, &stop).await,
+            Verb::Run(args) => run::run(args, &stop).await,
+            Verb::Plan(args) => inspect::plan(args, &stop).await,
+            Verb::Check(args) => inspect::check(args, &stop).await,
+            Verb::Status(args) => inspect::status(args).await,
+            Verb::Practice(args) => practice::run(args, &stop).await,
+            Verb::Schema { of: SchemaOf::Config } => {
+                println!("{:#}", config::schema());
+                Ok(Exit::Done)
             }
         }
     })

@@ -96,8 +96,12 @@ fn judge_baseline(facts: &Facts, findings: &Findings, new: NewBaseline) -> (Judg
     let judged = |truth, reason, message: String| Judged { condition: ConditionKind::BaselineRecorded, truth, reason, message };
     match (&facts.memory.baseline, facts.memory.source) {
         (Seen::Known(baseline), BaselineSource::Ledger) => {
-            let message =
-                format!("{} users in {} groups, first taken at {}", baseline.users.len(), baseline.groups.len(), baseline.taken);
+            let message = format!(
+                "{} users in {} groups, first taken at {:.0}",
+                baseline.users.len(),
+                baseline.groups.len(),
+                baseline.taken
+            );
             (judged(Truth::True, Reason::Recorded, message), false)
         }
         (Seen::Known(baseline), BaselineSource::Provisional) => {

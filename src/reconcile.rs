@@ -5,16 +5,17 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use crate::act::{Acted, Done, act};
+use crate::act::{Acted, act};
 use crate::brakes::approve;
 use crate::guide::{Facts, preflight};
+use crate::model::action::Done;
 use crate::model::baseline::Binding;
 use crate::model::condition::{ConditionKind, Truth};
 use crate::model::memory::{BaselineSource, Memory};
 use crate::model::seen::{Seen, Why};
-use crate::model::snapshot::TargetLook;
+use crate::model::snapshot::{Snapshot, TargetLook};
 use crate::model::spec::{Mode, Spec};
-use crate::model::status::{Phase, Status};
+use crate::model::status::{Status, TurnResult};
 use crate::observe::observe;
 use crate::plan::{NewBaseline, plan};
 use crate::remember::{growth, remember};
@@ -41,31 +42,53 @@ impl Turn {
         self.acted.done().iter().any(|(_, done)| matches!(done, Done::Ok | Done::Already | Done::Open))
     }
 
-    pub fn result(&self) -> &'static str {
-        if !self.status.is_true(ConditionKind::GraphReachable) {
-            "error"
-        } else if self.status.phase == Phase::Held {
-            "held"
+    pub fn result(&self) -> TurnResult {
+        let failed = |done: &Done| matches!(done, Done::Failed | Done::Open);
+        if self.acted.done().iter().any(|(_, done)| failed(done)) || !self.status.is_true(ConditionKind::GraphReachable) {
+            TurnResult::Failed
+        } else if self.status.is_true(ConditionKind::Held) {
+            TurnResult::Held
         } else {
-            "ok"
+            TurnResult::Success
         }
     }
 }
 
-/// One turn. Reads first, pure judgement in the middle, writes last.
-pub async fn turn(world: &impl World, spec: &Spec, new: NewBaseline, carried: &mut Carried, stop: &CancellationToken) -> Turn {
+/// What the caller allows a turn, beyond what the spec says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leave {
+    /// Look and judge; write nothing, whatever the mode says.
+    Looks,
+    /// Write, but only by a baseline that is there.
+    Writes,
+    /// And take the first baseline where there is none.
+    FirstBaseline,
+}
+
+/// One turn, or `None` if it was asked to stop before it had seen everything. Reads first, pure judgement in the middle, writes last.
+pub async fn turn(
+    world: &impl World,
+    spec: &Spec,
+    leave: Leave,
+    carried: &mut Carried,
+    stop: &CancellationToken,
+) -> Option<Turn> {
     let mut memory = recall(world, carried);
-    let seen = observe(world, spec, &memory).await;
+    let seen = stop.run_until_cancelled(observe(world, spec, &memory)).await?;
     let now = world.clock().now();
     memory.target = match &seen.target.look {
         Seen::Known(look) => Some(look.clone()),
         Seen::Absent | Seen::Unknown(_) => memory.target,
     };
     carried.target.clone_from(&memory.target);
-    note(world, spec, &seen, &mut memory, now);
+    note(world, spec, leave, &seen, &mut memory, now);
     let facts = Facts::new(spec, &seen, &memory, now);
-    let approved = approve(&facts, plan(&facts, new));
-    let acted = act(world, spec, &seen, &memory, approved, stop).await;
+    let new_baseline = if leave == Leave::Writes { NewBaseline::Forbidden } else { NewBaseline::Allowed };
+    let approved = approve(&facts, plan(&facts, new_baseline));
+    let acted = match leave {
+        Leave::Looks => Acted::nothing(approved),
+        Leave::Writes | Leave::FirstBaseline => act(world, spec, &seen, &memory, approved, stop).await,
+    };
     if acted.has_done("RequestRevocation") {
         let mut remembered = memory.remembered.clone();
         remembered.revocation_asked = Some(now);
@@ -74,7 +97,7 @@ pub async fn turn(world: &impl World, spec: &Spec, new: NewBaseline, carried: &m
         }
     }
     let status = report(&facts, &acted, carried.status.as_ref());
-    if status.phase == Phase::Retired && memory.remembered.retired_at.is_none() {
+    if status.is_true(ConditionKind::Ready) && memory.remembered.retired_at.is_none() {
         let mut remembered = memory.remembered.clone();
         remembered.retired_at = Some(now);
         if let Err(error) = world.ledger().remember(&remembered) {
@@ -82,7 +105,7 @@ pub async fn turn(world: &impl World, spec: &Spec, new: NewBaseline, carried: &m
         }
     }
     carried.status = Some(status.clone());
-    Turn { status, acted }
+    Some(Turn { status, acted })
 }
 
 /// What the ledger knows. A ledger that can't be read makes the baseline unknown, and that stops every write.
@@ -100,9 +123,9 @@ fn recall(world: &impl World, carried: &Carried) -> Memory {
 }
 
 /// Lets the look grow the baseline and memory, on disk before anything rests on it.
-fn note(world: &impl World, spec: &Spec, seen: &crate::model::snapshot::Snapshot, memory: &mut Memory, now: Timestamp) {
+fn note(world: &impl World, spec: &Spec, leave: Leave, seen: &Snapshot, memory: &mut Memory, now: Timestamp) {
     if memory.baseline.is_absent()
-        && spec.mode == Mode::Observe
+        && (spec.mode == Mode::Observe || leave == Leave::Looks)
         && let Ok(baseline) = preflight::take_baseline(&Facts::new(spec, seen, memory, now))
     {
         memory.baseline = Seen::Known(baseline);
@@ -152,6 +175,7 @@ pub fn wait_after(turn: &Turn, spec: &Spec) -> Duration {
 /// The one line that a turn leaves in the log.
 pub fn log(turn: &Turn) {
     let status = &turn.status;
+    let held: Vec<String> = status.held.iter().map(|held| format!("{}: {}", held.brake, held.message)).collect();
     let waiting = status
         .conditions
         .iter()
@@ -161,6 +185,7 @@ pub fn log(turn: &Turn) {
                 && condition.kind != ConditionKind::BaselineRecorded
         })
         .map(|condition| format!("{}: {}", condition.reason, condition.message));
+    let why = if held.is_empty() { waiting } else { Some(held.join("; ")) };
     tracing::info!(
         turn = status.turn,
         phase = %status.phase,
@@ -171,7 +196,7 @@ pub fn log(turn: &Turn) {
         lost = status.progress.users_lost,
         written = turn.acted.done().len(),
         held = status.held.len(),
-        why = waiting,
+        why,
         stopped = turn.acted.stopped(),
         "turn"
     );

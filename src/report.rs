@@ -143,7 +143,7 @@ fn users_kept(facts: &Facts) -> Judged {
     let remembered = &facts.memory.remembered;
     let target_is_closed = facts.is_token_rejected() || facts.seen.target.token != TokenState::Accepted;
     if let Some(proof) = remembered.cycle_proof.as_ref().filter(|_| target_is_closed) {
-        let message = format!("{} of {} users kept, read at {}", proof.users_kept, proof.users_counted, proof.at);
+        let message = format!("{} of {} users kept, read at {:.0}", proof.users_kept, proof.users_counted, proof.at);
         return judged(Truth::True, Reason::ProvenBeforeRevocation, message);
     }
     match kept::tally(facts) {

@@ -11,10 +11,10 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
-use unscim::model::action::Action;
+use unscim::model::action::{Action, Done};
 use unscim::model::condition::{Condition, ConditionKind, Reason, Truth};
-use unscim::model::status::{Brake, CycleStatus, Gauges, Held, Pending, Phase, Progress, Status};
-use unscim::serve::metrics::{ActionResult, Metrics, TurnResult, operations};
+use unscim::model::status::{Brake, CycleStatus, Gauges, Held, Pending, Phase, Progress, Status, TurnResult};
+use unscim::serve::metrics::{Metrics, operations};
 use unscim::serve::{State, listen, router, view};
 use unscim::world::http::{Api, Observer};
 
@@ -212,7 +212,7 @@ fn every_label_set_starts_at_zero() {
         expected.push(format!("unscim_reconcile_total{{result=\"{}\"}}", result.label()));
     }
     for kind in Action::KINDS {
-        for result in ActionResult::ALL {
+        for result in Done::ALL {
             expected.push(format!("unscim_actions_total{{action=\"{kind}\",result=\"{}\"}}", result.label()));
         }
     }
@@ -253,7 +253,7 @@ fn every_label_set_starts_at_zero() {
 fn what_happens_is_counted() {
     let metrics = Metrics::new();
     metrics.turn(TurnResult::Held, Duration::from_secs(2));
-    metrics.action("AssignUser", ActionResult::Done);
+    metrics.action("AssignUser", Done::Ok);
     metrics.answered(Api::Graph, "assign", "201", Duration::from_millis(20));
     metrics.answered(Api::Scim, "an operation of tomorrow", "418", Duration::from_millis(20));
     metrics.throttled(Api::Graph, Duration::from_millis(1500));
@@ -264,7 +264,7 @@ fn what_happens_is_counted() {
     for (name, value) in [
         ("unscim_reconcile_total{result=\"held\"}", 1.0),
         ("unscim_reconcile_duration_seconds_sum", 2.0),
-        ("unscim_actions_total{action=\"AssignUser\",result=\"done\"}", 1.0),
+        ("unscim_actions_total{action=\"AssignUser\",result=\"ok\"}", 1.0),
         ("unscim_http_requests_total{api=\"graph\",code=\"201\",operation=\"assign\"}", 1.0),
         ("unscim_http_requests_total{api=\"scim\",code=\"418\",operation=\"an operation of tomorrow\"}", 1.0),
         ("unscim_throttled_total{api=\"graph\"}", 1.0),

@@ -1,6 +1,8 @@
 //! Step 1: every user who is in scope through a managed group also holds the group's roles himself.
 
 use super::{Cover, Facts, Reach, Step, Verdict, count, some_of};
+use std::collections::BTreeSet;
+
 use crate::model::action::Action;
 use crate::model::condition::{ConditionKind, Reason};
 
@@ -80,6 +82,9 @@ fn in_assigned_group(facts: &Facts, groups: &std::collections::BTreeSet<crate::m
 fn names(facts: &Facts, actions: &[Action]) -> Vec<String> {
     actions
         .iter()
-        .filter_map(|action| if let Action::AssignUser { user, .. } = action { Some(facts.user_name(*user)) } else { None })
+        .filter_map(|action| if let Action::AssignUser { user, .. } = action { Some(*user) } else { None })
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .map(|user| facts.user_name(user))
         .collect()
 }

@@ -148,7 +148,7 @@ fn judge(facts: &Facts) -> Verdict {
         Some(proof) => Verdict::Met {
             reason: Reason::CyclesVerified,
             why: format!(
-                "{} verified at {}; {} gone; {} of {} users kept; provisioning log {}",
+                "{} verified at {:.0}; {} gone; {} of {} users kept; provisioning log {}",
                 count(proof.cycles.len(), "good cycle"),
                 proof.at,
                 count(proof.groups_gone as usize, "group"),

@@ -12,7 +12,7 @@ pub const STEP: Step =
 fn judge(facts: &Facts) -> Verdict {
     let remembered = &facts.memory.remembered;
     if let Some(proof) = &remembered.revocation_proof {
-        let why = format!("the token was refused {} in a row, last at {}", count(proof.rejections.len(), "time"), proof.at);
+        let why = format!("the token was refused {} in a row, last at {:.0}", count(proof.rejections.len(), "time"), proof.at);
         return Verdict::Met { reason: Reason::TokenRejected, why };
     }
     let unmanaged = facts.unmanaged_groups();

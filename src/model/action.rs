@@ -74,3 +74,28 @@ impl fmt::Display for Action {
         }
     }
 }
+
+/// How one action ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Done {
+    Ok,
+    /// It was so before.
+    Already,
+    Failed,
+    /// Nobody knows; the next look tells.
+    Open,
+}
+
+impl Done {
+    pub const ALL: [Done; 4] = [Done::Ok, Done::Already, Done::Failed, Done::Open];
+
+    /// As in the log and in the metric's label.
+    pub fn label(self) -> &'static str {
+        match self {
+            Done::Ok => "ok",
+            Done::Already => "already",
+            Done::Failed => "failed",
+            Done::Open => "open",
+        }
+    }
+}

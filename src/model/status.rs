@@ -121,3 +121,26 @@ pub struct Gauges {
     pub target_groups_managed: Option<u64>,
     pub target_groups_unmanaged: Option<u64>,
 }
+
+/// How a turn ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TurnResult {
+    Success,
+    /// A look or a write failed.
+    Failed,
+    /// A brake bit, or something was refused.
+    Held,
+}
+
+impl TurnResult {
+    pub const ALL: [TurnResult; 3] = [TurnResult::Success, TurnResult::Failed, TurnResult::Held];
+
+    /// As in the metric's label.
+    pub fn label(self) -> &'static str {
+        match self {
+            TurnResult::Success => "success",
+            TurnResult::Failed => "failed",
+            TurnResult::Held => "held",
+        }
+    }
+}

@@ -2,11 +2,12 @@
 
 use std::io::IsTerminal;
 
+use clap::ValueEnum;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
     Text,
     Json,
@@ -19,14 +20,15 @@ impl LogFormat {
     }
 }
 
-/// Starts logging and makes every panic a log line. `UNSCIM_LOG` decides what is shown, else `RUST_LOG`, else `info`.
-pub fn init(format: Option<LogFormat>) -> Result<(), TryInitError> {
+/// Starts logging and makes every panic a log line. `UNSCIM_LOG` decides what is shown, else `RUST_LOG`, else `level`.
+pub fn init(format: Option<LogFormat>, level: &str) -> Result<(), TryInitError> {
     let asked = ["UNSCIM_LOG", "RUST_LOG"].into_iter().find_map(|name| Some((name, std::env::var(name).ok()?)));
     let (filter, wrong) = match &asked {
-        None => (EnvFilter::new("info"), None),
+        // The library that sets up the ledger's tables says so at every start.
+        None => (EnvFilter::new(format!("{level},rusqlite_migration=warn")), None),
         Some((name, text)) => match EnvFilter::try_new(text) {
             Ok(filter) => (filter, None),
-            Err(error) => (EnvFilter::new("info"), Some((name, error))),
+            Err(error) => (EnvFilter::new(level), Some((name, error))),
         },
     };
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
@@ -36,7 +38,7 @@ pub fn init(format: Option<LogFormat>) -> Result<(), TryInitError> {
         LogFormat::Json => registry.with(lines.json().flatten_event(true)).try_init()?,
     }
     if let Some((name, error)) = wrong {
-        tracing::warn!(%error, "{name} is no log filter; showing info");
+        tracing::warn!(%error, "{name} is no log filter; showing {level}");
     }
     std::panic::set_hook(Box::new(|panic| {
         let message = panic.payload_as_str().unwrap_or("no message");

@@ -199,6 +199,11 @@ impl Practice {
         self.0.tokens().secret().to_owned()
     }
 
+    /// The "Tenant URL" of the target, as the job's settings have it.
+    pub fn scim_url(&self) -> String {
+        self.0.state().sync.secrets.get("BaseAddress").cloned().unwrap_or_default()
+    }
+
     /// The token that Entra holds for the target.
     pub fn scim_token(&self) -> String {
         self.0.state().sync.secrets.get("SecretToken").cloned().unwrap_or_default()

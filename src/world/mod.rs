@@ -129,13 +129,13 @@ pub trait Clock {
     fn now(&self) -> Timestamp;
 }
 
-/// The machine's clock.
+/// The machine's clock, in whole milliseconds: finer is of no use to a reader.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
-        Timestamp::now()
+        Timestamp::from_millisecond(Timestamp::now().as_millisecond()).expect("now is a valid time")
     }
 }
 

@@ -11,8 +11,7 @@ use tokio_util::sync::CancellationToken;
 use unscim::model::id::UserId;
 use unscim::model::spec::*;
 use unscim::model::status::{Phase, Status};
-use unscim::plan::NewBaseline;
-use unscim::reconcile::{Carried, Turn, turn};
+use unscim::reconcile::{Carried, Leave, Turn, turn};
 use unscim::sim::Practice;
 use unscim::sim::scenario::Scenario;
 use unscim::wiring::Outside;
@@ -155,7 +154,7 @@ impl Rig {
     pub async fn turn(&mut self) -> Turn {
         self.world();
         let world = self.world.as_ref().expect("just made");
-        turn(world, &self.spec, NewBaseline::Allowed, &mut self.carried, &self.stop).await
+        turn(world, &self.spec, Leave::FirstBaseline, &mut self.carried, &self.stop).await.expect("nobody asked it to stop")
     }
 
     /// Turns and waits until `done`, at most `turns` of them; panics with the last status otherwise.

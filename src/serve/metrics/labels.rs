@@ -3,54 +3,6 @@
 use crate::model::status::Brake;
 use crate::world::http::Api;
 
-/// How a turn ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TurnResult {
-    Success,
-    /// A look or a write failed.
-    Failed,
-    /// A brake bit, or something was refused.
-    Held,
-    Panicked,
-}
-
-impl TurnResult {
-    pub const ALL: [TurnResult; 4] = [TurnResult::Success, TurnResult::Failed, TurnResult::Held, TurnResult::Panicked];
-
-    pub fn label(self) -> &'static str {
-        match self {
-            TurnResult::Success => "success",
-            TurnResult::Failed => "failed",
-            TurnResult::Held => "held",
-            TurnResult::Panicked => "panicked",
-        }
-    }
-}
-
-/// How an action ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ActionResult {
-    Done,
-    /// It was so before.
-    Already,
-    Failed,
-    /// Nobody knows; the next look tells.
-    Open,
-}
-
-impl ActionResult {
-    pub const ALL: [ActionResult; 4] = [ActionResult::Done, ActionResult::Already, ActionResult::Failed, ActionResult::Open];
-
-    pub fn label(self) -> &'static str {
-        match self {
-            ActionResult::Done => "done",
-            ActionResult::Already => "already",
-            ActionResult::Failed => "failed",
-            ActionResult::Open => "open",
-        }
-    }
-}
-
 /// What is asked of each API, so that every series is there before it is needed.
 pub fn operations(api: Api) -> &'static [&'static str] {
     match api {

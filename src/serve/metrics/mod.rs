@@ -11,11 +11,11 @@ use prometheus::process_collector::ProcessCollector;
 use prometheus::{CounterVec, Gauge, Histogram, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Registry, TextEncoder};
 use tokio::time::Instant;
 
-use crate::model::action::Action;
+use crate::model::action::{Action, Done};
 use crate::model::condition::{ConditionKind, Truth};
-use crate::model::status::{Gauges, Phase, Status};
+use crate::model::status::{Gauges, Phase, Status, TurnResult};
 use crate::world::http::{Api, Observer};
-pub use labels::{ActionResult, TurnResult, operations};
+pub use labels::operations;
 use labels::{CODES, brakes, known_brake};
 use make::{counters, gauge, gauges, histogram, histograms, real, waits};
 
@@ -188,7 +188,7 @@ impl Metrics {
     }
 
     /// One action has ended; `kind` is [`Action::kind`].
-    pub fn action(&self, kind: &'static str, result: ActionResult) {
+    pub fn action(&self, kind: &'static str, result: Done) {
         self.actions.with_label_values(&[kind, result.label()]).inc();
     }
 
@@ -287,7 +287,7 @@ impl Metrics {
             self.turns.with_label_values(&[result.label()]);
         }
         for kind in Action::KINDS {
-            for result in ActionResult::ALL {
+            for result in Done::ALL {
                 self.actions.with_label_values(&[kind, result.label()]);
             }
         }

@@ -1,0 +1,303 @@
+//! From what is written to what is meant: what is missing, contradicts or is out of range, all of it at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use http::HeaderName;
+use url::Url;
+
+use super::Mistake;
+use super::raw::{self, API_VERSION, FilePath, Group, Guid, KIND, Share, Span, default};
+use super::tree::Places;
+use crate::model::id::{AppRoleId, GroupId, JobId, ServicePrincipalId, TenantId};
+use crate::model::spec::{
+    Acknowledgement, Afterwards, AppRef, Cloud, Credential, EmptyGroups, Entra, GroupEntry, Groups, Limits, MatchBy, Percent,
+    Provisioning, Revocation, RevocationBy, Rollout, Select, Spec, Target, Timing, Webhook,
+};
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+pub struct Check<'a> {
+    places: &'a Places,
+    /// Relative paths start here.
+    folder: &'a Path,
+    pub mistakes: Vec<Mistake>,
+}
+
+impl<'a> Check<'a> {
+    pub fn new(places: &'a Places, folder: &'a Path, mistakes: Vec<Mistake>) -> Self {
+        Check { places, folder, mistakes }
+    }
+
+    /// The spec, unless something was wrong with it.
+    pub fn document(&mut self, raw: raw::Document) -> Option<Spec> {
+        self.constant(raw.api_version, "apiVersion", API_VERSION);
+        self.constant(raw.kind, "kind", KIND);
+        let metadata = self.need(raw.metadata, "metadata");
+        let name = self.need(metadata.and_then(|metadata| metadata.name), "metadata.name");
+        let spec = self.need(raw.spec, "spec").unwrap_or_default();
+        let mode = self.need(spec.mode, "spec.mode");
+        let entra = self.need(spec.entra, "spec.entra").unwrap_or_default();
+        let entra = self.entra(entra);
+        let groups = self.need(spec.groups, "spec.groups").unwrap_or_default();
+        let groups = self.groups(groups);
+        let target = self.need(spec.target, "spec.target").unwrap_or_default();
+        let target = self.target(target);
+        let provisioning = self.provisioning(spec.provisioning.unwrap_or_default());
+        let limits = self.limits(spec.limits.unwrap_or_default());
+        let timing = self.timing(&spec.timing.unwrap_or_default());
+        let roles = spec.roles.unwrap_or_default();
+        Some(Spec {
+            name: name?.0,
+            mode: mode?,
+            entra: entra?,
+            groups: groups?,
+            roles: roles.into_iter().map(|(from, to)| (AppRoleId(from.0), AppRoleId(to.0))).collect(),
+            target: target?,
+            provisioning,
+            rollout: spec.rollout.unwrap_or(Rollout::Canary),
+            limits,
+            timing,
+        })
+    }
+
+    fn entra(&mut self, raw: raw::Entra) -> Option<Entra> {
+        let cloud = raw.cloud.unwrap_or(Cloud::Public);
+        let tenant_id = self.need(raw.tenant_id, "spec.entra.tenantId");
+        let app = self.need(raw.app, "spec.entra.app").unwrap_or_default();
+        let app = self.app(app);
+        let credential = self.need(raw.credential, "spec.entra.credential").unwrap_or_default();
+        let client_id = self.need(credential.client_id, "spec.entra.credential.clientId");
+        let secret = self.need(credential.client_secret_file, "spec.entra.credential.clientSecretFile");
+        let endpoints = raw.endpoints.unwrap_or_default();
+        let (authority, graph) = endpoints_of(cloud);
+        Some(Entra {
+            cloud,
+            tenant_id: TenantId(tenant_id?.0),
+            app: app?,
+            job_id: raw.job_id.map(|id| JobId(id.0)),
+            credential: Credential { client_id: client_id?.0, client_secret_file: self.file(secret?) },
+            authority: endpoints.authority.map_or(authority, |link| link.0),
+            graph: endpoints.graph.map_or(graph, |link| link.0),
+        })
+    }
+
+    fn app(&mut self, raw: raw::App) -> Option<AppRef> {
+        let named = ["servicePrincipalId", "appId", "displayName"]
+            .into_iter()
+            .filter(|name| self.places.has(&format!("spec.entra.app.{name}")))
+            .collect::<Vec<_>>();
+        match named.as_slice() {
+            [_] => {}
+            [] => {
+                if self.places.has("spec.entra.app") {
+                    self.wrong("spec.entra.app", "names no app; give one of servicePrincipalId, appId and displayName");
+                }
+            }
+            several => {
+                let what = format!("{} together; keep one of them", several.join(" and "));
+                self.wrong("spec.entra.app", what);
+                return None;
+            }
+        }
+        raw.service_principal_id
+            .map(|id| AppRef::ServicePrincipalId(ServicePrincipalId(id.0)))
+            .or(raw.app_id.map(|id| AppRef::AppId(id.0)))
+            .or(raw.display_name.map(|name| AppRef::DisplayName(name.0)))
+    }
+
+    fn groups(&mut self, raw: raw::Groups) -> Option<Groups> {
+        let select = raw.select.unwrap_or(Select::Listed);
+        let path = "spec.groups.list";
+        let entries = raw.list.unwrap_or_default();
+        if entries.is_empty() && select == Select::Listed && self.places.has("spec.groups") {
+            let missing = !self.places.has(path) || self.places.is_list(path);
+            if missing {
+                self.wrong(path, "names no group; list the ids of the groups to retire, or set select: AllAssigned");
+            }
+        }
+        let (mut list, mut seen) = (Vec::new(), BTreeSet::new());
+        for (n, entry) in entries.into_iter().enumerate() {
+            let at = format!("{path}[{n}]");
+            let Some(Group { id, members }) = self.need(entry, &at) else { continue };
+            let Some(Guid(id)) = self.need(id, &format!("{at}.id")) else { continue };
+            if !seen.insert(id) {
+                self.wrong(&format!("{at}.id"), format!("group {id} stands here twice; keep one entry"));
+            }
+            list.push(GroupEntry { id: GroupId(id), members });
+        }
+        let mut acknowledge: Vec<Acknowledgement> = Vec::new();
+        for (n, entry) in raw.acknowledge.unwrap_or_default().into_iter().enumerate() {
+            if let Some(entry) = self.need(entry, &format!("spec.groups.acknowledge[{n}]"))
+                && !acknowledge.contains(&entry)
+            {
+                acknowledge.push(entry);
+            }
+        }
+        let empty_groups = raw.empty_groups.unwrap_or(EmptyGroups::WhenExclusive);
+        Some(Groups { select, list, empty_groups, acknowledge })
+    }
+
+    fn target(&mut self, raw: raw::Target) -> Option<Target> {
+        let profile = self.need(raw.profile, "spec.target.profile");
+        let scim_url = self.need(raw.scim_url, "spec.target.scimUrl");
+        let token_file = self.need(raw.token_file, "spec.target.tokenFile");
+        let read_interval = self.span(raw.read_interval, default::READ_INTERVAL, "spec.target.readInterval", DAY);
+        let revocation = self.revocation(raw.revocation.unwrap_or_default());
+        Some(Target {
+            profile: profile?,
+            scim_url: scim_url?.0,
+            token_file: self.file(token_file?),
+            match_by: raw.match_by.unwrap_or(MatchBy::UserName),
+            match_from: raw.match_from.map(|text| text.0),
+            read_interval,
+            revocation,
+        })
+    }
+
+    fn revocation(&mut self, raw: raw::Revocation) -> Revocation {
+        let by = raw.by.unwrap_or(RevocationBy::Operator);
+        let path = "spec.target.revocation.webhook";
+        match by {
+            RevocationBy::Webhook if !self.places.has(path) => {
+                self.wrong(
+                    "spec.target.revocation",
+                    "by: Webhook without a webhook; add webhook: { url: https://… }, or set by: Operator",
+                );
+            }
+            RevocationBy::Operator if self.places.has(path) => {
+                self.wrong(path, "a webhook that would never be called; set by: Webhook, or leave it out");
+            }
+            RevocationBy::Webhook | RevocationBy::Operator => {}
+        }
+        let webhook = raw.webhook.and_then(|raw| self.webhook(raw, path));
+        let at = "spec.target.revocation";
+        Revocation {
+            by,
+            webhook,
+            confirmations: self.count(raw.confirmations, default::CONFIRMATIONS, &format!("{at}.confirmations"), 2),
+            confirm_every: self.span(raw.confirm_every, default::CONFIRM_EVERY, &format!("{at}.confirmEvery"), DAY),
+        }
+    }
+
+    fn webhook(&mut self, raw: raw::Webhook, path: &str) -> Option<Webhook> {
+        let url = self.need(raw.url, &format!("{path}.url"));
+        let mut header_files = BTreeMap::new();
+        for (name, file) in raw.header_files.unwrap_or_default() {
+            if HeaderName::try_from(&name).is_err() {
+                self.wrong(&format!("{path}.headerFiles.{name}"), "no header can have this name; use letters, digits and \"-\"");
+            }
+            header_files.insert(name, self.file(file));
+        }
+        let method = raw.method.map_or(default::WEBHOOK_METHOD, raw::Method::as_str).to_owned();
+        Some(Webhook { url: url?.0, method, header_files })
+    }
+
+    fn provisioning(&mut self, raw: raw::Provisioning) -> Provisioning {
+        let at = |name: &str| format!("spec.provisioning.{name}");
+        // No margin is a choice: on a tenant whose clock is known it is safe.
+        let margin = raw.cycle_margin.unwrap_or_else(|| parsed(default::CYCLE_MARGIN)).0;
+        if margin > DAY {
+            self.wrong(&at("cycleMargin"), "longer than a day; write at most 24h");
+        }
+        Provisioning {
+            settle_cycles: self.count(raw.settle_cycles, default::SETTLE_CYCLES, &at("settleCycles"), 1),
+            verify_cycles: self.count(raw.verify_cycles, default::VERIFY_CYCLES, &at("verifyCycles"), 1),
+            scope_confirmed: raw.scope_confirmed,
+            cycle_margin: margin,
+            cycle_timeout: self.span(raw.cycle_timeout, default::CYCLE_TIMEOUT, &at("cycleTimeout"), 30 * DAY),
+            afterwards: raw.afterwards.unwrap_or(Afterwards::Leave),
+        }
+    }
+
+    fn limits(&mut self, raw: raw::Limits) -> Limits {
+        let at = |name: &str| format!("spec.limits.{name}");
+        let max_shrink = share(raw.max_shrink, default::MAX_SHRINK);
+        let write_share = share(raw.write_share, default::WRITE_SHARE);
+        if write_share.0 == 0 {
+            self.wrong(&at("writeShare"), "0% would never write anything; write 1% to 100%, or set mode: Observe");
+        }
+        Limits {
+            max_groups: self.count(raw.max_groups, default::MAX_GROUPS, &at("maxGroups"), 1),
+            max_users: self.count(raw.max_users, default::MAX_USERS, &at("maxUsers"), 1),
+            max_member_removals: self.count(raw.max_member_removals, default::MAX_MEMBER_REMOVALS, &at("maxMemberRemovals"), 1),
+            max_shrink,
+            fights: self.count(raw.fights, default::FIGHTS, &at("fights"), 1),
+            write_share,
+        }
+    }
+
+    fn timing(&mut self, raw: &raw::Timing) -> Timing {
+        let hour = Duration::from_secs(3600);
+        Timing {
+            interval: self.span(raw.interval, default::INTERVAL, "spec.timing.interval", hour),
+            settle: self.span(raw.settle, default::SETTLE, "spec.timing.settle", DAY),
+            request_timeout: self.span(raw.request_timeout, default::REQUEST_TIMEOUT, "spec.timing.requestTimeout", hour),
+        }
+    }
+
+    fn constant(&mut self, value: Option<String>, path: &str, expected: &str) {
+        if let Some(value) = self.need(value, path)
+            && value != expected
+        {
+            self.wrong(path, format!("{value:?} is not known here; write {expected}"));
+        }
+    }
+
+    /// Reports what is missing, once: not what is in the file but wrong, nor what lies in something missing.
+    fn need<T>(&mut self, value: Option<T>, path: &str) -> Option<T> {
+        let parent = path.rfind(['.', '[']).map_or("", |end| &path[..end]);
+        if value.is_none() && !self.places.has(path) && (parent.is_empty() || self.places.has(parent)) {
+            self.wrong(path, "missing; it has no default");
+        }
+        value
+    }
+
+    fn count(&mut self, value: Option<u32>, default: u32, path: &str, least: u32) -> u32 {
+        let value = value.unwrap_or(default);
+        if value < least {
+            self.wrong(path, format!("{value} is too few; write at least {least}"));
+        }
+        value
+    }
+
+    fn span(&mut self, value: Option<Span>, default: &str, path: &str, most: Duration) -> Duration {
+        let Span(value) = value.unwrap_or_else(|| parsed(default));
+        if value.is_zero() {
+            self.wrong(path, "no time at all; write a duration above zero, as \"30s\"");
+        } else if value > most {
+            self.wrong(path, format!("longer than is of use; write at most {}", humantime::format_duration(most)));
+        }
+        value
+    }
+
+    fn file(&self, FilePath(path): FilePath) -> PathBuf {
+        self.folder.join(path)
+    }
+
+    fn wrong(&mut self, path: &str, what: impl Display) {
+        self.mistakes.push(Mistake { place: self.places.value(path), path: path.to_owned(), what: what.to_string() });
+    }
+}
+
+fn share(value: Option<Share>, default: &str) -> Percent {
+    value.unwrap_or_else(|| Share::try_from(default.to_owned()).expect("a default is a valid share")).0
+}
+
+fn parsed(default: &str) -> Span {
+    Span::try_from(default.to_owned()).expect("a default is a valid duration")
+}
+
+/// Token endpoint and Graph of each cloud (Microsoft Graph, "National cloud deployments").
+fn endpoints_of(cloud: Cloud) -> (Url, Url) {
+    let (authority, graph) = match cloud {
+        Cloud::Public => ("https://login.microsoftonline.com", "https://graph.microsoft.com"),
+        Cloud::UsGov => ("https://login.microsoftonline.us", "https://graph.microsoft.us"),
+        Cloud::UsGovDod => ("https://login.microsoftonline.us", "https://dod-graph.microsoft.us"),
+        Cloud::China => ("https://login.chinacloudapi.cn", "https://microsoftgraph.chinacloudapi.cn"),
+    };
+    let known = |text: &str| Url::parse(text).expect("a known address is valid");
+    (known(authority), known(graph))
+}

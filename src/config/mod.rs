@@ -1,0 +1,228 @@
+//! From a file to a [`Spec`]: strict, every mistake at once, each with its place and a remedy. Secrets are never in it.
+
+mod check;
+mod raw;
+mod tree;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use serde_path_to_error::{Path as Trail, Segment};
+
+use crate::model::spec::Spec;
+use check::Check;
+use raw::Document;
+use tree::{Place, Places};
+
+/// No config is larger.
+const CAP: u64 = 1 << 20;
+/// Mistakes in the form of values that are collected before we give up.
+const MOST: usize = 100;
+
+/// Reads and checks the config in this file.
+pub fn load(path: &Path) -> Result<Spec, Errors> {
+    let name = path.display().to_string();
+    let trouble = |what: String| Errors::whole(&name, what);
+    let size = std::fs::metadata(path)
+        .map_err(|error| trouble(format!("can't be read: {error}; name an existing file with --config")))?
+        .len();
+    if size > CAP {
+        return Err(trouble(format!("{size} bytes, more than any config has ({CAP}); is this the right file?")));
+    }
+    let bytes =
+        std::fs::read(path).map_err(|error| trouble(format!("can't be read: {error}; name a readable file with --config")))?;
+    let text = String::from_utf8(bytes).map_err(|_| trouble("not UTF-8 text; save it as UTF-8".into()))?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).map_or_else(|| PathBuf::from("."), Path::to_owned);
+    let folder = std::path::absolute(&folder).unwrap_or(folder);
+    parse(&text, &name, &folder)
+}
+
+/// Checks the text of a config. `name` stands in front of every mistake; relative paths start at `folder`.
+pub fn parse(text: &str, name: &str, folder: &Path) -> Result<Spec, Errors> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
+        return Err(Errors::whole(name, "empty; see config/ for examples".into()));
+    }
+    let errors = |mistakes: Vec<Mistake>| Errors { file: name.to_owned(), mistakes };
+    let (value, places) =
+        tree::parse(text).map_err(|(place, what)| errors(vec![Mistake { place, path: String::new(), what }]))?;
+    if !value.is_object() {
+        return Err(errors(vec![Mistake {
+            place: Place::START,
+            path: String::new(),
+            what: "not a map of fields; see config/ for examples".into(),
+        }]));
+    }
+    let (document, mistakes) = read(value, &places);
+    let mut check = Check::new(&places, folder, mistakes);
+    let spec = document.and_then(|document| check.document(document));
+    let mut mistakes = check.mistakes;
+    mistakes.sort();
+    match spec {
+        Some(spec) if mistakes.is_empty() => Ok(spec),
+        _ => Err(errors(mistakes)),
+    }
+}
+
+/// The JSON schema of the file.
+pub fn schema() -> Value {
+    let mut schema = schemars::schema_for!(Document).to_value();
+    without_null(&mut schema);
+    schema
+}
+
+/// An optional field may be left out; to say so, no `null` is needed.
+fn without_null(schema: &mut Value) {
+    match schema {
+        Value::Object(map) => {
+            if let Some(Value::Array(kinds)) = map.get_mut("type") {
+                kinds.retain(|kind| kind != "null");
+                if let [only] = kinds.as_slice() {
+                    let only = only.clone();
+                    map.insert("type".into(), only);
+                }
+            }
+            if let Some(Value::Array(choices)) = map.get_mut("anyOf") {
+                choices.retain(|choice| choice != &serde_json::json!({"type": "null"}));
+                if let [Value::Object(only)] = choices.as_slice() {
+                    let only = only.clone();
+                    map.remove("anyOf");
+                    for (key, value) in only {
+                        map.entry(key).or_insert(value);
+                    }
+                }
+            }
+            if let Some(Value::Array(values)) = map.get_mut("enum") {
+                values.retain(|value| !value.is_null());
+            }
+            map.values_mut().for_each(without_null);
+        }
+        Value::Array(items) => items.iter_mut().for_each(without_null),
+        _ => {}
+    }
+}
+
+/// The fields, and every value among them that has the wrong form: each is noted, taken out, and the rest read again.
+fn read(mut value: Value, places: &Places) -> (Option<Document>, Vec<Mistake>) {
+    let mut mistakes = Vec::new();
+    while mistakes.len() < MOST {
+        match serde_path_to_error::deserialize(&value) {
+            Ok(document) => return (Some(document), mistakes),
+            Err(error) => {
+                let path = error.path().to_string();
+                let text = error.inner().to_string();
+                let (place, what) = match text.strip_prefix("unknown field ") {
+                    Some(rest) => (places.key(&path), unknown_field(rest)),
+                    None => (places.value(&path), worded(&text)),
+                };
+                let taken = take_out(&mut value, error.path());
+                mistakes.push(Mistake { place, path, what });
+                if !taken {
+                    return (None, mistakes);
+                }
+            }
+        }
+    }
+    (None, mistakes)
+}
+
+/// Removes a field, or empties an item of a list.
+fn take_out(value: &mut Value, trail: &Trail) -> bool {
+    let mut segments: Vec<&Segment> = trail.iter().collect();
+    // An enum's own name ends the trail where the value itself is meant.
+    while matches!(segments.last(), Some(Segment::Enum { .. } | Segment::Unknown)) {
+        segments.pop();
+    }
+    let Some((last, parents)) = segments.split_last() else { return false };
+    let mut at = value;
+    for segment in parents {
+        let next = match segment {
+            Segment::Seq { index } => at.get_mut(*index),
+            Segment::Map { key } => at.get_mut(key),
+            Segment::Enum { .. } | Segment::Unknown => return false,
+        };
+        let Some(next) = next else { return false };
+        at = next;
+    }
+    match last {
+        Segment::Seq { index } => at.get_mut(*index).map(|item| *item = Value::Null).is_some(),
+        Segment::Map { key } => at.as_object_mut().and_then(|map| map.remove(key)).is_some(),
+        Segment::Enum { .. } | Segment::Unknown => false,
+    }
+}
+
+/// "`foo`, expected one of `a`, `b`" as a sentence with a remedy.
+fn unknown_field(rest: &str) -> String {
+    let names: Vec<&str> = rest.split('`').skip(1).step_by(2).collect();
+    let Some((name, known)) = names.split_first() else { return format!("unknown field {rest}") };
+    let lower = name.to_lowercase();
+    if ["certificateFile", "privateKeyFile", "federatedTokenFile", "managedIdentity"].contains(name) {
+        return "not supported by this version; use clientSecretFile".into();
+    }
+    let secret = ["secret", "token", "password", "bearer"].iter().any(|word| lower.contains(word));
+    if secret && !lower.ends_with("file") {
+        let field = known.iter().find(|field| field.ends_with("File")).unwrap_or(&"a field …File");
+        return format!("secrets never stand in this file; put it into a file of its own and name that with {field}");
+    }
+    let near = known.iter().map(|field| (strsim::damerau_levenshtein(&lower, &field.to_lowercase()), field)).min();
+    match near {
+        Some((far, field)) if far <= 1 + name.len() / 4 => format!("unknown field; did you mean {field}?"),
+        _ if known.is_empty() => "unknown field; leave it out".into(),
+        _ => format!("unknown field; known here: {}", known.join(", ")),
+    }
+}
+
+/// serde's sentence in the words of this file.
+fn worded(text: &str) -> String {
+    if let Some(rest) = text.strip_prefix("unknown variant ") {
+        let names: Vec<&str> = rest.split('`').skip(1).step_by(2).collect();
+        if let Some((given, allowed)) = names.split_first() {
+            return format!("{given:?} is not known here; write {}", allowed.join(" or "));
+        }
+    }
+    let text = text.strip_prefix("invalid type: ").or(text.strip_prefix("invalid value: ")).unwrap_or(text);
+    let text = match text.find(", expected struct ") {
+        Some(end) => format!("{}, expected a map of fields", &text[..end]),
+        None => text.to_owned(),
+    };
+    text.replace("expected a sequence", "expected a list").replace("expected u32", "expected a whole number")
+}
+
+/// One mistake, its place and its remedy.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Mistake {
+    pub place: Place,
+    /// `spec.groups.list[0].id`; empty for the whole file.
+    pub path: String,
+    pub what: String,
+}
+
+/// Everything that is wrong with a config.
+#[derive(Debug)]
+pub struct Errors {
+    file: String,
+    pub mistakes: Vec<Mistake>,
+}
+
+impl Errors {
+    fn whole(file: &str, what: String) -> Self {
+        Errors { file: file.to_owned(), mistakes: vec![Mistake { place: Place::START, path: String::new(), what }] }
+    }
+}
+
+impl fmt::Display for Errors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (n, Mistake { place, path, what }) in self.mistakes.iter().enumerate() {
+            let (line, column) = (place.line, place.column);
+            let path = if path.is_empty() { String::new() } else { format!("{path}: ") };
+            write!(f, "{}{}:{line}:{column}: {path}{what}", if n > 0 { "\n" } else { "" }, self.file)?;
+        }
+        if self.mistakes.len() > 1 {
+            write!(f, "\n{} mistakes", self.mistakes.len())?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Errors {}

@@ -1,0 +1,152 @@
+//! The daemon: turns over a real world, seen from outside, until it is stopped or nothing more can be done.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::act::Acted;
+use crate::cli::{self, Exit};
+use crate::config;
+use crate::model::action::Done;
+use crate::model::condition::ConditionKind;
+use crate::model::spec::{Mode, Spec};
+use crate::model::status::Status;
+use crate::reconcile::{self, Carried, Leave, Turn, wait_after};
+use crate::serve::metrics::Metrics;
+use crate::serve::{State, listen};
+use crate::wiring::{Outside, network};
+use crate::world::SystemClock;
+use crate::world::ledger::SqliteLedger;
+
+/// The loop is called dead after its interval and this much without any request: longer than any wait that Graph asks for.
+const SILENCE: Duration = Duration::from_secs(600);
+
+/// `unscim run`.
+pub async fn run(args: &cli::Run, stop: &CancellationToken) -> Result<Exit> {
+    let spec = config::load(&args.config.config)?;
+    let ledger = SqliteLedger::open(&args.data_dir)?;
+    let leave = if args.new_baseline { Leave::FirstBaseline } else { Leave::Writes };
+    let mut daemon = Daemon::new(spec, ledger)?;
+    if args.once {
+        return Ok(daemon.once(leave, stop).await);
+    }
+    let seen = daemon.listen(args.listen).await?;
+    tracing::info!(name = daemon.spec.name, mode = ?daemon.spec.mode, address = %seen.address, data_dir = %Data(&args.data_dir), "listening");
+    daemon.until_stopped(leave, stop).await;
+    seen.close().await?;
+    tracing::info!("stopped");
+    Ok(Exit::Done)
+}
+
+struct Data<'a>(&'a Path);
+
+impl std::fmt::Display for Data<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.display().fmt(f)
+    }
+}
+
+/// One retirement, ready to turn.
+pub struct Daemon {
+    world: Outside<SystemClock>,
+    spec: Spec,
+    shown: State,
+    carried: Carried,
+}
+
+impl Daemon {
+    pub fn new(spec: Spec, ledger: SqliteLedger) -> Result<Self> {
+        let metrics = Arc::new(Metrics::new());
+        metrics.reloaded();
+        let world = Outside::new(&spec, network(&spec)?, metrics.clone(), ledger, SystemClock);
+        let shown = State::new(&spec.name, serde_json::to_value(&spec)?, metrics, spec.timing.interval + SILENCE);
+        Ok(Daemon { world, spec, shown, carried: Carried::default() })
+    }
+
+    pub fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
+    /// One turn, shown; `None` if it was asked to stop while it looked.
+    pub async fn turn(&mut self, leave: Leave, stop: &CancellationToken) -> Option<Turn> {
+        let begun = Instant::now();
+        let turn = reconcile::turn(&self.world, &self.spec, leave, &mut self.carried, stop).await?;
+        let metrics = self.shown.metrics();
+        metrics.turn(turn.result(), begun.elapsed());
+        for (action, done) in turn.acted.done() {
+            metrics.action(action.kind(), *done);
+        }
+        self.shown.publish(&turn.status);
+        reconcile::log(&turn);
+        Some(turn)
+    }
+
+    /// Waits as long as this turn wants; at once when asked to stop.
+    pub async fn wait(&self, turn: &Turn, stop: &CancellationToken) {
+        let _ = stop.run_until_cancelled(tokio::time::sleep(wait_after(turn, &self.spec))).await;
+    }
+
+    pub async fn until_stopped(&mut self, leave: Leave, stop: &CancellationToken) {
+        while let Some(turn) = self.turn(leave, stop).await {
+            self.wait(&turn, stop).await;
+            if stop.is_cancelled() {
+                break;
+            }
+        }
+    }
+
+    async fn once(&mut self, leave: Leave, stop: &CancellationToken) -> Exit {
+        while let Some(turn) = self.turn(leave, stop).await {
+            if !has_done(&turn.acted) || stop.is_cancelled() {
+                return outcome(&self.spec, &turn.status);
+            }
+        }
+        Exit::Done
+    }
+
+    /// Shows everything there is to see, from now on.
+    pub async fn listen(&self, addr: SocketAddr) -> Result<Seen> {
+        let end = CancellationToken::new();
+        let (address, serving) = listen(addr, self.shown.clone(), end.clone()).await?;
+        Ok(Seen { address, end, serving: tokio::spawn(serving) })
+    }
+}
+
+/// The listener, open until it is closed.
+pub struct Seen {
+    /// The one really bound, for port 0.
+    pub address: SocketAddr,
+    end: CancellationToken,
+    serving: JoinHandle<std::io::Result<()>>,
+}
+
+impl Seen {
+    pub async fn close(self) -> Result<()> {
+        self.end.cancel();
+        self.serving.await.context("the listener")?.context("the listener")
+    }
+}
+
+fn has_done(acted: &Acted) -> bool {
+    acted.done().iter().any(|(_, done)| *done == Done::Ok)
+}
+
+/// Where it stands, as an exit code.
+fn outcome(spec: &Spec, status: &Status) -> Exit {
+    if !status.is_true(ConditionKind::GraphReachable) {
+        Exit::Trouble
+    } else if status.is_true(ConditionKind::Ready) {
+        Exit::Done
+    } else if status.is_true(ConditionKind::Held) {
+        Exit::Held
+    } else if spec.mode == Mode::Observe && !status.pending.is_empty() {
+        Exit::Pending
+    } else {
+        Exit::Waiting
+    }
+}
