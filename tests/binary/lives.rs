@@ -1,0 +1,146 @@
+//! A daemon's whole life: the guide, what is seen of it, how it is stopped.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use unscim::model::spec::Mode;
+use unscim::sim::{Effect, Fault};
+use unscim::world::Ledger;
+use unscim::world::ledger::SqliteLedger;
+
+use crate::support::{Daemon, Rig, get, output, stderr, stdout};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_drives_the_guide_is_seen_doing_it_and_changes_nothing_afterwards() {
+    let rig = Rig::new(Mode::Enforce).await;
+    let mut daemon = rig.start();
+    let root = daemon.root().await;
+    daemon.until_status("AwaitingRevocation", |status| status["phase"] == "AwaitingRevocation").await;
+    rig.served.practice.revoke_token().unwrap();
+    let document = daemon.until_status("Retired", |status| status["phase"] == "Retired").await;
+    assert_eq!((&document["apiVersion"], &document["kind"]), (&"unscim.dev/v1alpha1".into(), &"ScimRetirement".into()));
+    assert_eq!((&document["metadata"]["name"], &document["spec"]["mode"]), (&"practice".into(), &"Enforce".into()));
+    let status = &document["status"];
+    assert_eq!((&status["progress"]["usersKept"], &status["progress"]["groupsAssigned"]), (&12.into(), &0.into()));
+    rig.assert_nobody_hurt();
+
+    let writes = rig.served.practice.writes();
+    let turn = status["turn"].as_u64().unwrap();
+    daemon.until_status("three turns more", |status| status["turn"].as_u64() > Some(turn + 3)).await;
+    assert_eq!(rig.served.practice.writes(), writes, "again changes nothing");
+
+    let (code, page) = get(&root).await;
+    assert!(code == 200 && page.contains("Retired"), "{page}");
+    for path in ["/livez", "/healthz", "/readyz", "/readyz?verbose"] {
+        assert_eq!(get(&format!("{root}{path}")).await.0, 200, "{path}");
+    }
+    let metrics = get(&format!("{root}/metrics")).await.1;
+    for line in [
+        "unscim_phase{phase=\"Retired\"} 1",
+        "unscim_token_revoked 1",
+        "unscim_users_lost 0",
+        "unscim_users{state=\"direct_only\"} 12",
+        "unscim_actions_total{action=\"AssignUser\",result=\"ok\"} 13",
+        "unscim_config_last_reload_success 1",
+    ] {
+        assert!(metrics.lines().any(|have| have == line), "{line} is not in\n{metrics}");
+    }
+    let shown = output(&["status", "--url", &root]).await;
+    assert!(stdout(&shown).starts_with("practice: Retired"), "{}", stdout(&shown));
+    let shown = output(&["status", "--url", &root, "--output", "json"]).await;
+    assert_eq!(serde_json::from_str::<Value>(stdout(&shown)).unwrap()["status"]["phase"], "Retired");
+
+    daemon.signal("-TERM");
+    assert_eq!(daemon.exit_code().await, Some(0));
+    let log = daemon.log();
+    let secrets = [rig.served.practice.client_secret(), std::fs::read_to_string(rig.dir.path().join("scim-token")).unwrap()];
+    for line in &log {
+        let line: Value = serde_json::from_str(line).expect("every line is JSON");
+        assert!(secrets.iter().all(|secret| !line.to_string().contains(secret.trim())), "{line}");
+    }
+    let turns = log.iter().filter(|line| line.contains("\"message\":\"turn\"")).count();
+    assert!(turns as u64 >= turn, "one line for each turn");
+    assert!(log.iter().any(|line| line.contains("request_id")));
+
+    let mut args = rig.args();
+    args.push("--once".into());
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let ended = output(&args).await;
+    assert_eq!(ended.status.code(), Some(0), "{}", stderr(&ended));
+    assert_eq!(rig.served.practice.writes(), writes);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn observe_writes_nothing_however_long_it_looks() {
+    let rig = Rig::new(Mode::Observe).await;
+    let mut daemon = rig.start();
+    let document = daemon.until_status("ten turns", |status| status["turn"].as_u64() >= Some(10)).await;
+    let status = &document["status"];
+    assert_eq!((&status["phase"], &status["pending"][0]["action"]), (&"Observing".into(), &"AssignUser".into()));
+    daemon.signal("-INT");
+    assert_eq!(daemon.exit_code().await, Some(0));
+    assert_eq!(rig.served.practice.writes(), []);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_lives_and_is_ready_while_graph_is_down() {
+    let rig = Rig::new(Mode::Enforce).await;
+    rig.served.practice.faults().add(Fault::once("", Effect::Html(503)).times(1_000_000));
+    let daemon = rig.start();
+    let document = daemon.until_status("a status", |_| true).await;
+    let conditions = document["status"]["conditions"].as_array().unwrap();
+    let reachable = conditions.iter().find(|condition| condition["type"] == "GraphReachable").unwrap();
+    assert_ne!(reachable["status"], "True");
+    let root = daemon.root().await;
+    for path in ["/livez", "/readyz", "/metrics", "/"] {
+        assert_eq!(get(&format!("{root}{path}")).await.0, 200, "{path}");
+    }
+    rig.served.practice.faults().clear();
+    daemon.until_status("assignments", |status| status["progress"]["usersAssigned"] == 12).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sigterm_finishes_the_write_in_hand_and_begins_no_other() {
+    let rig = Rig::new(Mode::Enforce).await;
+    let slow = Fault::once("/appRoleAssignedTo", Effect::Delay(Duration::from_millis(700))).on(http::Method::POST);
+    rig.served.practice.faults().add(slow.nth(3).times(10_000));
+    let mut daemon = rig.start();
+    daemon.until("write", |log| log.iter().filter(|line| line.contains("\"message\":\"done\"")).nth(1).map(drop)).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    daemon.signal("-TERM");
+    assert_eq!(daemon.exit_code().await, Some(0));
+    let written = rig.served.practice.writes().len();
+    assert_eq!(written, 3, "two quick ones, and the slow one that was in hand");
+    let journal = SqliteLedger::open(&rig.data()).unwrap().journal().unwrap();
+    let entries: Vec<_> = journal.with_prefix("assign/").collect();
+    assert!(entries.len() == written && entries.iter().all(|(_, entry)| !entry.open && entry.confirmed == 1), "{entries:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_process_on_the_same_ledger_is_refused() {
+    let rig = Rig::new(Mode::Enforce).await;
+    let daemon = rig.start();
+    daemon.root().await;
+    let mut second = Daemon::start(&rig.args());
+    assert_eq!(second.exit_code().await, Some(1));
+    second
+        .until("refusal", |log| log.iter().find(|line| line.contains("another unscim is running on this ledger")).map(drop))
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_port_that_is_taken_and_a_ledger_that_is_damaged_are_told_with_a_remedy() {
+    let rig = Rig::new(Mode::Observe).await;
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut args = rig.args();
+    *args.last_mut().unwrap() = taken.local_addr().unwrap().to_string();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let ended = output(&args).await;
+    assert_eq!(ended.status.code(), Some(1));
+    assert!(stderr(&ended).contains("choose another address with --listen"), "{}", stderr(&ended));
+    std::fs::write(rig.data().join("ledger.db"), "no ledger").unwrap();
+    let ended = output(&args).await;
+    assert_eq!(ended.status.code(), Some(1));
+    assert!(stderr(&ended).contains("it was left as it is"), "{}", stderr(&ended));
+    assert_eq!(rig.served.practice.writes(), []);
+}

@@ -1,0 +1,6 @@
+//! The real binary as its user meets it: exit codes, signals, sudden death, what is seen from outside.
+
+mod died;
+mod lives;
+mod support;
+mod verbs;
