@@ -43,7 +43,7 @@ async fn killed_at_random_moments_it_settles_with_nobody_lost() {
         })
         .await;
     rig.served.practice.revoke_token().unwrap();
-    daemon.until_status("Retired", |status| status["phase"] == "Retired").await;
+    daemon.until_phase("Retired").await;
     rig.assert_nobody_hurt();
     let mut deleted = BTreeMap::new();
     for write in rig.served.practice.writes() {

@@ -15,7 +15,7 @@ async fn it_drives_the_guide_is_seen_doing_it_and_changes_nothing_afterwards() {
     let rig = Rig::new(Mode::Enforce).await;
     let mut daemon = rig.start();
     let root = daemon.root().await;
-    daemon.until_status("AwaitingRevocation", |status| status["phase"] == "AwaitingRevocation").await;
+    daemon.until_phase("AwaitingRevocation").await;
     rig.served.practice.revoke_token().unwrap();
     let document = daemon.until_status("Retired", |status| status["phase"] == "Retired").await;
     assert_eq!((&document["apiVersion"], &document["kind"]), (&"unscim.dev/v1alpha1".into(), &"ScimRetirement".into()));

@@ -95,8 +95,9 @@ impl Rig {
     }
 }
 
+/// Active records of the app inside; a service elsewhere is read by its own test.
 fn active(served: &Served) -> BTreeSet<String> {
-    let users = served.practice.scim_app().expect("the app inside").users();
+    let users = served.practice.scim_app().map(|app| app.users()).unwrap_or_default();
     users.iter().filter(|user| user["active"] == true).filter_map(|user| user["id"].as_str().map(str::to_owned)).collect()
 }
 
@@ -167,6 +168,11 @@ impl Daemon {
         let pid = self.child.id().expect("it is alive").to_string();
         let sent = std::process::Command::new("kill").args([signal, &pid]).status().unwrap();
         assert!(sent.success());
+    }
+
+    /// Waits for this phase; the status then.
+    pub async fn until_phase(&self, phase: &str) -> Value {
+        self.until_status(phase, |status| status["phase"] == phase).await["status"].take()
     }
 
     pub async fn exit_code(&mut self) -> Option<i32> {
