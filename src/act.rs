@@ -41,9 +41,6 @@ impl Acted {
     pub fn stopped(&self) -> Option<&str> {
         self.stopped.as_deref()
     }
-    pub fn has_done(&self, kind: &str) -> bool {
-        self.done.iter().any(|(action, done)| action.kind() == kind && matches!(done, Done::Ok | Done::Already))
-    }
 }
 
 pub async fn act(
@@ -158,10 +155,6 @@ async fn carry_out(
     action: &Action,
 ) -> Result<(Done, Option<Error>)> {
     let ledger = world.ledger();
-    // A webhook whose outcome was lost has been called as far as anybody can tell: never twice for one intent.
-    if *action == Action::RequestRevocation && memory.journal.entry(&action.key()).is_some_and(|entry| entry.open) {
-        return Ok((Done::Already, None));
-    }
     if *action == Action::RecordBaseline {
         let baseline =
             approved.baseline().ok_or_else(|| Error::Ledger("the baseline could not be taken from this look".into()))?;

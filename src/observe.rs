@@ -9,13 +9,15 @@ use crate::model::baseline::Baseline;
 use crate::model::id::{GroupId, ScimId, ServicePrincipalId, UserId};
 use crate::model::memory::{Memory, since};
 use crate::model::seen::{Seen, Why};
-use crate::model::snapshot::{GroupSeen, Look, Principal, ScimUser, Snapshot, TargetLook, TargetSeen, TokenState};
+use crate::model::snapshot::{Calibration, GroupSeen, Look, Principal, ScimUser, Snapshot, TargetLook, TargetSeen, TokenState};
 use crate::model::spec::{Select, Spec};
 use crate::world::error::Error;
 use crate::world::{Clock, Directory, Target, World, seen};
 
 /// Single users asked for in one turn; more wait for the next one.
 const USERS_PER_TURN: usize = 100;
+/// An app that answers otherwise after an upgrade is noticed within this.
+const CALIBRATED_FOR: Duration = Duration::from_secs(24 * 3600);
 /// Between probes once the token has been proven dead.
 const PROBE_AFTERWARDS: Duration = Duration::from_secs(3600);
 
@@ -102,7 +104,9 @@ async fn target(world: &impl World, spec: &Spec, memory: &Memory, now: &mut Snap
             TargetSeen { token, look: Seen::Unknown(Why::new(error.label(), error.to_string())) }
         }
     };
-    if now.target.token == TokenState::Accepted && remembered.calibration.is_none() {
+    // Only a good token can be calibrated, and there is no telling which look is the last at which it is good.
+    let fits = |calibration: &Calibration| world.target().fits(calibration) && since(calibration.at, at) < CALIBRATED_FOR;
+    if now.target.token == TokenState::Accepted && !remembered.calibration.as_ref().is_some_and(fits) {
         now.calibration = Some(seen(world.target().calibrate(at).await));
     }
 }

@@ -89,7 +89,7 @@ pub fn plan(facts: &Facts, new_baseline: NewBaseline) -> Plan {
 /// A refusal before the first write means: no write at all. Once under way, covering users goes on through any trouble.
 fn started_writing(facts: &Facts, plan: &Plan) -> bool {
     let under_way = facts.memory.journal.entries.keys().any(|key| key.starts_with("assign/"));
-    under_way || plan.findings.refusals.iter().all(|refusal| refusal.contains("JobPaused"))
+    under_way || plan.findings.refusals.iter().all(|refusal| plan.findings.paused.as_ref() == Some(refusal))
 }
 
 fn judge_baseline(facts: &Facts, findings: &Findings, new: NewBaseline) -> (Judged, bool) {

@@ -89,21 +89,7 @@ pub async fn turn(
         Leave::Looks => Acted::nothing(approved),
         Leave::Writes | Leave::FirstBaseline => act(world, spec, &seen, &memory, approved, stop).await,
     };
-    if acted.has_done("RequestRevocation") {
-        let mut remembered = memory.remembered.clone();
-        remembered.revocation_asked = Some(now);
-        if let Err(error) = world.ledger().remember(&remembered) {
-            tracing::error!(error = %error, "the ledger did not take what this turn did");
-        }
-    }
     let status = report(&facts, &acted, carried.status.as_ref());
-    if status.is_true(ConditionKind::Ready) && memory.remembered.retired_at.is_none() {
-        let mut remembered = memory.remembered.clone();
-        remembered.retired_at = Some(now);
-        if let Err(error) = world.ledger().remember(&remembered) {
-            tracing::error!(error = %error, "the ledger did not take the retirement");
-        }
-    }
     carried.status = Some(status.clone());
     Some(Turn { status, acted })
 }

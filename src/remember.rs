@@ -224,8 +224,7 @@ fn probe(facts: &Facts, next: &mut Remembered) {
                 // The door is open again: an engine may run, so 4 and 5 are owed in full.
                 next.cycle_proof = None;
                 next.clean_rounds.clear();
-                next.revocation_asked = None;
-                next.retired_at = None;
+                next.revocations_void = facts.memory.journal.revocations();
             }
         }
         ProbeVerdict::Inconclusive => {
@@ -255,7 +254,7 @@ fn latch(spec: &Spec, seen: &Snapshot, memory: &Memory, now: Timestamp, next: &m
         if row_back || group_back {
             next.cycle_proof = None;
             next.clean_rounds.clear();
-            next.revocation_asked = None;
+            next.revocations_void = facts.memory.journal.revocations();
         }
         return;
     }

@@ -68,7 +68,7 @@ fn remembered() -> Remembered {
         turn: 42,
         covered_since: BTreeMap::from([(user(20), BTreeMap::from([(role(0), at(5)), (role(1), at(6))]))]),
         empty: BTreeMap::from([(group(10), Streak { since: at(1), last: at(2), looks: 3 })]),
-        retired_at: Some(at(9)),
+        revocations_void: 9,
         ..Remembered::default()
     }
 }

@@ -13,6 +13,8 @@ use crate::model::spec::{Acknowledgement, MatchBy, Mode, Profile, ScopeConfirmed
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Findings {
     pub refusals: Vec<String>,
+    /// The one refusal under which users are covered all the same: somebody else has paused the job.
+    pub paused: Option<String>,
     /// A look that failed: neither yes nor no.
     pub unknowns: Vec<String>,
     pub notes: Vec<String>,
@@ -94,9 +96,9 @@ fn app_and_job(facts: &Facts, found: &mut Findings) {
     }
     let ours = facts.memory.journal.entry(&format!("pause/{}", job.id)).is_some();
     if (job.schedule == ScheduleState::Paused || job.code == JobCode::Paused) && !ours {
-        found
-            .refusals
-            .push(format!("job {} is paused by somebody else (JobPaused); start it in the portal, unscim never does", job.id));
+        let why = format!("job {} is paused by somebody else (JobPaused); start it in the portal, unscim never does", job.id);
+        found.refusals.push(why.clone());
+        found.paused = Some(why);
     } else if matches!(job.code, JobCode::NotRun | JobCode::NotConfigured) || job.last.is_none() {
         found.refusals.push(format!("job {} has never finished a cycle; start provisioning and let the first cycle end", job.id));
     } else if job.schedule == ScheduleState::Disabled {

@@ -35,7 +35,7 @@ fn judge(facts: &Facts) -> Verdict {
             Verdict::Act { reason: Reason::AwaitingPause, why, actions: vec![action], refused: Vec::new() }
         };
     }
-    if remembered.revocation_asked.is_none() {
+    if facts.memory.journal.revocations() <= remembered.revocations_void {
         let why = "everything else is done and proven".to_owned();
         return Verdict::Act {
             reason: Reason::AwaitingOperator,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::model::action::Action;
 use crate::model::baseline::Baseline;
 use crate::model::id::{AppRoleId, GroupId, UserId};
 use crate::model::seen::Seen;
@@ -60,16 +61,14 @@ pub struct Remembered {
     pub calibration: Option<Calibration>,
     /// Step 4's proof.
     pub cycle_proof: Option<CycleProof>,
-    /// The revocation has been asked for; our time.
-    pub revocation_asked: Option<Timestamp>,
+    /// Requests in the journal for the deletion of the token that no longer count, because a latch has opened since.
+    pub revocations_void: u32,
     /// Rejections in a row so far.
     pub rejections: Vec<Probe>,
     /// When the probe last ran; our time.
     pub probed_at: Option<Timestamp>,
     /// Step 5's proof.
     pub revocation_proof: Option<RevocationProof>,
-    /// `Retired` was reached once; our time.
-    pub retired_at: Option<Timestamp>,
 }
 
 /// An unbroken series of agreeing complete looks.
@@ -186,6 +185,11 @@ pub struct Entry {
 }
 
 impl Journal {
+    /// Requests for the deletion of the token that were made, or of which nobody knows.
+    pub fn revocations(&self) -> u32 {
+        self.entry(&Action::RequestRevocation.key()).map_or(0, |entry| entry.confirmed + u32::from(entry.open))
+    }
+
     pub fn entry(&self, key: &str) -> Option<&Entry> {
         self.entries.get(key)
     }

@@ -153,13 +153,14 @@ impl Http {
 }
 
 /// A request without a body.
-pub fn request(method: Method, url: &Url) -> Request<Bytes> {
+pub fn request(method: Method, url: &Url) -> Result<Request<Bytes>> {
     let mut request = Request::new(Bytes::new());
     *request.method_mut() = method;
-    if let Ok(uri) = url.as_str().parse() {
-        *request.uri_mut() = uri;
-    }
-    request
+    *request.uri_mut() = url.as_str().parse().map_err(|_| Error::Malformed {
+        doing: format!("asking {}", url.host_str().unwrap_or("nobody")),
+        why: "the address can't be sent; is an id in it overlong?".into(),
+    })?;
+    Ok(request)
 }
 
 /// The real network: TLS 1.2 or later through rustls, the system's roots, `HTTPS_PROXY` honoured except for loopback,

@@ -86,6 +86,8 @@ pub trait Target {
     async fn group(&self, id: &ScimId) -> Result<Seen<ScimGroup>>;
     /// Learns how a good token, a bad one and none are answered. An error where the good one is refused.
     async fn calibrate(&self, at: Timestamp) -> Result<Calibration>;
+    /// It was made for this URL and the token that is in the file now.
+    fn fits(&self, calibration: &Calibration) -> bool;
     /// One round with its controls. Never an error: whatever goes wrong is `Inconclusive`.
     async fn probe(&self, calibration: &Calibration, at: Timestamp) -> Probe;
 }

@@ -34,7 +34,7 @@ impl Hook for RevocationHook {
         };
         let method = Method::from_bytes(webhook.method.as_bytes())
             .map_err(|_| Error::Malformed { doing: DOING.into(), why: format!("{:?} is no HTTP method", webhook.method) })?;
-        let mut call = request(method, &webhook.url);
+        let mut call = request(method, &webhook.url)?;
         for (name, value) in headers(&webhook.header_files)? {
             call.headers_mut().insert(name, value);
         }

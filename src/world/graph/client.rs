@@ -91,7 +91,7 @@ impl<T: TokenSource> GraphClient<T> {
 
     /// Reads one object.
     pub async fn get<W: DeserializeOwned>(&self, ask: &Ask, path: &[&str], query: &[(&str, &str)]) -> Result<W> {
-        let request = request(http::Method::GET, &self.url(ask, path, query)?);
+        let request = request(http::Method::GET, &self.url(ask, path, query)?)?;
         let answer = self.exchange(ask, request, &mut Patience::of_a_read()).await?;
         self.read(ask, &answer)
     }
@@ -113,7 +113,7 @@ impl<T: TokenSource> GraphClient<T> {
             if visited.len() > MOST_PAGES {
                 return Err(ask.incomplete(format!("it has more than {MOST_PAGES} pages")));
             }
-            let mut request = request(http::Method::GET, &url);
+            let mut request = request(http::Method::GET, &url)?;
             request.headers_mut().insert("x-ms-throttle-priority", HeaderValue::from_static("Low"));
             if consistency == Consistency::Eventual {
                 request.headers_mut().insert("consistencylevel", HeaderValue::from_static("eventual"));
@@ -152,7 +152,7 @@ impl<T: TokenSource> GraphClient<T> {
     pub async fn write(&self, ask: &Ask, write: &Write<'_>) -> Result<Written> {
         let (method, path, body) = write.request();
         let segments: Vec<&str> = path.iter().map(String::as_str).collect();
-        let mut request = request(method, &self.url(ask, &segments, &[])?);
+        let mut request = request(method, &self.url(ask, &segments, &[])?)?;
         if let Some(body) = body {
             *request.body_mut() = Bytes::from(body);
             request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -125,7 +125,7 @@ impl ClientSecret {
             .append_pair("client_secret", secret.expose_secret())
             .append_pair("scope", &self.scope)
             .finish();
-        let mut request = request(Method::POST, &self.url);
+        let mut request = request(Method::POST, &self.url)?;
         *request.body_mut() = Bytes::from(form);
         let headers = request.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));

@@ -60,6 +60,10 @@ impl Target for ScimTarget {
         probe::calibrate(&self.client, at).await
     }
 
+    fn fits(&self, calibration: &Calibration) -> bool {
+        probe::fits(&self.client, calibration)
+    }
+
     async fn probe(&self, calibration: &Calibration, at: Timestamp) -> Probe {
         probe::probe(&self.client, calibration, at).await
     }

@@ -44,6 +44,12 @@ pub async fn calibrate(client: &Client, at: Timestamp) -> Result<Calibration> {
     Ok(Calibration { url: url.into(), token: tag(&token), bad_token, liveness, at })
 }
 
+/// It was made for this URL and this token; where they can't be told, it was not.
+pub fn fits(client: &Client, calibration: &Calibration) -> bool {
+    let url = client.first(Kind::Users, "reading the SCIM URL").is_ok_and(|url| url.as_str() == calibration.url);
+    url && client.token().is_ok_and(|token| tag(&token) == calibration.token)
+}
+
 /// One round: the real token, and only if it is refused as expected a made-up one and none.
 pub async fn probe(client: &Client, calibration: &Calibration, at: Timestamp) -> Probe {
     let doing = format!("probing {}", client.shown());
