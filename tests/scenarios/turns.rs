@@ -1,9 +1,15 @@
 //! Scenarios over many turns: the real loop and clients against the practice tenant.
 
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::routing::post;
+use http::HeaderMap;
 use unscim::model::condition::{ConditionKind, Reason};
-use unscim::model::spec::{Afterwards, EmptyGroups, MembersDecision, Mode, Rollout};
+use unscim::model::spec::{Afterwards, EmptyGroups, MembersDecision, Mode, RevocationBy, Rollout, Webhook};
 use unscim::model::status::Phase;
 use unscim::sim::scenario::{GroupTrait, Scenario};
+use unscim::world::http::in_process;
 
 use crate::support::{Rig, small};
 
@@ -189,4 +195,56 @@ async fn an_empty_ledger_is_not_taken_for_day_one() {
     assert_eq!(turn.status.phase, Phase::Held);
     assert_eq!(turn.status.condition(ConditionKind::BaselineRecorded).unwrap().reason, Reason::NewBaselineNeeded);
     assert_eq!(rig.practice.writes(), vec![]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_rotated_while_it_answers_is_the_one_that_is_proven_dead() {
+    let mut rig = Rig::new(small()).await;
+    rig.until_phase(Phase::EmptyingGroups).await;
+    let token = "another-token-0123456789";
+    rig.practice.scim_app().unwrap().set_token(token.into());
+    rig.practice.admin().enter_token(token);
+    std::fs::write(rig.dir.path().join("scim-token"), token).unwrap();
+    let before = rig.active_users();
+    rig.retire().await;
+    rig.assert_nobody_hurt(&before);
+}
+
+/// A webhook that deletes the token beside the practice tenant, and the keys with which it was called.
+fn with_webhook(rig: &mut Rig) -> Arc<Mutex<Vec<String>>> {
+    let calls = Arc::new(Mutex::new(Vec::new()));
+    let hook = {
+        let (calls, practice) = (calls.clone(), rig.practice.clone());
+        move |headers: HeaderMap| async move {
+            calls.lock().unwrap().push(headers["idempotency-key"].to_str().unwrap().to_owned());
+            practice.revoke_token().unwrap();
+        }
+    };
+    rig.transport = in_process(Router::new().route("/hook", post(hook)).merge(rig.practice.router()));
+    let url = format!("{}/hook", crate::support::ROOT).parse().unwrap();
+    rig.spec.target.revocation.by = RevocationBy::Webhook;
+    rig.spec.target.revocation.webhook = Some(Webhook { url, method: "POST".into(), header_files: Default::default() });
+    calls
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_webhook_is_called_once_though_the_process_dies_and_starts_again() {
+    let mut rig = Rig::new(small()).await;
+    let calls = with_webhook(&mut rig);
+    rig.until(600, |status| status.is_true(ConditionKind::CycleCompleted)).await;
+    for _ in 0..3 {
+        rig.restart();
+        rig.turn().await;
+    }
+    rig.until_phase(Phase::Retired).await;
+    assert_eq!(calls.lock().unwrap().len(), 1);
+    let token = "the-token-that-somebody-made";
+    rig.practice.scim_app().unwrap().set_token(token.into());
+    rig.practice.admin().enter_token(token);
+    std::fs::write(rig.dir.path().join("scim-token"), token).unwrap();
+    tokio::time::sleep(std::time::Duration::from_secs(3700)).await;
+    rig.until(5, |status| status.phase != Phase::Retired).await;
+    rig.until_phase(Phase::Retired).await;
+    let calls = calls.lock().unwrap();
+    assert!(calls.len() == 2 && calls[0] != calls[1], "asked again once the latch had opened, with a key of its own: {calls:?}");
 }
