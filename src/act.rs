@@ -27,10 +27,6 @@ pub struct Acted {
 }
 
 impl Acted {
-    /// A dry run.
-    pub fn nothing(approved: Approved) -> Self {
-        Acted { approved, done: Vec::new(), stopped: None }
-    }
     pub fn approved(&self) -> &Approved {
         &self.approved
     }
@@ -43,16 +39,18 @@ impl Acted {
     }
 }
 
+/// `mode` may be stricter than the spec's.
 pub async fn act(
     world: &impl World,
     spec: &Spec,
+    mode: Mode,
     seen: &Snapshot,
     memory: &Memory,
     approved: Approved,
     stop: &CancellationToken,
 ) -> Acted {
-    let mut acted = Acted::nothing(approved);
-    if spec.mode == Mode::Observe {
+    let mut acted = Acted { approved, done: Vec::new(), stopped: None };
+    if mode == Mode::Observe {
         return acted;
     }
     let Some(app) = seen.app.known().map(|app| app.id) else { return acted };

@@ -85,10 +85,8 @@ pub async fn turn(
     let facts = Facts::new(spec, &seen, &memory, now);
     let new_baseline = if leave == Leave::Writes { NewBaseline::Forbidden } else { NewBaseline::Allowed };
     let approved = approve(&facts, plan(&facts, new_baseline));
-    let acted = match leave {
-        Leave::Looks => Acted::nothing(approved),
-        Leave::Writes | Leave::FirstBaseline => act(world, spec, &seen, &memory, approved, stop).await,
-    };
+    let mode = if leave == Leave::Looks { Mode::Observe } else { spec.mode };
+    let acted = act(world, spec, mode, &seen, &memory, approved, stop).await;
     let status = report(&facts, &acted, carried.status.as_ref());
     carried.status = Some(status.clone());
     Some(Turn { status, acted })

@@ -7,7 +7,7 @@ use crate::model::baseline::{Baseline, Binding, ManagedGroup, Protected};
 use crate::model::id::{AppRoleId, GroupId, ScimId, UserId};
 use crate::model::seen::Seen;
 use crate::model::snapshot::{DirectoryUser, JobCode, Principal, ScheduleState, ScimUser, TargetLook, TokenState};
-use crate::model::spec::{Acknowledgement, MatchBy, Mode, Profile, ScopeConfirmed};
+use crate::model::spec::{Acknowledgement, Afterwards, MatchBy, Mode, Profile, ScopeConfirmed};
 
 /// What stands in the way, and what only deserves to be known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -77,6 +77,13 @@ fn permissions(facts: &Facts, found: &mut Findings) {
                 "the token has no {permission}, needed in Enforce to {what_for}; grant it with admin consent, or give the app a directory role that covers it"
             ));
         }
+    }
+    let pausing = ["Synchronization.ReadWrite.All", "Application.ReadWrite.OwnedBy"];
+    if facts.spec.provisioning.afterwards == Afterwards::Pause && !pausing.iter().any(|may| held.roles.contains(*may)) {
+        found.refusals.push(
+            "the token has no Synchronization.ReadWrite.All, needed for afterwards: Pause; grant it with admin consent, or set afterwards: Leave"
+                .into(),
+        );
     }
 }
 

@@ -237,3 +237,16 @@ fn chain(error: &dyn std::error::Error) -> String {
     }
     parts.join(": ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_cant_be_sent_is_an_error_and_never_another_address() {
+        let url = |text: &str| Url::parse(text).unwrap();
+        assert_eq!(request(Method::GET, &url("https://a.example/s?x=1")).unwrap().uri(), "https://a.example/s?x=1");
+        let overlong = url(&format!("https://a.example/{}", "x".repeat(70_000)));
+        assert!(request(Method::GET, &overlong).unwrap_err().to_string().contains("can't be sent"));
+    }
+}

@@ -255,6 +255,5 @@ mod tests {
         }
         // Dots written in percent are dots to a URL parser, so they must not stay as they came.
         assert!(address("https://a.example/s", &["Users", "%2e%2e"], &[]).unwrap().ends_with("/Users/%252e%252e"));
-        assert!(address("https://a.example/s", &["Users", &"x".repeat(70_000)], &[]).is_err());
     }
 }
