@@ -224,11 +224,7 @@ fn every_mistake_has_its_place_and_a_remedy() {
         ("mode: Observe", "mode: Observe\n  mode: Enforce", "f.yaml:8:3: "),
         ("mode: Observe", "mode: Observe\n\tentra: 1", "no valid YAML: while scanning a plain scalar, found a tab"),
         ("mode: Observe", "mode: \"Observe", "f.yaml:"),
-        (
-            "mode: Observe",
-            "mode: Observe\n  entra: 5\n  xentra:",
-            "f.yaml:8:10: spec.entra: integer `5`, expected a map of fields",
-        ),
+        ("metadata:\n  name: uniqkey", "metadata: 5", "f.yaml:4:11: metadata: integer `5`, expected a map of fields"),
     ];
     for (from, to, expected) in cases {
         let message = refused(&[(from, to)]);
