@@ -303,6 +303,10 @@ fn not_approved(facts: &Facts, action: &Action) -> Option<String> {
         Action::RemoveMember { group, .. } | Action::UnassignGroup { group, .. } if !managed(group) => {
             Some(format!("group {} is not in the managed set", facts.group_name(*group)))
         }
+        Action::RemoveMember { group, .. } | Action::UnassignGroup { group, .. } if facts.is_withdrawn(*group) => Some(format!(
+            "group {} is in the baseline, but no longer in groups.list; list it again, or start anew with another --data-dir",
+            facts.group_name(*group)
+        )),
         Action::RemoveMember { group, .. } => match plan_for(facts, *group) {
             MembersPlan::Empty => None,
             MembersPlan::Keep => Some(format!("the members of {} are to be kept", facts.group_name(*group))),

@@ -178,6 +178,7 @@ fn reachable_graph(facts: &Facts) -> Judged {
 
 fn reachable_target(facts: &Facts) -> Judged {
     let judged = |truth, reason, message| judged_as(ConditionKind::TargetReachable, truth, reason, message);
+    let remembered = &facts.memory.remembered;
     if facts.is_token_rejected() {
         return judged(
             Truth::Unknown,
@@ -186,6 +187,9 @@ fn reachable_target(facts: &Facts) -> Judged {
         );
     }
     match facts.seen.target.look.unknown() {
+        Some(why) if matches!(facts.seen.target.token, TokenState::Refused(_)) && remembered.cycle_proof.is_none() => {
+            judged(Truth::False, Reason::RevokedTooEarly, why.to_string())
+        }
         Some(why) if why.kind != "not-looked" => judged(Truth::False, Reason::Unreachable, why.to_string()),
         Some(_) | None => judged(Truth::True, Reason::Reachable, "the target answered when it was last asked".into()),
     }

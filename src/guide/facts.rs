@@ -110,6 +110,11 @@ impl<'a> Facts<'a> {
         }
     }
 
+    /// It was handed over once, and the operator has taken it off the list since.
+    pub fn is_withdrawn(&self, group: GroupId) -> bool {
+        self.spec.groups.select == Select::Listed && !self.wished_groups().contains(&group)
+    }
+
     /// The one job, where there is exactly one or the spec names it.
     pub fn job(&self) -> Option<&'a Job> {
         self.spec.entra.job(&self.seen.jobs.known()?.value)

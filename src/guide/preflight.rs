@@ -229,6 +229,12 @@ fn target(facts: &Facts, found: &mut Findings) {
                 .into(),
         );
     }
+    if remembered.revocations_void > 0 && remembered.revocation_proof.is_none() {
+        found.notes.push(
+            "steps 4 and 5 are open again, though the deletion of the token was asked for before: a managed group came back, or the token answers again"
+                .into(),
+        );
+    }
     if remembered.cycle_proof.is_some() {
         return;
     }

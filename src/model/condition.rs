@@ -37,24 +37,24 @@ closed_list! {
     /// Why a condition is as it is.
     Reason {
         // preflight
-        Passed, PreflightFailed, NotLooked, LookFailed,
+        Passed, PreflightFailed, LookFailed,
         // baseline
         Recorded, Provisional, NewBaselineNeeded, NotRecordedYet, LedgerUnreadable, LedgerBoundElsewhere,
         // 1 assign
-        AllAssigned, AssignmentsMissing, Settling, AwaitingSettleCycle, AwaitingReplication, RoleRefused,
+        AllAssigned, AssignmentsMissing, Settling, AwaitingSettleCycle, AwaitingReplication,
         // 2 empty
         AllEmptied, MembersRemain, CanaryRunning, AwaitingEmptyCycle, DecisionNeeded, ReadingAgain, GroupReadFailed,
         // 3 unassign
-        AllUnassigned, RowsRemain, GroupHasMembers,
+        AllUnassigned, RowsRemain,
         // 4 cycle
         CyclesVerified, AwaitingCycle, CycleOverdue, JobQuarantined, JobNotActive, TargetGroupsRemain, VerifyingTarget,
         // kept
         AllKept, UsersLost, ProvenBeforeRevocation, TargetUnread,
         // 5 revoke
         TokenRejected, AwaitingOperator, WebhookCalled, AwaitingPause, Confirming, ProbeInconclusive, UnmanagedGroupAssigned,
-        RevokedTooEarly, TokenAnswersAgain,
+        RevokedTooEarly,
         // the rest
-        Blocked, Reachable, Unreachable, Retired, InProgress, HeldByBrake, HeldByRefusal, NothingHeld, Observing,
+        Blocked, Reachable, Unreachable, Retired, InProgress, HeldByBrake, HeldByRefusal, NothingHeld,
     }
 }
 

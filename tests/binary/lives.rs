@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 use unscim::model::spec::Mode;
+use unscim::serve::metrics::operations;
 use unscim::sim::{Effect, Fault};
 use unscim::world::Ledger;
+use unscim::world::http::Api;
 use unscim::world::ledger::SqliteLedger;
 
 use crate::support::{Daemon, Rig, get, output, stderr, stdout};
@@ -44,6 +46,13 @@ async fn it_drives_the_guide_is_seen_doing_it_and_changes_nothing_afterwards() {
         "unscim_config_last_reload_success 1",
     ] {
         assert!(metrics.lines().any(|have| have == line), "{line} is not in\n{metrics}");
+    }
+    for api in Api::ALL {
+        let known = operations(api);
+        for line in metrics.lines().filter(|line| line.contains(&format!("api=\"{}\"", api.label()))) {
+            let operation = line.split("operation=\"").nth(1).and_then(|rest| rest.split('"').next());
+            assert!(operation.is_none_or(|operation| known.contains(&operation)), "not in the list of operations: {line}");
+        }
     }
     let shown = output(&["status", "--url", &root]).await;
     assert!(stdout(&shown).starts_with("practice: Retired"), "{}", stdout(&shown));

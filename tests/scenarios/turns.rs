@@ -248,3 +248,21 @@ async fn the_webhook_is_called_once_though_the_process_dies_and_starts_again() {
     let calls = calls.lock().unwrap();
     assert!(calls.len() == 2 && calls[0] != calls[1], "asked again once the latch had opened, with a key of its own: {calls:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_group_taken_off_the_list_is_left_alone_from_then_on() {
+    let mut rig = Rig::new(small()).await;
+    rig.until_phase(Phase::EmptyingGroups).await;
+    let withdrawn = rig.spec.groups.list.remove(0).id;
+    rig.restart();
+    let before = rig.practice.writes().len();
+    for _ in 0..240 {
+        rig.turn().await;
+        tokio::time::sleep(rig.spec.timing.interval).await;
+    }
+    let turn = rig.turn().await;
+    assert!(turn.status.held.iter().any(|held| held.brake == "not-approved"), "{:#?}", turn.status.held);
+    let role_rows = rig.practice.writes().split_off(before);
+    assert!(role_rows.iter().all(|write| !write.path.contains(&withdrawn.to_string())), "{role_rows:#?}");
+    assert!(rig.practice.scim_group(withdrawn).is_some());
+}

@@ -25,7 +25,7 @@ pub fn operations(api: Api) -> &'static [&'static str] {
             "unassign",
         ],
         Api::Token => &["token"],
-        Api::Scim => &["list_users", "list_groups", "get_user", "get_group", "calibrate", "probe"],
+        Api::Scim => &["list_users", "list_groups", "get_user", "get_group", "probe"],
         Api::Webhook => &["revoke"],
     }
 }

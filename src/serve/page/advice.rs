@@ -10,9 +10,7 @@ pub(super) fn for_reason(reason: Reason) -> Option<&'static str> {
         ),
         Reason::LedgerUnreadable => Some("Repair or restore the ledger; nothing is written anywhere until it can be read."),
         Reason::LedgerBoundElsewhere => Some("Correct the config, or use a data directory of its own."),
-        Reason::RoleRefused => Some("Say in spec.roles which role to assign instead."),
         Reason::DecisionNeeded => Some("Decide for the groups named: members: Remove or Keep in spec.groups.list."),
-        Reason::GroupHasMembers => Some("A group still has members: empty it, or set members: Keep for it."),
         Reason::CycleOverdue => Some("Look at the provisioning job in Entra: a cycle should have ended by now."),
         Reason::JobQuarantined => Some("Look at the provisioning job in Entra: it is in quarantine."),
         Reason::JobNotActive => Some("Start the provisioning job in Entra again."),
@@ -25,10 +23,8 @@ pub(super) fn for_reason(reason: Reason) -> Option<&'static str> {
         Reason::RevokedTooEarly => {
             Some("The token is refused before its time. Put a valid one into Entra and into the token file.")
         }
-        Reason::TokenAnswersAgain => Some("The token is accepted again. Find out who made it valid, and delete it."),
         Reason::HeldByBrake | Reason::HeldByRefusal => Some("Read below what holds it, and decide."),
         Reason::Passed
-        | Reason::NotLooked
         | Reason::LookFailed
         | Reason::Recorded
         | Reason::Provisional
@@ -62,7 +58,6 @@ pub(super) fn for_reason(reason: Reason) -> Option<&'static str> {
         | Reason::Unreachable
         | Reason::Retired
         | Reason::InProgress
-        | Reason::NothingHeld
-        | Reason::Observing => None,
+        | Reason::NothingHeld => None,
     }
 }

@@ -165,9 +165,9 @@ fn row(condition: &Condition) -> Row {
         (ConditionKind::Held, Truth::True) => ("stop", "Held"),
         (ConditionKind::Held, Truth::False) => ("done", "Free"),
         (_, Truth::True) => ("done", "Done"),
+        (_, Truth::False | Truth::Unknown) if condition.reason == Reason::Blocked => ("later", "Later"),
         (_, Truth::False) if advice::for_reason(condition.reason).is_some() => ("stop", "Needs you"),
         (_, Truth::False) => ("busy", "Under way"),
-        (_, Truth::Unknown) if condition.reason == Reason::Blocked => ("later", "Later"),
         (_, Truth::Unknown) => ("later", "Not known"),
     };
     Row {

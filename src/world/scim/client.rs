@@ -37,6 +37,22 @@ impl Kind {
         }
     }
 
+    /// The operation in the metrics: a list.
+    pub fn listing(self) -> &'static str {
+        match self {
+            Kind::Users => "list_users",
+            Kind::Groups => "list_groups",
+        }
+    }
+
+    /// The operation in the metrics: one record.
+    fn reading(self) -> &'static str {
+        match self {
+            Kind::Users => "get_user",
+            Kind::Groups => "get_group",
+        }
+    }
+
     fn singular(self) -> &'static str {
         match self {
             Kind::Users => "user",
@@ -117,7 +133,7 @@ impl Client {
         let doing = format!("reading {} {id} at {}/{}", kind.singular(), self.shown(), kind.segment());
         let token = self.token()?;
         let url = self.address(&doing, &[kind.segment(), &id.0], kind.trimming())?;
-        let answer = self.get(kind.singular(), &doing, &url, Some(&token)).await?;
+        let answer = self.get(kind.reading(), &doing, &url, Some(&token)).await?;
         if matches!(answer.status.as_u16(), 404 | 410) && says_missing(&answer) {
             // Some services say 404 to a dead token too: absence counts only while the same token still opens the list.
             self.opens(kind, &token).await?;
@@ -139,7 +155,7 @@ impl Client {
     pub async fn opens(&self, kind: Kind, token: &SecretString) -> Result<()> {
         let doing = format!("reading the beginning of {}/{}", self.shown(), kind.segment());
         let url = self.first(kind, &doing)?;
-        let answer = self.get(kind.segment(), &doing, &url, Some(token)).await?;
+        let answer = self.get(kind.listing(), &doing, &url, Some(token)).await?;
         if answer.status != http::StatusCode::OK {
             return Err(self.refusal(&doing, &answer, token));
         }

@@ -1,0 +1,120 @@
+//! The docs say what is so: every reason and brake has its place in the runbook, every link leads somewhere, every example works.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use unscim::model::condition::Reason;
+use unscim::model::status::Brake;
+use unscim::serve::metrics::operations;
+use unscim::sim::scenario::Scenario;
+use unscim::world::http::Api;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
+}
+
+fn read(name: &str) -> String {
+    std::fs::read_to_string(root().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// Pages of the project, without what is built or fetched.
+fn pages(dir: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if path.is_dir() && name != "target" && !name.starts_with('.') {
+            pages(&path, found);
+        } else if name.ends_with(".md") {
+            found.push(path);
+        }
+    }
+}
+
+fn headings(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim())
+}
+
+/// As a heading is linked to.
+fn anchor(heading: &str) -> String {
+    let kept = heading.to_lowercase().chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_')).collect::<String>();
+    kept.replace(' ', "-")
+}
+
+#[test]
+fn the_runbook_explains_every_reason_and_every_brake_and_nothing_else() {
+    let text = read("docs/reasons.md");
+    let explained: BTreeSet<&str> = text.lines().filter_map(|line| line.strip_prefix("### ")).collect();
+    let mut expected: BTreeSet<&str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
+    expected.extend(Brake::ALL.iter().map(|brake| brake.label()));
+    expected.extend(["preflight", "refused"]);
+    let (missing, invented): (Vec<_>, Vec<_>) =
+        (expected.difference(&explained).collect(), explained.difference(&expected).collect());
+    assert!(missing.is_empty() && invented.is_empty(), "missing: {missing:?}; no longer there: {invented:?}");
+}
+
+#[test]
+fn every_reason_is_given_somewhere() {
+    let mut sources = Vec::new();
+    for dir in ["src/guide", "src"] {
+        for entry in std::fs::read_dir(root().join(dir)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|end| end == "rs") {
+                sources.push(std::fs::read_to_string(path).unwrap());
+            }
+        }
+    }
+    for reason in Reason::ALL {
+        assert!(sources.iter().any(|text| text.contains(&format!("Reason::{reason}"))), "{reason} is never given");
+    }
+}
+
+#[test]
+fn every_link_within_the_project_leads_somewhere() {
+    let mut found = Vec::new();
+    pages(&root(), &mut found);
+    assert!(found.len() > 5);
+    for page in found {
+        let text = std::fs::read_to_string(&page).unwrap();
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if target.contains("://") {
+                continue;
+            }
+            let (path, fragment) = target.split_once('#').unwrap_or((target, ""));
+            let file = if path.is_empty() { page.clone() } else { page.parent().unwrap().join(path) };
+            assert!(file.exists(), "{}: {target} is not there", page.display());
+            if !fragment.is_empty() {
+                let text = std::fs::read_to_string(&file).unwrap();
+                assert!(
+                    headings(&text).any(|heading| anchor(heading) == fragment),
+                    "{}: {target} has no heading",
+                    page.display()
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn the_gate_runs_the_test_command_of_the_readme() {
+    let (readme, gate) = (read("README.md"), read(".ci/run"));
+    for command in ["cargo test --locked", "cargo run --locked -- demo --fast --once"] {
+        assert!(readme.lines().any(|line| line == command), "the README has no {command}");
+    }
+    assert!(gate.lines().any(|line| line == "cargo test --locked"));
+}
+
+#[test]
+fn the_scenario_in_the_docs_can_be_played() {
+    let text = read("docs/practice.md");
+    let yaml = text.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let scenario: Scenario = serde_saphyr::from_str(yaml).unwrap();
+    assert_eq!((scenario.seed, scenario.users, scenario.group_traits.len()), (7, 40, 2));
+}
+
+#[test]
+fn the_permissions_name_every_operation_on_graph_and_no_other() {
+    let text = read("docs/permissions.md");
+    let rows = text.lines().filter(|line| line.starts_with("| `"));
+    let named: BTreeSet<&str> = rows.flat_map(|row| row.split('|').nth(1).unwrap().split('`').skip(1).step_by(2)).collect();
+    assert_eq!(named, operations(Api::Graph).iter().copied().collect());
+}
