@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Facts, some_of};
 use crate::model::baseline::{Baseline, Binding, ManagedGroup, Protected};
 use crate::model::id::{AppRoleId, GroupId, ScimId, UserId};
+use crate::model::memory::BaselineSource;
 use crate::model::seen::Seen;
 use crate::model::snapshot::{DirectoryUser, JobCode, Principal, ScheduleState, ScimUser, TargetLook, TokenState};
-use crate::model::spec::{Acknowledgement, Afterwards, MatchBy, Mode, Profile, ScopeConfirmed};
+use crate::model::spec::{Acknowledgement, Afterwards, AppRef, MatchBy, Mode, Profile, ScopeConfirmed};
 
 /// What stands in the way, and what only deserves to be known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,10 +48,15 @@ fn looks(facts: &Facts, found: &mut Findings) {
             };
             list.push(format!("{what} could not be read: {why}"));
         } else if absent {
-            found.refusals.push(format!("{what} does not exist"));
+            found.refusals.push(format!("{what} does not exist; correct the config"));
         }
     };
-    need("the enterprise application", seen.app.unknown(), seen.app.is_absent());
+    let app = match &facts.spec.entra.app {
+        AppRef::ServicePrincipalId(id) => format!("the enterprise application with object id {id} (entra.app)"),
+        AppRef::AppId(id) => format!("the enterprise application with appId {id} (entra.app)"),
+        AppRef::DisplayName(name) => format!("the enterprise application {name:?} (entra.app)"),
+    };
+    need(&app, seen.app.unknown(), seen.app.is_absent());
     if !seen.app.is_known() {
         return;
     }
@@ -109,10 +115,18 @@ fn app_and_job(facts: &Facts, found: &mut Findings) {
     } else if matches!(job.code, JobCode::NotRun | JobCode::NotConfigured) || job.last.is_none() {
         found.refusals.push(format!("job {} has never finished a cycle; start provisioning and let the first cycle end", job.id));
     } else if job.schedule == ScheduleState::Disabled {
-        found.refusals.push(format!("job {} is disabled; no cycle would carry anything out", job.id));
+        found.refusals.push(format!("job {} is disabled; no cycle would carry anything out; start it in the portal", job.id));
+    } else if let JobCode::Other(code) = &job.code {
+        found.refusals.push(format!(
+            "job {} has the status {code:?}, which this version does not know; see its provisioning page, and use a newer unscim",
+            job.id
+        ));
     }
     if let Some(quarantine) = job.quarantine.as_ref().filter(|_| facts.memory.remembered.cycle_proof.is_none()) {
-        found.refusals.push(format!("job {} is in quarantine ({}): {}", job.id, quarantine.reason, quarantine.message));
+        found.refusals.push(format!(
+            "job {} is in quarantine ({}): {}; mend the cause on the app's provisioning page until the job leaves it",
+            job.id, quarantine.reason, quarantine.message
+        ));
     }
 }
 
@@ -140,7 +154,7 @@ fn scope(facts: &Facts, found: &mut Findings) {
     match &schema.group {
         None => found.refusals.push("the job's schema has no group mapping: groups were never provisioned by it".into()),
         Some(mapping) if !mapping.enabled => {
-            found.refusals.push("the job's group mapping is off: the groups would never leave the target".into())
+            found.refusals.push("the job's group mapping is off: the groups would never leave the target; switch it on".into())
         }
         Some(mapping) if !mapping.deletes => {
             found.refusals.push(
@@ -166,7 +180,7 @@ fn groups(facts: &Facts, found: &mut Findings) {
     if !facts.seen.assignments.is_known() {
         return;
     }
-    if facts.baseline().is_none_or(|_| facts.memory.source == crate::model::memory::BaselineSource::Provisional) {
+    if facts.baseline().is_none_or(|_| facts.memory.source == BaselineSource::Provisional) {
         for group in facts.wished_groups() {
             let seen = facts.seen.groups.get(&group);
             match seen.map(|seen| &seen.profile) {
@@ -253,7 +267,31 @@ fn target(facts: &Facts, found: &mut Findings) {
             Some(Seen::Absent) => {
                 found.refusals.push("the revocation probe can't be calibrated: the service has no such path".into())
             }
-            Some(Seen::Known(_)) | None => {}
+            Some(Seen::Known(_)) => {}
+            None if facts.memory.target.is_some() => found.unknowns.push("the revocation probe is not calibrated yet".into()),
+            None => {}
+        }
+    }
+    twins(facts, found);
+}
+
+/// Before the first baseline: members whose record at the target can't be told, because several match.
+fn twins(facts: &Facts, found: &mut Findings) {
+    if facts.baseline().is_some() && facts.memory.source == BaselineSource::Ledger {
+        return;
+    }
+    let Some(look) = &facts.memory.target else { return };
+    let members = facts.wished_groups().into_iter().filter_map(|id| facts.seen.groups.get(&id)?.members.known());
+    let members: BTreeSet<UserId> = members.flat_map(|look| look.value.users.iter().copied()).collect();
+    for user in members.into_iter().filter_map(|id| facts.seen.users.get(&id).and_then(Seen::known)) {
+        let records = matching(facts.spec.target.match_by, user, look);
+        if records.len() > 1 {
+            found.refusals.push(format!(
+                "{} records at the target match {} ({}); leave one of them, so that it can be told who is kept",
+                records.len(),
+                facts.user_name(user.id),
+                some_of(records.iter().map(|record| &record.id))
+            ));
         }
     }
 }
@@ -306,18 +344,22 @@ pub fn new_protected(facts: &Facts, id: UserId, target: &TargetLook) -> Protecte
 
 /// The one record that matches; several matches are none.
 fn match_user(by: MatchBy, user: &DirectoryUser, target: &TargetLook) -> Option<ScimUser> {
-    let value = user.match_value.as_ref()?.to_lowercase();
+    match matching(by, user, target).as_slice() {
+        [one] => Some((*one).clone()),
+        _ => None,
+    }
+}
+
+fn matching<'a>(by: MatchBy, user: &DirectoryUser, target: &'a TargetLook) -> Vec<&'a ScimUser> {
+    let Some(value) = user.match_value.as_ref().map(|value| value.to_lowercase()) else { return Vec::new() };
     // Entra takes the marker out of a guest's name before it matches (facts/entra.md section 5).
     let stripped = value.replace("#ext#", "");
     let matches = |text: &Option<String>| text.as_ref().is_some_and(|text| [&value, &stripped].contains(&&text.to_lowercase()));
-    let mut found = target.users.values().filter(|record| match by {
+    let records = target.users.values().filter(|record| match by {
         MatchBy::UserName => matches(&record.user_name),
         MatchBy::ExternalId => matches(&record.external_id),
     });
-    match (found.next(), found.next()) {
-        (Some(one), None) => Some(one.clone()),
-        _ => None,
-    }
+    records.collect()
 }
 
 fn match_group(target: &TargetLook, id: GroupId, name: &str) -> Option<ScimId> {

@@ -1,5 +1,6 @@
 //! The real loop over the real clients against the practice tenant, in one process and under a paused clock.
 
+mod bad_input;
 mod cuts;
 mod support;
 mod turns;
