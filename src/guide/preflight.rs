@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Facts, some_of};
+use super::{Facts, count, some_of};
 use crate::model::baseline::{Baseline, Binding, ManagedGroup, Protected};
 use crate::model::id::{AppRoleId, GroupId, ScimId, UserId};
 use crate::model::memory::BaselineSource;
@@ -272,15 +272,23 @@ fn target(facts: &Facts, found: &mut Findings) {
             None => {}
         }
     }
-    twins(facts, found);
+    records(facts, found);
 }
 
-/// Before the first baseline: members whose record at the target can't be told, because several match.
-fn twins(facts: &Facts, found: &mut Findings) {
+/// Before the first baseline: records at the target that leave open who is who. Later it is their ids that count.
+fn records(facts: &Facts, found: &mut Findings) {
     if facts.baseline().is_some() && facts.memory.source == BaselineSource::Ledger {
         return;
     }
     let Some(look) = &facts.memory.target else { return };
+    let nameless: Vec<_> = look.users.values().filter(|record| record.user_name.is_none()).map(|record| &record.id).collect();
+    if facts.spec.target.match_by == MatchBy::UserName && !nameless.is_empty() {
+        found.refusals.push(format!(
+            "{} at the target without a userName ({}): nobody can be matched with it; mend the record in the app",
+            count(nameless.len(), "user"),
+            some_of(nameless)
+        ));
+    }
     let members = facts.wished_groups().into_iter().filter_map(|id| facts.seen.groups.get(&id)?.members.known());
     let members: BTreeSet<UserId> = members.flat_map(|look| look.value.users.iter().copied()).collect();
     for user in members.into_iter().filter_map(|id| facts.seen.users.get(&id).and_then(Seen::known)) {

@@ -65,13 +65,9 @@ pub fn resource(body: &[u8]) -> Result<Value, String> {
 }
 
 pub fn user(value: &Value) -> Result<ScimUser, String> {
-    let id = id(value)?;
-    let Some(user_name) = text(value, "userName") else {
-        return Err(format!("has a user {id} without userName, which every user must have; mend the record in the app"));
-    };
     Ok(ScimUser {
-        id,
-        user_name: Some(user_name),
+        id: id(value)?,
+        user_name: text(value, "userName"),
         external_id: text(value, "externalId"),
         active: match field(value, "active") {
             Some(Value::Bool(active)) => Some(*active),
@@ -216,17 +212,16 @@ mod tests {
     #[test]
     fn a_user_is_read_leniently_but_never_made_active() {
         let read = |value: Value| user(&value).map(|user| user.active);
-        assert_eq!(read(json!({"id": "1", "userName": "a", "active": "TRUE"})), Ok(Some(true)));
+        assert_eq!(read(json!({"id": "1", "active": "TRUE"})), Ok(Some(true)));
         for unsaid in [
-            json!({"id": "1", "userName": "a"}),
-            json!({"id": "1", "userName": "a", "active": null}),
-            json!({"id": "1", "userName": "a", "active": "yes"}),
-            json!({"id": "1", "userName": "a", "active": 1}),
+            json!({"id": "1"}),
+            json!({"id": "1", "active": null}),
+            json!({"id": "1", "active": "yes"}),
+            json!({"id": "1", "active": 1}),
         ] {
             assert_eq!(read(unsaid), Ok(None));
         }
         assert_eq!(read(json!({"userName": "a"})), Err("has no id".into()));
-        assert!(read(json!({"id": "7"})).unwrap_err().contains("has a user 7 without userName"));
         assert_eq!(read(json!("a")), Err("is not an object".into()));
     }
 
