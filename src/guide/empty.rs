@@ -177,7 +177,7 @@ pub fn progress(facts: &Facts, group: GroupId) -> Progress {
         return Progress::Wait(Reason::ReadingAgain, format!("{LOOKS} agreeing complete looks that show {name} empty"));
     }
     match facts.last_confirmed(&format!("member/{group}/")) {
-        Some(removed) if facts.good_cycles_after(removed).is_empty() => {
+        Some(removed) if facts.good_cycles_after(removed).len() < facts.spec.provisioning.settle_cycles as usize => {
             Progress::Wait(Reason::AwaitingEmptyCycle, format!("a good cycle that began after the last removal from {name}"))
         }
         Some(_) | None => Progress::Done,

@@ -1,0 +1,203 @@
+//! Each brake just under its limit and just over it: what it lets through, and what its message says.
+
+use unscim::model::action::Action;
+use unscim::model::memory::{BaselineSource, Size};
+use unscim::model::seen::Seen;
+use unscim::model::snapshot::{LogRow, Principal};
+use unscim::model::spec::{MembersDecision, Rollout};
+use unscim::model::status::Brake;
+
+use crate::support::*;
+
+/// Ready to take four members out of two groups.
+fn ready() -> Case {
+    let mut case = Case::assigned();
+    case.spec.rollout = Rollout::AllAtOnce;
+    case
+}
+
+fn destructive(case: &Case) -> usize {
+    case.approve().actions().iter().filter(|action| action.is_destructive()).count()
+}
+
+/// The one brake that bites, and its message.
+fn bitten(case: &Case, brake: Brake, words: &str) {
+    let approved = case.approve();
+    let message = approved.held().iter().find(|(held, _)| *held == brake).map(|(_, message)| message);
+    assert!(message.is_some_and(|message| message.contains(words)), "{brake:?} {words:?}: {:#?}", approved.held());
+    assert!(!approved.actions().iter().any(Action::is_destructive), "{brake:?} let something through");
+}
+
+#[test]
+fn nothing_bites_on_a_known_world() {
+    assert_eq!(ready().approve().held(), []);
+    assert_eq!(destructive(&ready()), 4);
+}
+
+#[test]
+fn blind_needs_the_target_the_job_and_the_ledger_fresh() {
+    let mut case = ready();
+    let limit = case.spec.target.read_interval * 2 + case.spec.timing.interval;
+    let minutes = i64::try_from(limit.as_secs() / 60).unwrap();
+    case.target().at = at(NOW - minutes);
+    assert_eq!(destructive(&case), 4);
+    case.target().at = at(NOW - minutes - 1);
+    bitten(&case, Brake::Blind, "too old");
+    let mut case = ready();
+    case.seen.target.look = Seen::Unknown(failed("transient"));
+    bitten(&case, Brake::Blind, "the target: the service is down");
+    let mut case = ready();
+    case.memory.target = None;
+    assert_eq!(destructive(&case), 0, "preflight refuses it before the brake does");
+    let mut case = ready();
+    case.memory.source = BaselineSource::Provisional;
+    bitten(&case, Brake::Blind, "no baseline is on disk");
+    let mut case = ready();
+    case.target().users.get_mut(&scim(1)).unwrap().active = None;
+    bitten(&case, Brake::Blind, "no longer says whether record u-1 is active");
+}
+
+#[test]
+fn blind_on_the_ledger_strikes_everything_and_on_the_target_lets_users_be_covered() {
+    let mut case = Case::untouched();
+    case.memory.baseline = Seen::Unknown(failed("ledger"));
+    let approved = case.approve();
+    assert!(approved.actions().is_empty() && approved.held()[0].0 == Brake::Blind, "{:#?}", approved.held());
+    let mut case = ready();
+    case.unrow(Principal::User(user(3)));
+    case.memory.target = None;
+    let kinds: Vec<_> = case.approve().actions().iter().map(Action::kind).collect();
+    assert_eq!(kinds, ["AssignUser"]);
+}
+
+#[test]
+fn users_lost_strikes_removals_and_names_them() {
+    let mut case = ready();
+    case.target().users.get_mut(&scim(1)).unwrap().active = Some(false);
+    bitten(&case, Brake::UsersLost, "1 of 3 protected users lost: user1@contoso.example");
+    let mut case = ready();
+    case.target().users.remove(&scim(3));
+    case.target().users_by_id.insert(scim(3), Seen::Absent);
+    bitten(&case, Brake::UsersLost, "gone from the target");
+}
+
+#[test]
+fn a_harmful_row_of_the_log_counts_until_a_later_cycle_and_look_show_him_kept() {
+    let row = |minute| LogRow {
+        id: "row-7".into(),
+        at: at(minute),
+        action: "disable".into(),
+        status: "success".into(),
+        source: Some(user(2).0),
+        source_kind: Some("User".into()),
+        target: Some(scim(2)),
+        deactivates: true,
+        skip_reason: None,
+        reason: None,
+    };
+    let with = |row: LogRow| {
+        let mut case = ready();
+        let Seen::Known(log) = &mut case.seen.log else { panic!() };
+        log.value.push(row);
+        case
+    };
+    bitten(&with(row(55)), Brake::UsersLost, "row-7");
+    assert_eq!(destructive(&with(row(-5))), 4, "before the baseline it is history");
+    assert_eq!(destructive(&with(row(45))), 4, "healed: a cycle that began 10 minutes after it, and a look");
+    let skipped = LogRow { status: "skipped".into(), ..row(55) };
+    assert_eq!(destructive(&with(skipped)), 4);
+}
+
+#[test]
+fn too_much_counts_the_journal_and_the_plan() {
+    let mut case = ready();
+    assert_eq!(destructive(&case), 4);
+    case.spec.limits.max_member_removals = 3;
+    bitten(&case, Brake::TooMuch, "4 member removals, done and planned, are more than limits.maxMemberRemovals allows (3)");
+    let mut case = ready();
+    for (g, u) in [(1, 1), (1, 2)] {
+        case.leave(g, u);
+        case.confirmed(&Action::RemoveMember { group: group(g), user: user(u) }, 100);
+    }
+    assert_eq!(destructive(&case), 2);
+    case.spec.limits.max_member_removals = 3;
+    bitten(&case, Brake::TooMuch, "4 member removals");
+    let mut case = ready();
+    case.spec.limits.max_users = 2;
+    bitten(&case, Brake::TooMuch, "3 users are more than limits.maxUsers allows (2)");
+    let mut case = ready();
+    case.spec.limits.max_groups = 1;
+    bitten(&case, Brake::TooMuch, "2 groups are more than limits.maxGroups allows (1)");
+}
+
+#[test]
+fn shrunk_bites_while_a_shorter_list_is_unexplained() {
+    let mut case = ready();
+    case.memory.remembered.sizes.insert("assignments".into(), Size { count: 40, ours: 0, smaller: None });
+    assert_eq!(destructive(&case), 4);
+    case.memory.remembered.sizes.insert("assignments".into(), Size { count: 40, ours: 0, smaller: Some((30, 1)) });
+    bitten(&case, Brake::Shrunk, "assignments had 40 entries and has 30");
+}
+
+#[test]
+fn uncovered_looks_at_every_user_afresh() {
+    let mut case = ready();
+    case.memory.remembered.covered_since.remove(&user(1));
+    assert_eq!(case.approve().actions().len(), 2, "group 2 may go on without group 1");
+    // A member whom nobody knew yet, and a step that did not see him.
+    let mut case = Case::emptied();
+    case.members(1).insert(user(8));
+    let row = case.rows().iter().find(|row| row.principal == Principal::Group(group(1))).unwrap().id.clone();
+    let approved = case.approve_with([Action::UnassignGroup { group: group(1), assignment: row, role: role(1) }]);
+    assert!(approved.actions().is_empty());
+    assert!(approved.held().iter().any(|(brake, why)| *brake == Brake::Uncovered && why.contains(&user(8).to_string())));
+    // Somebody whose own row lacks one of his roles.
+    let mut case = ready();
+    case.rows().retain(|row| row.principal != Principal::User(user(2)) || row.role != role(2));
+    let approved = case.approve_with([Action::RemoveMember { group: group(1), user: user(2) }]);
+    assert!(approved.held().iter().any(|(brake, why)| *brake == Brake::Uncovered && why.contains("user2@contoso.example")));
+    assert!(approved.actions().iter().all(|action| !action.is_destructive()));
+}
+
+#[test]
+fn not_approved_strikes_what_was_taken_off_the_list() {
+    let mut case = ready();
+    case.spec.groups.list.remove(0);
+    let approved = case.approve();
+    assert!(approved.held().iter().any(|(brake, why)| *brake == Brake::NotApproved && why.contains("no longer in groups.list")));
+    let touched: Vec<_> = approved.actions().iter().filter(|action| action.key().contains(&group(1).to_string())).collect();
+    assert!(touched.is_empty() && approved.actions().len() == 2, "{touched:?}");
+}
+
+#[test]
+fn not_approved_strikes_strangers_and_members_that_nobody_decided_about() {
+    let stranger = Action::RemoveMember { group: group(9), user: user(1) };
+    let kept = Action::RemoveMember { group: group(1), user: user(1) };
+    let newcomer = Action::AssignUser { user: user(8), role: role(1) };
+    let mut case = ready();
+    case.spec.groups.list[0].members = Some(MembersDecision::Keep);
+    let approved = case.approve_with([stranger.clone(), kept.clone(), newcomer.clone()]);
+    let why = approved.held().iter().find(|(brake, _)| *brake == Brake::NotApproved).map(|(_, why)| why.clone()).unwrap();
+    for words in ["not in the managed set", "are to be kept", "was never in scope through a managed group"] {
+        assert!(why.contains(words), "{words}: {why}");
+    }
+    for action in [stranger, kept, newcomer] {
+        assert!(!approved.actions().contains(&action), "{action}");
+    }
+}
+
+#[test]
+fn fights_gives_in_after_the_limit() {
+    let mut case = Case::assigned();
+    case.unrow(Principal::User(user(1)));
+    let again = Action::AssignUser { user: user(1), role: role(1) };
+    case.confirmed(&again, 100);
+    assert!(case.approve().held().is_empty() && case.approve().actions().contains(&again), "the first time, and once again");
+    case.confirmed(&again, 110);
+    bitten(&case, Brake::Fights, "corrected more than 2 times (limits.fights)");
+}
+
+#[test]
+fn an_approval_expires_after_the_settle_time() {
+    assert_eq!(ready().approve().expires(), at(NOW + 5));
+}

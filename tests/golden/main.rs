@@ -1,0 +1,6 @@
+//! The pure judgement, one state of the world at a time: met, act, wait, refuse for each step, and each brake just under and
+//! just over its limit. "Again changes nothing" is asserted for every verdict.
+
+mod brakes;
+mod steps;
+mod support;

@@ -1,0 +1,268 @@
+//! Met, act, wait, refuse, for each of the five steps.
+
+use unscim::model::action::Action;
+use unscim::model::condition::Reason;
+use unscim::model::memory::{Departure, DepartureKind, Streak};
+use unscim::model::seen::Seen;
+use unscim::model::snapshot::{JobCode, Principal, ProbeVerdict, Quarantine, ScheduleState};
+use unscim::model::spec::{Afterwards, EmptyGroups, MembersDecision, Rollout};
+
+use crate::support::*;
+
+fn remove(g: u128, u: u128) -> Action {
+    Action::RemoveMember { group: group(g), user: user(u) }
+}
+
+#[test]
+fn assign_gives_everybody_each_role_of_his_groups() {
+    let mut case = Case::untouched();
+    let wanted = acts(&case.judge(1), Reason::AssignmentsMissing);
+    let assign = |u, r| Action::AssignUser { user: user(u), role: role(r) };
+    assert_eq!(wanted, [assign(1, 1), assign(2, 1), assign(2, 2), assign(3, 2)]);
+    for (u, r) in [(1, 1), (2, 1), (2, 2), (3, 2)] {
+        case.assign(u, r, 599);
+    }
+    waits(&case.judge(1), Reason::Settling, "3 users");
+    met(&Case::assigned().judge(1), Reason::AllAssigned);
+}
+
+#[test]
+fn assign_gives_the_mapped_role_where_the_spec_names_one() {
+    let mut case = Case::untouched();
+    case.spec.roles.insert(role(1), role(7));
+    let wanted = acts(&case.judge(1), Reason::AssignmentsMissing);
+    assert!(wanted.contains(&Action::AssignUser { user: user(1), role: role(7) }) && wanted.len() == 4);
+    case.spec.roles.insert(role(2), role(9));
+    assert!(case.refusals().iter().any(|why| why.contains("spec.roles")), "{:?}", case.refusals());
+}
+
+#[test]
+fn assign_waits_for_two_looks_a_cycle_and_for_lists_that_lag() {
+    let mut case = Case::assigned();
+    case.in_sight(1, 1, NOW - 4);
+    waits(&case.judge(1), Reason::Settling, "1 user covered");
+    let mut case = Case::assigned();
+    case.memory.remembered.cycles.clear();
+    case.cycle(19);
+    waits(&case.judge(1), Reason::AwaitingSettleCycle, "for 3 users");
+    case.cycle(21);
+    met(&case.judge(1), Reason::AllAssigned);
+    let mut case = Case::assigned();
+    case.unrow(Principal::User(user(1)));
+    case.confirmed(&Action::AssignUser { user: user(1), role: role(1) }, NOW - 1);
+    waits(&case.judge(1), Reason::AwaitingReplication, "1 direct assignment");
+    let mut case = Case::untouched();
+    case.seen.assignments = Seen::Unknown(failed("transient"));
+    waits(&case.judge(1), Reason::LookFailed, "the service is down");
+}
+
+#[test]
+fn assign_owes_nothing_to_who_is_gone_and_waits_for_nobody_who_is_disabled() {
+    let mut case = Case::untouched();
+    let streak = Streak { since: at(500), last: at(NOW), looks: 3 };
+    for (u, kind) in [(1, DepartureKind::Deleted), (2, DepartureKind::Left)] {
+        case.memory.remembered.departed.insert(user(u), Departure { kind, streak });
+    }
+    assert_eq!(acts(&case.judge(1), Reason::AssignmentsMissing), [Action::AssignUser { user: user(3), role: role(2) }]);
+    let short = Streak { looks: 2, ..streak };
+    case.memory.remembered.departed.insert(user(1), Departure { kind: DepartureKind::Deleted, streak: short });
+    assert_eq!(acts(&case.judge(1), Reason::AssignmentsMissing).len(), 2, "two looks are not three");
+}
+
+#[test]
+fn empty_takes_one_user_first_and_the_rest_after_a_cycle_and_a_look() {
+    let mut case = Case::assigned();
+    let first = acts(&case.judge(2), Reason::MembersRemain);
+    assert_eq!(first, [remove(1, 1)]);
+    case.confirmed(&first[0], 100);
+    case.leave(1, 1);
+    waits(&case.judge(2), Reason::CanaryRunning, "a good cycle");
+    case.cycle(109);
+    waits(&case.judge(2), Reason::CanaryRunning, "a good cycle");
+    case.cycle(111);
+    case.target().turn -= 1;
+    waits(&case.judge(2), Reason::CanaryRunning, "a look at the target");
+    case.target().turn += 1;
+    assert_eq!(acts(&case.judge(2), Reason::MembersRemain), [remove(1, 2), remove(2, 2), remove(2, 3)]);
+    let mut all = Case::assigned();
+    all.spec.rollout = Rollout::AllAtOnce;
+    assert_eq!(acts(&all.judge(2), Reason::MembersRemain).len(), 4);
+}
+
+#[test]
+fn empty_touches_no_group_in_which_somebody_is_not_settled() {
+    let mut case = Case::assigned();
+    case.spec.rollout = Rollout::AllAtOnce;
+    case.in_sight(1, 1, NOW - 1);
+    assert_eq!(acts(&case.judge(2), Reason::MembersRemain), [remove(2, 2), remove(2, 3)]);
+}
+
+#[test]
+fn empty_waits_until_emptiness_is_believed_and_carried_out() {
+    met(&Case::emptied().judge(2), Reason::AllEmptied);
+    let mut case = Case::emptied();
+    case.memory.remembered.empty.insert(group(1), Streak { since: at(110), last: at(NOW), looks: 2 });
+    waits(&case.judge(2), Reason::ReadingAgain, "Group 1");
+    let mut case = Case::emptied();
+    case.memory.remembered.cycles.retain(|cycle| cycle.began < at(100));
+    waits(&case.judge(2), Reason::AwaitingEmptyCycle, "Group 1");
+    let mut case = Case::emptied();
+    case.spec.provisioning.settle_cycles = 2;
+    waits(&case.judge(2), Reason::AwaitingEmptyCycle, "Group 1");
+    let mut case = Case::emptied();
+    case.seen.groups.get_mut(&group(2)).unwrap().members = Seen::Unknown(failed("transient"));
+    waits(&case.judge(2), Reason::GroupReadFailed, "Group 2");
+}
+
+#[test]
+fn empty_asks_a_person_about_groups_that_serve_something_else() {
+    type Change = fn(&mut Case);
+    let cases: [(Change, &str); 9] = [
+        (|case| case.profile(1).dynamic = true, "dynamic rule"),
+        (|case| case.profile(1).synced = true, "on-premises"),
+        (|case| case.profile(1).mail_enabled = true, "mail-enabled"),
+        (|case| case.profile(1).management_restricted = true, "administrative unit"),
+        (|case| case.profile(1).unified = true, "Microsoft 365"),
+        (|case| case.profile(1).licensed = true, "licences"),
+        (|case| case.profile(1).role_assignable = true, "directory roles"),
+        (|case| case.spec.groups.acknowledge.clear(), "acknowledge: [UndiscoverableUses]"),
+        (|case| case.spec.groups.empty_groups = EmptyGroups::Never, "emptyGroups is Never"),
+    ];
+    for (change, words) in cases {
+        let mut case = Case::assigned();
+        change(&mut case);
+        case.spec.groups.list[1].members = Some(MembersDecision::Keep);
+        refuses(&case.judge(2), Reason::DecisionNeeded, words);
+        case.spec.groups.list[0].members = Some(MembersDecision::Keep);
+        met(&case.judge(2), Reason::AllEmptied);
+    }
+}
+
+#[test]
+fn unassign_deletes_the_rows_of_empty_groups_and_of_those_that_keep_their_members() {
+    let rows = |case: &Case| -> Vec<_> {
+        let of = |action: &Action| if let Action::UnassignGroup { group, .. } = action { *group } else { panic!("{action}") };
+        acts(&case.judge(3), Reason::RowsRemain).iter().map(of).collect()
+    };
+    assert_eq!(rows(&Case::emptied()), [group(1), group(2)]);
+    let mut kept = Case::assigned();
+    kept.spec.rollout = Rollout::AllAtOnce;
+    waits(&kept.judge(3), Reason::Blocked, "Group 1");
+    kept.spec.groups.list[0].members = Some(MembersDecision::Keep);
+    assert_eq!(rows(&kept), [group(1)]);
+    kept.spec.rollout = Rollout::Canary;
+    kept.spec.groups.list[1].members = Some(MembersDecision::Keep);
+    assert_eq!(rows(&kept).len(), 1, "one group first");
+}
+
+#[test]
+fn unassign_believes_an_absence_after_agreeing_looks_only() {
+    met(&Case::unassigned().judge(3), Reason::AllUnassigned);
+    let mut case = Case::unassigned();
+    case.memory.remembered.unassigned_at.remove(&group(1));
+    waits(&case.judge(3), Reason::ReadingAgain, "Group 1");
+    let mut case = Case::unassigned();
+    case.memory.remembered.members_closed.remove(&group(2));
+    waits(&case.judge(3), Reason::ReadingAgain, "Group 2");
+    let mut case = Case::unassigned();
+    case.seen.assignments = Seen::Unknown(failed("transient"));
+    waits(&case.judge(3), Reason::LookFailed, "the service is down");
+}
+
+#[test]
+fn unassign_deletes_a_row_that_came_back_even_after_the_retirement_and_empties_nothing_then() {
+    let mut case = Case::retired();
+    case.assign_group(1, 1);
+    case.members(1).insert(user(1));
+    assert_eq!(acts(&case.judge(3), Reason::RowsRemain).len(), 1);
+    met(&case.judge(2), Reason::AllEmptied);
+}
+
+#[test]
+fn cycle_waits_for_cycles_after_the_last_row_then_for_the_target() {
+    let mut case = Case::unassigned();
+    waits(&case.judge(4), Reason::AwaitingCycle, "of which 0 ended well");
+    case.cycle(209);
+    waits(&case.judge(4), Reason::AwaitingCycle, "of which 0 ended well");
+    case.cycle(211);
+    waits(&case.judge(4), Reason::AwaitingCycle, "of which 1 ended well");
+    case.cycle(251);
+    waits(&case.judge(4), Reason::TargetGroupsRemain, "Group 1");
+    case.groups_gone();
+    waits(&case.judge(4), Reason::VerifyingTarget, "2 agreeing rounds");
+    let turn = case.memory.remembered.turn;
+    case.memory.remembered.clean_rounds = vec![turn, turn];
+    waits(&case.judge(4), Reason::VerifyingTarget, "the proof to be written down");
+    met(&Case::cycled().judge(4), Reason::CyclesVerified);
+}
+
+#[test]
+fn cycle_is_overdue_in_quarantine_or_not_active_and_says_so() {
+    let mut case = Case::unassigned();
+    case.spec.provisioning.cycle_timeout = std::time::Duration::from_secs(60);
+    waits(&case.judge(4), Reason::CycleOverdue, "of which 0 ended well");
+    let mut case = Case::unassigned();
+    case.job().quarantine = Some(Quarantine { reason: "Escrow".into(), message: "too many".into() });
+    refuses(&case.judge(4), Reason::JobQuarantined, "Escrow");
+    let mut case = Case::unassigned();
+    (case.job().schedule, case.job().code) = (ScheduleState::Paused, JobCode::Paused);
+    refuses(&case.judge(4), Reason::JobNotActive, "paused");
+}
+
+#[test]
+fn cycle_refuses_a_lost_user_and_calls_nobody_lost_who_was_not_read() {
+    let mut case = Case::unassigned();
+    case.cycle(240);
+    case.cycle(280);
+    case.groups_gone();
+    let mut lost = case;
+    lost.target().users.get_mut(&scim(2)).unwrap().active = Some(false);
+    refuses(&lost.judge(4), Reason::UsersLost, "user2@contoso.example");
+    lost.target().users.remove(&scim(2));
+    waits(&lost.judge(4), Reason::VerifyingTarget, "was not read");
+    lost.target().users_by_id.insert(scim(2), Seen::Absent);
+    refuses(&lost.judge(4), Reason::UsersLost, "gone from the target");
+}
+
+#[test]
+fn revoke_asks_once_waits_for_the_proof_and_believes_nothing_less() {
+    let mut case = Case::cycled();
+    assert_eq!(acts(&case.judge(5), Reason::AwaitingOperator), [Action::RequestRevocation]);
+    case.confirmed(&Action::RequestRevocation, NOW);
+    waits(&case.judge(5), Reason::AwaitingOperator, "a person to delete the SCIM token");
+    case.seen.probe = Some(probe(ProbeVerdict::Inconclusive));
+    waits(&case.judge(5), Reason::ProbeInconclusive, "what was sent and heard");
+    case.seen.probe = Some(probe(ProbeVerdict::Rejected));
+    case.memory.remembered.rejections = vec![probe(ProbeVerdict::Rejected); 2];
+    waits(&case.judge(5), Reason::Confirming, "of which 2 were seen");
+    met(&Case::retired().judge(5), Reason::TokenRejected);
+}
+
+#[test]
+fn revoke_refuses_while_a_stranger_is_assigned_and_pauses_the_job_first_where_asked() {
+    let mut case = Case::cycled();
+    case.assign_group(9, 1);
+    refuses(&case.judge(5), Reason::UnmanagedGroupAssigned, &group(9).to_string());
+    let mut case = Case::cycled();
+    case.spec.provisioning.afterwards = Afterwards::Pause;
+    let pause = Action::PauseJob { job: case.job().id.clone() };
+    assert_eq!(acts(&case.judge(5), Reason::AwaitingPause), std::slice::from_ref(&pause));
+    case.confirmed(&pause, NOW);
+    waits(&case.judge(5), Reason::AwaitingPause, "to be paused");
+    case.job().schedule = ScheduleState::Paused;
+    assert_eq!(acts(&case.judge(5), Reason::AwaitingOperator), [Action::RequestRevocation]);
+}
+
+#[test]
+fn a_healthy_state_of_every_stage_passes_preflight_and_holds_nothing() {
+    let stages = [Case::untouched(), Case::assigned(), Case::emptied(), Case::unassigned(), Case::cycled(), Case::retired()];
+    let kinds = [vec!["AssignUser"], vec!["RemoveMember"], vec!["UnassignGroup"], vec![], vec!["RequestRevocation"], vec![]];
+    for (case, kinds) in stages.into_iter().zip(kinds) {
+        assert_eq!(case.refusals(), Vec::<String>::new());
+        let approved = case.approve();
+        assert_eq!(approved.held(), []);
+        let mut wanted: Vec<_> = approved.actions().iter().map(Action::kind).collect();
+        wanted.dedup();
+        assert_eq!(wanted, kinds);
+    }
+}
