@@ -15,7 +15,7 @@ use crate::model::spec::{Mode, RevocationBy, Spec};
 use crate::world::error::{Class, Error, Result};
 use crate::world::{Clock, Directory, Hook, Ledger, Outcome, World, Written};
 
-/// How old the sight of somebody's own assignment may be when something is taken away from him.
+/// How old the sight of somebody's own assignment, or of who is in a group, may be when something is taken away.
 const SIGHT: Duration = Duration::from_secs(30);
 
 /// What was done of a plan. Made by [`act`] only.
@@ -54,7 +54,7 @@ pub async fn act(
         return acted;
     }
     let Some(app) = seen.app.known().map(|app| app.id) else { return acted };
-    let mut sight = Sight { at: world.clock().now(), direct: direct(seen) };
+    let mut sight = Sight { began: seen.began, at: seen.began, direct: direct(seen) };
     for action in acted.approved.actions().to_vec() {
         if stop.is_cancelled() {
             acted.stopped = Some("asked to stop".into());
@@ -95,6 +95,8 @@ pub async fn act(
 
 /// Who holds what himself, and when that was seen by our clock.
 struct Sight {
+    /// When the turn's look began: its lists of members are not younger.
+    began: Timestamp,
     at: Timestamp,
     direct: BTreeMap<UserId, BTreeSet<AppRoleId>>,
 }
@@ -124,7 +126,20 @@ impl Sight {
         if since(self.at, world.clock().now()) > SIGHT {
             let look =
                 world.directory().assignments(app).await.map_err(|error| format!("coverage could not be read again: {error}"))?;
-            *self = Sight { at: world.clock().now(), direct: rows(&look.value) };
+            *self = Sight { at: world.clock().now(), direct: rows(&look.value), ..*self };
+        }
+        if let Action::UnassignGroup { group, .. } = action
+            && since(self.began, world.clock().now()) > SIGHT
+        {
+            let members = world
+                .directory()
+                .members(*group)
+                .await
+                .map_err(|error| format!("the members of group {group} could not be read again: {error}"))?;
+            let known: BTreeSet<UserId> = approved.members(*group).collect();
+            if let Some(user) = members.value.users.iter().find(|user| !known.contains(user)) {
+                return Err(format!("user {user} has joined group {group} in the meantime"));
+            }
         }
         let users: Vec<UserId> = match action {
             Action::RemoveMember { user, .. } => vec![*user],

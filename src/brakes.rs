@@ -143,14 +143,15 @@ fn blind(facts: &Facts, plan: &Plan) -> Option<Bite> {
             missing.push(format!("{what}: {why}"));
         }
     }
-    // After step 4 the target has said all it had to say, and may be closed to us.
-    if facts.memory.remembered.cycle_proof.is_none() && !facts.is_token_rejected() {
+    if !facts.is_target_closed() {
         match (&facts.seen.target.look, &facts.memory.target) {
             (Seen::Unknown(why), _) if why.kind != "not-looked" => missing.push(format!("the target: {why}")),
             (Seen::Absent, _) => missing.push("the target: it has no such path".to_owned()),
             (_, None) => missing.push("the target was not read yet".to_owned()),
-            (_, Some(_))
-                if kept::age(facts).is_none_or(|age| age > facts.spec.target.read_interval * 2 + facts.spec.timing.interval) =>
+            (_, Some(look))
+                if look.turn != facts.memory.remembered.turn
+                    && kept::age(facts)
+                        .is_none_or(|age| age > facts.spec.target.read_interval * 2 + facts.spec.timing.interval) =>
             {
                 missing.push("the last look at the target is too old".to_owned());
             }
@@ -164,7 +165,7 @@ fn blind(facts: &Facts, plan: &Plan) -> Option<Bite> {
 }
 
 fn users_lost(facts: &Facts, _: &Plan) -> Option<Bite> {
-    if facts.memory.remembered.cycle_proof.is_some() && facts.seen.target.look.unknown().is_some() || facts.is_token_rejected() {
+    if facts.is_token_rejected() {
         return None;
     }
     let tally = kept::tally(facts)?;

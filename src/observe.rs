@@ -23,7 +23,8 @@ const PROBE_AFTERWARDS: Duration = Duration::from_secs(3600);
 
 pub async fn observe(world: &impl World, spec: &Spec, memory: &Memory) -> Snapshot {
     let directory = world.directory();
-    let mut now = Snapshot { permissions: seen(directory.permissions().await), ..Snapshot::default() };
+    let began = world.clock().now();
+    let mut now = Snapshot { began, permissions: seen(directory.permissions().await), ..Snapshot::default() };
     now.app = seen(directory.app(&spec.entra.app).await);
     let retired = memory.remembered.revocation_proof.is_some();
     if let Some(app) = now.app.known().map(|app| app.id) {

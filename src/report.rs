@@ -141,8 +141,7 @@ fn preflight(facts: &Facts, acted: &Acted) -> Judged {
 fn users_kept(facts: &Facts) -> Judged {
     let judged = |truth, reason, message| judged_as(ConditionKind::UsersKept, truth, reason, message);
     let remembered = &facts.memory.remembered;
-    let target_is_closed = facts.is_token_rejected() || facts.seen.target.token != TokenState::Accepted;
-    if let Some(proof) = remembered.cycle_proof.as_ref().filter(|_| target_is_closed) {
+    if let Some(proof) = remembered.cycle_proof.as_ref().filter(|_| facts.is_target_closed()) {
         let message = format!("{} of {} users kept, read at {:.0}", proof.users_kept, proof.users_counted, proof.at);
         return judged(Truth::True, Reason::ProvenBeforeRevocation, message);
     }

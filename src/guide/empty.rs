@@ -184,7 +184,21 @@ pub fn progress(facts: &Facts, group: GroupId) -> Progress {
     }
 }
 
-/// The first destructive act of a run is a small one, followed by a good cycle and a look at the target.
+/// Some group that is assigned has members that are to go one by one, now or later: the canary is one of them.
+pub fn has_members_to_remove(facts: &Facts) -> bool {
+    let mut assigned = facts.baseline().into_iter().flat_map(|baseline| baseline.groups.keys().copied());
+    assigned.any(|group| {
+        let members = facts.seen.groups.get(&group).and_then(|seen| seen.members.known());
+        !facts.rows_of(group).is_empty()
+            && match plan_for(facts, group) {
+                Plan::Empty => members.is_some_and(|look| !look.value.users.is_empty()),
+                Plan::Unknown(_) => true,
+                Plan::Keep | Plan::Nothing | Plan::Undecided(_) => false,
+            }
+    })
+}
+
+/// The first act of a run that concerns a user is a small one, followed by a good cycle and a look at the target.
 pub enum Canary {
     /// Nothing was taken away yet: only the smallest piece may go.
     First,
@@ -197,7 +211,15 @@ pub fn canary(facts: &Facts) -> Canary {
     if facts.spec.rollout == Rollout::AllAtOnce || facts.is_token_rejected() {
         return Canary::Passed;
     }
-    let taken = ["member/", "unassign/"].into_iter().flat_map(|prefix| facts.memory.journal.with_prefix(prefix));
+    // The end of a group in which nobody is protected shows nothing about users.
+    let concerning = |key: &str| {
+        let group = key.split('/').nth(1).and_then(|id| id.parse().ok()).map(GroupId);
+        group.is_some_and(|group| facts.users_of(group).next().is_some())
+    };
+    let taken = ["member/", "unassign/"]
+        .into_iter()
+        .flat_map(|prefix| facts.memory.journal.with_prefix(prefix))
+        .filter(|(key, _)| concerning(key));
     let (mut first, mut open) = (None::<jiff::Timestamp>, false);
     for (_, entry) in taken {
         open |= entry.confirmed == 0 && entry.open;

@@ -9,7 +9,7 @@ use super::LOOKS;
 use crate::model::baseline::{Baseline, Protected};
 use crate::model::id::{AppRoleId, GroupId, UserId};
 use crate::model::memory::{DepartureKind, GoodCycle, Memory, since};
-use crate::model::snapshot::{Assignment, Job, Principal, Snapshot};
+use crate::model::snapshot::{Assignment, Job, Principal, Snapshot, TokenState};
 use crate::model::spec::{MembersDecision, Select, Spec};
 
 pub struct Facts<'a> {
@@ -84,6 +84,12 @@ impl<'a> Facts<'a> {
         self.memory.remembered.revocation_proof.is_some()
     }
 
+    /// Step 4 is proven and the token refused since: the target has said all that it had to say.
+    pub fn is_target_closed(&self) -> bool {
+        let refused = matches!(self.seen.target.token, TokenState::Refused(_));
+        self.is_token_rejected() || (refused && self.memory.remembered.cycle_proof.is_some())
+    }
+
     pub fn group_name(&self, group: GroupId) -> String {
         let name = self
             .baseline()
@@ -128,11 +134,9 @@ impl<'a> Facts<'a> {
         })
     }
 
-    fn is_disabled(&self, id: UserId, user: &Protected) -> bool {
-        match self.seen.users.get(&id).and_then(|seen| seen.known()?.enabled) {
-            Some(enabled) => !enabled,
-            None => user.disabled,
-        }
+    /// Seen disabled in this turn; who was so at the baseline may have come back since.
+    fn is_disabled(&self, id: UserId) -> bool {
+        self.seen.users.get(&id).and_then(|seen| seen.known()?.enabled) == Some(false)
     }
 
     pub fn cover(&self, id: UserId, user: &Protected) -> Cover {
@@ -158,7 +162,7 @@ impl<'a> Facts<'a> {
             let made = owned.and_then(|owned| owned.get(role).copied().flatten()).unwrap_or(*first);
             latest = latest.max(Some(made));
         }
-        if self.is_disabled(id, user) || self.is_token_rejected() {
+        if self.is_disabled(id) || self.is_token_rejected() {
             return Cover::Settled;
         }
         let enough =

@@ -45,15 +45,18 @@ fn judge(facts: &Facts) -> Verdict {
             })
             .collect();
         if !actions.is_empty() {
-            let size =
-                facts.seen.groups.get(&group).and_then(|seen| seen.members.known()).map_or(usize::MAX, |m| m.value.users.len());
-            per_group.push((size, actions));
+            per_group.push((facts.users_of(group).count(), actions));
         }
     }
     if !per_group.is_empty() {
-        per_group.sort_by_key(|(size, _)| *size);
+        // The smallest that concerns somebody; those that concern nobody prove nothing and come last.
+        per_group.sort_by_key(|(users, _)| if *users == 0 { usize::MAX } else { *users });
         match empty::canary(facts) {
             Canary::Running(on) => return Verdict::Wait { reason: Reason::CanaryRunning, on },
+            Canary::First if empty::has_members_to_remove(facts) => {
+                let on = "the removal of one user from one group, before anything else is taken away".into();
+                return Verdict::Wait { reason: Reason::CanaryRunning, on };
+            }
             Canary::First => per_group.truncate(1),
             Canary::Passed => {}
         }

@@ -19,6 +19,8 @@ pub struct Look<T> {
 
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
+    /// Our clock when the look began: nothing in it is younger.
+    pub began: Timestamp,
     pub permissions: Seen<Permissions>,
     pub app: Seen<App>,
     /// All rows of `appRoleAssignedTo`, all pages.

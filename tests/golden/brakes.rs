@@ -3,7 +3,7 @@
 use unscim::model::action::Action;
 use unscim::model::memory::{BaselineSource, Size};
 use unscim::model::seen::Seen;
-use unscim::model::snapshot::{LogRow, Principal};
+use unscim::model::snapshot::{LogRow, Principal, TokenState};
 use unscim::model::spec::{MembersDecision, Rollout};
 use unscim::model::status::Brake;
 
@@ -39,6 +39,9 @@ fn blind_needs_the_target_the_job_and_the_ledger_fresh() {
     let mut case = ready();
     let limit = case.spec.target.read_interval * 2 + case.spec.timing.interval;
     let minutes = i64::try_from(limit.as_secs() / 60).unwrap();
+    case.target().at = at(NOW - minutes - 1);
+    assert_eq!(destructive(&case), 4, "a look of this turn, however long it took");
+    case.memory.remembered.turn += 1;
     case.target().at = at(NOW - minutes);
     assert_eq!(destructive(&case), 4);
     case.target().at = at(NOW - minutes - 1);
@@ -55,6 +58,21 @@ fn blind_needs_the_target_the_job_and_the_ledger_fresh() {
     let mut case = ready();
     case.target().users.get_mut(&scim(1)).unwrap().active = None;
     bitten(&case, Brake::Blind, "no longer says whether record u-1 is active");
+}
+
+#[test]
+fn blind_and_users_lost_hold_the_revocation_while_the_target_is_open_or_silent() {
+    let asks = |case: &Case| case.approve().actions().contains(&Action::RequestRevocation);
+    assert!(asks(&Case::cycled()));
+    let mut case = Case::cycled();
+    case.seen.target.look = Seen::Unknown(failed("transient"));
+    bitten(&case, Brake::Blind, "the target: the service is down");
+    case.seen.target.token = TokenState::Refused(401);
+    assert!(asks(&case), "the token was deleted after step 4 was proven: nothing more can be read");
+    let mut case = Case::cycled();
+    case.target().users.get_mut(&scim(1)).unwrap().active = Some(false);
+    case.seen.target.look = Seen::Unknown(failed("transient"));
+    bitten(&case, Brake::UsersLost, "record u-1 is inactive");
 }
 
 #[test]

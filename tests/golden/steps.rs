@@ -5,7 +5,7 @@ use unscim::model::condition::Reason;
 use unscim::model::memory::{Departure, DepartureKind, Streak};
 use unscim::model::seen::Seen;
 use unscim::model::snapshot::{JobCode, Principal, ProbeVerdict, Quarantine, ScheduleState};
-use unscim::model::spec::{Afterwards, EmptyGroups, MembersDecision, Rollout};
+use unscim::model::spec::{Afterwards, EmptyGroups, GroupEntry, MembersDecision, Rollout};
 
 use crate::support::*;
 
@@ -153,6 +153,37 @@ fn unassign_deletes_the_rows_of_empty_groups_and_of_those_that_keep_their_member
     kept.spec.rollout = Rollout::Canary;
     kept.spec.groups.list[1].members = Some(MembersDecision::Keep);
     assert_eq!(rows(&kept).len(), 1, "one group first");
+}
+
+#[test]
+fn unassign_leaves_the_first_removal_to_one_user_and_takes_no_empty_group_for_a_proof() {
+    // Group 2 keeps its members and could go at once, but group 1 has somebody to begin with.
+    let mut case = Case::assigned();
+    case.spec.groups.list[1].members = Some(MembersDecision::Keep);
+    waits(&case.judge(3), Reason::CanaryRunning, "one user from one group");
+    assert_eq!(acts(&case.judge(2), Reason::MembersRemain), [remove(1, 1)]);
+    case.in_sight(1, 1, NOW - 1);
+    waits(&case.judge(3), Reason::CanaryRunning, "one user from one group");
+    // The end of a group without anybody comes last, and proves nothing of the others.
+    let mut case = Case::assigned();
+    case.spec.groups.list[0].members = Some(MembersDecision::Keep);
+    case.spec.groups.list[1].members = Some(MembersDecision::Keep);
+    let Seen::Known(baseline) = &mut case.memory.baseline else { panic!() };
+    let empty = baseline.groups[&group(2)].clone();
+    baseline.groups.insert(group(3), empty);
+    case.spec.groups.list.push(GroupEntry { id: group(3), members: Some(MembersDecision::Keep) });
+    let mut seen = case.seen.groups[&group(2)].clone();
+    let Seen::Known(members) = &mut seen.members else { panic!() };
+    members.value.users.clear();
+    case.seen.groups.insert(group(3), seen);
+    case.assign_group(3, 2);
+    let first = acts(&case.judge(3), Reason::RowsRemain);
+    assert!(matches!(first[..], [Action::UnassignGroup { group: first, .. }] if first != group(3)), "{first:?}");
+    let row = case.rows().last().unwrap().id.clone();
+    case.confirmed(&Action::UnassignGroup { group: group(3), assignment: row, role: role(2) }, 100);
+    case.unrow(Principal::Group(group(3)));
+    case.cycle(140);
+    assert_eq!(acts(&case.judge(3), Reason::RowsRemain).len(), 1, "still one group first");
 }
 
 #[test]

@@ -1,15 +1,18 @@
 //! Scenarios over many turns: the real loop and clients against the practice tenant.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::routing::post;
 use http::HeaderMap;
+use tower::{Service, ServiceExt};
 use unscim::model::condition::{ConditionKind, Reason};
 use unscim::model::spec::{Afterwards, EmptyGroups, MembersDecision, Mode, RevocationBy, Rollout, Webhook};
 use unscim::model::status::Phase;
 use unscim::sim::scenario::{GroupTrait, Scenario};
-use unscim::world::http::in_process;
+use unscim::world::http::{Transport, in_process};
 
 use crate::support::{Rig, small};
 
@@ -109,6 +112,39 @@ async fn a_joiner_is_covered_before_his_group_goes() {
     rig.assert_nobody_hurt(&before);
     let assigned = rig.practice.writes().into_iter().filter(|write| write.method == "POST" && write.status == 201).count();
     assert!(assigned > 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_joins_during_a_slow_turn_is_seen_before_his_group_goes() {
+    let mut rig = Rig::new(small()).await;
+    let before = rig.active_users();
+    rig.spec.target.read_interval = Duration::ZERO;
+    let (joiner, group) = (rig.practice.ids().nested_only[0], rig.practice.ids().groups[0]);
+    let (inner, practice) = (rig.transport.clone(), rig.practice.clone());
+    let (slow, looked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let is_slow = slow.clone();
+    rig.transport = Transport::new(tower::service_fn(move |request: http::Request<bytes::Bytes>| {
+        let (mut inner, practice, slow, looked) = (inner.clone(), practice.clone(), is_slow.clone(), looked.clone());
+        async move {
+            let path = request.uri().path();
+            if path.contains("/synchronization/jobs") {
+                looked.store(false, Ordering::SeqCst);
+            } else if path.contains("/scim/v2/") && slow.load(Ordering::SeqCst) {
+                looked.store(true, Ordering::SeqCst);
+                tokio::time::sleep(Duration::from_secs(20)).await;
+            } else if path.ends_with("/appRoleAssignedTo") && looked.load(Ordering::SeqCst) {
+                // The look is over: this is the last one before something is taken away.
+                _ = practice.admin().join(joiner, group);
+            }
+            inner.ready().await?.call(request).await
+        }
+    }));
+    rig.until(600, |status| status.progress.memberships == 0 && status.progress.groups_assigned == 3).await;
+    let written = rig.practice.writes().len();
+    slow.store(true, Ordering::SeqCst);
+    rig.retire().await;
+    rig.assert_nobody_hurt(&before);
+    assert!(rig.practice.writes()[written..].iter().any(|write| write.method == "POST"), "the joiner was covered");
 }
 
 #[tokio::test(start_paused = true)]
