@@ -213,7 +213,16 @@ fn shrunk(facts: &Facts, _: &Plan) -> Option<Bite> {
         .filter_map(|(list, size)| {
             let (now, looks) = size.smaller?;
             let believed = if looks < LOOKS { "looking again" } else { "it stays so" };
-            Some(format!("{list} had {} entries and has {now} without a write of ours to explain it ({believed})", size.count))
+            let missing = missing_from(facts, list);
+            let names = if missing.is_empty() {
+                String::new()
+            } else {
+                format!("; of the protected users it lacks {}", some_of(missing))
+            };
+            Some(format!(
+                "{list} had {} entries and has {now} without a write of ours to explain it ({believed}{names})",
+                size.count
+            ))
         })
         .collect();
     (!small.is_empty()).then(|| {
@@ -221,6 +230,25 @@ fn shrunk(facts: &Facts, _: &Plan) -> Option<Bite> {
             format!("{}; if somebody did that on purpose, raise limits.maxShrink until it has been seen once", some_of(small));
         (Brake::Shrunk, Strikes::Everything, message)
     })
+}
+
+/// Protected users whom a list should show, and whom nothing that we did has taken off it.
+fn missing_from(facts: &Facts, list: &str) -> Vec<String> {
+    let group = list.strip_prefix("members/").and_then(|id| id.parse().ok()).map(GroupId);
+    let users = facts.baseline().into_iter().flat_map(|baseline| &baseline.users);
+    let missing = users.filter(|(id, user)| match group {
+        Some(group) => {
+            let members = facts.seen.groups.get(&group).and_then(|seen| seen.members.known());
+            user.groups.contains(&group)
+                && members.is_some_and(|look| !look.value.users.contains(id))
+                && facts.memory.journal.entry(&Action::RemoveMember { group, user: **id }.key()).is_none()
+        }
+        None => {
+            facts.memory.journal.with_prefix(&format!("assign/{id}/")).any(|(_, entry)| entry.confirmed > 0)
+                && !facts.has_direct_row(**id)
+        }
+    });
+    missing.map(|(id, _)| facts.user_name(*id)).collect()
 }
 
 fn fights(facts: &Facts, plan: &Plan) -> Option<Bite> {

@@ -78,6 +78,7 @@ impl Daemon {
         let turn = reconcile::turn(&self.world, &self.spec, leave, &mut self.carried, stop).await?;
         let metrics = self.shown.metrics();
         metrics.turn(turn.result(), begun.elapsed());
+        metrics.set_write_quota(self.world.directory.pace().write_quota_ratio());
         for (action, done) in turn.acted.done() {
             metrics.action(action.kind(), *done);
         }

@@ -135,7 +135,7 @@ pub fn prove(facts: &Facts) -> Result<CycleProof, Verdict> {
 
 fn awaiting(facts: &Facts, confirmed: jiff::Timestamp, have: usize, needed: usize) -> Verdict {
     let margin = humantime::format_duration(facts.spec.provisioning.cycle_margin);
-    let on = format!("{} that began {margin} or more after {confirmed}, of which {have} ended well", count(needed, "cycle"));
+    let on = format!("{} that began {margin} or more after {confirmed:.0}, of which {have} ended well", count(needed, "cycle"));
     let latest = facts.memory.remembered.cycles.last().map_or(confirmed, |cycle| cycle.ended.max(confirmed));
     let overdue = facts.seen.jobs.known().is_some_and(|look| since(latest, look.at) > facts.spec.provisioning.cycle_timeout);
     let why = facts.job().and_then(|job| good(facts, job).err());

@@ -107,7 +107,7 @@ fn harmful_rows(facts: &Facts, look: &TargetLook, tally: &mut Tally) {
             if tally.unknown.remove(&id).is_none() && baseline.users.get(&id).is_some_and(|user| user.target.is_some()) {
                 tally.kept = tally.kept.saturating_sub(1);
             }
-            tally.lost.insert(id, format!("the provisioning log has {} at {} (row {})", row.action, row.at, row.id));
+            tally.lost.insert(id, format!("the provisioning log has {} at {:.0} (row {})", row.action, row.at, row.id));
         }
     }
 }

@@ -155,6 +155,10 @@ fn shrunk_bites_while_a_shorter_list_is_unexplained() {
     assert_eq!(destructive(&case), 4);
     case.memory.remembered.sizes.insert("assignments".into(), Size { count: 40, ours: 0, smaller: Some((30, 1)) });
     bitten(&case, Brake::Shrunk, "assignments had 40 entries and has 30");
+    let list = format!("members/{}", group(1));
+    case.memory.remembered.sizes = [(list, Size { count: 9, ours: 0, smaller: Some((1, 3)) })].into();
+    case.leave(1, 2);
+    bitten(&case, Brake::Shrunk, "it stays so; of the protected users it lacks user2@contoso.example");
 }
 
 #[test]
