@@ -28,8 +28,6 @@ enum Cut {
     Dies,
 }
 
-const CUTS: [Cut; 4] = [Cut::Refused, Cut::Hangs, Cut::AnswerLost, Cut::Dies];
-
 /// Cuts the k-th call (from 0) and counts all of them.
 fn cutting(inner: Transport, k: usize, cut: Cut, calls: Arc<AtomicUsize>, died: CancellationToken) -> Transport {
     Transport::new(tower::service_fn(move |request: Request<Bytes>| {
@@ -135,15 +133,31 @@ async fn run_to_the_end(rig: &mut Rig, revoked: bool) {
     rig.until_phase(Phase::Retired).await;
 }
 
-#[tokio::test(start_paused = true)]
-async fn wherever_it_is_cut_it_settles_with_nobody_lost() {
-    let length = length().await;
-    let all = std::env::var("UNSCIM_CUTS").is_ok_and(|value| value == "all");
-    // Prime, so that the sample does not fall into step with the calls of a turn.
-    let step = if all { 1 } else { 211 };
-    for (shift, cut) in CUTS.into_iter().enumerate() {
-        for k in (shift * 23..length).step_by(step) {
-            run_cut_at(k, cut).await;
-        }
+/// Every call, or a sample that does not fall into step with the calls of a turn: 211 is a prime.
+async fn cut_everywhere(cut: Cut, first: usize) {
+    let step = if std::env::var("UNSCIM_CUTS").is_ok_and(|value| value == "all") { 1 } else { 211 };
+    let first = if step == 1 { 0 } else { first };
+    for k in (first..length().await).step_by(step) {
+        run_cut_at(k, cut).await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn wherever_a_call_is_refused_it_settles_with_nobody_lost() {
+    cut_everywhere(Cut::Refused, 0).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn wherever_a_call_hangs_it_settles_with_nobody_lost() {
+    cut_everywhere(Cut::Hangs, 23).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn wherever_an_answer_is_lost_it_settles_with_nobody_lost() {
+    cut_everywhere(Cut::AnswerLost, 46).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn wherever_the_process_dies_it_settles_with_nobody_lost() {
+    cut_everywhere(Cut::Dies, 69).await;
 }
