@@ -13,7 +13,7 @@ use crate::model::memory::{Memory, since};
 use crate::model::snapshot::{Principal, Snapshot};
 use crate::model::spec::{Mode, RevocationBy, Spec};
 use crate::world::error::{Class, Error, Result};
-use crate::world::{Clock, Directory, Hook, Ledger, Outcome, World, Written};
+use crate::world::{Clock, Directory, Freeze, Hook, Ledger, Outcome, World, Written};
 
 /// How old the sight of somebody's own assignment, or of who is in a group, may be when something is taken away.
 const SIGHT: Duration = Duration::from_secs(30);
@@ -58,6 +58,10 @@ pub async fn act(
     for action in acted.approved.actions().to_vec() {
         if stop.is_cancelled() {
             acted.stopped = Some("asked to stop".into());
+            break;
+        }
+        if let Some(why) = world.freeze().why() {
+            acted.stopped = Some(why);
             break;
         }
         if world.clock().now() >= acted.approved.expires() {

@@ -12,7 +12,9 @@ use crate::model::id::{AppRoleId, GroupId, UserId};
 use crate::model::memory::BaselineSource;
 use crate::model::seen::Seen;
 use crate::model::snapshot::Principal;
+use crate::model::spec::Hold;
 use crate::model::status::Brake;
+use crate::model::window::Hours;
 use crate::plan::Plan;
 
 /// A plan that passed every brake, in order, good until `expires`.
@@ -65,7 +67,7 @@ enum Strikes {
 /// What a brake found: which it is, what it strikes, and why with the figures.
 type Bite = (Brake, Strikes, String);
 /// Brakes over the whole plan; those over single actions follow in [`approve`].
-const BRAKES: [fn(&Facts, &Plan) -> Option<Bite>; 5] = [blind, users_lost, too_much, shrunk, fights];
+const BRAKES: [fn(&Facts, &Plan) -> Option<Bite>; 7] = [frozen, blind, users_lost, too_much, shrunk, fights, window];
 
 pub fn approve(facts: &Facts, plan: Plan) -> Approved {
     let mut actions = plan.actions.clone();
@@ -89,6 +91,10 @@ pub fn approve(facts: &Facts, plan: Plan) -> Approved {
         actions.retain(|action| not_approved(facts, action).is_none());
     }
     let expires = crate::model::memory::later(facts.now, facts.spec.timing.settle);
+    let expires = match facts.spec.windows.as_ref().map(|windows| windows.at(facts.now)) {
+        Some(Hours::Open(until)) if actions.iter().any(Action::is_destructive) => expires.min(until),
+        Some(_) | None => expires,
+    };
     let mut approved =
         Approved { actions, held, expires, needs: BTreeMap::new(), members: BTreeMap::new(), baseline: None, plan };
     bring_along(facts, &mut approved);
@@ -105,7 +111,8 @@ fn bring_along(facts: &Facts, approved: &mut Approved) {
                 users.insert(*user);
             }
             Action::UnassignGroup { group, .. } => {
-                let members: BTreeSet<_> = facts.users_of(*group).map(|(id, _)| id).collect();
+                let staying = facts.users_of(*group).filter(|(id, user)| !facts.is_let_go(*id, user, *group));
+                let members: BTreeSet<_> = staying.map(|(id, _)| id).collect();
                 users.extend(members.iter().copied());
                 approved.members.insert(*group, members);
             }
@@ -118,6 +125,29 @@ fn bring_along(facts: &Facts, approved: &mut Approved) {
             approved.needs.insert(id, baseline.roles_of(user, &facts.spec.roles));
         }
     }
+}
+
+fn frozen(facts: &Facts, _: &Plan) -> Option<Bite> {
+    let held = (facts.spec.hold == Hold::Held).then(|| "spec.hold is Held; set it to None to go on".to_owned());
+    facts.seen.frozen.clone().or(held).map(|why| (Brake::Frozen, Strikes::Everything, why))
+}
+
+fn window(facts: &Facts, plan: &Plan) -> Option<Bite> {
+    let windows = facts.spec.windows.as_ref()?;
+    let waiting = plan.actions.iter().filter(|action| action.is_destructive()).count();
+    let Hours::Closed(next) = windows.at(facts.now) else { return None };
+    let opens = next.map_or_else(
+        || "no window opens within a week".to_owned(),
+        |next| format!("the next one opens on {}", next.strftime("%a %F at %H:%M %Z")),
+    );
+    (waiting > 0).then(|| {
+        let message = format!(
+            "outside the hours of spec.windows ({}): {} for it; {opens}, and it goes on by itself then",
+            windows.time_zone,
+            if waiting == 1 { "1 action waits".into() } else { format!("{waiting} actions wait") }
+        );
+        (Brake::Window, Strikes::Destructive, message)
+    })
 }
 
 fn blind(facts: &Facts, plan: &Plan) -> Option<Bite> {
@@ -169,11 +199,14 @@ fn users_lost(facts: &Facts, _: &Plan) -> Option<Bite> {
         return None;
     }
     let tally = kept::tally(facts)?;
-    let names = tally.lost.iter().map(|(id, why)| format!("{}: {why}", facts.user_name(*id)));
+    let names = tally.lost.iter().map(|(id, why)| {
+        let since = facts.memory.remembered.lost_since.get(id).map_or_else(String::new, |at| format!(", first seen at {at:.0}"));
+        format!("{}: {why}{since}", facts.user_name(*id))
+    });
     (!tally.lost.is_empty()).then(|| {
         let message = format!(
-            "{} of {} protected users lost: {}; assign them directly, see in the provisioning log what happened, restore them in the app; the hold \
-             ends when the target shows them as before",
+            "{} of {} protected users lost: {}; see in the provisioning log what happened, assign directly who has no assignment, restore them in \
+             the app; it goes on by itself when the target shows them as before, and without them when they stand in spec.released",
             tally.lost.len(), tally.counted, some_of(names)
         );
         (Brake::UsersLost, Strikes::Destructive, message)
@@ -281,7 +314,8 @@ fn uncovered(facts: &Facts, actions: &[Action]) -> Option<String> {
                 concerned.insert((*user, *group));
             }
             Action::UnassignGroup { group, .. } => {
-                concerned.extend(facts.users_of(*group).map(|(id, _)| (id, *group)));
+                let staying = facts.users_of(*group).filter(|(id, user)| !facts.is_let_go(*id, user, *group));
+                concerned.extend(staying.map(|(id, _)| (id, *group)));
                 match facts.seen.groups.get(group).and_then(|seen| seen.members.known()) {
                     Some(look) => concerned.extend(look.value.users.iter().map(|user| (*user, *group))),
                     None => blind_groups.push(facts.group_name(*group)),
@@ -342,6 +376,9 @@ fn not_approved(facts: &Facts, action: &Action) -> Option<String> {
             MembersPlan::Nothing => Some(format!("group {} has no members to remove", facts.group_name(*group))),
             MembersPlan::Undecided(why) | MembersPlan::Unknown(why) => Some(why),
         },
+        Action::AssignUser { user, .. } if facts.is_released(*user) => {
+            Some(format!("user {} is in spec.released", facts.user_name(*user)))
+        }
         Action::AssignUser { user, .. } => (!facts.baseline().is_some_and(|baseline| baseline.users.contains_key(user)))
             .then(|| format!("user {user} was never in scope through a managed group")),
         Action::UnassignGroup { .. } | Action::PauseJob { .. } | Action::RequestRevocation | Action::RecordBaseline => None,

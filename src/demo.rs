@@ -45,7 +45,7 @@ pub async fn run(args: &cli::Demo, stop: &CancellationToken) -> Result<Exit> {
 
 async fn guide(served: &Served, folder: &Path, speed: f64, args: &cli::Demo, stop: &CancellationToken) -> Result<Exit> {
     let spec = config::load(&served.write_config(folder, speed, Mode::Enforce)?)?;
-    let mut daemon = Daemon::new(spec, SqliteLedger::open(&folder.join("data"))?)?;
+    let mut daemon = Daemon::new(spec, SqliteLedger::open(&folder.join("data"))?, None)?;
     let seen = daemon.listen(args.listen).await?;
     let practice = &served.practice;
     let (users, groups) = (practice.ids().users.len(), practice.ids().groups.len());

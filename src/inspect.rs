@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::{self, Exit, Output};
 use crate::config;
+use crate::config::freeze::ConfigFreeze;
 use crate::guide::GUIDE;
 use crate::model::condition::{ConditionKind, Truth};
 use crate::model::spec::Spec;
@@ -27,8 +29,8 @@ const STATUS_WITHIN: Duration = Duration::from_secs(10);
 const STATUS_CAP: usize = 4 << 20;
 
 /// One turn with its hands tied.
-async fn look(spec: &Spec, ledger: SqliteLedger, stop: &CancellationToken) -> Result<Turn> {
-    let world = Outside::new(spec, network(spec)?, Arc::new(Unobserved), ledger, SystemClock);
+async fn look(spec: &Spec, config: &Path, ledger: SqliteLedger, stop: &CancellationToken) -> Result<Turn> {
+    let world = Outside::new(spec, network(spec)?, Arc::new(Unobserved), ledger, SystemClock, ConfigFreeze::of(config));
     turn(&world, spec, Leave::Looks, &mut Carried::default(), stop).await.context("interrupted")
 }
 
@@ -39,7 +41,7 @@ pub async fn plan(args: &cli::Plan, stop: &CancellationToken) -> Result<Exit> {
         Some(dir) => SqliteLedger::open_read_only(dir)?,
         None => SqliteLedger::in_memory()?,
     };
-    let turn = look(&spec, ledger, stop).await?;
+    let turn = look(&spec, &args.config.config, ledger, stop).await?;
     match args.output {
         Output::Text => print(&plan_text(&spec, &turn))?,
         Output::Json => print(&format!("{:#}\n", plan_json(&turn)))?,
@@ -110,7 +112,7 @@ pub async fn check(args: &cli::Check, stop: &CancellationToken) -> Result<Exit> 
         print(&out)?;
         return Ok(Exit::Done);
     }
-    let turn = look(&spec, SqliteLedger::in_memory()?, stop).await?;
+    let turn = look(&spec, &args.config.config, SqliteLedger::in_memory()?, stop).await?;
     let findings = &turn.acted.approved().plan().findings;
     let (refusals, unknowns) = (&findings.refusals, &findings.unknowns);
     list(&mut out, "Refused; a person must decide:", refusals.iter().cloned());

@@ -12,7 +12,7 @@ use crate::model::seen::{Seen, Why};
 use crate::model::snapshot::{Calibration, GroupSeen, Look, Principal, ScimUser, Snapshot, TargetLook, TargetSeen, TokenState};
 use crate::model::spec::{Select, Spec};
 use crate::world::error::Error;
-use crate::world::{Clock, Directory, Target, World, seen};
+use crate::world::{Clock, Directory, Freeze, Target, World, seen};
 
 /// Single users asked for in one turn; more wait for the next one.
 const USERS_PER_TURN: usize = 100;
@@ -24,7 +24,8 @@ const PROBE_AFTERWARDS: Duration = Duration::from_secs(3600);
 pub async fn observe(world: &impl World, spec: &Spec, memory: &Memory) -> Snapshot {
     let directory = world.directory();
     let began = world.clock().now();
-    let mut now = Snapshot { began, permissions: seen(directory.permissions().await), ..Snapshot::default() };
+    let frozen = world.freeze().why();
+    let mut now = Snapshot { began, frozen, permissions: seen(directory.permissions().await), ..Snapshot::default() };
     now.app = seen(directory.app(&spec.entra.app).await);
     let retired = memory.remembered.revocation_proof.is_some();
     if let Some(app) = now.app.known().map(|app| app.id) {

@@ -68,6 +68,12 @@ pub fn remember(spec: &Spec, seen: &Snapshot, memory: &Memory, now: Timestamp) -
         let surplus = next.cycles.len().saturating_sub(CYCLES_KEPT);
         next.cycles.drain(..surplus);
     }
+    if !facts.is_token_rejected()
+        && let Some(tally) = kept::tally(&facts)
+    {
+        let first = |id| next.lost_since.get(id).copied().unwrap_or(now);
+        next.lost_since = tally.lost.keys().map(|id| (*id, first(id))).collect();
+    }
     rounds(&facts, &mut next);
     latch(spec, seen, &memory, now, &mut next);
     next

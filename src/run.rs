@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::act::Acted;
 use crate::cli::{self, Exit};
 use crate::config;
+use crate::config::freeze::ConfigFreeze;
 use crate::model::action::Done;
 use crate::model::condition::ConditionKind;
 use crate::model::spec::{Mode, Spec};
@@ -31,7 +32,7 @@ pub async fn run(args: &cli::Run, stop: &CancellationToken) -> Result<Exit> {
     let spec = config::load(&args.config.config)?;
     let ledger = SqliteLedger::open(&args.data_dir)?;
     let leave = if args.new_baseline { Leave::FirstBaseline } else { Leave::Writes };
-    let mut daemon = Daemon::new(spec, ledger)?;
+    let mut daemon = Daemon::new(spec, ledger, Some(ConfigFreeze::of(&args.config.config)))?;
     if args.once {
         return Ok(daemon.once(leave, stop).await);
     }
@@ -53,17 +54,17 @@ impl std::fmt::Display for Data<'_> {
 
 /// One retirement, ready to turn.
 pub struct Daemon {
-    world: Outside<SystemClock>,
+    world: Outside<SystemClock, Option<ConfigFreeze>>,
     spec: Spec,
     shown: State,
     carried: Carried,
 }
 
 impl Daemon {
-    pub fn new(spec: Spec, ledger: SqliteLedger) -> Result<Self> {
+    pub fn new(spec: Spec, ledger: SqliteLedger, freeze: Option<ConfigFreeze>) -> Result<Self> {
         let metrics = Arc::new(Metrics::new());
         metrics.reloaded();
-        let world = Outside::new(&spec, network(&spec)?, metrics.clone(), ledger, SystemClock);
+        let world = Outside::new(&spec, network(&spec)?, metrics.clone(), ledger, SystemClock, freeze);
         let shown = State::new(&spec.name, serde_json::to_value(&spec)?, metrics, spec.timing.interval + SILENCE);
         Ok(Daemon { world, spec, shown, carried: Carried::default() })
     }

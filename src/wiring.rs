@@ -12,20 +12,28 @@ use crate::world::ledger::SqliteLedger;
 use crate::world::scim::ScimTarget;
 use crate::world::secret::SecretFile;
 use crate::world::webhook::RevocationHook;
-use crate::world::{Clock, World};
+use crate::world::{Clock, Freeze, World};
 
 /// Everything outside, ready to be asked.
-pub struct Outside<C> {
+pub struct Outside<C, F> {
     pub directory: GraphDirectory<ClientSecret>,
     pub target: ScimTarget,
     pub ledger: SqliteLedger,
     pub hook: RevocationHook,
     pub clock: C,
+    pub freeze: F,
 }
 
-impl<C: Clock> Outside<C> {
+impl<C: Clock, F: Freeze> Outside<C, F> {
     /// Over any transport: the network, or a router in a test.
-    pub fn new(spec: &Spec, transport: Transport, observer: Arc<dyn Observer>, ledger: SqliteLedger, clock: C) -> Self {
+    pub fn new(
+        spec: &Spec,
+        transport: Transport,
+        observer: Arc<dyn Observer>,
+        ledger: SqliteLedger,
+        clock: C,
+        freeze: F,
+    ) -> Self {
         let http = |api| Http::new(transport.clone(), api, spec.timing.request_timeout, observer.clone());
         let secret = SecretFile::new(spec.entra.credential.client_secret_file.clone());
         let token = ClientSecret::new(
@@ -47,6 +55,7 @@ impl<C: Clock> Outside<C> {
             ledger,
             hook: RevocationHook::new(http(Api::Webhook), spec.target.revocation.webhook.clone()),
             clock,
+            freeze,
         }
     }
 }
@@ -56,12 +65,13 @@ pub fn network(spec: &Spec) -> Result<Transport> {
     http::network(spec.timing.request_timeout.min(Duration::from_secs(10)))
 }
 
-impl<C: Clock> World for Outside<C> {
+impl<C: Clock, F: Freeze> World for Outside<C, F> {
     type Directory = GraphDirectory<ClientSecret>;
     type Target = ScimTarget;
     type Ledger = SqliteLedger;
     type Clock = C;
     type Hook = RevocationHook;
+    type Freeze = F;
     fn directory(&self) -> &Self::Directory {
         &self.directory
     }
@@ -76,5 +86,8 @@ impl<C: Clock> World for Outside<C> {
     }
     fn hook(&self) -> &Self::Hook {
         &self.hook
+    }
+    fn freeze(&self) -> &F {
+        &self.freeze
     }
 }

@@ -21,7 +21,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("report", &["model", "guide", "plan", "act"]),
     ("reconcile", &["model", "guide", "plan", "brakes", "observe", "remember", "act", "report", "world"]),
     ("sim", &["model::id", "model::engine", "sim"]),
-    ("config", &["model", "config"]),
+    ("config", &["model", "config", "world::Freeze"]),
     ("serve", &["model", "serve", "world::http"]),
     ("wiring", &["model", "world"]),
     ("run", &["model", "act", "cli", "config", "reconcile", "serve", "wiring", "world::SystemClock", "world::ledger"]),

@@ -7,7 +7,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::Value;
 use unscim::config::{load, parse, schema};
-use unscim::model::spec::{Mode, Spec};
+use unscim::model::spec::{Hold, Mode, Spec};
 
 fn examples() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("config")
@@ -128,7 +128,7 @@ fn every_mistake_has_its_place_and_a_remedy() {
         ("  mode: Observe\n", "", "spec.mode: missing; it has no default"),
         ("mode: Observe", "mode:", "spec.mode: missing"),
         ("mode: Observe", "mode: [Observe]", "f.yaml:7:9: spec.mode"),
-        ("mode: Observe", "mode: Observe\n  speed: 9", "f.yaml:8:3: spec.speed: unknown field; known here: mode, entra"),
+        ("mode: Observe", "mode: Observe\n  speed: 9", "f.yaml:8:3: spec.speed: unknown field; known here: mode, hold, entra"),
         (
             "unscim.dev/v1alpha1",
             "unscim.dev/v2",
@@ -336,4 +336,33 @@ fn no_garbling_makes_it_panic() {
             assert!(message.starts_with("f.yaml:"), "seed {seed}: {message}");
         }
     }
+}
+
+#[test]
+fn windows_and_released_users_are_read_and_their_mistakes_told() {
+    let with = |lines: &str| changed(&[("spec:\n", &format!("spec:\n{lines}"))]);
+    let spec = read(&with(
+        "  hold: Held\n  released: [99999999-9999-9999-9999-999999999999]\n  windows:\n    timeZone: Europe/Copenhagen\n    open:\n      - { days: [Sat], from: \"22:00\", to: \"06:30\" }\n      - { from: \"00:00\", to: \"24:00\" }\n",
+    ))
+    .unwrap();
+    assert_eq!((spec.hold, spec.released.len()), (Hold::Held, 1));
+    let windows = serde_json::to_value(spec.windows.unwrap()).unwrap();
+    assert_eq!(windows["open"][0], serde_json::json!({"days": ["Sat"], "from": "22:00", "to": "06:30"}));
+    let refused = read(&with(
+        "  released: [x]\n  windows:\n    timeZone: Europe/Atlantis\n    open:\n      - { days: [Caturday], from: 22:00, to: \"25:00\" }\n      - { days: [], from: \"01:00\", to: \"01:00\" }\n      - { from: \"01:00\" }\n",
+    ))
+    .unwrap_err();
+    for words in [
+        "\"x\" is no id",
+        "\"Europe/Atlantis\" is no time zone",
+        "Caturday",
+        "\"25:00\" is no time of day",
+        "spec.windows.open[1].days",
+        "the same as from",
+        "spec.windows.open[2].to: missing",
+    ] {
+        assert!(refused.contains(words), "{words}: {refused}");
+    }
+    let refused = read(&with("  windows: { timeZone: UTC, open: [] }\n")).unwrap_err();
+    assert!(refused.contains("no hours at all"), "{refused}");
 }

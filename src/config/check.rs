@@ -6,16 +6,18 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use http::HeaderName;
+use jiff::tz::TimeZone;
 use url::Url;
 
 use super::Mistake;
 use super::raw::{self, API_VERSION, FilePath, Group, Guid, KIND, Share, Span, default};
 use super::tree::Places;
-use crate::model::id::{AppRoleId, GroupId, JobId, ServicePrincipalId, TenantId};
+use crate::model::id::{AppRoleId, GroupId, JobId, ServicePrincipalId, TenantId, UserId};
 use crate::model::spec::{
     Acknowledgement, Afterwards, AppRef, Cloud, Credential, EmptyGroups, Entra, GroupEntry, Groups, Limits, MatchBy, Percent,
     Provisioning, Revocation, RevocationBy, Rollout, Select, Spec, Target, Timing, Webhook,
 };
+use crate::model::window::{Window, Windows};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -49,15 +51,20 @@ impl<'a> Check<'a> {
         let limits = self.limits(spec.limits.unwrap_or_default());
         let timing = self.timing(&spec.timing.unwrap_or_default());
         let roles = spec.roles.unwrap_or_default();
+        let released = self.released(spec.released.unwrap_or_default());
+        let windows = spec.windows.and_then(|raw| self.windows(raw));
         Some(Spec {
             name: name?.0,
             mode: mode?,
+            hold: spec.hold.unwrap_or_default(),
             entra: entra?,
             groups: groups?,
             roles: roles.into_iter().map(|(from, to)| (AppRoleId(from.0), AppRoleId(to.0))).collect(),
             target: target?,
             provisioning,
+            released,
             rollout: spec.rollout.unwrap_or(Rollout::Canary),
+            windows,
             limits,
             timing,
         })
@@ -138,6 +145,48 @@ impl<'a> Check<'a> {
         }
         let empty_groups = raw.empty_groups.unwrap_or(EmptyGroups::WhenExclusive);
         Some(Groups { select, list, empty_groups, acknowledge })
+    }
+
+    fn released(&mut self, raw: Vec<Option<Guid>>) -> BTreeSet<UserId> {
+        let mut released = BTreeSet::new();
+        for (n, id) in raw.into_iter().enumerate() {
+            let at = format!("spec.released[{n}]");
+            let Some(Guid(id)) = self.need(id, &at) else { continue };
+            if !released.insert(UserId(id)) {
+                self.wrong(&at, format!("user {id} stands here twice; keep one entry"));
+            }
+        }
+        released
+    }
+
+    fn windows(&mut self, raw: raw::Windows) -> Option<Windows> {
+        let name = self.need(raw.time_zone, "spec.windows.timeZone");
+        let zone = name.as_ref().and_then(|name| TimeZone::get(&name.0).ok());
+        if let (Some(raw::Text(name)), None) = (&name, &zone) {
+            let what = format!("{name:?} is no time zone; write its IANA name, as Europe/Copenhagen or UTC");
+            self.wrong("spec.windows.timeZone", what);
+        }
+        let path = "spec.windows.open";
+        let entries = self.need(raw.open, path)?;
+        if entries.is_empty() && self.places.is_list(path) {
+            self.wrong(path, "no hours at all, so that nothing could ever go on; write them, or leave windows out");
+        }
+        let mut open = Vec::new();
+        for (n, entry) in entries.into_iter().enumerate() {
+            let at = format!("{path}[{n}]");
+            let Some(raw::Window { days, from, to }) = self.need(entry, &at) else { continue };
+            let days = days.map(|days| days.into_iter().flatten().collect::<Vec<_>>());
+            if days.as_ref().is_some_and(Vec::is_empty) && self.places.is_list(&format!("{at}.days")) {
+                self.wrong(&format!("{at}.days"), "no day at all; name some, or leave days out for every day");
+            }
+            let (from, to) = (self.need(from, &format!("{at}.from")), self.need(to, &format!("{at}.to")));
+            let (Some(from), Some(to)) = (from, to) else { continue };
+            if from == to {
+                self.wrong(&format!("{at}.to"), "the same as from; for a whole day write from: \"00:00\" and to: \"24:00\"");
+            }
+            open.push(Window { days: days.unwrap_or_default(), from: from.0, to: to.0 });
+        }
+        Some(Windows { time_zone: name?.0, zone: zone?, open })
     }
 
     fn target(&mut self, raw: raw::Target) -> Option<Target> {

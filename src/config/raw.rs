@@ -11,9 +11,10 @@ use url::{Host, Url};
 use uuid::Uuid;
 
 use crate::model::spec::{
-    Acknowledgement, Afterwards, Cloud, EmptyGroups, MatchBy, MembersDecision, Mode, Percent, Profile, RevocationBy, Rollout,
-    ScopeConfirmed, Select,
+    Acknowledgement, Afterwards, Cloud, EmptyGroups, Hold, MatchBy, MembersDecision, Mode, Percent, Profile, RevocationBy,
+    Rollout, ScopeConfirmed, Select,
 };
+use crate::model::window::{Clock, Day};
 
 pub const API_VERSION: &str = "unscim.dev/v1alpha1";
 pub const KIND: &str = "ScimRetirement";
@@ -70,6 +71,9 @@ pub struct Spec {
     /// `Observe` looks and reports and never writes; `Enforce` takes the next safe step.
     #[schemars(required)]
     pub mode: Option<Mode>,
+    /// `Held` stops every write within one request, while it runs; a file named `freeze` beside this one does the same.
+    #[schemars(extend("default" = "None"))]
+    pub hold: Option<Hold>,
     /// The tenant, the app in it, and who we are to it.
     #[schemars(required)]
     pub entra: Option<Entra>,
@@ -82,9 +86,14 @@ pub struct Spec {
     #[schemars(required)]
     pub target: Option<Target>,
     pub provisioning: Option<Provisioning>,
+    /// Object ids of users who are taken out of protection: their state at the target is no longer judged and nothing is
+    /// assigned to them any more; they are still never removed without an assignment of their own.
+    pub released: Option<Vec<Option<Guid>>>,
     /// `Canary` removes one user first and looks; `AllAtOnce` doesn't. Default: Canary.
     #[schemars(extend("default" = "Canary"))]
     pub rollout: Option<Rollout>,
+    /// Hours in which something may be taken away; users are covered at any time. Default: always.
+    pub windows: Option<Windows>,
     pub limits: Option<Limits>,
     pub timing: Option<Timing>,
 }
@@ -237,6 +246,28 @@ pub struct Provisioning {
     pub afterwards: Option<Afterwards>,
 }
 
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Windows {
+    /// IANA name of the time zone, as `Europe/Copenhagen`.
+    #[schemars(required)]
+    pub time_zone: Option<Text>,
+    #[schemars(required)]
+    pub open: Option<Vec<Option<Window>>>,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Window {
+    /// Days on which it begins. Default: every day.
+    pub days: Option<Vec<Option<Day>>>,
+    #[schemars(required)]
+    pub from: Option<TimeOfDay>,
+    /// Where it is not after `from`, on the next day.
+    #[schemars(required)]
+    pub to: Option<TimeOfDay>,
+}
+
 /// More than this is not done without a higher limit.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -301,6 +332,25 @@ impl TryFrom<String> for Span {
         humantime::parse_duration(&text)
             .map(Span)
             .map_err(|error| format!("{text:?} is no duration ({error}); write it as \"30s\", \"45m\" or \"1h 30m\""))
+    }
+}
+
+/// A time of day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(try_from = "String")]
+#[schemars(inline, extend("pattern" = "^([01][0-9]|2[0-3]):[0-5][0-9]$|^24:00$"))]
+pub struct TimeOfDay(#[schemars(with = "String")] pub Clock);
+
+impl TryFrom<String> for TimeOfDay {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let number = |part: &str| (part.len() == 2).then(|| part.parse::<u16>().ok()).flatten();
+        let parts = text.split_once(':').and_then(|(hours, minutes)| Some((number(hours)?, number(minutes)?)));
+        parts
+            .filter(|(hours, minutes)| *minutes < 60 && hours * 60 + minutes <= Clock::MIDNIGHT.0)
+            .map(|(hours, minutes)| TimeOfDay(Clock(hours * 60 + minutes)))
+            .ok_or_else(|| format!("{text:?} is no time of day; write it in quotes, as \"06:30\" or \"22:00\""))
     }
 }
 

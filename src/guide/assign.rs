@@ -22,7 +22,7 @@ fn judge(facts: &Facts) -> Verdict {
         return Verdict::Wait { reason: Reason::LookFailed, on: format!("a complete list of the app's assignments: {why}") };
     }
     let (mut actions, mut replicating, mut settling, mut awaiting) = (Vec::new(), 0usize, Vec::new(), 0usize);
-    let mut reported = 0usize;
+    let (mut reported, mut stranded) = (0usize, Vec::new());
     for (id, user) in &baseline.users {
         match facts.cover(*id, user) {
             Cover::Settled | Cover::Departed => {}
@@ -30,6 +30,17 @@ fn judge(facts: &Facts) -> Verdict {
             Cover::AwaitingCycle => awaiting += 1,
             // After the retirement a deleted direct assignment is how admins offboard: reported, not restored.
             Cover::Missing(_) if facts.is_token_rejected() && !in_assigned_group(facts, &user.groups) => reported += 1,
+            Cover::Missing(_) if facts.is_released(*id) => {
+                let holds =
+                    user.groups.iter().find(|group| !facts.rows_of(**group).is_empty() && !facts.is_let_go(*id, user, **group));
+                stranded.extend(holds.map(|group| {
+                    format!(
+                        "{} is released, holds no assignment of his own and is a member of {}: assign him, or take him out of that group by hand",
+                        facts.user_name(*id),
+                        facts.group_name(*group)
+                    )
+                }));
+            }
             Cover::Missing(roles) => {
                 for role in roles {
                     let action = Action::AssignUser { user: *id, role };
@@ -44,7 +55,10 @@ fn judge(facts: &Facts) -> Verdict {
     }
     if !actions.is_empty() {
         let why = format!("{} still missing for {}", count(actions.len(), "direct assignment"), some_of(names(facts, &actions)));
-        return Verdict::Act { reason: Reason::AssignmentsMissing, why, actions, refused: Vec::new() };
+        return Verdict::Act { reason: Reason::AssignmentsMissing, why, actions, refused: stranded };
+    }
+    if !stranded.is_empty() {
+        return Verdict::Refuse { reason: Reason::ReleasedUncovered, why: stranded };
     }
     if replicating > 0 {
         return Verdict::Wait {

@@ -185,12 +185,27 @@ impl<'a> Facts<'a> {
             .map(|(id, user)| (*id, user))
     }
 
+    /// Taken out of protection by the operator: nothing is assigned to him, and his state at the target is not judged.
+    pub fn is_released(&self, user: UserId) -> bool {
+        self.spec.released.contains(&user)
+    }
+
+    /// Released, without a row of his own, and not in the group any more: its end takes nothing from him.
+    pub fn is_let_go(&self, id: UserId, user: &Protected, group: GroupId) -> bool {
+        let members = self.seen.groups.get(&group).and_then(|seen| seen.members.known());
+        self.is_released(id)
+            && matches!(self.cover(id, user), Cover::Missing(_))
+            && members.is_some_and(|look| !look.value.users.contains(&id))
+    }
+
     /// Everybody in the group stands on his own feet, and the look that says who is in it is this turn's.
     pub fn is_group_settled(&self, group: GroupId) -> bool {
         let Some(members) = self.seen.groups.get(&group).and_then(|seen| seen.members.known()) else { return false };
         let Some(baseline) = self.baseline() else { return false };
         members.value.users.iter().all(|user| baseline.users.get(user).is_some_and(|user| user.groups.contains(&group)))
-            && self.users_of(group).all(|(id, user)| matches!(self.cover(id, user), Cover::Settled | Cover::Departed))
+            && self.users_of(group).all(|(id, user)| {
+                matches!(self.cover(id, user), Cover::Settled | Cover::Departed) || self.is_let_go(id, user, group)
+            })
     }
 
     /// Latest confirmation by the service of any of these writes of ours.

@@ -12,7 +12,7 @@ use crate::model::snapshot::TargetLook;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kept {
     Kept,
-    /// There was no record when he was first seen.
+    /// There was no record when he was first seen, or the operator has released him.
     NotCounted,
     /// Hurt, and the directory says why: not by us.
     Explained(DepartureKind),
@@ -22,7 +22,7 @@ pub enum Kept {
 
 /// One user against one look at the target.
 pub fn of(facts: &Facts, id: UserId, user: &Protected, look: &TargetLook) -> Kept {
-    let Some(before) = &user.target else { return Kept::NotCounted };
+    let Some(before) = user.target.as_ref().filter(|_| !facts.is_released(id)) else { return Kept::NotCounted };
     let loss = match look.user(&before.id) {
         Seen::Known(now) => match (before.active, now.active) {
             (Some(true), Some(false)) => format!("record {} is inactive at the target", before.id),
@@ -98,7 +98,12 @@ fn harmful_rows(facts: &Facts, look: &TargetLook, tally: &mut Tally) {
     let (Some(log), Some(baseline)) = (facts.seen.log.known(), facts.baseline()) else { return };
     for row in log.value.iter().filter(|row| row.is_harmful() && row.at > baseline.taken) {
         let Some(id) = row.source.map(UserId).filter(|id| baseline.users.contains_key(id)) else { continue };
-        if tally.lost.contains_key(&id) || explained(facts, id).is_some() {
+        if facts.is_released(id) || explained(facts, id).is_some() {
+            continue;
+        }
+        let words = format!("the provisioning log has {} at {:.0} (row {})", row.action, row.at, row.id);
+        if let Some(why) = tally.lost.get_mut(&id) {
+            why.push_str(&format!("; {words}"));
             continue;
         }
         let healed = facts.good_cycles_after(row.at).first().is_some_and(|cycle| look.turn >= cycle.turn)
@@ -107,7 +112,7 @@ fn harmful_rows(facts: &Facts, look: &TargetLook, tally: &mut Tally) {
             if tally.unknown.remove(&id).is_none() && baseline.users.get(&id).is_some_and(|user| user.target.is_some()) {
                 tally.kept = tally.kept.saturating_sub(1);
             }
-            tally.lost.insert(id, format!("the provisioning log has {} at {:.0} (row {})", row.action, row.at, row.id));
+            tally.lost.insert(id, words);
         }
     }
 }

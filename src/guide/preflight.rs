@@ -203,6 +203,12 @@ fn groups(facts: &Facts, found: &mut Findings) {
             found.refusals.push("no group is assigned to the app: there is nothing to retire".into());
         }
     }
+    if let Some(baseline) = facts.baseline() {
+        let strangers: Vec<_> = facts.spec.released.iter().filter(|user| !baseline.users.contains_key(user)).collect();
+        if !strangers.is_empty() {
+            found.notes.push(format!("spec.released names users who are not protected anyway: {}", some_of(strangers)));
+        }
+    }
     let unmanaged = facts.unmanaged_groups();
     if facts.baseline().is_some() && !unmanaged.is_empty() {
         let names = some_of(unmanaged.into_iter().map(|group| facts.group_name(group)));

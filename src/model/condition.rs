@@ -41,7 +41,7 @@ closed_list! {
         // baseline
         Recorded, Provisional, NewBaselineNeeded, NotRecordedYet, LedgerUnreadable, LedgerBoundElsewhere,
         // 1 assign
-        AllAssigned, AssignmentsMissing, Settling, AwaitingSettleCycle, AwaitingReplication,
+        AllAssigned, AssignmentsMissing, Settling, AwaitingSettleCycle, AwaitingReplication, ReleasedUncovered,
         // 2 empty
         AllEmptied, MembersRemain, CanaryRunning, AwaitingEmptyCycle, DecisionNeeded, ReadingAgain, GroupReadFailed,
         // 3 unassign

@@ -52,6 +52,8 @@ pub struct Remembered {
     pub members_closed: BTreeMap<GroupId, Timestamp>,
     /// Protected users whom Graph calls gone or disabled, or who left all managed groups by somebody else's hand.
     pub departed: BTreeMap<UserId, Departure>,
+    /// Protected users who count as lost now, and when that was first seen; our time.
+    pub lost_since: BTreeMap<UserId, Timestamp>,
     /// Good cycles, oldest first, the last few.
     pub cycles: Vec<GoodCycle>,
     /// Sizes of the last complete lists, for telling a list that suddenly shrank.

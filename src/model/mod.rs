@@ -10,3 +10,4 @@ pub mod seen;
 pub mod snapshot;
 pub mod spec;
 pub mod status;
+pub mod window;

@@ -21,6 +21,8 @@ pub struct Look<T> {
 pub struct Snapshot {
     /// Our clock when the look began: nothing in it is younger.
     pub began: Timestamp,
+    /// Why the operator wants no write now.
+    pub frozen: Option<String>,
     pub permissions: Seen<Permissions>,
     pub app: Seen<App>,
     /// All rows of `appRoleAssignedTo`, all pages.

@@ -1,6 +1,6 @@
 //! What the operator wants. Built by `config` only, after every check has passed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 use uuid::Uuid;
 
-use crate::model::id::{AppRoleId, GroupId, JobId, ServicePrincipalId, TenantId};
+use crate::model::id::{AppRoleId, GroupId, JobId, ServicePrincipalId, TenantId, UserId};
 use crate::model::snapshot::{Job, SyncSchema};
+use crate::model::window::Windows;
 
 /// One retirement: one app of one tenant.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -20,13 +21,19 @@ pub struct Spec {
     #[serde(skip)]
     pub name: String,
     pub mode: Mode,
+    pub hold: Hold,
     pub entra: Entra,
     pub groups: Groups,
     /// Role of a group -> role to assign instead, where Graph refuses the same one.
     pub roles: BTreeMap<AppRoleId, AppRoleId>,
     pub target: Target,
     pub provisioning: Provisioning,
+    /// Users taken out of protection by an explicit decision.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub released: BTreeSet<UserId>,
     pub rollout: Rollout,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub windows: Option<Windows>,
     pub limits: Limits,
     pub timing: Timing,
 }
@@ -37,6 +44,15 @@ pub enum Mode {
     Observe,
     /// Take the next safe step.
     Enforce,
+}
+
+/// The operator's hand on the brake.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Hold {
+    #[default]
+    None,
+    /// Nothing is written until it is taken back.
+    Held,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -15,13 +15,14 @@ closed_list! {
 
 closed_list! {
     /// A limit over a whole plan.
-    Brake { Blind, UsersLost, Uncovered, TooMuch, Shrunk, NotApproved, Fights }
+    Brake { Frozen, Blind, UsersLost, Uncovered, TooMuch, Shrunk, NotApproved, Fights, Window }
 }
 
 impl Brake {
     /// As in `/status` and in the metric's label.
     pub fn label(self) -> &'static str {
         match self {
+            Brake::Frozen => "frozen",
             Brake::Blind => "blind",
             Brake::UsersLost => "users-lost",
             Brake::Uncovered => "uncovered",
@@ -29,6 +30,7 @@ impl Brake {
             Brake::Shrunk => "shrunk",
             Brake::NotApproved => "not-approved",
             Brake::Fights => "fights",
+            Brake::Window => "window",
         }
     }
 }

@@ -34,11 +34,13 @@ pub trait World {
     type Ledger: Ledger;
     type Clock: Clock;
     type Hook: Hook;
+    type Freeze: Freeze;
     fn directory(&self) -> &Self::Directory;
     fn target(&self) -> &Self::Target;
     fn ledger(&self) -> &Self::Ledger;
     fn clock(&self) -> &Self::Clock;
     fn hook(&self) -> &Self::Hook;
+    fn freeze(&self) -> &Self::Freeze;
 }
 
 /// Microsoft Graph. Every list is complete or an error.
@@ -96,6 +98,18 @@ pub trait Target {
 #[allow(async_fn_in_trait)]
 pub trait Hook {
     async fn call(&self, idempotency_key: &str) -> Result<Written>;
+}
+
+/// The operator's hand on the brake, asked before every write.
+pub trait Freeze: Send + Sync {
+    /// Why nothing may be written now, and how to take it back.
+    fn why(&self) -> Option<String>;
+}
+
+impl<F: Freeze> Freeze for Option<F> {
+    fn why(&self) -> Option<String> {
+        self.as_ref()?.why()
+    }
 }
 
 /// Our own book. No write anywhere without its line here first.

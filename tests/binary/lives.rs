@@ -126,6 +126,27 @@ async fn sigterm_finishes_the_write_in_hand_and_begins_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_beside_the_config_and_a_word_in_it_hold_the_running_daemon() {
+    let rig = Rig::new(Mode::Enforce).await;
+    let freeze = rig.config.with_file_name("freeze");
+    std::fs::write(&freeze, "").unwrap();
+    let daemon = rig.start();
+    let held = |status: &Value| status["held"].as_array().is_some_and(|held| held.iter().any(|held| held["brake"] == "frozen"));
+    daemon.until_status("held by the file", held).await;
+    assert_eq!(rig.served.practice.writes(), vec![]);
+    std::fs::remove_file(&freeze).unwrap();
+    daemon.until_phase("EmptyingGroups").await;
+    rig.edit("spec:", "spec:\n  hold: Held");
+    daemon.until_status("held by the config", held).await;
+    let writes = rig.served.practice.writes().len();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(rig.served.practice.writes().len(), writes);
+    rig.edit("hold: Held", "hold: None");
+    daemon.until_phase("AwaitingRevocation").await;
+    rig.assert_nobody_hurt();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_process_on_the_same_ledger_is_refused() {
     let rig = Rig::new(Mode::Enforce).await;
     let daemon = rig.start();

@@ -4,8 +4,9 @@ use unscim::model::action::Action;
 use unscim::model::memory::{BaselineSource, Size};
 use unscim::model::seen::Seen;
 use unscim::model::snapshot::{LogRow, Principal, TokenState};
-use unscim::model::spec::{MembersDecision, Rollout};
+use unscim::model::spec::{Hold, MembersDecision, Rollout};
 use unscim::model::status::Brake;
+use unscim::model::window::{Clock, Day, Window, Windows};
 
 use crate::support::*;
 
@@ -120,6 +121,14 @@ fn a_harmful_row_of_the_log_counts_until_a_later_cycle_and_look_show_him_kept() 
         case
     };
     bitten(&with(row(55)), Brake::UsersLost, "row-7");
+    let mut gone = with(row(55));
+    gone.target().users.get_mut(&scim(2)).unwrap().active = Some(false);
+    gone.memory.remembered.lost_since.insert(user(2), at(57));
+    bitten(
+        &gone,
+        Brake::UsersLost,
+        "record u-2 is inactive at the target; the provisioning log has disable at 2026-11-24T12:55:00Z (row row-7), first seen at 2026-11-24T12:57:00Z",
+    );
     assert_eq!(destructive(&with(row(-5))), 4, "before the baseline it is history");
     assert_eq!(destructive(&with(row(45))), 4, "healed: a cycle that began 10 minutes after it, and a look");
     let skipped = LogRow { status: "skipped".into(), ..row(55) };
@@ -222,4 +231,57 @@ fn fights_gives_in_after_the_limit() {
 #[test]
 fn an_approval_expires_after_the_settle_time() {
     assert_eq!(ready().approve().expires(), at(NOW + 5));
+}
+
+#[test]
+fn frozen_strikes_everything_even_covering_users() {
+    let mut case = Case::untouched();
+    assert!(!case.approve().actions().is_empty());
+    case.seen.frozen = Some("the file freeze is there; remove it to go on".into());
+    let approved = case.approve();
+    assert!(approved.actions().is_empty() && approved.held()[0].0 == Brake::Frozen, "{:#?}", approved.held());
+    let mut case = ready();
+    case.spec.hold = Hold::Held;
+    bitten(&case, Brake::Frozen, "set it to None to go on");
+}
+
+#[test]
+fn window_takes_nothing_away_outside_its_hours_and_ends_an_approval_with_them() {
+    // The look is at 22:00 of a Tuesday.
+    let open = |from: u16, to: u16| {
+        let mut case = ready();
+        case.unrow(Principal::User(user(3)));
+        let open = vec![Window { days: vec![Day::Tue], from: Clock(from), to: Clock(to) }];
+        case.spec.windows = Some(Windows { time_zone: "UTC".into(), zone: jiff::tz::TimeZone::UTC, open });
+        case
+    };
+    let case = open(22 * 60 + 1, 23 * 60);
+    bitten(&case, Brake::Window, "2 actions wait for it; the next one opens on Tue 2026-11-24 at 22:01 UTC");
+    assert_eq!(case.approve().actions().len(), 1, "users are covered at any hour");
+    bitten(&open(20 * 60, 22 * 60), Brake::Window, "Tue 2026-12-01 at 20:00");
+    let approved = open(22 * 60, 22 * 60 + 2).approve();
+    assert!(approved.held().is_empty() && approved.expires() == at(NOW + 2), "{:#?}", approved.held());
+    assert_eq!(open(22 * 60, 23 * 60).approve().expires(), at(NOW + 5));
+}
+
+#[test]
+fn released_users_are_judged_no_more_and_still_never_removed_uncovered() {
+    let mut case = ready();
+    case.target().users.get_mut(&scim(1)).unwrap().active = Some(false);
+    bitten(&case, Brake::UsersLost, "user1@contoso.example");
+    case.spec.released.insert(user(1));
+    assert_eq!(destructive(&case), 4);
+    // Without a row of his own he gets none, and his group waits for a person.
+    case.unrow(Principal::User(user(1)));
+    let approved = case.approve();
+    assert!(approved.actions().iter().all(|action| matches!(action, Action::RemoveMember { group: g, .. } if *g == group(2))));
+    assert!(approved.plan().refused.iter().any(|why| why.contains("assign him, or take him out of that group by hand")));
+    let forced = case.approve_with([Action::RemoveMember { group: group(1), user: user(1) }]);
+    assert!(forced.held().iter().any(|(brake, _)| *brake == Brake::Uncovered), "{:#?}", forced.held());
+    let forced = case.approve_with([Action::AssignUser { user: user(1), role: role(1) }]);
+    assert!(forced.held().iter().any(|(brake, why)| *brake == Brake::NotApproved && why.contains("spec.released")));
+    // Taken out by hand: nothing of his hangs on the group any more.
+    case.leave(1, 1);
+    assert_eq!(destructive(&case), 3);
+    assert!(case.approve().plan().refused.is_empty());
 }

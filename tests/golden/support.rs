@@ -244,6 +244,7 @@ fn spec() -> Spec {
     Spec {
         name: "golden".into(),
         mode: Mode::Enforce,
+        hold: Hold::None,
         entra: Entra {
             cloud: Cloud::Public,
             tenant_id: TenantId(Uuid::from_u128(1)),
@@ -277,7 +278,9 @@ fn spec() -> Spec {
             cycle_timeout: minutes(600),
             afterwards: Afterwards::Leave,
         },
+        released: BTreeSet::new(),
         rollout: Rollout::Canary,
+        windows: None,
         limits: Limits {
             max_groups: 2,
             max_users: 3,

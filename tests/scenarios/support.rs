@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -15,9 +16,9 @@ use unscim::reconcile::{Carried, Leave, Turn, turn};
 use unscim::sim::Practice;
 use unscim::sim::scenario::Scenario;
 use unscim::wiring::Outside;
-use unscim::world::Clock;
 use unscim::world::http::{Transport, Unobserved, in_process};
 use unscim::world::ledger::SqliteLedger;
+use unscim::world::{Clock, Freeze};
 
 pub const ROOT: &str = "http://127.0.0.1:9000";
 
@@ -32,12 +33,23 @@ impl Clock for TokioClock {
     }
 }
 
+/// The operator's hand on the brake.
+#[derive(Clone, Default)]
+pub struct Hand(pub Arc<AtomicBool>);
+
+impl Freeze for Hand {
+    fn why(&self) -> Option<String> {
+        self.0.load(Ordering::SeqCst).then(|| "somebody's hand is on the brake".into())
+    }
+}
+
 pub struct Rig {
+    pub hand: Hand,
     pub practice: Practice,
     pub spec: Spec,
     pub dir: TempDir,
     pub transport: Transport,
-    pub world: Option<Outside<TokioClock>>,
+    pub world: Option<Outside<TokioClock, Hand>>,
     pub carried: Carried,
     pub stop: CancellationToken,
     clock: TokioClock,
@@ -57,6 +69,7 @@ pub fn spec_for(practice: &Practice, dir: &Path) -> Spec {
     Spec {
         name: "practice".into(),
         mode: Mode::Enforce,
+        hold: Hold::None,
         entra: Entra {
             cloud: Cloud::Public,
             tenant_id: ids.tenant,
@@ -95,7 +108,9 @@ pub fn spec_for(practice: &Practice, dir: &Path) -> Spec {
             cycle_timeout: Duration::from_secs(6 * 3600),
             afterwards: Afterwards::Leave,
         },
+        released: BTreeSet::new(),
         rollout: Rollout::Canary,
+        windows: None,
         limits: Limits {
             max_groups: 20,
             max_users: 5000,
@@ -125,6 +140,7 @@ impl Rig {
         });
         let transport = in_process(practice.router());
         Rig {
+            hand: Hand::default(),
             practice,
             spec,
             dir,
@@ -143,11 +159,11 @@ impl Rig {
         self.carried = Carried::default();
     }
 
-    pub fn world(&mut self) -> &Outside<TokioClock> {
-        let (spec, transport, dir, clock) = (&self.spec, &self.transport, &self.dir, self.clock);
+    pub fn world(&mut self) -> &Outside<TokioClock, Hand> {
+        let (spec, transport, dir, clock, hand) = (&self.spec, &self.transport, &self.dir, self.clock, self.hand.clone());
         self.world.get_or_insert_with(|| {
             let ledger = SqliteLedger::open(&dir.path().join("data")).expect("the ledger");
-            Outside::new(spec, transport.clone(), Arc::new(Unobserved), ledger, clock)
+            Outside::new(spec, transport.clone(), Arc::new(Unobserved), ledger, clock, hand)
         })
     }
 

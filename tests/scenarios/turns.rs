@@ -302,3 +302,31 @@ async fn a_group_taken_off_the_list_is_left_alone_from_then_on() {
     assert!(role_rows.iter().all(|write| !write.path.contains(&withdrawn.to_string())), "{role_rows:#?}");
     assert!(rig.practice.scim_group(withdrawn).is_some());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_hand_on_the_brake_stops_every_write_within_one_request() {
+    let mut rig = Rig::new(small()).await;
+    let before = rig.active_users();
+    let (inner, hand, writes) = (rig.transport.clone(), rig.hand.clone(), Arc::new(Mutex::new(0)));
+    rig.transport = Transport::new(tower::service_fn(move |request: http::Request<bytes::Bytes>| {
+        let (mut inner, hand, writes) = (inner.clone(), hand.clone(), writes.clone());
+        async move {
+            if request.method() == http::Method::POST && request.uri().path().ends_with("/appRoleAssignedTo") {
+                *writes.lock().unwrap() += 1;
+                if *writes.lock().unwrap() == 3 {
+                    hand.0.store(true, Ordering::SeqCst);
+                }
+            }
+            inner.ready().await?.call(request).await
+        }
+    }));
+    let status = rig.until(5, |status| status.held.iter().any(|held| held.brake == "frozen")).await;
+    assert_eq!((status.phase, rig.practice.writes().len()), (Phase::Held, 3), "not one more");
+    for _ in 0..5 {
+        rig.turn().await;
+    }
+    assert_eq!(rig.practice.writes().len(), 3);
+    rig.hand.0.store(false, Ordering::SeqCst);
+    rig.retire().await;
+    rig.assert_nobody_hurt(&before);
+}

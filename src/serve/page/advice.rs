@@ -11,6 +11,7 @@ pub(super) fn for_reason(reason: Reason) -> Option<&'static str> {
         Reason::LedgerUnreadable => Some("Repair or restore the ledger; nothing is written anywhere until it can be read."),
         Reason::LedgerBoundElsewhere => Some("Correct the config, or use a data directory of its own."),
         Reason::DecisionNeeded => Some("Decide for the groups named: members: Remove or Keep in spec.groups.list."),
+        Reason::ReleasedUncovered => Some("Assign the released users named, or take them out of their groups by hand."),
         Reason::CycleOverdue => Some("Look at the provisioning job in Entra: a cycle should have ended by now."),
         Reason::JobQuarantined => Some("Look at the provisioning job in Entra: it is in quarantine."),
         Reason::JobNotActive => Some("Start the provisioning job in Entra again."),
