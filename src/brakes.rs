@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use crate::guide::empty::{Plan as MembersPlan, plan_for};
-use crate::guide::{Cover, Facts, LOOKS, count, kept, some_of};
+use crate::guide::{Cover, Facts, LOOKS, count, foresight, kept, some_of};
 use crate::model::action::Action;
 use crate::model::baseline::Baseline;
 use crate::model::id::{AppRoleId, GroupId, UserId};
@@ -67,7 +67,7 @@ enum Strikes {
 /// What a brake found: which it is, what it strikes, and why with the figures.
 type Bite = (Brake, Strikes, String);
 /// Brakes over the whole plan; those over single actions follow in [`approve`].
-const BRAKES: [fn(&Facts, &Plan) -> Option<Bite>; 7] = [frozen, blind, users_lost, too_much, shrunk, fights, window];
+const BRAKES: [fn(&Facts, &Plan) -> Option<Bite>; 8] = [frozen, blind, users_lost, foreseen, too_much, shrunk, fights, window];
 
 pub fn approve(facts: &Facts, plan: Plan) -> Approved {
     let mut actions = plan.actions.clone();
@@ -210,6 +210,21 @@ fn users_lost(facts: &Facts, _: &Plan) -> Option<Bite> {
             tally.lost.len(), tally.counted, some_of(names)
         );
         (Brake::UsersLost, Strikes::Destructive, message)
+    })
+}
+
+fn foreseen(facts: &Facts, plan: &Plan) -> Option<Bite> {
+    if !plan.actions.iter().any(Action::is_destructive) {
+        return None;
+    }
+    let harm = foresight::harm(facts);
+    (!harm.is_empty()).then(|| {
+        let names = some_of(harm.iter().map(|(user, what)| format!("{} would be {what}", facts.user_name(*user))));
+        let message = format!(
+            "Entra would change {} at the target in a cycle after it: {names}; nothing is taken away until their assignments show why not",
+            count(harm.len(), "protected user")
+        );
+        (Brake::Foreseen, Strikes::Destructive, message)
     })
 }
 

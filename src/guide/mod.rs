@@ -4,6 +4,7 @@ pub mod assign;
 pub mod cycle;
 pub mod empty;
 pub mod facts;
+pub mod foresight;
 pub mod kept;
 pub mod preflight;
 pub mod revoke;

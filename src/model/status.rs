@@ -15,7 +15,7 @@ closed_list! {
 
 closed_list! {
     /// A limit over a whole plan.
-    Brake { Frozen, Blind, UsersLost, Uncovered, TooMuch, Shrunk, NotApproved, Fights, Window }
+    Brake { Frozen, Blind, UsersLost, Uncovered, Foreseen, TooMuch, Shrunk, NotApproved, Fights, Window }
 }
 
 impl Brake {
@@ -26,6 +26,7 @@ impl Brake {
             Brake::Blind => "blind",
             Brake::UsersLost => "users-lost",
             Brake::Uncovered => "uncovered",
+            Brake::Foreseen => "foreseen",
             Brake::TooMuch => "too-much",
             Brake::Shrunk => "shrunk",
             Brake::NotApproved => "not-approved",

@@ -285,3 +285,24 @@ fn released_users_are_judged_no_more_and_still_never_removed_uncovered() {
     assert_eq!(destructive(&case), 3);
     assert!(case.approve().plan().refused.is_empty());
 }
+
+#[test]
+fn foreseen_refuses_what_the_engine_would_answer_with_a_change_to_a_protected_user() {
+    assert!(destructive(&ready()) > 0);
+    // Who lacks a row is given one by step 1, and that is foreseen too.
+    let mut case = ready();
+    case.unrow(Principal::User(user(3)));
+    let forced = case.approve_with([Action::RemoveMember { group: group(2), user: user(3) }]);
+    assert!(!forced.held().iter().any(|(brake, _)| *brake == Brake::Foreseen), "{:#?}", forced.held());
+    // Somebody who is called departed, though he still is where he was: no step would cover him.
+    let mut case = ready();
+    case.unrow(Principal::User(user(1)));
+    let streak = unscim::model::memory::Streak { since: at(10), last: at(NOW), looks: 9 };
+    let left = unscim::model::memory::Departure { kind: unscim::model::memory::DepartureKind::Left, streak };
+    case.memory.remembered.departed.insert(user(1), left);
+    bitten(
+        &case,
+        Brake::Foreseen,
+        "user1@contoso.example (00000000-0000-0000-0000-000000000101) would be made inactive after step 2",
+    );
+}

@@ -137,7 +137,9 @@ async fn run_to_the_end(rig: &mut Rig, revoked: bool) {
 async fn cut_everywhere(cut: Cut, first: usize) {
     let step = if std::env::var("UNSCIM_CUTS").is_ok_and(|value| value == "all") { 1 } else { 211 };
     let first = if step == 1 { 0 } else { first };
-    for k in (first..length().await).step_by(step) {
+    let length = length().await;
+    println!("{cut:?}: every {step}th of {length} calls");
+    for k in (first..length).step_by(step) {
         run_cut_at(k, cut).await;
     }
 }

@@ -1,0 +1,168 @@
+//! What Entra's engine would do at the target after each step: the model of the engine is asked before a write is made.
+
+use std::collections::BTreeSet;
+
+use super::empty::{Plan, plan_for};
+use super::{Cover, Facts};
+use crate::model::baseline::{Baseline, Protected};
+use crate::model::engine::{
+    Attributes, Flow, Leaving, Linked, LinkedGroup, LinkedUser, Reach, ScimCall, Scope, SourceGroup, SourceUser, plan_cycle,
+};
+use crate::model::id::{GroupId, UserId};
+use crate::model::memory::DepartureKind;
+use crate::model::seen::Seen;
+
+/// The state after one step, and the calls that a cycle would then make.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stage {
+    pub after: &'static str,
+    pub calls: Vec<ScimCall>,
+}
+
+pub const NOW: &str = "nothing";
+
+/// One stage for now, and one for each of steps 1 to 3; empty where there is nothing to go by.
+pub fn foresee(facts: &Facts) -> Vec<Stage> {
+    let Some(baseline) = facts.baseline().filter(|_| facts.seen.assignments.is_known() && !facts.is_token_rejected()) else {
+        return Vec::new();
+    };
+    let mut scope = scope(facts, baseline);
+    let mut linked = linked(facts, baseline);
+    let mut stages = Vec::new();
+    let mut stage = |after, scope: &Scope| {
+        let calls = plan_cycle(scope, &linked);
+        carry_out(&calls, &mut linked);
+        stages.push(Stage { after, calls });
+    };
+    stage(NOW, &scope);
+    let gets_rows = |id: UserId, user: &Protected| matches!(facts.cover(id, user), Cover::Missing(_)) && !facts.is_released(id);
+    scope.assigned_users.extend(baseline.users.iter().filter(|(id, user)| gets_rows(**id, user)).map(|(id, _)| *id));
+    stage("step 1", &scope);
+    for (id, group) in &mut scope.groups {
+        if plan_for(facts, *id) == Plan::Empty {
+            group.members.clear();
+        }
+    }
+    stage("step 2", &scope);
+    scope.assigned_groups.clear();
+    stage("step 3", &scope);
+    stages
+}
+
+/// Protected users whom a step of ours would change at the target, and how.
+pub fn harm(facts: &Facts) -> Vec<(UserId, String)> {
+    let mut found = Vec::new();
+    for stage in foresee(facts).iter().filter(|stage| stage.after != NOW) {
+        for call in &stage.calls {
+            let (user, what) = match call {
+                ScimCall::DisableUser { user, .. } => (user, "made inactive"),
+                ScimCall::EnableUser { user } => (user, "made active"),
+                ScimCall::UpdateUser { user, .. } => (user, "changed"),
+                ScimCall::CreateUser { .. }
+                | ScimCall::CreateGroup { .. }
+                | ScimCall::UpdateGroup { .. }
+                | ScimCall::AddMembers { .. }
+                | ScimCall::RemoveMembers { .. }
+                | ScimCall::DeleteGroup { .. } => continue,
+            };
+            if !facts.is_released(*user) {
+                found.push((*user, format!("{what} after {}", stage.after)));
+            }
+        }
+    }
+    found
+}
+
+/// The scope as the tenant shows it, as far as it is about protected users and managed groups.
+fn scope(facts: &Facts, baseline: &Baseline) -> Scope {
+    let deleted = |id| {
+        let departed = facts.memory.remembered.departed.get(&id);
+        departed.is_some_and(|departure| departure.kind == DepartureKind::Deleted)
+    };
+    let user = |(id, _): (&UserId, &Protected)| {
+        let known = facts.seen.users.get(id).and_then(Seen::known);
+        let enabled = known.and_then(|user| user.enabled).unwrap_or(true);
+        (*id, SourceUser { enabled, deleted: deleted(*id), passes_filter: true, attributes: Attributes::new() })
+    };
+    let group = |id: &GroupId| {
+        let members = facts.seen.groups.get(id).and_then(|seen| seen.members.known());
+        let members: BTreeSet<UserId> = match members {
+            Some(look) => look.value.users.iter().filter(|user| baseline.users.contains_key(user)).copied().collect(),
+            None => facts.users_of(*id).map(|(user, _)| user).collect(),
+        };
+        (*id, SourceGroup { security_enabled: true, members, attributes: Attributes::new() })
+    };
+    let (settings, schema) = (facts.seen.settings.known(), facts.seen.schema.known());
+    let flow = |mapping: Option<&crate::model::snapshot::Mapping>| match mapping {
+        Some(mapping) => Flow { enabled: mapping.enabled, delete: mapping.deletes, ..Flow::default() },
+        None => Flow::default(),
+    };
+    let everyone = settings.and_then(|settings| settings.sync_all) == Some(true);
+    let leaves = settings.and_then(|settings| settings.skip_out_of_scope_deletions) == Some(true);
+    Scope {
+        reach: if everyone { Reach::Everyone } else { Reach::AssignedOnly },
+        users: baseline.users.iter().map(user).collect(),
+        groups: baseline.groups.keys().map(group).collect(),
+        assigned_users: baseline.users.keys().filter(|user| facts.has_direct_row(**user)).copied().collect(),
+        assigned_groups: baseline.groups.keys().filter(|group| !facts.rows_of(**group).is_empty()).copied().collect(),
+        user_flow: flow(schema.and_then(|schema| schema.user.as_ref())),
+        group_flow: flow(schema.and_then(|schema| schema.group.as_ref())),
+        leaving: if leaves { Leaving::LeaveAlone } else { Leaving::Deprovision },
+    }
+}
+
+/// What the engine has made of it so far, by the records that were matched at the baseline.
+fn linked(facts: &Facts, baseline: &Baseline) -> Linked {
+    let look = facts.memory.target.as_ref();
+    let user = |(id, user): (&UserId, &Protected)| {
+        let before = user.target.as_ref()?;
+        let now = look.and_then(|look| look.user(&before.id).known().cloned());
+        let active = now.map_or(before.active, |now| now.active).unwrap_or(false);
+        Some((*id, LinkedUser { id: before.id.clone(), active, attributes: Attributes::new() }))
+    };
+    let users: std::collections::BTreeMap<_, _> = baseline.users.iter().filter_map(user).collect();
+    let group = |(id, group): (&GroupId, &crate::model::baseline::ManagedGroup)| {
+        let scim = group.scim.as_ref().filter(|scim| look.is_none_or(|look| look.groups.contains_key(scim)))?;
+        let members = facts.users_of(*id).map(|(user, _)| user).filter(|user| users.contains_key(user)).collect();
+        Some((*id, LinkedGroup { id: scim.clone(), members, attributes: Attributes::new() }))
+    };
+    Linked { groups: baseline.groups.iter().filter_map(group).collect(), users }
+}
+
+/// So that the next stage shows only what is new.
+fn carry_out(calls: &[ScimCall], linked: &mut Linked) {
+    for call in calls {
+        match call {
+            ScimCall::CreateUser { user, attributes } => {
+                let id = crate::model::id::ScimId(format!("to be created for {user}"));
+                linked.users.insert(*user, LinkedUser { id, active: true, attributes: attributes.clone() });
+            }
+            ScimCall::EnableUser { user } => set_active(linked, *user, true),
+            ScimCall::DisableUser { user, .. } => set_active(linked, *user, false),
+            ScimCall::CreateGroup { group, attributes } => {
+                let id = crate::model::id::ScimId(format!("to be created for {group}"));
+                let made = LinkedGroup { id, members: BTreeSet::new(), attributes: attributes.clone() };
+                linked.groups.insert(*group, made);
+            }
+            ScimCall::AddMembers { group, users } => {
+                if let Some(group) = linked.groups.get_mut(group) {
+                    group.members.extend(users);
+                }
+            }
+            ScimCall::RemoveMembers { group, users } => {
+                if let Some(group) = linked.groups.get_mut(group) {
+                    group.members.retain(|user| !users.contains(user));
+                }
+            }
+            ScimCall::DeleteGroup { group } => _ = linked.groups.remove(group),
+            // Attributes are not modelled here: nothing of ours changes them.
+            ScimCall::UpdateUser { .. } | ScimCall::UpdateGroup { .. } => {}
+        }
+    }
+}
+
+fn set_active(linked: &mut Linked, user: UserId, active: bool) {
+    if let Some(user) = linked.users.get_mut(&user) {
+        user.active = active;
+    }
+}
