@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use crate::guide::empty::{Plan as MembersPlan, plan_for};
-use crate::guide::{Cover, Facts, LOOKS, count, foresight, kept, some_of};
+use crate::guide::{Cover, Facts, LOOKS, count, decisions, foresight, kept, some_of};
 use crate::model::action::Action;
 use crate::model::baseline::Baseline;
 use crate::model::id::{AppRoleId, GroupId, UserId};
@@ -67,7 +67,8 @@ enum Strikes {
 /// What a brake found: which it is, what it strikes, and why with the figures.
 type Bite = (Brake, Strikes, String);
 /// Brakes over the whole plan; those over single actions follow in [`approve`].
-const BRAKES: [fn(&Facts, &Plan) -> Option<Bite>; 8] = [frozen, blind, users_lost, foreseen, too_much, shrunk, fights, window];
+const BRAKES: [fn(&Facts, &Plan) -> Option<Bite>; 9] =
+    [frozen, otherwise, blind, users_lost, foreseen, too_much, shrunk, fights, window];
 
 pub fn approve(facts: &Facts, plan: Plan) -> Approved {
     let mut actions = plan.actions.clone();
@@ -130,6 +131,20 @@ fn bring_along(facts: &Facts, approved: &mut Approved) {
 fn frozen(facts: &Facts, _: &Plan) -> Option<Bite> {
     let held = (facts.spec.hold == Hold::Held).then(|| "spec.hold is Held; set it to None to go on".to_owned());
     facts.seen.frozen.clone().or(held).map(|why| (Brake::Frozen, Strikes::Everything, why))
+}
+
+/// Decided otherwise than was approved.
+fn otherwise(facts: &Facts, plan: &Plan) -> Option<Bite> {
+    let approved = facts.spec.approval.as_ref().filter(|_| !plan.actions.is_empty())?;
+    let baseline = facts.baseline().cloned().or_else(|| crate::guide::preflight::take_baseline(facts).ok());
+    let now = baseline.map(|baseline| decisions::digest(facts.spec, &baseline));
+    (now.as_ref() != Some(approved)).then(|| {
+        let message = format!(
+            "the decisions of this plan have the digest {}, and spec.approval is {approved}; read `unscim plan`, then approve what it says or undo what was changed",
+            now.as_deref().unwrap_or("(not known)")
+        );
+        (Brake::NotApproved, Strikes::Everything, message)
+    })
 }
 
 fn window(facts: &Facts, plan: &Plan) -> Option<Bite> {

@@ -29,7 +29,7 @@ pub enum Verb {
     Demo(Demo),
     /// Turn the loop: compare the tenant with the goal, take the next safe step, wait, verify
     Run(Run),
-    /// What a turn would do; writes nothing anywhere but stdout
+    /// The whole way from here, and what a turn would do now; writes nothing anywhere but stdout
     Plan(Plan),
     /// Config, permissions and preflight, every finding at once
     Check(Check),

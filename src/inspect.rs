@@ -13,7 +13,8 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::{self, Exit, Output};
 use crate::config;
 use crate::config::freeze::ConfigFreeze;
-use crate::guide::GUIDE;
+use crate::guide::count;
+use crate::guide::way::Way;
 use crate::model::condition::{ConditionKind, Truth};
 use crate::model::spec::Spec;
 use crate::reconcile::{Carried, Leave, Turn, turn};
@@ -59,7 +60,7 @@ pub async fn plan(args: &cli::Plan, stop: &CancellationToken) -> Result<Exit> {
 }
 
 fn plan_text(spec: &Spec, turn: &Turn) -> String {
-    let (status, actions) = (&turn.status, turn.acted.approved().actions());
+    let status = &turn.status;
     let mut out = format!("{} (mode {:?})\n\n", spec.name, spec.mode);
     let condition = |out: &mut String, title: &str, kind| {
         if let Some(condition) = status.condition(kind) {
@@ -73,24 +74,90 @@ fn plan_text(spec: &Spec, turn: &Turn) -> String {
     };
     condition(&mut out, "preflight", ConditionKind::Preflight);
     condition(&mut out, "baseline", ConditionKind::BaselineRecorded);
-    for step in &GUIDE {
-        condition(&mut out, &format!("{}. {}", step.number, step.title), step.condition);
-    }
     condition(&mut out, "users kept", ConditionKind::UsersKept);
-    if actions.is_empty() {
+    if let Some(way) = &turn.way {
+        out += &way_text(spec, way);
+    }
+    let now = turn.way.as_ref().map(|way| way.now.as_slice()).unwrap_or_default();
+    if now.is_empty() {
         out += "\nA turn would do nothing now.\n";
     } else {
         let _ = writeln!(out, "\nA turn would do now:");
-        for action in actions.iter().take(SHOWN) {
-            let _ = writeln!(out, "  {action}");
-        }
-        if actions.len() > SHOWN {
-            let _ = writeln!(out, "  and {} more (--output json lists them all)", actions.len() - SHOWN);
-        }
+        shortened(&mut out, now);
     }
     list(&mut out, "Held:", status.held.iter().map(|held| format!("{}: {}", held.brake, held.message)));
     list(&mut out, "Notes:", status.notes.iter().cloned());
     out
+}
+
+fn way_text(spec: &Spec, way: &Way) -> String {
+    let users = &way.users;
+    let mut out = format!("\n{} protected users", users.protected);
+    let kinds = [
+        (users.enabled, "enabled"),
+        (users.disabled, "disabled"),
+        (users.guests, "guests"),
+        (users.deleted, "deleted"),
+        (users.in_several_groups, "in several groups"),
+        (users.with_several_roles, "with several roles"),
+        (users.already_direct, "already assigned themselves"),
+        (users.unknown_at_target, "unknown at the target"),
+        (users.inactive_at_target_from_the_start, "inactive at the target from the start"),
+        (users.released, "released"),
+    ];
+    let kinds: Vec<String> = kinds.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
+    let _ = writeln!(out, "{}{}", if kinds.is_empty() { "" } else { ": " }, kinds.join(", "));
+    let _ = writeln!(out, "\n{} managed groups:", way.groups.len());
+    for group in &way.groups {
+        let users = group.users.map_or_else(|| "members not known".to_owned(), |users| count(users as usize, "user"));
+        let _ = write!(out, "  {:?} ({}): {users}, members: {}", group.name, group.id, group.members);
+        if !group.uses.is_empty() {
+            let _ = write!(out, "; {}", group.uses.join("; "));
+        }
+        if let Some(why) = &group.why {
+            let _ = write!(out, "; {why}");
+        }
+        out.push('\n');
+    }
+    out += "\nThe way from here:\n";
+    for leg in &way.steps {
+        let what = if leg.left.is_empty() { "nothing left".to_owned() } else { leg.left.join("; ") };
+        let cycles =
+            if leg.cycles > 0 { format!("; {} to wait for", count(leg.cycles as usize, "cycle")) } else { String::new() };
+        let _ = writeln!(out, "  {}. {}: {what}{cycles} ({})", leg.number, leg.title, rounded(leg.takes));
+    }
+    let takes: Duration = way.steps.iter().map(|leg| leg.takes).sum();
+    let _ = writeln!(
+        out,
+        "  in all {}, and done {} from now at the soonest ({:.0}): at {}% of Graph's write quota, every cycle on time, nobody to wait for",
+        count(way.writes as usize, "write"),
+        rounded(takes),
+        way.earliest,
+        spec.limits.write_share.0
+    );
+    out += "\nWhat Entra would then send to the app:\n";
+    for stage in &way.calls {
+        let _ = writeln!(out, "  after {}:{}", stage.after, if stage.calls.is_empty() { " nothing" } else { "" });
+        shortened(&mut out, &stage.calls);
+    }
+    let _ = writeln!(out, "\nThe decisions in it: {}", way.digest);
+    let _ = writeln!(out, "  as spec.approval it makes Enforce refuse anything decided otherwise");
+    out
+}
+
+fn shortened(out: &mut String, lines: &[String]) {
+    for line in lines.iter().take(SHOWN) {
+        let _ = writeln!(out, "    {line}");
+    }
+    if lines.len() > SHOWN {
+        let _ = writeln!(out, "    and {} more (--output json lists them all)", lines.len() - SHOWN);
+    }
+}
+
+/// To the minute, as nothing here is known better.
+fn rounded(time: Duration) -> String {
+    let minutes = time.as_secs().div_ceil(60);
+    if minutes == 0 { "now".into() } else { humantime::format_duration(Duration::from_secs(minutes * 60)).to_string() }
 }
 
 fn plan_json(turn: &Turn) -> Value {
@@ -98,6 +165,7 @@ fn plan_json(turn: &Turn) -> Value {
     json!({
         "conditions": status.conditions,
         "progress": status.progress,
+        "way": turn.way,
         "actions": turn.acted.approved().actions(),
         "held": status.held,
         "notes": status.notes,

@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::act::{Acted, act};
 use crate::brakes::approve;
+use crate::guide::way::{Way, way};
 use crate::guide::{Facts, preflight};
 use crate::model::action::Done;
 use crate::model::baseline::Binding;
@@ -34,6 +35,8 @@ pub struct Carried {
 pub struct Turn {
     pub status: Status,
     pub acted: Acted,
+    /// The whole way from here; made where nothing may be written.
+    pub way: Option<Way>,
 }
 
 impl Turn {
@@ -89,7 +92,8 @@ pub async fn turn(
     let acted = act(world, spec, mode, &seen, &memory, approved, stop).await;
     let status = report(&facts, &acted, carried.status.as_ref());
     carried.status = Some(status.clone());
-    Some(Turn { status, acted })
+    let way = if leave == Leave::Looks { way(&facts, acted.approved().actions()) } else { None };
+    Some(Turn { status, acted, way })
 }
 
 /// What the ledger knows. A ledger that can't be read makes the baseline unknown, and that stops every write.

@@ -128,7 +128,7 @@ fn every_mistake_has_its_place_and_a_remedy() {
         ("  mode: Observe\n", "", "spec.mode: missing; it has no default"),
         ("mode: Observe", "mode:", "spec.mode: missing"),
         ("mode: Observe", "mode: [Observe]", "f.yaml:7:9: spec.mode"),
-        ("mode: Observe", "mode: Observe\n  speed: 9", "f.yaml:8:3: spec.speed: unknown field; known here: mode, hold, entra"),
+        ("mode: Observe", "mode: Observe\n  speed: 9", "f.yaml:8:3: spec.speed: unknown field; known here: mode, hold, approval, entra"),
         (
             "unscim.dev/v1alpha1",
             "unscim.dev/v2",
@@ -363,6 +363,8 @@ fn windows_and_released_users_are_read_and_their_mistakes_told() {
     ] {
         assert!(refused.contains(words), "{words}: {refused}");
     }
+    let refused = read(&with("  approval: sha256:12\n")).unwrap_err();
+    assert!(refused.contains("copy the one that `unscim plan` prints"), "{refused}");
     let refused = read(&with("  windows: { timeZone: UTC, open: [] }\n")).unwrap_err();
     assert!(refused.contains("no hours at all"), "{refused}");
 }

@@ -57,6 +57,7 @@ impl<'a> Check<'a> {
             name: name?.0,
             mode: mode?,
             hold: spec.hold.unwrap_or_default(),
+            approval: spec.approval.map(|raw::Approval(digest)| digest),
             entra: entra?,
             groups: groups?,
             roles: roles.into_iter().map(|(from, to)| (AppRoleId(from.0), AppRoleId(to.0))).collect(),

@@ -74,6 +74,8 @@ pub struct Spec {
     /// `Held` stops every write within one request, while it runs; a file named `freeze` beside this one does the same.
     #[schemars(extend("default" = "None"))]
     pub hold: Option<Hold>,
+    /// Digest of the decisions, as `unscim plan` prints it: Enforce then refuses anything decided otherwise.
+    pub approval: Option<Approval>,
     /// The tenant, the app in it, and who we are to it.
     #[schemars(required)]
     pub entra: Option<Entra>,
@@ -399,6 +401,25 @@ impl TryFrom<String> for Link {
             "http" if loopback => Ok(Link(url)),
             "http" => Err("http:// is accepted for loopback addresses only; use https://".into()),
             other => Err(format!("{other}:// can't be used; use https://")),
+        }
+    }
+}
+
+/// A digest as `unscim plan` prints it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(try_from = "String")]
+#[schemars(inline, extend("pattern" = "^sha256:[0-9a-f]{64}$"))]
+pub struct Approval(#[schemars(with = "String")] pub String);
+
+impl TryFrom<String> for Approval {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let digits = text.strip_prefix("sha256:").unwrap_or_default();
+        if digits.len() == 64 && digits.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f')) {
+            Ok(Approval(text))
+        } else {
+            Err(format!("{text:?} is no digest; copy the one that `unscim plan` prints, sha256: and 64 digits"))
         }
     }
 }

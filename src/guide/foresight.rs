@@ -19,7 +19,8 @@ pub struct Stage {
     pub calls: Vec<ScimCall>,
 }
 
-pub const NOW: &str = "nothing";
+/// The stage before any step of ours.
+pub const NOW: &str = "what is so now";
 
 /// One stage for now, and one for each of steps 1 to 3; empty where there is nothing to go by.
 pub fn foresee(facts: &Facts) -> Vec<Stage> {

@@ -2,6 +2,7 @@
 
 pub mod assign;
 pub mod cycle;
+pub mod decisions;
 pub mod empty;
 pub mod facts;
 pub mod foresight;
@@ -9,6 +10,7 @@ pub mod kept;
 pub mod preflight;
 pub mod revoke;
 pub mod unassign;
+pub mod way;
 
 use crate::model::action::Action;
 use crate::model::condition::{ConditionKind, Reason};

@@ -22,6 +22,9 @@ pub struct Spec {
     pub name: String,
     pub mode: Mode,
     pub hold: Hold,
+    /// Digest of the decisions that somebody has approved.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approval: Option<String>,
     pub entra: Entra,
     pub groups: Groups,
     /// Role of a group -> role to assign instead, where Graph refuses the same one.
@@ -258,6 +261,17 @@ pub struct Limits {
     pub fights: u32,
     pub write_share: Percent,
 }
+
+impl Limits {
+    /// Our share of Graph's write quota, in writes per second.
+    pub fn writes_per_second(&self) -> f64 {
+        f64::from(WRITE_QUOTA) * f64::from(self.write_share.0.max(1)) / 100.0 / WRITE_WINDOW.as_secs_f64()
+    }
+}
+
+/// Writes that Graph grants one app in one tenant per [`WRITE_WINDOW`].
+pub const WRITE_QUOTA: u32 = 3_000;
+pub const WRITE_WINDOW: Duration = Duration::from_secs(150);
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -1,5 +1,6 @@
 //! Each brake just under its limit and just over it: what it lets through, and what its message says.
 
+use unscim::guide::decisions::digest;
 use unscim::model::action::Action;
 use unscim::model::memory::{BaselineSource, Size};
 use unscim::model::seen::Seen;
@@ -305,4 +306,33 @@ fn foreseen_refuses_what_the_engine_would_answer_with_a_change_to_a_protected_us
         Brake::Foreseen,
         "user1@contoso.example (00000000-0000-0000-0000-000000000101) would be made inactive after step 2",
     );
+}
+
+#[test]
+fn not_approved_refuses_everything_that_was_decided_otherwise_than_the_approval_says() {
+    let mut case = ready();
+    let Seen::Known(baseline) = &case.memory.baseline else { panic!() };
+    case.spec.approval = Some(digest(&case.spec, baseline));
+    assert_eq!(destructive(&case), 4);
+    // People come and go.
+    let mut people = ready();
+    people.spec.approval.clone_from(&case.spec.approval);
+    people.leave(1, 2);
+    people.spec.released.insert(user(1));
+    assert_eq!(destructive(&people), 3);
+    type Change = fn(&mut Case);
+    let changes: [Change; 4] = [
+        |case| case.spec.groups.list[0].members = Some(MembersDecision::Keep),
+        |case| case.spec.limits.max_users += 1,
+        |case| _ = case.spec.roles.insert(role(2), role(1)),
+        |case| case.spec.rollout = Rollout::Canary,
+    ];
+    for change in changes {
+        let mut other = ready();
+        other.spec.approval.clone_from(&case.spec.approval);
+        change(&mut other);
+        let approved = other.approve();
+        assert!(approved.actions().is_empty() && approved.held()[0].0 == Brake::NotApproved, "{:#?}", approved.held());
+        assert!(approved.held()[0].1.contains("then approve what it says"));
+    }
 }

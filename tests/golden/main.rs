@@ -4,3 +4,4 @@
 mod brakes;
 mod steps;
 mod support;
+mod way;

@@ -245,6 +245,7 @@ fn spec() -> Spec {
         name: "golden".into(),
         mode: Mode::Enforce,
         hold: Hold::None,
+        approval: None,
         entra: Entra {
             cloud: Cloud::Public,
             tenant_id: TenantId(Uuid::from_u128(1)),

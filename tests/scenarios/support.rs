@@ -70,6 +70,7 @@ pub fn spec_for(practice: &Practice, dir: &Path) -> Spec {
         name: "practice".into(),
         mode: Mode::Enforce,
         hold: Hold::None,
+        approval: None,
         entra: Entra {
             cloud: Cloud::Public,
             tenant_id: ids.tenant,

@@ -6,11 +6,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::model::spec::Percent;
+use crate::model::spec::{Percent, WRITE_QUOTA as QUOTA, WRITE_WINDOW as WINDOW};
 
-/// Writes that Graph grants one app in one tenant per [`WINDOW`].
-pub const QUOTA: u32 = 3_000;
-pub const WINDOW: Duration = Duration::from_secs(150);
 /// The fraction of a limit from which Graph tells us, and from which we slow down.
 const WARNED_AT: f64 = 0.8;
 
