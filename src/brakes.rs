@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use crate::guide::empty::{Plan as MembersPlan, plan_for};
-use crate::guide::{Cover, Facts, LOOKS, count, decisions, foresight, kept, some_of};
+use crate::guide::{Cover, Facts, LOOKS, count, decisions, foresight, kept, some_of, waves};
 use crate::model::action::Action;
 use crate::model::baseline::Baseline;
 use crate::model::id::{AppRoleId, GroupId, UserId};
@@ -86,10 +86,16 @@ pub fn approve(facts: &Facts, plan: Plan) -> Approved {
         actions.retain(|action| !action.is_destructive());
         held.push((Brake::Uncovered, message));
     }
-    let strangers: Vec<_> = actions.iter().filter_map(|action| not_approved(facts, action)).collect();
+    let open = waves::open(facts);
+    let mut strangers = Vec::new();
+    actions.retain(|action| {
+        let why = not_approved(facts, &open, action);
+        let passes = why.is_none();
+        strangers.extend(why);
+        passes
+    });
     if !strangers.is_empty() {
         held.push((Brake::NotApproved, some_of(strangers)));
-        actions.retain(|action| not_approved(facts, action).is_none());
     }
     let expires = crate::model::memory::later(facts.now, facts.spec.timing.settle);
     let expires = match facts.spec.windows.as_ref().map(|windows| windows.at(facts.now)) {
@@ -254,6 +260,18 @@ fn too_much(facts: &Facts, plan: &Plan) -> Option<Bite> {
         .map(|(key, _)| key.to_owned())
         .chain(plan.actions.iter().filter(|action| matches!(action, Action::RemoveMember { .. })).map(Action::key))
         .collect();
+    let leaving: BTreeSet<_> = plan
+        .actions
+        .iter()
+        .filter_map(|action| if let Action::UnassignGroup { group, .. } = action { Some(*group) } else { None })
+        .collect();
+    if let Some(room) = waves::room(facts).filter(|room| leaving.len() > *room) {
+        let message = format!(
+            "{} to unassign are more than Entra's threshold against accidental deletions leaves room for in one cycle ({room}); it goes on after a cycle",
+            count(leaving.len(), "group")
+        );
+        return Some((Brake::TooMuch, Strikes::Everything, message));
+    }
     let over: Vec<_> = [
         ("groups", baseline.groups.len(), limits.max_groups, "maxGroups"),
         ("users", baseline.users.len(), limits.max_users, "maxUsers"),
@@ -390,7 +408,7 @@ fn stands_alone(facts: &Facts, id: UserId, group: GroupId) -> bool {
 }
 
 /// Only what was handed to us, and members only where that was decided.
-fn not_approved(facts: &Facts, action: &Action) -> Option<String> {
+fn not_approved(facts: &Facts, open: &BTreeSet<GroupId>, action: &Action) -> Option<String> {
     let managed = |group: &GroupId| facts.baseline().is_some_and(|baseline| baseline.groups.contains_key(group));
     match action {
         Action::RemoveMember { group, .. } | Action::UnassignGroup { group, .. } if !managed(group) => {
@@ -400,6 +418,9 @@ fn not_approved(facts: &Facts, action: &Action) -> Option<String> {
             "group {} is in the baseline, but no longer in groups.list; list it again, or start anew with another --data-dir",
             facts.group_name(*group)
         )),
+        Action::RemoveMember { group, .. } | Action::UnassignGroup { group, .. } if !open.contains(group) => {
+            Some(format!("group {} belongs to a later wave", facts.group_name(*group)))
+        }
         Action::RemoveMember { group, .. } => match plan_for(facts, *group) {
             MembersPlan::Empty => None,
             MembersPlan::Keep => Some(format!("the members of {} are to be kept", facts.group_name(*group))),

@@ -128,7 +128,11 @@ fn every_mistake_has_its_place_and_a_remedy() {
         ("  mode: Observe\n", "", "spec.mode: missing; it has no default"),
         ("mode: Observe", "mode:", "spec.mode: missing"),
         ("mode: Observe", "mode: [Observe]", "f.yaml:7:9: spec.mode"),
-        ("mode: Observe", "mode: Observe\n  speed: 9", "f.yaml:8:3: spec.speed: unknown field; known here: mode, hold, approval, entra"),
+        (
+            "mode: Observe",
+            "mode: Observe\n  speed: 9",
+            "f.yaml:8:3: spec.speed: unknown field; known here: mode, hold, approval, entra",
+        ),
         (
             "unscim.dev/v1alpha1",
             "unscim.dev/v2",
@@ -363,6 +367,26 @@ fn windows_and_released_users_are_read_and_their_mistakes_told() {
     ] {
         assert!(refused.contains(words), "{words}: {refused}");
     }
+    let listed = "44444444-4444-4444-4444-444444444444";
+    let with = |lines: &str| {
+        let list = format!("    list: [{{ id: {listed} }}]");
+        changed(&[("spec:\n", &format!("spec:\n{lines}")), ("    select: AllAssigned", &list)])
+    };
+    let waved = read(&with(&format!("  rollout:\n    waves: [[{listed}]]\n"))).unwrap();
+    assert_eq!(serde_json::to_value(&waved.rollout).unwrap(), serde_json::json!({"waves": [[listed]]}));
+    assert_eq!(serde_json::to_value(read(&with("  rollout: SmallestFirst\n")).unwrap().rollout).unwrap(), "SmallestFirst");
+    let stranger = "99999999-9999-9999-9999-999999999999";
+    let refused = read(&with(&format!("  rollout:\n    waves: [[{stranger}, {stranger}], [], [x]]\n"))).unwrap_err();
+    for words in [
+        "spec.rollout.waves[0][0]: group 99999999-9999-9999-9999-999999999999 is not in groups.list",
+        "stands in the waves twice",
+        "a wave without a group",
+        "\"x\" is no id",
+        "44444444-4444-4444-4444-444444444444 of groups.list in no wave",
+    ] {
+        assert!(refused.contains(words), "{words}: {refused}");
+    }
+    assert!(read(&with("  rollout: Sometimes\n")).unwrap_err().contains("SmallestFirst"));
     let refused = read(&with("  approval: sha256:12\n")).unwrap_err();
     assert!(refused.contains("copy the one that `unscim plan` prints"), "{refused}");
     let refused = read(&with("  windows: { timeZone: UTC, open: [] }\n")).unwrap_err();

@@ -52,6 +52,7 @@ impl<'a> Check<'a> {
         let timing = self.timing(&spec.timing.unwrap_or_default());
         let roles = spec.roles.unwrap_or_default();
         let released = self.released(spec.released.unwrap_or_default());
+        let rollout = self.rollout(spec.rollout.unwrap_or(raw::Rollout::Canary), groups.as_ref());
         let windows = spec.windows.and_then(|raw| self.windows(raw));
         Some(Spec {
             name: name?.0,
@@ -64,7 +65,7 @@ impl<'a> Check<'a> {
             target: target?,
             provisioning,
             released,
-            rollout: spec.rollout.unwrap_or(Rollout::Canary),
+            rollout,
             windows,
             limits,
             timing,
@@ -146,6 +147,45 @@ impl<'a> Check<'a> {
         }
         let empty_groups = raw.empty_groups.unwrap_or(EmptyGroups::WhenExclusive);
         Some(Groups { select, list, empty_groups, acknowledge })
+    }
+
+    fn rollout(&mut self, raw: raw::Rollout, groups: Option<&Groups>) -> Rollout {
+        let waves = match raw {
+            raw::Rollout::Canary => return Rollout::Canary,
+            raw::Rollout::AllAtOnce => return Rollout::AllAtOnce,
+            raw::Rollout::SmallestFirst => return Rollout::SmallestFirst,
+            raw::Rollout::Waves(waves) => waves,
+        };
+        let path = "spec.rollout.waves";
+        let listed = groups.filter(|groups| groups.select == Select::Listed);
+        let managed: Option<BTreeSet<GroupId>> = listed.map(|groups| groups.list.iter().map(|entry| entry.id).collect());
+        let (mut seen, mut found) = (BTreeSet::new(), Vec::new());
+        for (n, wave) in waves.into_iter().enumerate() {
+            let mut groups = Vec::new();
+            if wave.as_ref().is_some_and(Vec::is_empty) {
+                self.wrong(&format!("{path}[{n}]"), "a wave without a group; leave it out");
+            }
+            for (m, id) in wave.unwrap_or_default().into_iter().enumerate() {
+                let at = format!("{path}[{n}][{m}]");
+                let Some(Guid(id)) = self.need(id, &at) else { continue };
+                if !seen.insert(GroupId(id)) {
+                    self.wrong(&at, format!("group {id} stands in the waves twice; keep one place"));
+                } else if managed.as_ref().is_some_and(|managed| !managed.contains(&GroupId(id))) {
+                    self.wrong(&at, format!("group {id} is not in groups.list; list it there, or take it out of the waves"));
+                }
+                groups.push(GroupId(id));
+            }
+            found.push(groups);
+        }
+        if found.is_empty() {
+            self.wrong(path, "no wave at all; list some, or write rollout: SmallestFirst or Canary");
+        }
+        let forgotten: Vec<_> = managed.into_iter().flatten().filter(|id| !seen.contains(id)).collect();
+        if !forgotten.is_empty() {
+            let names = forgotten.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            self.wrong(path, format!("{names} of groups.list in no wave; put each group into one"));
+        }
+        Rollout::Waves(found)
     }
 
     fn released(&mut self, raw: Vec<Option<Guid>>) -> BTreeSet<UserId> {

@@ -141,7 +141,9 @@ fn take_out(value: &mut Value, trail: &Trail) -> bool {
         let next = match segment {
             Segment::Seq { index } => at.get_mut(*index),
             Segment::Map { key } => at.get_mut(key),
-            Segment::Enum { .. } | Segment::Unknown => return false,
+            // In the middle of the trail it is the one key of a map.
+            Segment::Enum { variant } => at.get_mut(variant),
+            Segment::Unknown => return false,
         };
         let Some(next) = next else { return false };
         at = next;

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::model::spec::{
     Acknowledgement, Afterwards, Cloud, EmptyGroups, Hold, MatchBy, MembersDecision, Mode, Percent, Profile, RevocationBy,
-    Rollout, ScopeConfirmed, Select,
+    ScopeConfirmed, Select,
 };
 use crate::model::window::{Clock, Day};
 
@@ -91,7 +91,8 @@ pub struct Spec {
     /// Object ids of users who are taken out of protection: their state at the target is no longer judged and nothing is
     /// assigned to them any more; they are still never removed without an assignment of their own.
     pub released: Option<Vec<Option<Guid>>>,
-    /// `Canary` removes one user first and looks; `AllAtOnce` doesn't. Default: Canary.
+    /// `Canary` removes one user first and looks; `AllAtOnce` doesn't. `SmallestFirst` and `waves` begin like `Canary` and
+    /// then take the groups in waves, each verified at the target before the next begins. Default: Canary.
     #[schemars(extend("default" = "Canary"))]
     pub rollout: Option<Rollout>,
     /// Hours in which something may be taken away; users are covered at any time. Default: always.
@@ -115,6 +116,18 @@ pub struct Entra {
     #[schemars(required)]
     pub credential: Option<Credential>,
     pub endpoints: Option<Endpoints>,
+}
+
+/// In what order groups lose something.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+pub enum Rollout {
+    Canary,
+    AllAtOnce,
+    /// One group, then two, four …, those with the fewest users first.
+    SmallestFirst,
+    /// Lists of object ids of groups, a list for each wave.
+    #[serde(rename = "waves")]
+    Waves(Vec<Option<Vec<Option<Guid>>>>),
 }
 
 /// The enterprise application: exactly one of the three.

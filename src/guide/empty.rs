@@ -1,6 +1,6 @@
 //! Step 2: the managed groups have no user members left, where emptying them harms nobody else.
 
-use super::{Facts, LOOKS, Reach, Step, Verdict, count, some_of};
+use super::{Facts, LOOKS, Reach, Step, Verdict, count, some_of, waves};
 use crate::model::action::Action;
 use crate::model::condition::{ConditionKind, Reason};
 use crate::model::id::GroupId;
@@ -184,10 +184,9 @@ pub fn progress(facts: &Facts, group: GroupId) -> Progress {
     }
 }
 
-/// Some group that is assigned has members that are to go one by one, now or later: the canary is one of them.
+/// Some group of this wave that is assigned has members that are to go one by one, now or later: the canary is one of them.
 pub fn has_members_to_remove(facts: &Facts) -> bool {
-    let mut assigned = facts.baseline().into_iter().flat_map(|baseline| baseline.groups.keys().copied());
-    assigned.any(|group| {
+    waves::open(facts).into_iter().any(|group| {
         let members = facts.seen.groups.get(&group).and_then(|seen| seen.members.known());
         !facts.rows_of(group).is_empty()
             && match plan_for(facts, group) {
@@ -248,9 +247,13 @@ fn judge(facts: &Facts) -> Verdict {
         return Verdict::Wait { reason: Reason::LookFailed, on: format!("a complete list of the app's assignments: {why}") };
     }
     let (mut actions, mut refused, mut waits) = (Vec::new(), Vec::new(), Vec::new());
+    let open = waves::open(facts);
     for group in baseline.groups.keys().filter(|group| !facts.rows_of(**group).is_empty()) {
         match progress(facts, *group) {
             Progress::Done => {}
+            Progress::Remove(_) if !open.contains(group) => {
+                waits.push((Reason::AwaitingWave, waves::later(facts).unwrap_or_else(|| facts.group_name(*group))));
+            }
             Progress::Remove(removals) => actions.push(removals),
             Progress::Wait(reason, on) => waits.push((reason, on)),
             Progress::Refused(why) => refused.push(why),

@@ -126,6 +126,14 @@ impl<'a> Facts<'a> {
         self.spec.entra.job(&self.seen.jobs.known()?.value)
     }
 
+    /// Entra's threshold against accidental deletions, per cycle. Which of its two places decides is not documented
+    /// (facts/entra.md section 6.8): the smaller one counts.
+    pub fn delete_threshold(&self) -> Option<u64> {
+        let settings = self.seen.settings.known().and_then(|settings| settings.delete_threshold);
+        let job = self.job().and_then(|job| job.delete_threshold);
+        [settings, job].into_iter().flatten().min()
+    }
+
     /// Nothing is owed to him: Graph has no such user, or an admin took him out of every managed group first.
     pub fn has_departed(&self, user: UserId) -> bool {
         self.memory.remembered.departed.get(&user).is_some_and(|departure| match departure.kind {

@@ -10,6 +10,7 @@ pub mod kept;
 pub mod preflight;
 pub mod revoke;
 pub mod unassign;
+pub mod waves;
 pub mod way;
 
 use crate::model::action::Action;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Facts, count, some_of};
+use super::{Facts, count, some_of, waves};
 use crate::model::baseline::{Baseline, Binding, ManagedGroup, Protected};
 use crate::model::id::{AppRoleId, GroupId, ScimId, UserId};
 use crate::model::memory::BaselineSource;
@@ -149,6 +149,18 @@ fn scope(facts: &Facts, found: &mut Findings) {
     }
     if facts.seen.settings.known().and_then(|settings| settings.skip_out_of_scope_deletions) == Some(true) {
         found.refusals.push("SkipOutOfScopeDeletions is on: the groups may never leave the target; turn it off first".into());
+    }
+    let groups = waves::waves(facts).iter().map(Vec::len).max().unwrap_or_else(|| facts.wished_groups().len());
+    match facts.delete_threshold() {
+        Some(threshold) => found.notes.push(format!(
+            "Entra's threshold against accidental deletions is {threshold} per cycle: fewer groups than that are unassigned in one cycle"
+        )),
+        None if facts.seen.settings.is_known() => found.notes.push(format!(
+            "no threshold against accidental deletions is set: switch on \"Prevent accidental deletion\" in the app's provisioning settings, with {} \
+             (one more than the groups that go in one cycle), as the last net under the users",
+            groups.saturating_add(1)
+        )),
+        None => {}
     }
     let Some(schema) = facts.seen.schema.known() else { return };
     match &schema.group {

@@ -1,7 +1,7 @@
 //! Step 3: no managed group has a row on the app any more.
 
 use super::empty::{self, Canary, Progress};
-use super::{Facts, LOOKS, Reach, Step, Verdict, count};
+use super::{Facts, LOOKS, Reach, Step, Verdict, count, waves};
 use crate::model::action::Action;
 use crate::model::condition::{ConditionKind, Reason};
 
@@ -22,6 +22,8 @@ fn judge(facts: &Facts) -> Verdict {
     }
     let (mut per_group, mut blocked, mut replicating) = (Vec::new(), Vec::new(), 0usize);
     let mut looking = Vec::new();
+    let open = waves::open(facts);
+    let mut later = 0usize;
     for group in baseline.groups.keys().copied() {
         let rows = facts.rows_of(group);
         if rows.is_empty() {
@@ -33,6 +35,10 @@ fn judge(facts: &Facts) -> Verdict {
         }
         if !facts.is_group_settled(group) || empty::progress(facts, group) != Progress::Done {
             blocked.push(facts.group_name(group));
+            continue;
+        }
+        if !open.contains(&group) {
+            later += 1;
             continue;
         }
         let actions: Vec<_> = rows
@@ -60,12 +66,26 @@ fn judge(facts: &Facts) -> Verdict {
             Canary::First => per_group.truncate(1),
             Canary::Passed => {}
         }
+        if let Some(room) = waves::room(facts) {
+            per_group.truncate(room);
+        }
+        if per_group.is_empty() {
+            let on =
+                "a cycle that deletes the groups unassigned so far: more in one cycle would reach Entra's threshold against \
+                      accidental deletions"
+                    .into();
+            return Verdict::Wait { reason: Reason::AwaitingWave, on };
+        }
         let actions: Vec<_> = per_group.into_iter().flat_map(|(_, actions)| actions).collect();
         let why = format!("{} of managed groups on the app may go now", count(actions.len(), "row"));
         return Verdict::Act { reason: Reason::RowsRemain, why, actions, refused: Vec::new() };
     }
     if !blocked.is_empty() {
         return Verdict::Wait { reason: Reason::Blocked, on: format!("steps 1 and 2 for {}", super::some_of(blocked)) };
+    }
+    if later > 0 {
+        let on = waves::later(facts).unwrap_or_else(|| count(later, "group"));
+        return Verdict::Wait { reason: Reason::AwaitingWave, on };
     }
     if replicating > 0 {
         let on = format!("{} that Graph confirmed as deleted to leave its lists", count(replicating, "row"));

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::empty::{self, Canary};
 use super::foresight::{self, Stage};
-use super::{Cover, Facts, GUIDE, LOOKS, count, decisions};
+use super::{Cover, Facts, GUIDE, LOOKS, count, decisions, waves};
 use crate::model::action::Action;
 use crate::model::baseline::Baseline;
 use crate::model::engine::ScimCall;
@@ -191,9 +191,16 @@ fn empty(facts: &Facts, baseline: &Baseline) -> Leg {
         left.push(format!("{} on which a person must decide", count(undecided, "group")));
     }
     let canary = removals > 0 && !matches!(empty::canary(facts), Canary::Passed);
-    let settle = if removals + waiting > 0 { facts.spec.provisioning.settle_cycles } else { 0 };
+    let settle = if removals + waiting > 0 { facts.spec.provisioning.settle_cycles * waves_left(facts) } else { 0 };
     let waits = if removals + waiting > 0 { looks(facts) } else { Duration::ZERO };
     leg(facts, 2, removals, settle + u32::from(canary), waits, left)
+}
+
+/// Waves that are not verified yet, at least one.
+fn waves_left(facts: &Facts) -> u32 {
+    let (all, open) = (waves::waves(facts), waves::open(facts));
+    let behind = all.iter().filter(|wave| wave.iter().all(|group| open.contains(group))).count();
+    u32::try_from(all.len() + 1 - behind.clamp(1, all.len().max(1))).unwrap_or(u32::MAX)
 }
 
 fn unassign(facts: &Facts, baseline: &Baseline) -> Leg {
@@ -219,7 +226,9 @@ fn cycle(facts: &Facts) -> Leg {
         at.collect::<Option<Vec<_>>>()?.into_iter().max()
     });
     let have = confirmed.map_or(0, |confirmed| facts.good_cycles_after(confirmed).len());
-    let cycles = needed.saturating_sub(u32::try_from(have).unwrap_or(u32::MAX));
+    // Each wave but the last is verified before the next one begins.
+    let before = needed * waves_left(facts).saturating_sub(1);
+    let cycles = before + needed.saturating_sub(u32::try_from(have).unwrap_or(u32::MAX));
     let mut left = Vec::new();
     if cycles > 0 {
         left.push(format!("{} after the groups are gone", count(cycles as usize, "good cycle")));

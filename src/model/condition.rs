@@ -43,7 +43,7 @@ closed_list! {
         // 1 assign
         AllAssigned, AssignmentsMissing, Settling, AwaitingSettleCycle, AwaitingReplication, ReleasedUncovered,
         // 2 empty
-        AllEmptied, MembersRemain, CanaryRunning, AwaitingEmptyCycle, DecisionNeeded, ReadingAgain, GroupReadFailed,
+        AllEmptied, MembersRemain, CanaryRunning, AwaitingEmptyCycle, AwaitingWave, DecisionNeeded, ReadingAgain, GroupReadFailed,
         // 3 unassign
         AllUnassigned, RowsRemain,
         // 4 cycle

@@ -157,6 +157,8 @@ pub struct Job {
     pub last: Option<Execution>,
     pub quarantine: Option<Quarantine>,
     pub steady_state_last: Option<Timestamp>,
+    /// `QuarantineTooManyDeletesThreshold`.
+    pub delete_threshold: Option<u64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -225,6 +227,8 @@ pub struct SyncSettings {
     pub sync_all: Option<bool>,
     pub skip_out_of_scope_deletions: Option<bool>,
     pub base_address: Option<String>,
+    /// `DeleteThresholdValue` of the notification settings, where it is switched on.
+    pub delete_threshold: Option<u64>,
 }
 
 /// One row of the provisioning log.

@@ -245,10 +245,18 @@ pub enum Afterwards {
     Pause,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// In what order groups lose something.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub enum Rollout {
+    /// One user first, then everything.
     Canary,
+    /// Without a canary.
     AllAtOnce,
+    /// One user first; then one group, two, four …, each wave verified at the target before the next.
+    SmallestFirst,
+    /// One user first; then these groups, wave by wave.
+    #[serde(rename = "waves")]
+    Waves(Vec<Vec<GroupId>>),
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -4,4 +4,5 @@
 mod brakes;
 mod steps;
 mod support;
+mod waves;
 mod way;

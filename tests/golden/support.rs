@@ -308,6 +308,7 @@ fn seen() -> Snapshot {
         sources: BTreeMap::from([("username".into(), Some("userPrincipalName".into()))]),
     };
     let job = Job {
+        delete_threshold: None,
         id: JobId("scim.job".into()),
         schedule: ScheduleState::Active,
         interval: Some(Duration::from_secs(2400)),
@@ -354,6 +355,7 @@ fn seen() -> Snapshot {
         jobs: look(vec![job]),
         schema: Seen::Known(SyncSchema { user: Some(mapping.clone()), group: Some(mapping) }),
         settings: Seen::Known(SyncSettings {
+            delete_threshold: None,
             sync_all: Some(false),
             skip_out_of_scope_deletions: Some(false),
             base_address: None,

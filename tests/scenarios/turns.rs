@@ -304,6 +304,29 @@ async fn a_group_taken_off_the_list_is_left_alone_from_then_on() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn waves_go_one_after_the_other_and_stay_under_entras_threshold() {
+    let mut scenario = Scenario { users: 12, groups: 4, ..Scenario::default() };
+    scenario.job.delete_threshold = Some(2);
+    let mut rig = Rig::new(scenario).await;
+    rig.spec.rollout = Rollout::SmallestFirst;
+    let before = rig.active_users();
+    rig.retire().await;
+    rig.assert_nobody_hurt(&before);
+    let writes = rig.practice.writes();
+    let last = |part: &str| writes.iter().rposition(|write| write.method == "DELETE" && write.path.contains(part)).unwrap();
+    let first = |part: &str| writes.iter().position(|write| write.method == "DELETE" && write.path.contains(part)).unwrap();
+    assert!(first("/appRoleAssignedTo/") < last("/$ref"), "the first wave's group goes before the last wave's members");
+    let gone: Vec<_> = writes
+        .iter()
+        .filter(|write| write.method == "DELETE" && write.path.contains("/appRoleAssignedTo/"))
+        .map(|write| write.at)
+        .collect();
+    // One under a threshold of two: a whole cycle lies between any two groups.
+    let every = Scenario::default().cycle_interval;
+    assert!(gone.windows(2).all(|pair| Duration::try_from(pair[1].duration_since(pair[0])).unwrap() > every / 2), "{gone:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_hand_on_the_brake_stops_every_write_within_one_request() {
     let mut rig = Rig::new(small()).await;
     let before = rig.active_users();

@@ -39,6 +39,7 @@ pub(super) fn for_reason(reason: Reason) -> Option<&'static str> {
         | Reason::MembersRemain
         | Reason::CanaryRunning
         | Reason::AwaitingEmptyCycle
+        | Reason::AwaitingWave
         | Reason::ReadingAgain
         | Reason::GroupReadFailed
         | Reason::AllUnassigned

@@ -16,6 +16,7 @@ use crate::model::snapshot::{
 const NOT_GIVEN: &str = "not given";
 
 #[derive(Deserialize, PartialEq)]
+#[serde(rename_all = "camelCase")]
 pub struct WireJob {
     #[serde(deserialize_with = "opaque")]
     id: String,
@@ -23,6 +24,15 @@ pub struct WireJob {
     schedule: WireSchedule,
     #[serde(default, deserialize_with = "nullable")]
     status: WireStatus,
+    #[serde(default, deserialize_with = "nullable")]
+    synchronization_job_settings: Vec<WireNamed>,
+}
+
+#[derive(Deserialize, PartialEq)]
+struct WireNamed {
+    name: Option<String>,
+    #[serde(default)]
+    value: Value,
 }
 
 #[derive(Deserialize, Default, PartialEq)]
@@ -94,7 +104,12 @@ impl WireJob {
             reason: quarantine.reason.unwrap_or_else(|| NOT_GIVEN.into()),
             message: quarantine.error.and_then(WireError::sentence).unwrap_or_else(|| "no message".into()),
         });
+        let threshold = self
+            .synchronization_job_settings
+            .iter()
+            .find(|setting| setting.name.as_deref() == Some("QuarantineTooManyDeletesThreshold"));
         Ok(Job {
+            delete_threshold: threshold.and_then(|setting| number(&setting.value)),
             id: JobId(self.id),
             schedule,
             interval: self.schedule.interval.as_deref().and_then(interval),
@@ -276,7 +291,23 @@ pub fn settings(rows: Vec<WireSetting>) -> SyncSettings {
         skip_out_of_scope_deletions: value("skipoutofscopedeletions").and_then(truth),
         // Credentials come masked; an address should not, but a masked one says nothing either.
         base_address: value("baseaddress").filter(|text| !text.is_empty() && *text != "*").map(one_line),
+        delete_threshold: value("syncnotificationsettings").and_then(threshold),
     }
+}
+
+/// The notification settings are JSON within a string.
+fn threshold(text: &str) -> Option<u64> {
+    let settings: Value = serde_json::from_str(text).ok()?;
+    let on = match &settings["DeleteThresholdEnabled"] {
+        Value::Bool(on) => *on,
+        Value::String(text) => truth(text)?,
+        _ => false,
+    };
+    number(&settings["DeleteThresholdValue"]).filter(|_| on)
+}
+
+fn number(value: &Value) -> Option<u64> {
+    value.as_u64().or_else(|| value.as_str()?.trim().parse().ok()).filter(|number| *number > 0)
 }
 
 #[cfg(test)]
@@ -359,7 +390,19 @@ mod tests {
         let rows = |json| serde_json::from_value::<Vec<WireSetting>>(json).unwrap();
         let read = settings(rows(json!([{"key": "SyncAll", "value": "FALSE"}, {"key": "SecretToken", "value": "*"},
             {"key": "BaseAddress", "value": "*"}, {"key": "SkipOutOfScopeDeletions", "value": "maybe"}])));
-        assert_eq!(read, SyncSettings { sync_all: Some(false), skip_out_of_scope_deletions: None, base_address: None });
+        assert_eq!(
+            read,
+            SyncSettings { sync_all: Some(false), skip_out_of_scope_deletions: None, base_address: None, delete_threshold: None }
+        );
+        for (text, expected) in [
+            (r#"{"DeleteThresholdEnabled": true, "DeleteThresholdValue": 5}"#, Some(5)),
+            (r#"{"DeleteThresholdEnabled": "True", "DeleteThresholdValue": "5"}"#, Some(5)),
+            (r#"{"DeleteThresholdEnabled": false, "DeleteThresholdValue": 5}"#, None),
+            ("nonsense", None),
+        ] {
+            let read = settings(rows(json!([{"key": "SyncNotificationSettings", "value": text}])));
+            assert_eq!(read.delete_threshold, expected, "{text}");
+        }
         assert_eq!(settings(Vec::new()), SyncSettings::default());
     }
 }
