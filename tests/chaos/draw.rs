@@ -1,0 +1,109 @@
+//! What a seed makes of a tenant and of the config.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
+use rand::{RngExt, SeedableRng};
+use unscim::model::spec::{Afterwards, EmptyGroups, MembersDecision, Mode, Rollout, Spec};
+use unscim::sim::scenario::{GroupTrait, Scenario};
+
+/// Chance, and nothing but chance, of one world.
+pub struct Dice(StdRng);
+
+impl Dice {
+    pub fn new(seed: u64) -> Self {
+        Dice(StdRng::seed_from_u64(seed))
+    }
+
+    /// From 0 to below `n`.
+    pub fn below(&mut self, n: usize) -> usize {
+        self.0.random_range(0..n.max(1))
+    }
+
+    pub fn one_in(&mut self, n: usize) -> bool {
+        self.below(n) == 0
+    }
+
+    pub fn seconds(&mut self, from: u64, to: u64) -> Duration {
+        Duration::from_secs(self.0.random_range(from..=to))
+    }
+
+    pub fn of<'a, T>(&mut self, items: &'a [T]) -> &'a T {
+        items.choose(&mut self.0).expect("there is something to choose from")
+    }
+
+    fn some(&mut self, most: usize, chance: usize) -> BTreeSet<usize> {
+        (1..=most).filter(|_| self.one_in(chance)).collect()
+    }
+}
+
+/// Traits with which the guide can still come to its end, with a decision.
+const TRAITS: [GroupTrait; 10] = [
+    GroupTrait::Dynamic,
+    GroupTrait::Synced,
+    GroupTrait::MailEnabled,
+    GroupTrait::Team,
+    GroupTrait::RoleAssignable,
+    GroupTrait::Licensed,
+    GroupTrait::OtherApp,
+    GroupTrait::Nested,
+    GroupTrait::HasDevice,
+    GroupTrait::BothRoles,
+];
+
+pub fn scenario(dice: &mut Dice, seed: u64) -> Scenario {
+    let (users, groups) = (2 + dice.below(7), 1 + dice.below(4));
+    let mut scenario = Scenario {
+        seed,
+        users,
+        groups,
+        page_size: *dice.of(&[1, 2, 3, 999]),
+        lag: *dice.of(&[Duration::ZERO, Duration::from_secs(20), Duration::from_secs(100)]),
+        log_latency: dice.seconds(0, 900),
+        cycle_interval: *dice.of(&[Duration::from_secs(20 * 60), Duration::from_secs(40 * 60)]),
+        cycle_length: dice.seconds(30, 400),
+        disabled_users: dice.some(users, 6),
+        guests: dice.some(users, 6),
+        direct_users: dice.some(users, 5),
+        ..Scenario::default()
+    };
+    scenario.target.missing = dice.some(users, 10);
+    scenario.target.inactive = &dice.some(users, 10) - &scenario.target.missing;
+    scenario.target.unmanaged = dice.one_in(3);
+    scenario.job.delete_threshold = dice.one_in(4).then(|| 2 + dice.below(4) as u64);
+    for group in 1..=groups {
+        if dice.one_in(4) {
+            scenario.group_traits.entry(group).or_default().insert(*dice.of(&TRAITS));
+        }
+    }
+    scenario
+}
+
+/// Decides for every group, so that no world waits for a person who never comes.
+pub fn spec(dice: &mut Dice, scenario: &Scenario, spec: &mut Spec) {
+    spec.mode = if dice.one_in(12) { Mode::Observe } else { Mode::Enforce };
+    let one = |n: usize| vec![spec.groups.list[n].id];
+    spec.rollout = match dice.below(4) {
+        0 => Rollout::Canary,
+        1 => Rollout::SmallestFirst,
+        2 => Rollout::Waves((0..spec.groups.list.len()).map(one).collect()),
+        _ => Rollout::AllAtOnce,
+    };
+    spec.groups.empty_groups = EmptyGroups::Always;
+    for (n, entry) in spec.groups.list.iter_mut().enumerate() {
+        let traits = scenario.group_traits.get(&(n + 1));
+        let fixed = [GroupTrait::Dynamic, GroupTrait::Synced, GroupTrait::MailEnabled];
+        let uneditable = traits.is_some_and(|traits| fixed.iter().any(|fixed| traits.contains(fixed)));
+        entry.members = match (uneditable, dice.below(4)) {
+            (true, _) | (false, 0) => Some(MembersDecision::Keep),
+            (false, 1) => Some(MembersDecision::Remove),
+            (false, _) => None,
+        };
+    }
+    spec.provisioning.settle_cycles = 1 + dice.below(2) as u32;
+    spec.provisioning.verify_cycles = 1 + dice.below(2) as u32;
+    spec.provisioning.afterwards = if dice.one_in(4) { Afterwards::Pause } else { Afterwards::Leave };
+    spec.target.read_interval = *dice.of(&[Duration::from_secs(30), Duration::from_secs(300)]);
+}

@@ -1,0 +1,150 @@
+//! Trouble: odd answers on the wire, and what admins do meanwhile.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use http::Method;
+use unscim::model::id::UserId;
+use unscim::sim::{Effect, Fault, Practice};
+
+use crate::draw::Dice;
+
+const PATHS: [&str; 10] = [
+    "",
+    "",
+    "/appRoleAssignedTo",
+    "/members",
+    "/transitiveMembers",
+    "/synchronization/jobs",
+    "/auditLogs/provisioning",
+    "/oauth2/v2.0/token",
+    "/scim/v2/Users",
+    "/scim/v2/Groups",
+];
+const STATUS: [(u16, &str); 14] = [
+    (400, "Request_BadRequest"),
+    (401, "InvalidAuthenticationToken"),
+    (403, "Authorization_RequestDenied"),
+    (404, "Request_ResourceNotFound"),
+    (408, "RequestTimeout"),
+    (409, "Directory_ConcurrencyViolation"),
+    (412, "PreconditionFailed"),
+    (423, "Locked"),
+    (429, "TooManyRequests"),
+    (500, "InternalServerError"),
+    (502, "BadGateway"),
+    (503, "ServiceUnavailable"),
+    (504, "GatewayTimeout"),
+    (509, "BandwidthLimitExceeded"),
+];
+
+pub fn fault(dice: &mut Dice) -> Fault {
+    let effect = match dice.below(9) {
+        0..=2 => {
+            let (status, code) = *dice.of(&STATUS);
+            let body = match dice.below(4) {
+                0 => String::new(),
+                1 => format!("{{\"error\":{{\"code\":\"{code}\",\"message\":{{\"value\":\"odd\"}}}}}}"),
+                _ => format!("{{\"error\":{{\"code\":\"{code}\",\"message\":\"for a while\",\"innerError\":{{}}}}}}"),
+            };
+            let headers = if dice.one_in(2) { vec![("retry-after".into(), "3".into())] } else { Vec::new() };
+            Effect::Answer { status, headers, body }
+        }
+        3 => Effect::Delay(dice.seconds(1, 40)),
+        4 => Effect::LoseAnswer,
+        5 => Effect::Hang,
+        6 => Effect::Truncate(dice.below(200)),
+        7 => Effect::Html(*dice.of(&[200, 403, 404, 503])),
+        _ => {
+            let location = "https://login.example.com/".to_owned();
+            Effect::Answer { status: 302, headers: vec![("location".into(), location)], body: String::new() }
+        }
+    };
+    let fault = Fault::once(dice.of::<&str>(&PATHS), effect).nth(1 + dice.below(6)).times(1 + dice.below(4));
+    match dice.below(4) {
+        0 => fault.on(Method::POST),
+        1 => fault.on(Method::DELETE),
+        2 => fault.on(Method::GET),
+        _ => fault,
+    }
+}
+
+/// What admins have done, so that the oracle asks nothing of those whom they touched.
+#[derive(Debug, Default)]
+pub struct Admins {
+    pub touched: BTreeSet<UserId>,
+    pub told: Vec<String>,
+    pub rows_made_again: bool,
+}
+
+impl Admins {
+    /// One act; most of them concern one user.
+    pub fn act(&mut self, dice: &mut Dice, practice: &Practice) {
+        let ids = practice.ids();
+        let everyone: Vec<UserId> = ids.users.iter().chain(&ids.nested_only).chain([&ids.outsider]).copied().collect();
+        let (user, group) = (*dice.of(&everyone), *dice.of(&ids.groups));
+        let role = *dice.of(&[ids.role_user, ids.role_admin]);
+        let admin = practice.admin();
+        let (what, done) = match dice.below(14) {
+            0..=2 => ("join", admin.join(user, group)),
+            3 | 4 => ("leave", admin.leave(user, group)),
+            5 => ("disable", admin.disable(user)),
+            6 => ("enable", admin.enable(user)),
+            7 if dice.one_in(3) => ("delete", admin.delete_user(user)),
+            8 => ("assign", admin.assign_user(user, role).map(drop)),
+            9 => ("unassign", admin.unassign_user(user)),
+            10 => {
+                let members: Vec<UserId> = ids.users.clone();
+                let done = admin.unassign_group(group);
+                if done.is_ok() {
+                    // Whoever had only this one is out by the admin's hand.
+                    self.touched.extend(members);
+                }
+                ("unassign the group of", done)
+            }
+            11 => {
+                self.rows_made_again = true;
+                ("assign the group of", admin.assign_group(group, role).map(drop))
+            }
+            12 => {
+                admin.pause_job();
+                ("pause the job, not", Ok(()))
+            }
+            _ => {
+                admin.start_job();
+                ("start the job, not", Ok(()))
+            }
+        };
+        if done.is_ok() {
+            self.touched.insert(user);
+            self.rows_made_again |= matches!(what, "join");
+            self.told.push(format!("{} admin: {what} {user}, group {group}", practice.now()));
+        }
+    }
+
+    pub fn give_groups_back(&mut self, practice: &Practice) {
+        let ids = practice.ids();
+        for group in &ids.groups {
+            if practice.admin().assign_group(*group, ids.role_user).is_ok() {
+                self.rows_made_again = true;
+                self.told.push(format!("{} admin: assign group {group} again", practice.now()));
+            }
+        }
+    }
+
+    /// Nothing stays as it would hold the guide up for good.
+    pub fn make_good(&mut self, practice: &Practice) {
+        practice.admin().start_job();
+        practice.faults().clear();
+        self.told.push(format!("{} all is quiet", practice.now()));
+    }
+}
+
+/// Between two turns: often what the daemon wants, sometimes next to nothing, sometimes a night.
+pub fn pause(dice: &mut Dice, wanted: Duration) -> Duration {
+    match dice.below(8) {
+        0 => dice.seconds(0, 5),
+        1 => dice.seconds(600, 7200),
+        _ => wanted,
+    }
+}
