@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::guide::{Facts, LOOKS, cycle, kept, preflight};
 use crate::model::baseline::Growth;
-use crate::model::id::UserId;
+use crate::model::id::{GroupId, UserId};
 use crate::model::memory::{Departure, DepartureKind, Memory, Remembered, RevocationProof, Size, Streak};
 use crate::model::seen::Seen;
 use crate::model::snapshot::{ProbeVerdict, Snapshot};
@@ -167,6 +167,14 @@ fn has_left(facts: &Facts, id: UserId, groups: &std::collections::BTreeSet<crate
 }
 
 fn sizes(facts: &Facts, next: &mut Remembered) {
+    let closed = |key: &String| {
+        let group = key.strip_prefix("members/").and_then(|id| id.parse().ok()).map(GroupId);
+        group.is_some_and(|group| {
+            !facts.seen.groups.contains_key(&group) && facts.memory.remembered.members_closed.contains_key(&group)
+        })
+    };
+    // What is not read any more can't explain itself.
+    next.sizes.retain(|key, _| !closed(key));
     let mut note = |key: String, count: u64, ours: u64| {
         let size = match next.sizes.get(&key) {
             Some(before) if is_shrunk(facts.spec, before, count, ours) => {

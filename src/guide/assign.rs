@@ -1,6 +1,6 @@
 //! Step 1: every user who is in scope through a managed group also holds the group's roles himself.
 
-use super::{Cover, Facts, Reach, Step, Verdict, count, some_of};
+use super::{Cover, Facts, Reach, Step, Verdict, count, cycle, some_of};
 use std::collections::BTreeSet;
 
 use crate::model::action::Action;
@@ -75,10 +75,11 @@ fn judge(facts: &Facts) -> Verdict {
     }
     if awaiting > 0 {
         let on = format!(
-            "{} that began {} or more after the last direct assignment was made, for {}",
+            "{} that began {} or more after the last direct assignment was made, for {}{}",
             count(facts.spec.provisioning.settle_cycles as usize, "good cycle"),
             humantime::format_duration(facts.spec.provisioning.cycle_margin),
             count(awaiting, "user"),
+            cycle::doubt(facts),
         );
         return Verdict::Wait { reason: Reason::AwaitingSettleCycle, on };
     }

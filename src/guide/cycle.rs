@@ -2,6 +2,7 @@
 
 use super::{Facts, Reach, Step, Verdict, count, kept, some_of};
 use crate::model::condition::{ConditionKind, Reason};
+use crate::model::id::{GroupId, UserId};
 use crate::model::memory::{CycleProof, GoodCycle, since};
 use crate::model::snapshot::{ExecutionState, Job, JobCode, ScheduleState};
 
@@ -38,6 +39,12 @@ pub fn good(facts: &Facts, job: &Job) -> Result<GoodCycle, String> {
     Ok(GoodCycle { activity: last.activity.clone(), began: last.began, ended, turn: facts.memory.remembered.turn })
 }
 
+/// " (the last one does not count: …)", or nothing where it counts: for messages that wait for a cycle.
+pub fn doubt(facts: &Facts) -> String {
+    let why = facts.job().and_then(|job| good(facts, job).err());
+    why.map_or_else(String::new, |why| format!(" (the last one does not count: {why})"))
+}
+
 /// A cycle with entry-level errors counts only if the log shows them, and they name nobody of ours. No row is no proof.
 fn errors_touch_nobody(facts: &Facts, began: jiff::Timestamp, ended: jiff::Timestamp) -> Result<(), String> {
     let Some(log) = facts.seen.log.known() else {
@@ -50,10 +57,17 @@ fn errors_touch_nobody(facts: &Facts, began: jiff::Timestamp, ended: jiff::Times
     }
     for row in failures {
         let Some(source) = row.source else { return Err(format!("the cycle had an error that names nobody (row {})", row.id)) };
-        if baseline.users.contains_key(&crate::model::id::UserId(source))
-            || baseline.groups.contains_key(&crate::model::id::GroupId(source))
-        {
-            return Err(format!("the cycle failed for {source}, who is protected or managed (row {})", row.id));
+        let (user, group) = (UserId(source), GroupId(source));
+        if baseline.users.contains_key(&user) && !facts.is_released(user) {
+            let why = row.reason.as_deref().map_or_else(String::new, |why| format!(": {why}"));
+            return Err(format!(
+                "it failed for {}, who is protected (row {}{why}); mend his record, or put him into spec.released",
+                facts.user_name(user),
+                row.id
+            ));
+        }
+        if baseline.groups.contains_key(&group) {
+            return Err(format!("it failed for the managed group {} (row {})", facts.group_name(group), row.id));
         }
     }
     Ok(())
@@ -138,8 +152,7 @@ fn awaiting(facts: &Facts, confirmed: jiff::Timestamp, have: usize, needed: usiz
     let on = format!("{} that began {margin} or more after {confirmed:.0}, of which {have} ended well", count(needed, "cycle"));
     let latest = facts.memory.remembered.cycles.last().map_or(confirmed, |cycle| cycle.ended.max(confirmed));
     let overdue = facts.seen.jobs.known().is_some_and(|look| since(latest, look.at) > facts.spec.provisioning.cycle_timeout);
-    let why = facts.job().and_then(|job| good(facts, job).err());
-    let on = why.map_or(on.clone(), |why| format!("{on} (the last one does not count: {why})"));
+    let on = format!("{on}{}", doubt(facts));
     Verdict::Wait { reason: if overdue { Reason::CycleOverdue } else { Reason::AwaitingCycle }, on }
 }
 

@@ -1,6 +1,6 @@
 //! Step 2: the managed groups have no user members left, where emptying them harms nobody else.
 
-use super::{Facts, LOOKS, Reach, Step, Verdict, count, some_of, waves};
+use super::{Facts, LOOKS, Reach, Step, Verdict, count, cycle, some_of, waves};
 use crate::model::action::Action;
 use crate::model::condition::{ConditionKind, Reason};
 use crate::model::id::GroupId;
@@ -178,7 +178,10 @@ pub fn progress(facts: &Facts, group: GroupId) -> Progress {
     }
     match facts.last_confirmed(&format!("member/{group}/")) {
         Some(removed) if facts.good_cycles_after(removed).len() < facts.spec.provisioning.settle_cycles as usize => {
-            Progress::Wait(Reason::AwaitingEmptyCycle, format!("a good cycle that began after the last removal from {name}"))
+            Progress::Wait(
+                Reason::AwaitingEmptyCycle,
+                format!("a good cycle that began after the last removal from {name}{}", cycle::doubt(facts)),
+            )
         }
         Some(_) | None => Progress::Done,
     }
@@ -231,7 +234,7 @@ pub fn canary(facts: &Facts) -> Canary {
         return if open { Canary::Running("the outcome of the first removal".into()) } else { Canary::First };
     };
     let Some(cycle) = facts.good_cycles_after(first).first().copied() else {
-        return Canary::Running("a good cycle that began after the first removal".into());
+        return Canary::Running(format!("a good cycle that began after the first removal{}", cycle::doubt(facts)));
     };
     match &facts.memory.target {
         Some(look) if look.turn >= cycle.turn => Canary::Passed,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Facts, count, kept, some_of};
+use super::{Facts, count, cycle, kept, some_of};
 use crate::model::id::GroupId;
 use crate::model::spec::Rollout;
 
@@ -68,10 +68,10 @@ fn awaited(facts: &Facts, wave: &[GroupId]) -> Option<String> {
         return Some(format!("{} to be emptied and unassigned", named(there)));
     }
     let needed = facts.spec.provisioning.verify_cycles as usize;
-    let Some(last) = wave.iter().filter_map(|group| remembered.unassigned_at.get(group)).max() else { return None };
+    let last = wave.iter().filter_map(|group| remembered.unassigned_at.get(group)).max()?;
     let cycles = facts.good_cycles_after(*last);
     let Some(cycle) = needed.checked_sub(1).and_then(|last| cycles.get(last)) else {
-        return Some(format!("{}, of which {} ended well", count(needed, "good cycle"), cycles.len()));
+        return Some(format!("{}, of which {} ended well{}", count(needed, "good cycle"), cycles.len(), cycle::doubt(facts)));
     };
     let Some(look) = facts.memory.target.as_ref().filter(|look| look.turn >= cycle.turn) else {
         return Some("a look at the target after its last cycle".to_owned());

@@ -29,7 +29,7 @@ const QUIET: usize = 900;
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Honest,
-    /// Somebody with the daemon's own rights unassigns a group before anybody is covered.
+    /// Somebody with the daemon's own rights unassigns every group before anybody is covered.
     Reckless,
 }
 
@@ -118,8 +118,12 @@ fn records(rig: &Rig) -> BTreeMap<String, String> {
 
 impl World {
     async fn live(&mut self, kind: Kind) -> Result<(), String> {
+        if kind == Kind::Reckless {
+            self.forge().await;
+            return self.turn(None).await.map(drop);
+        }
         let troubled = 20 + self.dice.below(TROUBLED);
-        for n in 0..troubled {
+        for _ in 0..troubled {
             if self.dice.one_in(4) {
                 let fault = trouble::fault(&mut self.dice);
                 self.rig.practice.faults().add(fault);
@@ -127,10 +131,6 @@ impl World {
             }
             if self.dice.one_in(12) {
                 self.admins.act(&mut self.dice, &self.rig.practice);
-            }
-            if kind == Kind::Reckless && n == 0 {
-                self.rig.spec.mode = Mode::Enforce;
-                self.forge().await;
             }
             let dies = self.dice.one_in(15).then(|| self.dice.below(60));
             let turn = self.turn(dies).await?;
@@ -240,12 +240,12 @@ impl World {
         Ok(())
     }
 
-    /// With the daemon's own rights: the first group's rows go, whoever is in it.
+    /// With the daemon's own rights: every group's rows go, whoever is in it.
     async fn forge(&mut self) {
-        let (app, group) = (self.rig.practice.ids().service_principal, self.rig.practice.ids().groups[0]);
+        let app = self.rig.practice.ids().service_principal;
         let directory = &self.rig.world().directory;
         let rows = directory.assignments(app).await.map(|look| look.value).unwrap_or_default();
-        for row in rows.iter().filter(|row| row.principal == Principal::Group(group)) {
+        for row in rows.iter().filter(|row| matches!(row.principal, Principal::Group(_))) {
             _ = directory.unassign(app, &row.id).await;
         }
     }
