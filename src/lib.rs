@@ -28,6 +28,7 @@ pub mod remember;
 pub mod report;
 pub mod run;
 pub mod serve;
+pub mod settle;
 pub mod sim;
 pub mod wiring;
 pub mod world;

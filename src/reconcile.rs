@@ -21,7 +21,9 @@ use crate::observe::observe;
 use crate::plan::{NewBaseline, plan};
 use crate::remember::{growth, remember};
 use crate::report::report;
-use crate::world::{Clock, Ledger, World};
+use crate::settle::{Settled, settled};
+use crate::world::error::Result;
+use crate::world::{Clock, Ledger, Outcome, World};
 
 /// What the process itself carries from turn to turn; everything that must survive it is in the ledger.
 #[derive(Debug, Default)]
@@ -129,9 +131,26 @@ fn note(world: &impl World, spec: &Spec, leave: Leave, seen: &Snapshot, memory: 
         baseline.grow(&grown);
     }
     memory.remembered = remember(spec, seen, memory, now);
-    if let Err(error) = stored.and_then(|()| ledger.remember(&memory.remembered)) {
+    let stored = stored.and_then(|()| ledger.remember(&memory.remembered));
+    if let Err(error) = stored.and_then(|()| settle_open(world, spec, seen, memory, now)) {
         memory.baseline = Seen::Unknown(Why::new(error.label(), error.to_string()));
     }
+}
+
+/// Writes down what became of the writes that nobody answered.
+fn settle_open(world: &impl World, spec: &Spec, seen: &Snapshot, memory: &mut Memory, now: Timestamp) -> Result<()> {
+    let settled = settled(&Facts::new(spec, seen, memory, now));
+    for (intent, settled) in &settled {
+        let outcome = match settled {
+            Settled::Done(at) => Outcome::Seen(*at),
+            Settled::NotDone(at) => Outcome::Failed(format!("no answer; the look at {at:.0} shows it not done")),
+        };
+        world.ledger().conclude(*intent, &outcome, now)?;
+    }
+    if !settled.is_empty() {
+        memory.journal = world.ledger().journal()?;
+    }
+    Ok(())
 }
 
 /// A ledger of another tenant, app, job or SCIM service is as good as unreadable: nothing is written by it.

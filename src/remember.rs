@@ -11,6 +11,7 @@ use crate::model::memory::{Departure, DepartureKind, Memory, Remembered, Revocat
 use crate::model::seen::Seen;
 use crate::model::snapshot::{ProbeVerdict, Snapshot};
 use crate::model::spec::Spec;
+use crate::settle;
 
 /// How many good cycles are kept in memory.
 const CYCLES_KEPT: usize = 16;
@@ -54,6 +55,7 @@ pub fn remember(spec: &Spec, seen: &Snapshot, memory: &Memory, now: Timestamp) -
         members(&facts, &mut next);
         departures(&facts, &mut next);
         sizes(&facts, &mut next);
+        next.gone = settle::gone(&facts);
     }
     probe(&facts, &mut next);
     // What follows rests on what was just remembered.

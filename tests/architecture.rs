@@ -7,7 +7,8 @@ const TABLE: &[(&str, &[&str])] = &[
     ("model", &["model"]),
     ("guide", &["model", "guide"]),
     ("plan", &["model", "guide", "plan"]),
-    ("remember", &["model", "guide", "remember"]),
+    ("settle", &["model", "guide", "settle"]),
+    ("remember", &["model", "guide", "settle", "remember"]),
     ("brakes", &["model", "guide", "plan", "brakes"]),
     (
         "world/graph",
@@ -19,7 +20,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("observe", &["model", "world"]),
     ("act", &["model", "world", "brakes"]),
     ("report", &["model", "guide", "plan", "act"]),
-    ("reconcile", &["model", "guide", "plan", "brakes", "observe", "remember", "act", "report", "world"]),
+    ("reconcile", &["model", "guide", "plan", "brakes", "observe", "remember", "settle", "act", "report", "world"]),
     ("sim", &["model::id", "model::engine", "sim"]),
     ("config", &["model", "config", "world::Freeze"]),
     ("serve", &["model", "serve", "world::http"]),
@@ -101,7 +102,13 @@ fn every_module_imports_only_what_its_row_allows() {
 #[test]
 fn judgement_knows_no_clock_and_no_network() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut files = vec![root.join("plan.rs"), root.join("brakes.rs"), root.join("remember.rs"), root.join("report.rs")];
+    let mut files = vec![
+        root.join("plan.rs"),
+        root.join("brakes.rs"),
+        root.join("remember.rs"),
+        root.join("settle.rs"),
+        root.join("report.rs"),
+    ];
     sources(&root.join("guide"), &mut files);
     sources(&root.join("model"), &mut files);
     for file in files {

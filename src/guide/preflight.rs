@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Facts, count, some_of, waves};
+use super::{Facts, count, empty, some_of, waves};
 use crate::model::baseline::{Baseline, Binding, ManagedGroup, Protected};
 use crate::model::id::{AppRoleId, GroupId, ScimId, UserId};
 use crate::model::memory::BaselineSource;
@@ -23,6 +23,8 @@ pub struct Findings {
 
 /// `wids` always holds this template in app-only tokens; it grants nothing.
 const NO_DIRECTORY_ROLE: &str = "0997a1d0-0d1d-4acb-b408-d5ca73121e90";
+/// Without it Graph refuses to edit the members of a role-assignable group.
+const ROLE_MANAGEMENT: &str = "RoleManagement.ReadWrite.Directory";
 const DEFAULT_ACCESS: AppRoleId = AppRoleId(uuid::Uuid::nil());
 
 pub fn check(facts: &Facts) -> Findings {
@@ -81,6 +83,21 @@ fn permissions(facts: &Facts, found: &mut Findings) {
         if !held.roles.contains(permission) {
             found.refusals.push(format!(
                 "the token has no {permission}, needed in Enforce to {what_for}; grant it with admin consent, or give the app a directory role that covers it"
+            ));
+        }
+    }
+    if !held.roles.contains(ROLE_MANAGEMENT) {
+        let emptied = |group: &GroupId| {
+            let profile = facts.seen.groups.get(group).and_then(|seen| seen.profile.known());
+            profile.is_some_and(|profile| profile.role_assignable)
+                && !facts.rows_of(*group).is_empty()
+                && empty::plan_for(facts, *group) == empty::Plan::Empty
+        };
+        for group in facts.wished_groups().into_iter().filter(emptied) {
+            found.refusals.push(format!(
+                "group {} is role-assignable, and the token has no {ROLE_MANAGEMENT}, needed in Enforce to remove its members; \
+                 set members: Keep for it, or grant the permission with admin consent",
+                facts.group_name(group)
             ));
         }
     }

@@ -54,6 +54,8 @@ pub struct Remembered {
     pub departed: BTreeMap<UserId, Departure>,
     /// Protected users who count as lost now, and when that was first seen; our time.
     pub lost_since: BTreeMap<UserId, Timestamp>,
+    /// What writes of ours were to take away and nobody answered: the unbroken series of looks without it, by key.
+    pub gone: BTreeMap<String, Streak>,
     /// Good cycles, oldest first, the last few.
     pub cycles: Vec<GoodCycle>,
     /// Sizes of the last complete lists, for telling a list that suddenly shrank.
@@ -171,6 +173,8 @@ pub struct Journal {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Entry {
+    /// The journal's line of the last beginning.
+    pub intent: Option<i64>,
     /// Times that it was begun.
     pub intents: u32,
     /// Times that the service confirmed it.

@@ -134,6 +134,8 @@ pub trait Ledger {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     Done(Written),
+    /// Nobody answered, and later looks show it done before this service time.
+    Seen(Timestamp),
     /// It certainly did not happen.
     Failed(String),
     /// It may or may not have happened; only a look can tell.

@@ -94,7 +94,7 @@ pub fn spec(dice: &mut Dice, scenario: &Scenario, spec: &mut Spec) {
     spec.groups.empty_groups = EmptyGroups::Always;
     for (n, entry) in spec.groups.list.iter_mut().enumerate() {
         let traits = scenario.group_traits.get(&(n + 1));
-        let fixed = [GroupTrait::Dynamic, GroupTrait::Synced, GroupTrait::MailEnabled];
+        let fixed = [GroupTrait::Dynamic, GroupTrait::Synced, GroupTrait::MailEnabled, GroupTrait::RoleAssignable];
         let uneditable = traits.is_some_and(|traits| fixed.iter().any(|fixed| traits.contains(fixed)));
         entry.members = match (uneditable, dice.below(4)) {
             (true, _) | (false, 0) => Some(MembersDecision::Keep),

@@ -2,6 +2,7 @@
 //! just over its limit. "Again changes nothing" is asserted for every verdict.
 
 mod brakes;
+mod settle;
 mod steps;
 mod support;
 mod waves;

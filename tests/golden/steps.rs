@@ -297,3 +297,20 @@ fn a_healthy_state_of_every_stage_passes_preflight_and_holds_nothing() {
         assert_eq!(wanted, kinds);
     }
 }
+
+#[test]
+fn a_role_assignable_group_is_emptied_only_with_the_permission_for_it() {
+    let mut case = Case::assigned();
+    case.profile(1).role_assignable = true;
+    case.spec.groups.list[0].members = Some(MembersDecision::Remove);
+    let refusals = case.refusals();
+    assert!(
+        refusals.iter().any(|why| why.contains("RoleManagement.ReadWrite.Directory") && why.contains("Group 1")),
+        "{refusals:?}"
+    );
+    case.spec.groups.list[0].members = Some(MembersDecision::Keep);
+    assert!(case.refusals().is_empty());
+    case.spec.groups.list[0].members = Some(MembersDecision::Remove);
+    case.hold_permission("RoleManagement.ReadWrite.Directory");
+    assert!(case.refusals().is_empty());
+}

@@ -227,6 +227,13 @@ impl Case {
         self.memory.target.as_mut().unwrap()
     }
 
+    pub fn hold_permission(&mut self, permission: &str) {
+        match &mut self.seen.permissions {
+            Seen::Known(held) => held.roles.insert(permission.into()),
+            Seen::Absent | Seen::Unknown(_) => panic!("the permissions are not known"),
+        };
+    }
+
     pub fn groups_gone(&mut self) {
         let look = self.target();
         for id in std::mem::take(&mut look.groups).into_keys() {
@@ -343,6 +350,7 @@ fn seen() -> Snapshot {
         (group(g), GroupSeen { profile: Seen::Known(profile), uses: Seen::Known(GroupUses::default()), members })
     });
     Snapshot {
+        began: at(NOW),
         permissions: Seen::Known(Permissions { roles: roles.map(String::from).into(), directory_roles: BTreeSet::new() }),
         app: Seen::Known(App {
             id: ServicePrincipalId(Uuid::from_u128(2)),

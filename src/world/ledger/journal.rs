@@ -1,7 +1,5 @@
 //! The journal: a line before each write and a line after it, and what the lines add up to.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
@@ -31,10 +29,11 @@ pub(super) fn conclude(transaction: &Transaction<'_>, intent: i64, outcome: &Out
         Some(Some("done" | "failed")) => return Err(Trouble::Refused(format!("intent {intent} has its outcome already"))),
         Some(_) => {}
     }
-    let (word, written, text) = match outcome {
-        Outcome::Done(written) => ("done", Some(written), None),
-        Outcome::Failed(text) => ("failed", None, Some(text)),
-        Outcome::Open(text) => ("open", None, Some(text)),
+    let (word, at_service, written, text) = match outcome {
+        Outcome::Done(written) => ("done", Some(written.at), Some(written), None),
+        Outcome::Seen(at) => ("done", Some(*at), None, Some("no answer; later looks show it done")),
+        Outcome::Failed(text) => ("failed", None, None, Some(text.as_str())),
+        Outcome::Open(text) => ("open", None, None, Some(text.as_str())),
     };
     transaction
         .prepare_cached(
@@ -45,7 +44,7 @@ pub(super) fn conclude(transaction: &Transaction<'_>, intent: i64, outcome: &Out
             intent,
             at.to_string(),
             word,
-            written.map(|written| written.at.to_string()),
+            at_service.map(|at| at.to_string()),
             written.map(|written| written.already),
             written.and_then(|written| written.request_id.as_ref()),
             written.map(|Written { client_request_id, .. }| client_request_id),
@@ -60,8 +59,6 @@ pub(super) struct Fold {
     pub(super) journal: Journal,
     /// Number of the last line read.
     upto: i64,
-    /// Key -> its last intent.
-    last: BTreeMap<String, i64>,
 }
 
 impl Fold {
@@ -74,14 +71,13 @@ impl Fold {
             let at: Timestamp = row.get::<_, String>(1)?.parse()?;
             let key: String = row.get(2)?;
             let (intent, outcome): (Option<i64>, Option<String>) = (row.get(3)?, row.get(4)?);
-            let entry = self.journal.entries.entry(key.clone()).or_default();
+            let entry = self.journal.entries.entry(key).or_default();
             match (intent, outcome.as_deref()) {
                 (None, None) => {
-                    begin(entry, at);
-                    self.last.insert(key, id);
+                    begin(entry, id, at);
                 }
                 (Some(intent), Some(outcome)) => {
-                    let is_last = self.last.get(&key) == Some(&intent);
+                    let is_last = entry.intent == Some(intent);
                     match outcome {
                         "done" => {
                             let served = row.get::<_, Option<String>>(5)?;
@@ -102,7 +98,8 @@ impl Fold {
     }
 }
 
-fn begin(entry: &mut Entry, at: Timestamp) {
+fn begin(entry: &mut Entry, id: i64, at: Timestamp) {
+    entry.intent = Some(id);
     entry.intents += 1;
     entry.last_intent = Some(at);
     entry.open = true;

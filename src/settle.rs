@@ -1,0 +1,77 @@
+//! Writes whose answer was lost: complete looks tell in the end whether they took effect. Pure.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use crate::guide::{Facts, LOOKS};
+use crate::model::id::{AppRoleId, GroupId, UserId};
+use crate::model::memory::{Entry, Streak, since};
+
+/// What looks have shown of a write that was left open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// It took effect before this service time.
+    Done(Timestamp),
+    /// It did not, by a complete look at this service time.
+    NotDone(Timestamp),
+}
+
+/// An absence that is being looked at, for every write left open that takes something away.
+pub fn gone(facts: &Facts) -> BTreeMap<String, Streak> {
+    let before = &facts.memory.remembered.gone;
+    open(facts)
+        .filter(|(key, _)| !key.starts_with("assign/"))
+        .filter_map(|(key, _)| match shown(facts, key) {
+            Some((false, at)) => Some((key.to_owned(), Streak::extend(before.get(key).copied(), at))),
+            Some((true, _)) => None,
+            // Not looked at: what was known stays.
+            None => before.get(key).map(|streak| (key.to_owned(), *streak)),
+        })
+        .collect()
+}
+
+/// The intents that this turn's look settles. What is there is believed at once where it was to be made, and after the time
+/// that reads may lag where it was to go; what is gone, after repeated looks.
+pub fn settled(facts: &Facts) -> Vec<(i64, Settled)> {
+    let settle = facts.spec.timing.settle;
+    let judge = |(key, entry): (&str, &Entry)| {
+        let (there, at) = shown(facts, key)?;
+        let aged = entry.last_intent.is_some_and(|begun| since(begun, facts.seen.began) >= settle);
+        let settled = match (key.starts_with("assign/"), there) {
+            (true, true) => Settled::Done(at),
+            (true, false) | (false, true) if aged => Settled::NotDone(at),
+            (true, false) | (false, true) => return None,
+            (false, false) => {
+                let gone = facts.memory.remembered.gone.get(key)?;
+                // Its last look, not its first: the later the time, the later the cycle that counts.
+                gone.is_believed(LOOKS, settle).then_some(Settled::Done(gone.last))?
+            }
+        };
+        Some((entry.intent?, settled))
+    };
+    open(facts).filter_map(judge).collect()
+}
+
+fn open<'a>(facts: &'a Facts) -> impl Iterator<Item = (&'a str, &'a Entry)> {
+    ["assign/", "member/", "unassign/"]
+        .into_iter()
+        .flat_map(|prefix| facts.memory.journal.with_prefix(prefix))
+        .filter(|(_, entry)| entry.open)
+}
+
+/// Whether this turn's complete look shows the object of the write, and the service time of that look.
+fn shown(facts: &Facts, key: &str) -> Option<(bool, Timestamp)> {
+    let mut parts = key.split('/');
+    let (kind, first, second) = (parts.next()?, parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+    let rows = facts.seen.assignments.known();
+    match kind {
+        "assign" => Some((facts.direct_roles(UserId(first)).contains(&AppRoleId(second)), rows?.at)),
+        "member" => {
+            let look = facts.seen.groups.get(&GroupId(first))?.members.known()?;
+            Some((look.value.users.contains(&UserId(second)), look.at))
+        }
+        "unassign" => Some((facts.rows_of(GroupId(first)).iter().any(|row| row.role == AppRoleId(second)), rows?.at)),
+        _ => None,
+    }
+}
