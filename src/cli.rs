@@ -1,8 +1,10 @@
 //! Verbs, flags and exit codes.
 
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use anyhow::Context as _;
 use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use url::Url;
@@ -37,6 +39,8 @@ pub enum Verb {
     Status(Status),
     /// The practice tenant alone, for rehearsals
     Practice(Practice),
+    /// The journal's hash chain, offline: every edited, missing or re-ordered line
+    Verify(Verify),
     /// JSON schema of the config
     Schema {
         /// The schema of what
@@ -137,6 +141,18 @@ pub struct Practice {
     pub config_dir: Option<PathBuf>,
 }
 
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// Where the ledger is; it is only read
+    #[arg(long, env = "UNSCIM_DATA_DIR", value_name = "DIR", default_value = "unscim-data")]
+    pub data_dir: PathBuf,
+    /// A head that was noted earlier: the journal must still contain it
+    #[arg(long, value_name = "HASH")]
+    pub head: Option<String>,
+    #[arg(long, env = "UNSCIM_OUTPUT", default_value = "text")]
+    pub output: Output,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Output {
     Text,
@@ -164,4 +180,12 @@ pub enum Exit {
     Waiting = 4,
     /// Usage or config.
     Usage = 64,
+}
+
+/// To stdout; a reader that went away is no trouble of ours.
+pub(crate) fn print(text: &str) -> anyhow::Result<()> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        other => other.context("writing to stdout"),
+    }
 }

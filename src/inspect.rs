@@ -1,7 +1,6 @@
 //! The verbs that look and tell: `plan`, `check`, `status`. Nothing is written but stdout.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::{self, Exit, Output};
+use crate::cli::{self, Exit, Output, print};
 use crate::config;
 use crate::config::freeze::ConfigFreeze;
 use crate::guide::count;
@@ -243,13 +242,5 @@ fn list(out: &mut String, title: &str, items: impl Iterator<Item = String>) {
         for item in items {
             let _ = writeln!(out, "  - {item}");
         }
-    }
-}
-
-/// To stdout; a reader that went away is no trouble of ours.
-fn print(text: &str) -> Result<()> {
-    match std::io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        other => other.context("writing to stdout"),
     }
 }

@@ -17,6 +17,7 @@ pub mod brakes;
 pub mod cli;
 pub mod config;
 pub mod demo;
+pub mod evidence;
 pub mod guide;
 pub mod inspect;
 pub mod model;

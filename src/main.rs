@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use tokio_util::sync::CancellationToken;
 use unscim::cli::{Cli, Exit, SchemaOf, Verb};
-use unscim::{config, demo, inspect, practice, run, serve};
+use unscim::{config, demo, evidence, inspect, practice, run, serve};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -31,9 +31,13 @@ fn code(exit: Exit) -> ExitCode {
 fn start(verb: &Verb) -> anyhow::Result<Exit> {
     let (format, level) = match verb {
         Verb::Run(args) => (args.log_format, "info"),
-        Verb::Demo(_) | Verb::Plan(_) | Verb::Check(_) | Verb::Status(_) | Verb::Practice(_) | Verb::Schema { .. } => {
-            (None, "warn")
-        }
+        Verb::Demo(_)
+        | Verb::Plan(_)
+        | Verb::Check(_)
+        | Verb::Status(_)
+        | Verb::Practice(_)
+        | Verb::Verify(_)
+        | Verb::Schema { .. } => (None, "warn"),
     };
     serve::telemetry::init(format, level)?;
     if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
@@ -49,6 +53,7 @@ fn start(verb: &Verb) -> anyhow::Result<Exit> {
             Verb::Check(args) => inspect::check(args, &stop).await,
             Verb::Status(args) => inspect::status(args).await,
             Verb::Practice(args) => practice::run(args, &stop).await,
+            Verb::Verify(args) => evidence::verify(args),
             Verb::Schema { of: SchemaOf::Config } => {
                 println!("{:#}", config::schema());
                 Ok(Exit::Done)

@@ -41,6 +41,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "world::ledger",
         ],
     ),
+    ("evidence", &["guide", "cli", "world::ledger"]),
     ("practice", &["model", "cli", "sim"]),
     ("demo", &["model", "guide", "cli", "config", "practice", "reconcile", "run", "sim", "world::ledger"]),
 ];

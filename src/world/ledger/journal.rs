@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
+use super::chain;
 use super::trouble::Trouble;
 use crate::model::action::Action;
 use crate::model::memory::{Entry, Journal};
@@ -12,7 +13,9 @@ pub(super) fn intend(transaction: &Transaction<'_>, turn: u64, action: &Action, 
     transaction
         .prepare_cached("INSERT INTO journal (at, turn, kind, key, phase, action) VALUES (?1, ?2, ?3, ?4, 'intent', ?5)")?
         .execute(params![at.to_string(), i64::try_from(turn)?, action.kind(), action.key(), serde_json::to_string(action)?])?;
-    Ok(transaction.last_insert_rowid())
+    let line = transaction.last_insert_rowid();
+    chain::link(transaction, line)?;
+    Ok(line)
 }
 
 /// An outcome that was left open may be settled later; a settled one stays.
@@ -50,27 +53,30 @@ pub(super) fn conclude(transaction: &Transaction<'_>, intent: i64, outcome: &Out
             written.map(|Written { client_request_id, .. }| client_request_id),
             text,
         ])?;
-    Ok(())
+    chain::link(transaction, transaction.last_insert_rowid())
 }
 
 /// The sum of the lines read so far. Lines never change, so only later ones are read.
 #[derive(Default)]
 pub(super) struct Fold {
     pub(super) journal: Journal,
-    /// Number of the last line read.
-    upto: i64,
+    /// Up to the last line read.
+    walk: chain::Walk,
 }
 
 impl Fold {
     pub(super) fn catch_up(&mut self, connection: &Connection) -> Result<(), Trouble> {
-        let mut statement = connection
-            .prepare_cached("SELECT id, at, key, intent, outcome, service_at FROM journal WHERE id > ?1 ORDER BY id")?;
-        let mut rows = statement.query([self.upto])?;
+        let mut statement = connection.prepare_cached(&chain::select("WHERE j.id > ?1 ORDER BY j.id"))?;
+        let mut rows = statement.query([self.walk.last])?;
         while let Some(row) = rows.next()? {
-            let id: i64 = row.get(0)?;
-            let at: Timestamp = row.get::<_, String>(1)?.parse()?;
-            let key: String = row.get(2)?;
-            let (intent, outcome): (Option<i64>, Option<String>) = (row.get(3)?, row.get(4)?);
+            let line = chain::Line::read(row)?;
+            if let Some(broken) = self.walk.step(&line) {
+                return Err(broken.into());
+            }
+            let id = line.id;
+            let at: Timestamp = row.get::<_, String>("at")?.parse()?;
+            let key: String = row.get("key")?;
+            let (intent, outcome): (Option<i64>, Option<String>) = (row.get("intent")?, row.get("outcome")?);
             let entry = self.journal.entries.entry(key).or_default();
             match (intent, outcome.as_deref()) {
                 (None, None) => {
@@ -80,7 +86,7 @@ impl Fold {
                     let is_last = entry.intent == Some(intent);
                     match outcome {
                         "done" => {
-                            let served = row.get::<_, Option<String>>(5)?;
+                            let served = row.get::<_, Option<String>>("service_at")?;
                             let served = served.ok_or_else(|| Trouble::Content(format!("journal line {id} has no time")))?;
                             confirm(entry, served.parse()?, at);
                             entry.open &= !is_last;
@@ -92,9 +98,8 @@ impl Fold {
                 }
                 _ => return Err(Trouble::Content(format!("journal line {id} is neither intent nor outcome"))),
             }
-            self.upto = id;
         }
-        Ok(())
+        self.walk.end(connection)?.map_or(Ok(()), |broken| Err(broken.into()))
     }
 }
 

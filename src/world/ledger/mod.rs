@@ -2,6 +2,7 @@
 //! baseline, never changes a journal line, and never takes a file that it can't read for an empty one.
 
 mod baseline;
+mod chain;
 mod journal;
 mod open;
 mod remembered;
@@ -18,8 +19,9 @@ use crate::model::action::Action;
 use crate::model::baseline::{Baseline, Growth};
 use crate::model::memory::{Journal, Remembered};
 use crate::model::seen::Seen;
-use crate::world::error::Result;
+use crate::world::error::{Error, Result};
 use crate::world::{Ledger, Outcome};
+pub use chain::{Break, Verified};
 use trouble::Trouble;
 
 /// [`Ledger`] over SQLite. Calls are synchronous and each write is on disk when its call returns.
@@ -51,9 +53,23 @@ impl SqliteLedger {
         Ok(Self::over(open::copy(dir)?, format!("copy of {}", dir.display()), None))
     }
 
+    /// The same of a ledger that must be there.
+    pub fn open_evidence(dir: &Path) -> Result<Self> {
+        let path = dir.join("ledger.db");
+        if !path.exists() && !dir.join("ledger.db-wal").exists() {
+            return Err(Error::Ledger(format!("there is no ledger in {}; name the daemon's --data-dir", dir.display())));
+        }
+        Self::open_read_only(dir)
+    }
+
     /// An empty ledger that is gone with the process.
     pub fn in_memory() -> Result<Self> {
         Ok(Self::over(open::empty()?, "in memory".into(), None))
+    }
+
+    /// Checks the journal line by line, and looks for the line that has this hash.
+    pub fn verify(&self, asked: Option<&str>) -> Result<Verified> {
+        self.inner().read("verifying the journal", |connection| chain::verify(connection, asked))
     }
 
     fn over(connection: Connection, place: String, lock: Option<File>) -> Self {

@@ -5,17 +5,25 @@ use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use rusqlite::backup::Backup;
-use rusqlite::{Connection, OpenFlags};
-use rusqlite_migration::{M, Migrations};
+use rusqlite::{Connection, OpenFlags, Transaction};
+use rusqlite_migration::{HookError, M, Migrations};
 
+use super::chain;
 use super::trouble::{DAMAGED, Trouble};
 use crate::world::error::{Error, Result};
 
-const STEPS: &[M<'_>] = &[M::up(include_str!("schema.sql"))];
-pub(super) const MIGRATIONS: Migrations<'_> = Migrations::from_slice(STEPS);
+pub(super) static MIGRATIONS: LazyLock<Migrations<'static>> = LazyLock::new(|| {
+    Migrations::new(vec![
+        M::up(include_str!("schema.sql")),
+        M::up_with_hook(include_str!("chain.sql"), |transaction: &Transaction<'_>| {
+            chain::link_all(transaction).map_err(|trouble| HookError::Hook(format!("{trouble:?}")))
+        }),
+    ])
+});
 
 /// In the file's header, by `schema.sql`.
 const APPLICATION_ID: i64 = 1_970_172_771;

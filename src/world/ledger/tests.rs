@@ -73,7 +73,11 @@ fn an_upgrade_leaves_a_backup_of_the_old_tables() {
     let remembered = many_covered(3, at);
     SqliteLedger::open(dir.path()).unwrap().remember(&remembered).unwrap();
 
-    let later = Migrations::new(vec![M::up(include_str!("schema.sql")), M::up("CREATE TABLE later (id INTEGER) STRICT;")]);
+    let later = Migrations::new(vec![
+        M::up(include_str!("schema.sql")),
+        M::up(include_str!("chain.sql")),
+        M::up("CREATE TABLE later (id INTEGER) STRICT;"),
+    ]);
     let path = dir.path().join("ledger.db");
     let mut connection = Connection::open(&path).unwrap();
     open::prepare(&mut connection, &path, &later).unwrap();
@@ -83,6 +87,27 @@ fn an_upgrade_leaves_a_backup_of_the_old_tables() {
     assert!(error.contains("written by a newer unscim"), "{error}");
     let error = SqliteLedger::open_read_only(dir.path()).err().unwrap().to_string();
     assert!(error.contains("written by a newer unscim"), "{error}");
-    std::fs::rename(dir.path().join("ledger.db.bak-v1"), &path).unwrap();
+    std::fs::rename(dir.path().join("ledger.db.bak-v2"), &path).unwrap();
     assert_eq!(SqliteLedger::open(dir.path()).unwrap().remembered().unwrap(), remembered);
+}
+
+#[test]
+fn an_upgrade_chains_the_lines_that_were_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("ledger.db");
+    let mut connection = Connection::open(&path).unwrap();
+    Migrations::new(vec![M::up(include_str!("schema.sql"))]).to_latest(&mut connection).unwrap();
+    for _ in 0..3 {
+        let line = "INSERT INTO journal (at, turn, kind, key, phase, action)
+                    VALUES ('2026-11-24T10:00:00Z', 1, 'PauseJob', 'pause/j', 'intent', '{}')";
+        connection.execute(line, []).unwrap();
+    }
+    drop(connection);
+    assert_eq!(SqliteLedger::open_read_only(dir.path()).unwrap().verify(None).unwrap().lines, 3);
+    let ledger = SqliteLedger::open(dir.path()).unwrap();
+    let found = ledger.verify(None).unwrap();
+    assert_eq!((found.lines, found.breaks), (3, Vec::new()));
+    ledger.intend(2, &Action::RequestRevocation, "2026-11-24T11:00:00Z".parse().unwrap()).unwrap();
+    assert_eq!(ledger.verify(Some(&found.head)).unwrap().asked, Some(3));
+    assert!(dir.path().join("ledger.db.bak-v1").exists());
 }

@@ -2,6 +2,7 @@
 
 use rusqlite::ErrorCode;
 
+use super::chain::Break;
 use crate::world::error::Error;
 
 #[derive(Debug)]
@@ -51,6 +52,12 @@ impl From<rusqlite_migration::Error> for Trouble {
             rusqlite_migration::Error::RusqliteError { err, .. } => Trouble::Sql(err),
             other => Trouble::Content(other.to_string()),
         }
+    }
+}
+
+impl From<Break> for Trouble {
+    fn from(broken: Break) -> Self {
+        Trouble::Content(format!("journal line {} is {} (unscim verify lists every such line)", broken.line, broken.what))
     }
 }
 

@@ -1,0 +1,45 @@
+//! The verbs that prove from the ledger alone: `verify`. Nothing is written but stdout, and nobody is asked.
+
+use std::fmt::Write as _;
+
+use anyhow::Result;
+use serde_json::json;
+
+use crate::cli::{self, Exit, Output, print};
+use crate::guide::count;
+use crate::world::ledger::SqliteLedger;
+
+/// `unscim verify`.
+pub fn verify(args: &cli::Verify) -> Result<Exit> {
+    let found = SqliteLedger::open_evidence(&args.data_dir)?.verify(args.head.as_deref())?;
+    let forgotten = args.head.as_ref().filter(|_| found.asked.is_none());
+    let holds = found.breaks.is_empty() && forgotten.is_none();
+    if args.output == Output::Json {
+        let breaks: Vec<_> = found.breaks.iter().map(|broken| json!({ "line": broken.line, "what": broken.what })).collect();
+        let document = json!({
+            "holds": holds, "lines": found.lines, "head": found.head, "breaks": breaks,
+            "asked": args.head, "askedAtLine": found.asked,
+        });
+        print(&format!("{document:#}\n"))?;
+        return Ok(if holds { Exit::Done } else { Exit::Held });
+    }
+    let lines = count(usize::try_from(found.lines)?, "line");
+    let mut out = String::new();
+    if holds {
+        let _ = writeln!(out, "the journal holds: {lines}, each follows from the one before it\nhead: {}", found.head);
+        if let Some(line) = found.asked {
+            let _ = writeln!(out, "the head that was asked for is that of line {line}: up to there nothing has changed since");
+        }
+    } else {
+        let _ = writeln!(out, "the journal does NOT hold ({lines}):");
+        for broken in &found.breaks {
+            let _ = writeln!(out, "  - line {} is {}", broken.line, broken.what);
+        }
+        if let Some(head) = forgotten {
+            let _ = writeln!(out, "  - no line has the head {head}: lines up to it were changed or cut off");
+        }
+        out += "keep a copy of the data directory as it is, and compare it with a backup; what to do: docs/evidence.md\n";
+    }
+    print(&out)?;
+    Ok(if holds { Exit::Done } else { Exit::Held })
+}
