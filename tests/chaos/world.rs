@@ -11,6 +11,7 @@ use http::Request;
 use tokio_util::sync::CancellationToken;
 use tower::{Service, ServiceExt};
 use unscim::model::condition::ConditionKind;
+use unscim::model::id::UserId;
 use unscim::model::snapshot::Principal;
 use unscim::model::spec::{Mode, Percent};
 use unscim::model::status::{Phase, Status};
@@ -156,6 +157,7 @@ impl World {
                 self.rig.practice.revoke_token().map_err(|error| error.to_string())?;
                 self.revoked = true;
             }
+            self.heed(&turn);
             if status.phase == Phase::Retired {
                 return self.at_the_end();
             }
@@ -164,6 +166,21 @@ impl World {
         }
         let turn = self.turn(None).await?.ok_or("it died in quiet times")?;
         Err(format!("not retired after {QUIET} quiet turns: {}", told(&turn.status)))
+    }
+
+    /// The operator does what the status asks for: whom the app refuses in every cycle he takes out of protection.
+    fn heed(&mut self, turn: &Turn) {
+        let asks = |user: &&UserId| {
+            let named = format!("({user}), who is protected");
+            turn.status.conditions.iter().any(|condition| condition.message.contains(&named))
+        };
+        let released: Vec<_> = self.rig.practice.ids().users.iter().filter(asks).copied().collect();
+        for user in released {
+            if self.rig.spec.released.insert(user) {
+                self.admins.touched.insert(user);
+                self.admins.told.push(format!("{} operator: releases {user}", self.rig.practice.now()));
+            }
+        }
     }
 
     /// As the daemon waits, without its own chance.
