@@ -93,7 +93,8 @@ async fn installed() -> PathBuf {
     std::fs::write(&pins, REQUIREMENTS).unwrap();
     step("python3.11", &["-m".as_ref(), "venv".as_ref(), dir.join("venv").as_ref()]).await;
     let quiet = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"];
-    let strict = ["--require-hashes", "--only-binary", ":all:", "--requirement"];
+    // The file is the whole closure. Without --no-deps, pip looks for the newest release of what is named with extras.
+    let strict = ["--require-hashes", "--no-deps", "--only-binary", ":all:", "--requirement"];
     let mut args: Vec<&Path> = quiet.iter().chain(&strict).map(Path::new).collect();
     args.push(&pins);
     step(&python.to_string_lossy(), &args).await;
