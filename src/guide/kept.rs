@@ -93,7 +93,8 @@ pub fn tally(facts: &Facts) -> Option<Tally> {
 }
 
 /// A log row that names a protected user as disabled or deleted counts as a loss until the target, read after a good cycle
-/// that began after the row, shows him kept.
+/// that began after the row, shows him kept. Who had no record when he was first seen has none to be compared with: for him
+/// the good cycle alone ends it.
 fn harmful_rows(facts: &Facts, look: &TargetLook, tally: &mut Tally) {
     let (Some(log), Some(baseline)) = (facts.seen.log.known(), facts.baseline()) else { return };
     for row in log.value.iter().filter(|row| row.is_harmful() && row.at > baseline.taken) {
@@ -107,7 +108,7 @@ fn harmful_rows(facts: &Facts, look: &TargetLook, tally: &mut Tally) {
             continue;
         }
         let healed = facts.good_cycles_after(row.at).first().is_some_and(|cycle| look.turn >= cycle.turn)
-            && baseline.users.get(&id).is_some_and(|user| of(facts, id, user, look) == Kept::Kept);
+            && baseline.users.get(&id).is_some_and(|user| matches!(of(facts, id, user, look), Kept::Kept | Kept::NotCounted));
         if !healed {
             if tally.unknown.remove(&id).is_none() && baseline.users.get(&id).is_some_and(|user| user.target.is_some()) {
                 tally.kept = tally.kept.saturating_sub(1);

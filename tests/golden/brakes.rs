@@ -132,6 +132,15 @@ fn a_harmful_row_of_the_log_counts_until_a_later_cycle_and_look_show_him_kept() 
     );
     assert_eq!(destructive(&with(row(-5))), 4, "before the baseline it is history");
     assert_eq!(destructive(&with(row(45))), 4, "healed: a cycle that began 10 minutes after it, and a look");
+    for (minute, expected) in [(55, None), (45, Some(4))] {
+        let mut unknown = with(row(minute));
+        let Seen::Known(baseline) = &mut unknown.memory.baseline else { panic!() };
+        baseline.users.get_mut(&user(2)).unwrap().target = None;
+        match expected {
+            None => bitten(&unknown, Brake::UsersLost, "row-7"),
+            Some(count) => assert_eq!(destructive(&unknown), count, "without a record of before, the good cycle heals"),
+        }
+    }
     let skipped = LogRow { status: "skipped".into(), ..row(55) };
     assert_eq!(destructive(&with(skipped)), 4);
 }
