@@ -18,6 +18,7 @@ mod token;
 mod watch;
 mod world;
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
@@ -261,6 +262,11 @@ impl Practice {
     /// Users who dropped out of the true scope since time started, and by whose call.
     pub fn out_of_scope_moments(&self) -> Vec<Moment> {
         self.0.state().world.moments()
+    }
+
+    /// Who truly has a path into the scope now.
+    pub fn scope(&self) -> BTreeSet<UserId> {
+        self.0.state().world.scope()
     }
 
     /// What the engine sent to the target since time started.

@@ -57,6 +57,11 @@ impl Watch {
         self.scope = Some(now);
     }
 
+    /// As of the last change; nobody while time has not started.
+    pub fn scope(&self) -> BTreeSet<UserId> {
+        self.scope.clone().unwrap_or_default()
+    }
+
     pub fn moments(&self) -> &[Moment] {
         &self.moments
     }

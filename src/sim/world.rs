@@ -165,6 +165,9 @@ impl World {
         role: AppRoleId,
         by: &str,
     ) -> Result<AssignmentId, Unchanged> {
+        if self.is_deleted(principal.id()) {
+            return Err(Unchanged::NotThere);
+        }
         let same = |row: &Row| row.app == app && row.principal == principal && row.role == role;
         // A linear look would make a large first step quadratic; ids are drawn from the key, so the key finds them.
         let (key, created) = (format!("{app}/{}/{role}", principal.id()), self.now());
@@ -199,6 +202,9 @@ impl World {
     }
 
     pub fn join(&mut self, group: GroupId, member: Uuid, by: &str) -> Result<(), Unchanged> {
+        if self.is_deleted(member) {
+            return Err(Unchanged::NotThere);
+        }
         let visible = self.visible();
         let Some(group) = self.groups.get_mut(&group) else { return Err(Unchanged::NotThere) };
         match group.members.get_mut(&member) {
@@ -234,6 +240,10 @@ impl World {
         }
         self.changed(user.0, by);
         Ok(())
+    }
+
+    fn is_deleted(&self, id: Uuid) -> bool {
+        self.users.get(&UserId(id)).is_some_and(|user| !user.presence.is_there())
     }
 
     pub fn set_account(&mut self, user: UserId, account: Account, by: &str) -> Result<(), Unchanged> {
@@ -273,6 +283,10 @@ impl World {
 
     pub fn moments(&self) -> Vec<Moment> {
         self.watch.moments().to_vec()
+    }
+
+    pub fn scope(&self) -> BTreeSet<UserId> {
+        self.watch.scope()
     }
 
     /// An id nobody had before.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use http::Method;
+use jiff::Timestamp;
 use unscim::model::id::UserId;
 use unscim::sim::{Effect, Fault, Practice};
 
@@ -37,6 +38,9 @@ const STATUS: [(u16, &str); 14] = [
     (504, "GatewayTimeout"),
     (509, "BandwidthLimitExceeded"),
 ];
+
+/// A write may rest on a look of 30 seconds, and is itself on its way for a while.
+const OLDEST_LOOK: Duration = Duration::from_secs(90);
 
 pub fn fault(dice: &mut Dice) -> Fault {
     let effect = match dice.below(9) {
@@ -75,6 +79,8 @@ pub struct Admins {
     pub touched: BTreeSet<UserId>,
     pub told: Vec<String>,
     pub rows_made_again: bool,
+    /// What was done to whom; nobody named: to a whole group.
+    deeds: Vec<(Timestamp, &'static str, Option<UserId>)>,
 }
 
 impl Admins {
@@ -118,8 +124,27 @@ impl Admins {
         if done.is_ok() {
             self.touched.insert(user);
             self.rows_made_again |= matches!(what, "join");
+            let whom = (what != "unassign the group of").then_some(user);
+            self.deeds.push((practice.now(), what, whom));
             self.told.push(format!("{} admin: {what} {user}, group {group}", practice.now()));
         }
+    }
+
+    /// Whether a look that lags could not yet show, at that time, that somebody joined a group. Whoever is seen only after
+    /// the group has gone is covered then.
+    pub fn has_just_joined(&self, user: UserId, at: Timestamp, lag: Duration) -> bool {
+        let unseen = lag + OLDEST_LOOK;
+        self.deeds.iter().any(|(when, what, whom)| {
+            *what == "join"
+                && *whom == Some(user)
+                && Duration::try_from(at.duration_since(*when)).is_ok_and(|since| since <= unseen)
+        })
+    }
+
+    /// Whether an admin has taken that user out, or a group with whoever was in it, at that time or later.
+    pub fn has_taken_out(&self, user: UserId, at: Timestamp) -> bool {
+        const OUT: [&str; 5] = ["leave", "disable", "delete", "unassign", "unassign the group of"];
+        self.deeds.iter().any(|(when, what, whom)| *when >= at && OUT.contains(what) && whom.is_none_or(|who| who == user))
     }
 
     pub fn give_groups_back(&mut self, practice: &Practice) {

@@ -16,6 +16,7 @@ use unscim::model::snapshot::Principal;
 use unscim::model::spec::{Mode, Percent};
 use unscim::model::status::{Phase, Status};
 use unscim::reconcile::Turn;
+use unscim::sim::Moment;
 use unscim::world::Directory;
 use unscim::world::http::Transport;
 
@@ -78,6 +79,7 @@ pub async fn run(seed: u64, kind: Kind) -> Result<Story, String> {
         dice,
         admins: Admins::default(),
         revoked: false,
+        lag: scenario.lag,
         turns: 0,
         deaths: 0,
         faults: 0,
@@ -87,10 +89,13 @@ pub async fn run(seed: u64, kind: Kind) -> Result<Story, String> {
         world.rig.practice.requests().iter().map(|r| format!("{} {} {} {}", r.at, r.method, r.path, r.status)).collect();
     ended.map_err(|why| {
         let last = told.iter().rev().take(40).rev().cloned().collect::<Vec<_>>().join("\n  ");
+        let writes: Vec<_> =
+            world.rig.practice.writes().iter().map(|w| format!("{} {} {} {}", w.at, w.method, w.path, w.status)).collect();
         format!(
-            "{why}\nscenario: {scenario:?}\nspec: {:?}\nadmins:\n  {}\nlast requests:\n  {last}",
+            "{why}\nscenario: {scenario:?}\nspec: {:?}\nadmins:\n  {}\nwrites:\n  {}\nlast requests:\n  {last}",
             world.rig.spec,
-            world.admins.told.join("\n  ")
+            world.admins.told.join("\n  "),
+            writes.join("\n  ")
         )
     })?;
     Ok(Story { turns: world.turns, deaths: world.deaths, acts: world.admins.told.len(), faults: world.faults, told })
@@ -105,6 +110,7 @@ struct World {
     /// Active records at the target when time began, by user.
     before: BTreeMap<String, String>,
     revoked: bool,
+    lag: Duration,
     turns: usize,
     deaths: usize,
     faults: usize,
@@ -168,13 +174,24 @@ impl World {
         Err(format!("not retired after {QUIET} quiet turns: {}", told(&turn.status)))
     }
 
-    /// The operator does what the status asks for: whom the app refuses in every cycle he takes out of protection.
+    /// The operator does what the status asks for: whom the app refuses in every cycle he takes out of protection, and for a
+    /// token that was deleted while a group had just come back he enters a new one everywhere.
     fn heed(&mut self, turn: &Turn) {
         let asks = |user: &&UserId| {
             let named = format!("({user}), who is protected");
             turn.status.conditions.iter().any(|condition| condition.message.contains(&named))
         };
-        let released: Vec<_> = self.rig.practice.ids().users.iter().filter(asks).copied().collect();
+        let practice = &self.rig.practice;
+        if self.revoked && turn.status.held.iter().any(|held| held.message.contains("RevokedTooEarly")) {
+            let token = format!("token-of-turn-{}", self.turns);
+            std::fs::write(&self.rig.spec.target.token_file, &token).expect("the token file is ours");
+            practice.scim_app().expect("the app inside").set_token(token.clone());
+            practice.admin().enter_token(&token);
+            practice.admin().start_job();
+            self.revoked = false;
+            self.admins.told.push(format!("{} operator: enters a new token", practice.now()));
+        }
+        let released: Vec<_> = practice.ids().users.iter().filter(asks).copied().collect();
         for user in released {
             if self.rig.spec.released.insert(user) {
                 self.admins.touched.insert(user);
@@ -213,7 +230,10 @@ impl World {
     /// After every turn.
     fn watch(&self, status: Option<&Status>) -> Result<(), String> {
         let practice = &self.rig.practice;
-        let ours: Vec<_> = practice.out_of_scope_moments().into_iter().filter(|moment| !moment.by.starts_with("admin")).collect();
+        let lag = self.lag;
+        let excused =
+            |moment: &Moment| moment.by.starts_with("admin") || self.admins.has_just_joined(moment.user, moment.at, lag);
+        let ours: Vec<_> = practice.out_of_scope_moments().into_iter().filter(|moment| !excused(moment)).collect();
         if !ours.is_empty() {
             return Err(format!("dropped out of scope by a call: {ours:?}"));
         }
@@ -249,6 +269,16 @@ impl World {
         let lost: Vec<_> = self.before.iter().filter(|(id, _)| !now.contains_key(*id) && !touched.contains(*id)).collect();
         if !lost.is_empty() {
             return Err(format!("retired, and lost at the target: {lost:?}"));
+        }
+        let scope = practice.scope();
+        let uncovered: Vec<_> = practice
+            .out_of_scope_moments()
+            .into_iter()
+            .filter(|m| self.admins.has_just_joined(m.user, m.at, self.lag) && !self.admins.has_taken_out(m.user, m.at))
+            .filter(|moment| !scope.contains(&moment.user))
+            .collect();
+        if !uncovered.is_empty() {
+            return Err(format!("retired, and who joined at the last moment was never covered: {uncovered:?}"));
         }
         let left: Vec<_> = practice.ids().groups.iter().filter(|group| practice.scim_group(**group).is_some()).collect();
         if !left.is_empty() {

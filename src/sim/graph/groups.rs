@@ -239,9 +239,10 @@ fn join(call: &mut Call) -> Reply {
     let by = call.name();
     match call.state.world.join(id, member, &by) {
         Ok(()) => Reply::done(),
-        Err(Unchanged::AlreadyThere | Unchanged::NotThere) => Reply::bad_request(
+        Err(Unchanged::AlreadyThere) => Reply::bad_request(
             "One or more added object references already exist for the following modified properties: 'members'.",
         ),
+        Err(Unchanged::NotThere) => Reply::not_found(&member.to_string()),
     }
 }
 

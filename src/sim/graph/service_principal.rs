@@ -166,9 +166,8 @@ fn assign(call: &mut Call) -> Reply {
             let row = world.assignments.get(&id).expect("the row was just made");
             Reply::object(201, "appRoleAssignments/$entity", row_json(world, row))
         }
-        Err(Unchanged::AlreadyThere | Unchanged::NotThere) => {
-            Reply::bad_request("Permission being assigned already exists on the object")
-        }
+        Err(Unchanged::AlreadyThere) => Reply::bad_request("Permission being assigned already exists on the object"),
+        Err(Unchanged::NotThere) => Reply::not_found(&principal.id().to_string()),
     }
 }
 
