@@ -10,7 +10,8 @@ use jiff::tz::TimeZone;
 use url::Url;
 
 use super::Mistake;
-use super::raw::{self, API_VERSION, FilePath, Group, Guid, KIND, Share, Span, default};
+use super::form::{Approval, FilePath, Guid, Share, Span, Text};
+use super::raw::{self, API_VERSION, Group, KIND, default};
 use super::tree::Places;
 use crate::model::id::{AppRoleId, GroupId, JobId, ServicePrincipalId, TenantId, UserId};
 use crate::model::spec::{
@@ -58,7 +59,7 @@ impl<'a> Check<'a> {
             name: name?.0,
             mode: mode?,
             hold: spec.hold.unwrap_or_default(),
-            approval: spec.approval.map(|raw::Approval(digest)| digest),
+            approval: spec.approval.map(|Approval(digest)| digest),
             entra: entra?,
             groups: groups?,
             roles: roles.into_iter().map(|(from, to)| (AppRoleId(from.0), AppRoleId(to.0))).collect(),
@@ -203,7 +204,7 @@ impl<'a> Check<'a> {
     fn windows(&mut self, raw: raw::Windows) -> Option<Windows> {
         let name = self.need(raw.time_zone, "spec.windows.timeZone");
         let zone = name.as_ref().and_then(|name| TimeZone::get(&name.0).ok());
-        if let (Some(raw::Text(name)), None) = (&name, &zone) {
+        if let (Some(Text(name)), None) = (&name, &zone) {
             let what = format!("{name:?} is no time zone; write its IANA name, as Europe/Copenhagen or UTC");
             self.wrong("spec.windows.timeZone", what);
         }

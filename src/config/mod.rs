@@ -1,6 +1,7 @@
 //! From a file to a [`Spec`]: strict, every mistake at once, each with its place and a remedy. Secrets are never in it.
 
 mod check;
+mod form;
 pub mod freeze;
 mod raw;
 mod tree;

@@ -1,20 +1,17 @@
 //! The config as it is written: the one list of its fields, of which the JSON schema is made. Nothing here is checked
-//! beyond the form of a single value; what is missing or contradicts is found in `check`.
+//! beyond the form of a single value (`form`); what is missing or contradicts is found in `check`.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use url::{Host, Url};
-use uuid::Uuid;
 
+use super::form::{Approval, FilePath, Guid, Link, Name, Share, Span, Text, TimeOfDay};
 use crate::model::spec::{
-    Acknowledgement, Afterwards, Cloud, EmptyGroups, Hold, MatchBy, MembersDecision, Mode, Percent, Profile, RevocationBy,
-    ScopeConfirmed, Select,
+    Acknowledgement, Afterwards, Cloud, EmptyGroups, Hold, MatchBy, MembersDecision, Mode, Profile, RevocationBy, ScopeConfirmed,
+    Select,
 };
-use crate::model::window::{Clock, Day};
+use crate::model::window::Day;
 
 pub const API_VERSION: &str = "unscim.dev/v1alpha1";
 pub const KIND: &str = "ScimRetirement";
@@ -316,178 +313,6 @@ pub struct Timing {
     /// Longest time for one request.
     #[schemars(extend("default" = default::REQUEST_TIMEOUT))]
     pub request_timeout: Option<Span>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
-#[serde(try_from = "String")]
-#[schemars(inline, extend("pattern" = "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"))]
-pub struct Guid(#[schemars(with = "String")] pub Uuid);
-
-impl TryFrom<String> for Guid {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        let shape = "an id looks like 11111111-2222-3333-4444-555555555555";
-        // Other spellings of a GUID (braces, no hyphens) are not what the portal shows.
-        let id = Uuid::try_parse(&text).ok().filter(|_| text.len() == 36);
-        id.map(Guid).ok_or_else(|| format!("{text:?} is no id; {shape}"))
-    }
-}
-
-/// A duration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(try_from = "String")]
-#[schemars(inline, extend("pattern" = "^[0-9].*[a-z]$"))]
-pub struct Span(#[schemars(with = "String")] pub Duration);
-
-impl TryFrom<String> for Span {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        humantime::parse_duration(&text)
-            .map(Span)
-            .map_err(|error| format!("{text:?} is no duration ({error}); write it as \"30s\", \"45m\" or \"1h 30m\""))
-    }
-}
-
-/// A time of day.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(try_from = "String")]
-#[schemars(inline, extend("pattern" = "^([01][0-9]|2[0-3]):[0-5][0-9]$|^24:00$"))]
-pub struct TimeOfDay(#[schemars(with = "String")] pub Clock);
-
-impl TryFrom<String> for TimeOfDay {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        let number = |part: &str| (part.len() == 2).then(|| part.parse::<u16>().ok()).flatten();
-        let parts = text.split_once(':').and_then(|(hours, minutes)| Some((number(hours)?, number(minutes)?)));
-        parts
-            .filter(|(hours, minutes)| *minutes < 60 && hours * 60 + minutes <= Clock::MIDNIGHT.0)
-            .map(|(hours, minutes)| TimeOfDay(Clock(hours * 60 + minutes)))
-            .ok_or_else(|| format!("{text:?} is no time of day; write it in quotes, as \"06:30\" or \"22:00\""))
-    }
-}
-
-/// A share in whole percent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(try_from = "String")]
-#[schemars(inline, extend("pattern" = "^(100|[0-9]{1,2})%$"))]
-pub struct Share(#[schemars(with = "String")] pub Percent);
-
-impl TryFrom<String> for Share {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        let share = text.strip_suffix('%').and_then(|number| number.parse().ok()).filter(|share| *share <= 100);
-        share
-            .map(|share| Share(Percent(share)))
-            .ok_or_else(|| format!("{text:?} is no share; write it in whole percent, as \"10%\""))
-    }
-}
-
-/// An address: https anywhere, http on loopback only.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(try_from = "String")]
-#[schemars(inline, extend("format" = "uri"))]
-pub struct Link(#[schemars(with = "String")] pub Url);
-
-impl TryFrom<String> for Link {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        let url = Url::parse(&text).map_err(|error| format!("not an address ({error}); write it in full, as https://…"))?;
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err("an address with a user or a password in it; secrets never stand in this file".into());
-        }
-        if url.fragment().is_some() {
-            return Err("an address with a fragment (#…); leave the fragment out".into());
-        }
-        let loopback = match url.host() {
-            Some(Host::Ipv4(address)) => address.is_loopback(),
-            Some(Host::Ipv6(address)) => address.is_loopback(),
-            Some(Host::Domain(name)) => name == "localhost",
-            None => false,
-        };
-        match url.scheme() {
-            "https" => Ok(Link(url)),
-            "http" if loopback => Ok(Link(url)),
-            "http" => Err("http:// is accepted for loopback addresses only; use https://".into()),
-            other => Err(format!("{other}:// can't be used; use https://")),
-        }
-    }
-}
-
-/// A digest as `unscim plan` prints it.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(try_from = "String")]
-#[schemars(inline, extend("pattern" = "^sha256:[0-9a-f]{64}$"))]
-pub struct Approval(#[schemars(with = "String")] pub String);
-
-impl TryFrom<String> for Approval {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        let digits = text.strip_prefix("sha256:").unwrap_or_default();
-        if digits.len() == 64 && digits.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f')) {
-            Ok(Approval(text))
-        } else {
-            Err(format!("{text:?} is no digest; copy the one that `unscim plan` prints, sha256: and 64 digits"))
-        }
-    }
-}
-
-/// A text that is not empty.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(try_from = "String")]
-#[schemars(inline, extend("minLength" = 1))]
-pub struct Text(#[schemars(with = "String")] pub String);
-
-impl TryFrom<String> for Text {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        if text.trim().is_empty() { Err("empty; write a value or leave the field out".into()) } else { Ok(Text(text)) }
-    }
-}
-
-/// A path.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(try_from = "String")]
-#[schemars(inline, extend("minLength" = 1))]
-pub struct FilePath(#[schemars(with = "String")] pub PathBuf);
-
-impl TryFrom<String> for FilePath {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        if text.trim().is_empty() { Err("empty; write the path of a file".into()) } else { Ok(FilePath(text.into())) }
-    }
-}
-
-/// A name: lower-case letters, digits, `-` and `.`, at most 63.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(try_from = "String")]
-#[schemars(inline, extend("pattern" = "^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$"))]
-pub struct Name(#[schemars(with = "String")] pub String);
-
-impl TryFrom<String> for Name {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-        let fits = (1..=63).contains(&text.len())
-            && text.chars().all(|c| plain(c) || c == '-' || c == '.')
-            && text.starts_with(plain)
-            && text.ends_with(plain);
-        if fits {
-            Ok(Name(text))
-        } else {
-            Err(format!(
-                "{text:?} is no name; use 1 to 63 lower-case letters, digits, \"-\" and \".\", with a letter or digit at both ends"
-            ))
-        }
-    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]

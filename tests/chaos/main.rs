@@ -5,7 +5,6 @@
 //! runs many (`UNSCIM_FROM` is the first).
 
 #[path = "../scenarios/support.rs"]
-#[allow(dead_code)]
 mod support;
 
 mod draw;

@@ -5,6 +5,8 @@
 mod openapi;
 #[path = "../scenarios/support.rs"]
 pub mod support;
+#[path = "../scenarios/walk.rs"]
+pub mod walk;
 mod wire;
 
 use std::collections::{BTreeSet, HashSet};
@@ -22,7 +24,8 @@ use unscim::world::error::Error;
 use unscim::world::{Directory, Target, World};
 
 use openapi::Contract;
-use support::{Rig, small};
+use support::Rig;
+use walk::small;
 use wire::{ALLOWED, Exchange, Log, allowed, strangers};
 
 const CONTRACT: &str = "UNSCIM_GRAPH_CONTRACT";

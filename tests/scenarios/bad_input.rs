@@ -10,7 +10,8 @@ use unscim::sim::scenario::{ClientSecret, Job, JobState, Mapping, Scenario};
 use unscim::sim::scim_app::Quirk;
 use unscim::sim::{Effect, Fault};
 
-use crate::support::{Rig, small};
+use crate::support::Rig;
+use crate::walk::small;
 
 const NOBODY: Uuid = Uuid::from_u128(0x11111111_2222_3333_4444_555555555555);
 

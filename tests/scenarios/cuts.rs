@@ -14,7 +14,8 @@ use unscim::model::status::Phase;
 use unscim::sim::scenario::Scenario;
 use unscim::world::http::{Transport, TransportError};
 
-use crate::support::{Rig, small};
+use crate::support::Rig;
+use crate::walk::small;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Cut {

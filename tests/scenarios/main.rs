@@ -4,3 +4,4 @@ mod bad_input;
 mod cuts;
 mod support;
 mod turns;
+mod walk;

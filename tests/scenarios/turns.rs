@@ -14,7 +14,8 @@ use unscim::model::status::Phase;
 use unscim::sim::scenario::{GroupTrait, Scenario};
 use unscim::world::http::{Transport, in_process};
 
-use crate::support::{Rig, small};
+use crate::support::Rig;
+use crate::walk::small;
 
 #[tokio::test(start_paused = true)]
 async fn the_whole_guide_keeps_everybody_and_removes_the_groups() {
