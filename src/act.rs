@@ -8,10 +8,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::brakes::Approved;
 use crate::model::action::{Action, Done};
-use crate::model::id::{AppRoleId, ServicePrincipalId, UserId};
+use crate::model::baseline::Baseline;
+use crate::model::id::{AppRoleId, GroupId, ServicePrincipalId, UserId};
 use crate::model::memory::{Memory, since};
 use crate::model::snapshot::{Principal, Snapshot};
 use crate::model::spec::{Mode, RevocationBy, Spec};
+use crate::undo::Undo;
 use crate::world::error::{Class, Error, Result};
 use crate::world::{Clock, Directory, Freeze, Hook, Ledger, Outcome, World, Written};
 
@@ -56,11 +58,7 @@ pub async fn act(
     let Some(app) = seen.app.known().map(|app| app.id) else { return acted };
     let mut sight = Sight { began: seen.began, at: seen.began, direct: direct(seen) };
     for action in acted.approved.actions().to_vec() {
-        if stop.is_cancelled() {
-            acted.stopped = Some("asked to stop".into());
-            break;
-        }
-        if let Some(why) = world.freeze().why() {
+        if let Some(why) = halted(world, stop) {
             acted.stopped = Some(why);
             break;
         }
@@ -74,7 +72,7 @@ pub async fn act(
             acted.stopped = Some(why);
             break;
         }
-        match carry_out(world, spec, memory, app, &acted.approved, &action).await {
+        match carry_out(world, spec, memory.remembered.turn, app, acted.approved.baseline(), &action).await {
             Ok((done, error)) => {
                 acted.done.push((action.clone(), done));
                 if let Some(error) = error {
@@ -95,6 +93,105 @@ pub async fn act(
         }
     }
     acted
+}
+
+/// Why nothing more may be written now.
+fn halted(world: &impl World, stop: &CancellationToken) -> Option<String> {
+    if stop.is_cancelled() { Some("asked to stop".into()) } else { world.freeze().why() }
+}
+
+/// How far a rollback came.
+#[derive(Debug, Default)]
+pub struct PutBack {
+    pub done: Vec<(Action, Done)>,
+    /// What was refused, one by one.
+    pub failed: Vec<String>,
+    /// Why it did not come to the end.
+    pub stopped: Option<String>,
+}
+
+/// Carries out an [`Undo`], in order. One group's or user's refusal says nothing of the next one; anything else ends it.
+/// Before a row of a user's own goes, his groups are looked at again.
+pub async fn put_back(
+    world: &impl World,
+    spec: &Spec,
+    turn: u64,
+    app: ServicePrincipalId,
+    undo: &Undo,
+    stop: &CancellationToken,
+) -> PutBack {
+    let mut back = PutBack::default();
+    let mut sight: Option<(Timestamp, Carried)> = None;
+    for action in undo.actions() {
+        if let Some(why) = halted(world, stop) {
+            back.stopped = Some(why);
+            break;
+        }
+        if let Action::RemoveDirect { user, .. } = action {
+            if sight.as_ref().is_none_or(|(at, _)| since(*at, world.clock().now()) > SIGHT) {
+                match carried(world, app, undo).await {
+                    Ok(carried) => sight = Some((world.clock().now(), carried)),
+                    Err(error) => {
+                        back.stopped = Some(format!("the groups could not be read again: {error}"));
+                        break;
+                    }
+                }
+            }
+            let carried = sight.as_ref().map(|(_, carried)| carried);
+            let stands = |paths: &crate::undo::Paths| {
+                paths
+                    .values()
+                    .all(|groups| groups.iter().any(|(group, role)| carried.is_some_and(|c| c.has(*user, *group, *role))))
+            };
+            if !undo.paths(*user).is_some_and(stands) {
+                back.failed.push(format!("{action}: no group carries him any more"));
+                continue;
+            }
+        }
+        match carry_out(world, spec, turn, app, None, action).await {
+            Ok((done, error)) => {
+                back.done.push((action.clone(), done));
+                if let Some(error) = error {
+                    tracing::warn!(action = %action, result = done.label(), error = %error, "write not confirmed");
+                    if done == Done::Open || !matches!(error.class(), Class::Invalid | Class::Gone) {
+                        back.stopped = Some(error.to_string());
+                        break;
+                    }
+                    back.failed.push(format!("{action}: {error}"));
+                }
+            }
+            Err(error) => {
+                back.stopped = Some(error.to_string());
+                break;
+            }
+        }
+    }
+    back
+}
+
+/// Rows and members of the groups on which a rollback rests.
+struct Carried {
+    rows: BTreeSet<(GroupId, AppRoleId)>,
+    members: BTreeMap<GroupId, BTreeSet<UserId>>,
+}
+
+impl Carried {
+    fn has(&self, user: UserId, group: GroupId, role: AppRoleId) -> bool {
+        self.rows.contains(&(group, role)) && self.members.get(&group).is_some_and(|members| members.contains(&user))
+    }
+}
+
+async fn carried(world: &impl World, app: ServicePrincipalId, undo: &Undo) -> Result<Carried> {
+    let look = world.directory().assignments(app).await?;
+    let rows = look.value.iter().filter_map(|row| match row.principal {
+        Principal::Group(group) => Some((group, row.role)),
+        _ => None,
+    });
+    let mut carried = Carried { rows: rows.collect(), members: BTreeMap::new() };
+    for group in undo.carriers() {
+        carried.members.insert(group, world.directory().members(group).await?.value.users);
+    }
+    Ok(carried)
 }
 
 /// Who holds what himself, and when that was seen by our clock.
@@ -148,9 +245,7 @@ impl Sight {
         let users: Vec<UserId> = match action {
             Action::RemoveMember { user, .. } => vec![*user],
             Action::UnassignGroup { group, .. } => approved.members(*group).collect(),
-            Action::RecordBaseline | Action::AssignUser { .. } | Action::PauseJob { .. } | Action::RequestRevocation => {
-                Vec::new()
-            }
+            _ => Vec::new(),
         };
         for user in users {
             let Some(needs) = approved.needs(user) else { continue };
@@ -166,26 +261,28 @@ impl Sight {
 async fn carry_out(
     world: &impl World,
     spec: &Spec,
-    memory: &Memory,
+    turn: u64,
     app: ServicePrincipalId,
-    approved: &Approved,
+    baseline: Option<&Baseline>,
     action: &Action,
 ) -> Result<(Done, Option<Error>)> {
     let ledger = world.ledger();
     if *action == Action::RecordBaseline {
-        let baseline =
-            approved.baseline().ok_or_else(|| Error::Ledger("the baseline could not be taken from this look".into()))?;
+        let baseline = baseline.ok_or_else(|| Error::Ledger("the baseline could not be taken from this look".into()))?;
         ledger.create_baseline(baseline)?;
         tracing::info!(users = baseline.users.len(), groups = baseline.groups.len(), "baseline recorded");
         return Ok((Done::Ok, None));
     }
-    let intent = ledger.intend(memory.remembered.turn, action, world.clock().now())?;
+    let intent = ledger.intend(turn, action, world.clock().now())?;
     let result = match action {
         Action::RecordBaseline => unreachable!("handled above: it writes our own book only"),
         Action::AssignUser { user, role } => world.directory().assign(app, *user, *role).await,
         Action::RemoveMember { group, user } => world.directory().remove_member(*group, *user).await,
         Action::UnassignGroup { assignment, .. } => world.directory().unassign(app, assignment).await,
         Action::PauseJob { job } => world.directory().pause(app, job).await,
+        Action::RestoreAssignment { group, role } => world.directory().assign_group(app, *group, *role).await,
+        Action::RestoreMember { group, user } => world.directory().add_member(*group, *user).await,
+        Action::RemoveDirect { assignment, .. } => world.directory().unassign(app, assignment).await,
         Action::RequestRevocation => match spec.target.revocation.by {
             RevocationBy::Webhook => world.hook().call(&format!("unscim-{}-{intent}", spec.name)).await,
             RevocationBy::Operator => {

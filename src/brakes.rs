@@ -123,7 +123,7 @@ fn bring_along(facts: &Facts, approved: &mut Approved) {
                 users.extend(members.iter().copied());
                 approved.members.insert(*group, members);
             }
-            Action::AssignUser { .. } | Action::PauseJob { .. } | Action::RequestRevocation => {}
+            _ => {}
         }
     }
     let Some(baseline) = facts.baseline() else { return };
@@ -136,7 +136,12 @@ fn bring_along(facts: &Facts, approved: &mut Approved) {
 
 fn frozen(facts: &Facts, _: &Plan) -> Option<Bite> {
     let held = (facts.spec.hold == Hold::Held).then(|| "spec.hold is Held; set it to None to go on".to_owned());
-    facts.seen.frozen.clone().or(held).map(|why| (Brake::Frozen, Strikes::Everything, why))
+    let rolled_back = facts.memory.remembered.rolled_back.map(|at| {
+        format!(
+            "the retirement was rolled back at {at:.0}; to begin it anew, run once with spec.mode: Observe, look at what it says, and set the mode again"
+        )
+    });
+    facts.seen.frozen.clone().or(held).or(rolled_back).map(|why| (Brake::Frozen, Strikes::Everything, why))
 }
 
 /// Decided otherwise than was approved.
@@ -369,7 +374,7 @@ fn uncovered(facts: &Facts, actions: &[Action]) -> Option<String> {
                     None => blind_groups.push(facts.group_name(*group)),
                 }
             }
-            Action::RecordBaseline | Action::AssignUser { .. } | Action::PauseJob { .. } | Action::RequestRevocation => {}
+            _ => {}
         }
     }
     let bare: Vec<_> = concerned.into_iter().filter(|(user, group)| !stands_alone(facts, *user, *group)).collect();
@@ -432,6 +437,9 @@ fn not_approved(facts: &Facts, open: &BTreeSet<GroupId>, action: &Action) -> Opt
         }
         Action::AssignUser { user, .. } => (!facts.baseline().is_some_and(|baseline| baseline.users.contains_key(user)))
             .then(|| format!("user {user} was never in scope through a managed group")),
+        Action::RestoreAssignment { .. } | Action::RestoreMember { .. } | Action::RemoveDirect { .. } => {
+            Some(format!("only a rollback may do this: {action}"))
+        }
         Action::UnassignGroup { .. } | Action::PauseJob { .. } | Action::RequestRevocation | Action::RecordBaseline => None,
     }
 }

@@ -39,6 +39,8 @@ pub enum Verb {
     Status(Status),
     /// The practice tenant alone, for rehearsals
     Practice(Practice),
+    /// Put back what the daemon has changed: group assignments, members; shown first
+    Rollback(Rollback),
     /// The journal's hash chain, offline: every edited, missing or re-ordered line
     Verify(Verify),
     /// JSON schema of the config
@@ -139,6 +141,21 @@ pub struct Practice {
     /// Where to write a config for it, with its secrets; a new folder under the temporary directory otherwise
     #[arg(long, env = "UNSCIM_CONFIG_DIR", value_name = "DIR")]
     pub config_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Rollback {
+    #[command(flatten)]
+    pub config: Config,
+    /// Where the ledger is, of a daemon that is stopped
+    #[arg(long, env = "UNSCIM_DATA_DIR", value_name = "DIR", default_value = "unscim-data")]
+    pub data_dir: PathBuf,
+    /// Do it; without this it is only shown
+    #[arg(long)]
+    pub yes: bool,
+    /// Then also take back the direct assignments that the daemon made, of users whom the groups carry again
+    #[arg(long)]
+    pub remove_direct: bool,
 }
 
 #[derive(Debug, Args)]

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use tokio_util::sync::CancellationToken;
 use unscim::cli::{Cli, Exit, SchemaOf, Verb};
-use unscim::{config, demo, evidence, inspect, practice, run, serve};
+use unscim::{config, demo, evidence, inspect, practice, rollback, run, serve};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -36,6 +36,7 @@ fn start(verb: &Verb) -> anyhow::Result<Exit> {
         | Verb::Check(_)
         | Verb::Status(_)
         | Verb::Practice(_)
+        | Verb::Rollback(_)
         | Verb::Verify(_)
         | Verb::Schema { .. } => (None, "warn"),
     };
@@ -53,6 +54,7 @@ fn start(verb: &Verb) -> anyhow::Result<Exit> {
             Verb::Check(args) => inspect::check(args, &stop).await,
             Verb::Status(args) => inspect::status(args).await,
             Verb::Practice(args) => practice::run(args, &stop).await,
+            Verb::Rollback(args) => rollback::run(args, &stop).await,
             Verb::Verify(args) => evidence::verify(args),
             Verb::Schema { of: SchemaOf::Config } => {
                 println!("{:#}", config::schema());

@@ -78,7 +78,7 @@ pub async fn turn(
     carried: &mut Carried,
     stop: &CancellationToken,
 ) -> Option<Turn> {
-    let mut memory = recall(world, carried);
+    let mut memory = recall(world, carried.target.clone());
     let seen = stop.run_until_cancelled(observe(world, spec, &memory)).await?;
     let now = world.clock().now();
     memory.target = match &seen.target.look {
@@ -99,9 +99,9 @@ pub async fn turn(
 }
 
 /// What the ledger knows. A ledger that can't be read makes the baseline unknown, and that stops every write.
-fn recall(world: &impl World, carried: &Carried) -> Memory {
+pub(crate) fn recall(world: &impl World, target: Option<TargetLook>) -> Memory {
     let ledger = world.ledger();
-    let mut memory = Memory { target: carried.target.clone(), ..Memory::default() };
+    let mut memory = Memory { target, ..Memory::default() };
     let read = (|| {
         memory.remembered = ledger.remembered()?;
         memory.journal = ledger.journal()?;
@@ -131,6 +131,9 @@ fn note(world: &impl World, spec: &Spec, leave: Leave, seen: &Snapshot, memory: 
         baseline.grow(&grown);
     }
     memory.remembered = remember(spec, seen, memory, now);
+    if spec.mode == Mode::Observe && leave != Leave::Looks {
+        memory.remembered.rolled_back = None;
+    }
     let stored = stored.and_then(|()| ledger.remember(&memory.remembered));
     if let Err(error) = stored.and_then(|()| settle_open(world, spec, seen, memory, now)) {
         memory.baseline = Seen::Unknown(Why::new(error.label(), error.to_string()));
@@ -154,7 +157,7 @@ fn settle_open(world: &impl World, spec: &Spec, seen: &Snapshot, memory: &mut Me
 }
 
 /// A ledger of another tenant, app, job or SCIM service is as good as unreadable: nothing is written by it.
-fn bound_elsewhere(facts: &Facts) -> Option<Why> {
+pub(crate) fn bound_elsewhere(facts: &Facts) -> Option<Why> {
     let bound = &facts.baseline().filter(|_| facts.memory.source == BaselineSource::Ledger)?.binding;
     let (app, job) = (facts.seen.app.known().map(|app| app.id), facts.job().map(|job| &job.id));
     let here = Binding {

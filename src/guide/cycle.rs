@@ -88,8 +88,10 @@ pub fn prove(facts: &Facts) -> Result<CycleProof, Verdict> {
     if let Some(job) = facts.job() {
         if let Some(quarantine) = &job.quarantine {
             let why = format!(
-                "the job is in quarantine ({}): {}; no cycle can be good until that is mended",
-                quarantine.reason, quarantine.message
+                "the job is in quarantine ({}): {}; no cycle can be good until it has left it: {}",
+                quarantine.reason,
+                quarantine.message,
+                super::preflight::remedy(quarantine)
             );
             return Err(Verdict::Refuse { reason: Reason::JobQuarantined, why: vec![why] });
         }

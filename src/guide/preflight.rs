@@ -7,7 +7,7 @@ use crate::model::baseline::{Baseline, Binding, ManagedGroup, Protected};
 use crate::model::id::{AppRoleId, GroupId, ScimId, UserId};
 use crate::model::memory::BaselineSource;
 use crate::model::seen::Seen;
-use crate::model::snapshot::{DirectoryUser, JobCode, Principal, ScheduleState, ScimUser, TargetLook, TokenState};
+use crate::model::snapshot::{DirectoryUser, JobCode, Principal, Quarantine, ScheduleState, ScimUser, TargetLook, TokenState};
 use crate::model::spec::{Acknowledgement, Afterwards, AppRef, MatchBy, Mode, Profile, ScopeConfirmed};
 
 /// What stands in the way, and what only deserves to be known.
@@ -141,9 +141,22 @@ fn app_and_job(facts: &Facts, found: &mut Findings) {
     }
     if let Some(quarantine) = job.quarantine.as_ref().filter(|_| facts.memory.remembered.cycle_proof.is_none()) {
         found.refusals.push(format!(
-            "job {} is in quarantine ({}): {}; mend the cause on the app's provisioning page until the job leaves it",
-            job.id, quarantine.reason, quarantine.message
+            "job {} is in quarantine ({}): {}; {}",
+            job.id,
+            quarantine.reason,
+            quarantine.message,
+            remedy(quarantine)
         ));
+    }
+}
+
+/// How the job leaves its quarantine.
+pub(super) fn remedy(quarantine: &Quarantine) -> &'static str {
+    // Nothing is executed until an admin decides: facts/entra.md section 6.8.
+    if quarantine.reason == "TooManyDeletes" {
+        "see in the provisioning log what is staged for deletion (stagedDelete); if it is only what is meant to go, allow it on the app's provisioning page (\"Allow deletes\"), else assign it again there"
+    } else {
+        "mend the cause on the app's provisioning page until the job leaves it"
     }
 }
 

@@ -337,7 +337,8 @@ fn calls(facts: &Facts, stage: &Stage) -> Calls {
     Calls { after: stage.after, calls: stage.calls.iter().map(call).collect() }
 }
 
-fn by_name(facts: &Facts, action: &Action) -> String {
+/// For people: names beside the ids.
+pub fn by_name(facts: &Facts, action: &Action) -> String {
     let roles = facts.seen.app.known().map(|app| app.roles.as_slice()).unwrap_or_default();
     let role = |id: &AppRoleId| match roles.iter().find(|role| role.id == *id) {
         Some(role) => format!("{:?} ({id})", role.display_name),
@@ -350,6 +351,15 @@ fn by_name(facts: &Facts, action: &Action) -> String {
         }
         Action::UnassignGroup { group, role: id, .. } => {
             format!("unassign group {}, role {}", facts.group_name(*group), role(id))
+        }
+        Action::RestoreAssignment { group, role: id } => {
+            format!("assign group {} again, role {}", facts.group_name(*group), role(id))
+        }
+        Action::RestoreMember { group, user } => {
+            format!("put {} back into group {}", facts.user_name(*user), facts.group_name(*group))
+        }
+        Action::RemoveDirect { user, role: id, .. } => {
+            format!("take back the assignment of {}, role {}", facts.user_name(*user), role(id))
         }
         Action::RecordBaseline | Action::PauseJob { .. } | Action::RequestRevocation => action.to_string(),
     }

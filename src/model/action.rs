@@ -21,9 +21,16 @@ pub enum Action {
     PauseJob { job: JobId },
     /// Ask for the deletion of the token: of a person, or of a webhook.
     RequestRevocation,
+    /// Of a rollback only: give the group its row on the app back.
+    RestoreAssignment { group: GroupId, role: AppRoleId },
+    /// Of a rollback only: put the user back into the group.
+    RestoreMember { group: GroupId, user: UserId },
+    /// Of a rollback only: take back a row of the user's own that we made.
+    RemoveDirect { user: UserId, assignment: AssignmentId, role: AppRoleId },
 }
 
 impl Action {
+    /// Of a turn of the loop; a rollback has its own.
     pub const KINDS: [&'static str; 6] =
         ["RecordBaseline", "AssignUser", "RemoveMember", "UnassignGroup", "PauseJob", "RequestRevocation"];
 
@@ -35,6 +42,9 @@ impl Action {
             Action::UnassignGroup { .. } => "UnassignGroup",
             Action::PauseJob { .. } => "PauseJob",
             Action::RequestRevocation => "RequestRevocation",
+            Action::RestoreAssignment { .. } => "RestoreAssignment",
+            Action::RestoreMember { .. } => "RestoreMember",
+            Action::RemoveDirect { .. } => "RemoveDirect",
         }
     }
 
@@ -48,18 +58,32 @@ impl Action {
             Action::UnassignGroup { group, role, .. } => format!("unassign/{group}/{role}"),
             Action::PauseJob { job } => format!("pause/{job}"),
             Action::RequestRevocation => "revocation".into(),
+            Action::RestoreAssignment { group, role } => format!("restore-assignment/{group}/{role}"),
+            Action::RestoreMember { group, user } => format!("restore-member/{group}/{user}"),
+            Action::RemoveDirect { user, role, .. } => format!("remove-direct/{user}/{role}"),
         }
     }
 
     /// Takes something away, or leads to it. Everything but giving a user his own row and writing our own book.
     pub fn is_destructive(&self) -> bool {
         match self {
-            Action::RecordBaseline | Action::AssignUser { .. } => false,
-            Action::RemoveMember { .. } | Action::UnassignGroup { .. } | Action::PauseJob { .. } | Action::RequestRevocation => {
-                true
-            }
+            Action::RecordBaseline
+            | Action::AssignUser { .. }
+            | Action::RestoreAssignment { .. }
+            | Action::RestoreMember { .. } => false,
+            Action::RemoveMember { .. }
+            | Action::UnassignGroup { .. }
+            | Action::PauseJob { .. }
+            | Action::RequestRevocation
+            | Action::RemoveDirect { .. } => true,
         }
     }
+}
+
+/// The key of what an action of a rollback undoes, by its own key: once it is confirmed, the other counts as never done.
+pub fn undone(key: &str) -> Option<String> {
+    let pairs = [("restore-assignment/", "unassign/"), ("restore-member/", "member/"), ("remove-direct/", "assign/")];
+    pairs.iter().find_map(|(undo, done)| Some(format!("{done}{}", key.strip_prefix(undo)?)))
 }
 
 impl fmt::Display for Action {
@@ -71,6 +95,9 @@ impl fmt::Display for Action {
             Action::UnassignGroup { group, role, .. } => write!(f, "unassign group {group} (role {role})"),
             Action::PauseJob { job } => write!(f, "pause job {job}"),
             Action::RequestRevocation => f.write_str("ask for the deletion of the SCIM token"),
+            Action::RestoreAssignment { group, role } => write!(f, "assign group {group} again (role {role})"),
+            Action::RestoreMember { group, user } => write!(f, "put user {user} back into group {group}"),
+            Action::RemoveDirect { user, role, .. } => write!(f, "take back the assignment of user {user} (role {role})"),
         }
     }
 }

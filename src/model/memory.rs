@@ -40,6 +40,8 @@ pub enum BaselineSource {
 pub struct Remembered {
     /// Number of the last turn.
     pub turn: u64,
+    /// When a rollback last wrote; our time. Nothing is written until the mode has been set anew.
+    pub rolled_back: Option<Timestamp>,
     /// Direct rows of protected users: service time of the first look of the unbroken series that showed them.
     pub covered_since: BTreeMap<UserId, BTreeMap<AppRoleId, Timestamp>>,
     /// Managed groups without user members: the unbroken series of looks that showed it.

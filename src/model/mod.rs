@@ -3,6 +3,7 @@
 pub mod action;
 pub mod baseline;
 pub mod condition;
+pub mod deed;
 pub mod engine;
 pub mod id;
 pub mod memory;

@@ -1,6 +1,7 @@
 //! The outside, behind doors: what the loop may ask of Graph, of the app's SCIM service, of the ledger and of the clock.
 //!
-//! [`Target`] has no write: nothing here can harm a user in the app, even by mistake. [`Directory`] has five.
+//! [`Target`] has no write: nothing here can harm a user in the app, even by mistake. [`Directory`] has six, two of them for a
+//! rollback alone.
 
 pub mod error;
 pub mod graph;
@@ -16,6 +17,7 @@ use jiff::Timestamp;
 
 use crate::model::action::Action;
 use crate::model::baseline::{Baseline, Growth};
+use crate::model::deed::Deed;
 use crate::model::id::{AppRoleId, AssignmentId, GroupId, JobId, ScimId, ServicePrincipalId, UserId};
 use crate::model::memory::{Journal, Remembered};
 use crate::model::seen::{Seen, Why};
@@ -65,6 +67,8 @@ pub trait Directory {
     async fn remove_member(&self, group: GroupId, user: UserId) -> Result<Written>;
     async fn unassign(&self, app: ServicePrincipalId, assignment: &AssignmentId) -> Result<Written>;
     async fn pause(&self, app: ServicePrincipalId, job: &JobId) -> Result<Written>;
+    async fn assign_group(&self, app: ServicePrincipalId, group: GroupId, role: AppRoleId) -> Result<Written>;
+    async fn add_member(&self, group: GroupId, user: UserId) -> Result<Written>;
 }
 
 /// What the service said of a write.
@@ -118,6 +122,8 @@ pub trait Ledger {
     fn baseline(&self) -> Result<Seen<Baseline>>;
     fn remembered(&self) -> Result<Remembered>;
     fn journal(&self) -> Result<Journal>;
+    /// Every write that was ever begun, oldest first.
+    fn deeds(&self) -> Result<Vec<Deed>>;
     /// Writes what is remembered; only what changed since the last call.
     fn remember(&self, remembered: &Remembered) -> Result<()>;
     /// Creates the baseline; an error if there is one.

@@ -174,12 +174,14 @@ impl World {
         Err(format!("not retired after {QUIET} quiet turns: {}", told(&turn.status)))
     }
 
-    /// The operator does what the status asks for: whom the app refuses in every cycle he takes out of protection, and for a
-    /// token that was deleted while a group had just come back he enters a new one everywhere.
+    /// The operator does what the status asks for: whom the app refuses in every cycle he takes out of protection, for a
+    /// token that was deleted while a group had just come back he enters a new one everywhere, and he allows the deletions
+    /// that admins' own acts have brought over the threshold.
     fn heed(&mut self, turn: &Turn) {
         let asks = |user: &&UserId| {
-            let named = format!("({user}), who is protected");
-            turn.status.conditions.iter().any(|condition| condition.message.contains(&named))
+            let named = [format!("({user}), who is protected"), format!("for {user}, who is protected")];
+            let said = |text: &str| named.iter().any(|named| text.contains(named));
+            turn.status.conditions.iter().any(|condition| said(&condition.message))
         };
         let practice = &self.rig.practice;
         if self.revoked && turn.status.held.iter().any(|held| held.message.contains("RevokedTooEarly")) {
@@ -190,6 +192,10 @@ impl World {
             practice.admin().start_job();
             self.revoked = false;
             self.admins.told.push(format!("{} operator: enters a new token", practice.now()));
+        }
+        if turn.status.held.iter().any(|held| held.message.contains("\"Allow deletes\"")) {
+            practice.admin().allow_deletes();
+            self.admins.told.push(format!("{} operator: allows deletes", practice.now()));
         }
         let released: Vec<_> = practice.ids().users.iter().filter(asks).copied().collect();
         for user in released {

@@ -4,4 +4,5 @@ mod bad_input;
 mod cuts;
 mod support;
 mod turns;
+mod undone;
 mod walk;

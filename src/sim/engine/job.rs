@@ -23,6 +23,8 @@ pub(crate) struct Job {
     pub interval: Duration,
     pub sentinels: Sentinels,
     pub threshold: Option<u64>,
+    /// An admin has allowed whatever deletions the next cycle has.
+    pub deletes_allowed: bool,
     /// A cycle is under way since then; it shows nowhere but in `progress`.
     pub running: Option<Timestamp>,
     /// Beginning of the last cycle, for the schedule.
@@ -86,6 +88,7 @@ impl Job {
             interval,
             sentinels,
             threshold,
+            deletes_allowed: false,
             running: None,
             began: None,
             last: None,

@@ -69,7 +69,7 @@ pub(crate) fn begin(inner: &Inner, at: Timestamp) -> Option<Begun> {
     let state = &mut *state;
     let job = state.sync.jobs.first_mut().filter(|job| job.schedule == Schedule::Active)?;
     (job.running, job.began) = (Some(at), Some(at));
-    let threshold = job.threshold;
+    let threshold = job.threshold.filter(|_| !std::mem::take(&mut job.deletes_allowed));
     let activity = state.world.fresh("cycle").to_string();
     let scope = scope(&inner.scenario, &state.world, &state.sync, inner.ids.service_principal);
     let mut touched = std::mem::take(&mut state.world.touched);

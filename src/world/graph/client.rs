@@ -85,6 +85,11 @@ impl<T: TokenSource> GraphClient<T> {
         GraphClient { http, token, root, gate: Gate::default(), pace }
     }
 
+    /// With the version.
+    pub fn root(&self) -> &Url {
+        &self.root
+    }
+
     pub fn token(&self) -> &T {
         &self.token
     }

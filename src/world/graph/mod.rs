@@ -101,7 +101,7 @@ impl<T: TokenSource> Directory for GraphDirectory<T> {
             needs: "AppRoleAssignment.ReadWrite.All and Application.Read.All",
             doing: format!("assigning user {user} to app {app} with role {role}"),
         };
-        self.client.write(&ask, &Write::Assign { app, user, role }).await
+        self.client.write(&ask, &Write::Assign { app, principal: user.0, role }).await
     }
 
     async fn remove_member(&self, group: GroupId, user: UserId) -> Result<Written> {
@@ -126,5 +126,23 @@ impl<T: TokenSource> Directory for GraphDirectory<T> {
         let ask =
             Ask { operation: "pause", needs: "Synchronization.ReadWrite.All", doing: format!("pausing job {job} of app {app}") };
         self.client.write(&ask, &Write::Pause { app, job }).await
+    }
+
+    async fn assign_group(&self, app: ServicePrincipalId, group: GroupId, role: AppRoleId) -> Result<Written> {
+        let ask = Ask {
+            operation: "assign_group",
+            needs: "AppRoleAssignment.ReadWrite.All and Application.Read.All",
+            doing: format!("assigning group {group} to app {app} with role {role}"),
+        };
+        self.client.write(&ask, &Write::Assign { app, principal: group.0, role }).await
+    }
+
+    async fn add_member(&self, group: GroupId, user: UserId) -> Result<Written> {
+        let ask = Ask {
+            operation: "add_member",
+            needs: "GroupMember.ReadWrite.All (role-assignable groups: RoleManagement.ReadWrite.Directory too)",
+            doing: format!("putting user {user} into group {group}"),
+        };
+        self.client.write(&ask, &Write::AddMember { group, user, root: self.client.root() }).await
     }
 }

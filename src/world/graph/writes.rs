@@ -1,25 +1,47 @@
-//! The four writes there are; a request that is not among them can't be sent.
+//! The writes there are; a request that is not among them can't be sent.
 
 use http::Method;
 use serde_json::json;
+use url::Url;
+use uuid::Uuid;
 
 use super::wire::directory::WireAssignment;
 use super::wire::{Refusal, shape};
 use crate::model::id::{AppRoleId, AssignmentId, GroupId, JobId, ServicePrincipalId, UserId};
 
 pub enum Write<'a> {
-    Assign { app: ServicePrincipalId, user: UserId, role: AppRoleId },
-    Unassign { app: ServicePrincipalId, assignment: &'a AssignmentId },
-    RemoveMember { group: GroupId, user: UserId },
-    Pause { app: ServicePrincipalId, job: &'a JobId },
+    /// A row for a user or, in a rollback, for a group.
+    Assign {
+        app: ServicePrincipalId,
+        principal: Uuid,
+        role: AppRoleId,
+    },
+    Unassign {
+        app: ServicePrincipalId,
+        assignment: &'a AssignmentId,
+    },
+    RemoveMember {
+        group: GroupId,
+        user: UserId,
+    },
+    Pause {
+        app: ServicePrincipalId,
+        job: &'a JobId,
+    },
+    /// Of a rollback. The body names the user by his address below `root`.
+    AddMember {
+        group: GroupId,
+        user: UserId,
+        root: &'a Url,
+    },
 }
 
 impl Write<'_> {
     /// Method, path below the version, and body.
     pub fn request(&self) -> (Method, Vec<String>, Option<String>) {
         match self {
-            Write::Assign { app, user, role } => {
-                let body = json!({ "principalId": user, "resourceId": app, "appRoleId": role });
+            Write::Assign { app, principal, role } => {
+                let body = json!({ "principalId": principal, "resourceId": app, "appRoleId": role });
                 (Method::POST, path(&["servicePrincipals", &app.to_string(), "appRoleAssignedTo"]), Some(body.to_string()))
             }
             Write::Unassign { app, assignment } => {
@@ -30,27 +52,27 @@ impl Write<'_> {
                 let path = path(&["servicePrincipals", &app.to_string(), "synchronization", "jobs", &job.0, "pause"]);
                 (Method::POST, path, None)
             }
+            Write::AddMember { group, user, root } => {
+                let body = json!({ "@odata.id": format!("{root}/directoryObjects/{user}") });
+                (Method::POST, path(&["groups", &group.to_string(), "members", "$ref"]), Some(body.to_string()))
+            }
         }
     }
 
     /// Is this what a success looks like? A proxy's page is not.
     pub fn check(&self, body: &[u8]) -> Result<(), String> {
         match self {
-            Write::Assign { user, role, .. } => {
+            Write::Assign { principal, role, .. } => {
                 let row: WireAssignment =
                     serde_json::from_slice(body).map_err(|_| format!("{} in place of the assignment", shape(body)))?;
-                if row.principal_id == user.0 && row.app_role_id == role.0 {
+                if row.principal_id == *principal && row.app_role_id == role.0 {
                     Ok(())
                 } else {
                     Err("the answer is about another assignment".into())
                 }
             }
-            Write::Unassign { .. } | Write::RemoveMember { .. } | Write::Pause { .. } => {
-                if body.trim_ascii().is_empty() {
-                    Ok(())
-                } else {
-                    Err(format!("{} where nothing was to come", shape(body)))
-                }
+            Write::Unassign { .. } | Write::RemoveMember { .. } | Write::Pause { .. } | Write::AddMember { .. } => {
+                if body.trim_ascii().is_empty() { Ok(()) } else { Err(format!("{} where nothing was to come", shape(body))) }
             }
         }
     }
@@ -69,6 +91,7 @@ impl Write<'_> {
                 (status == 404 && refusal.is_not_found())
                     || (status == 400 && refusal.says("one or more removed object references do not exist"))
             }
+            Write::AddMember { .. } => status == 400 && refusal.says("added object references already exist"),
             Write::Pause { .. } => false,
         }
     }
@@ -85,8 +108,6 @@ fn path(segments: &[&str]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use uuid::Uuid;
-
     use super::*;
 
     #[test]
@@ -94,7 +115,8 @@ mod tests {
         let (app, group, user) = (ServicePrincipalId(Uuid::nil()), GroupId(Uuid::nil()), UserId(Uuid::max()));
         let (assignment, job) = (AssignmentId("row".into()), JobId("job".into()));
         let all = [
-            Write::Assign { app, user, role: AppRoleId(Uuid::nil()) },
+            Write::Assign { app, principal: user.0, role: AppRoleId(Uuid::nil()) },
+            Write::AddMember { group, user, root: &"https://graph.example.com/v1.0".parse().unwrap() },
             Write::Unassign { app, assignment: &assignment },
             Write::RemoveMember { group, user },
             Write::Pause { app, job: &job },
@@ -104,6 +126,7 @@ mod tests {
             match (method, path[0].as_str()) {
                 (Method::DELETE, "groups") => assert_eq!(path[4..], ["$ref"]),
                 (Method::DELETE, "servicePrincipals") => assert_eq!(path[2..], ["appRoleAssignedTo", "row"]),
+                (Method::POST, "groups") => assert_eq!(path[2..], ["members", "$ref"]),
                 (Method::POST, "servicePrincipals") => assert!(["appRoleAssignedTo", "pause"].contains(&&*path[path.len() - 1])),
                 other => panic!("{other:?}"),
             }

@@ -5,7 +5,8 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::chain;
 use super::trouble::Trouble;
-use crate::model::action::Action;
+use crate::model::action::{Action, undone};
+use crate::model::deed::{Deed, Ending, Known};
 use crate::model::memory::{Entry, Journal};
 use crate::world::{Outcome, Written};
 
@@ -56,6 +57,50 @@ pub(super) fn conclude(transaction: &Transaction<'_>, intent: i64, outcome: &Out
     chain::link(transaction, transaction.last_insert_rowid())
 }
 
+/// Every write that was begun, oldest first.
+pub(super) fn deeds(connection: &Connection) -> Result<Vec<Deed>, Trouble> {
+    let mut statement = connection.prepare(
+        "SELECT i.id, i.at, i.turn, i.action, o.outcome, o.at AS ended, o.service_at, o.already, o.request_id,
+                o.client_request_id, o.text
+         FROM journal i
+         LEFT JOIN journal o ON o.id = (SELECT max(last.id) FROM journal last WHERE last.intent = i.id)
+         WHERE i.phase = 'intent' ORDER BY i.id",
+    )?;
+    let mut rows = statement.query([])?;
+    let mut deeds = Vec::new();
+    let time = |text: Option<String>| text.map(|text| text.parse::<Timestamp>()).transpose();
+    while let Some(row) = rows.next()? {
+        let outcome: Option<String> = row.get("outcome")?;
+        let outcome = match outcome.as_deref() {
+            None => None,
+            Some("done") => Some(Known::Done),
+            Some("failed") => Some(Known::Failed),
+            Some("open") => Some(Known::Open),
+            Some(other) => return Err(Trouble::Content(format!("the journal has the outcome {other:?}"))),
+        };
+        let ending = match (outcome, time(row.get("ended")?)?) {
+            (Some(outcome), Some(at)) => Some(Ending {
+                outcome,
+                at,
+                service_at: time(row.get("service_at")?)?,
+                already: row.get("already")?,
+                request_id: row.get("request_id")?,
+                client_request_id: row.get("client_request_id")?,
+                text: row.get("text")?,
+            }),
+            _ => None,
+        };
+        deeds.push(Deed {
+            line: row.get("id")?,
+            at: row.get::<_, String>("at")?.parse()?,
+            turn: u64::try_from(row.get::<_, i64>("turn")?)?,
+            action: serde_json::from_str(&row.get::<_, String>("action")?)?,
+            ending,
+        });
+    }
+    Ok(deeds)
+}
+
 /// The sum of the lines read so far. Lines never change, so only later ones are read.
 #[derive(Default)]
 pub(super) struct Fold {
@@ -77,6 +122,9 @@ impl Fold {
             let at: Timestamp = row.get::<_, String>("at")?.parse()?;
             let key: String = row.get("key")?;
             let (intent, outcome): (Option<i64>, Option<String>) = (row.get("intent")?, row.get("outcome")?);
+            if intent.is_some() && outcome.as_deref() == Some("done") {
+                undone(&key).map(|undone| self.journal.entries.remove(&undone));
+            }
             let entry = self.journal.entries.entry(key).or_default();
             match (intent, outcome.as_deref()) {
                 (None, None) => {

@@ -17,6 +17,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use crate::model::action::Action;
 use crate::model::baseline::{Baseline, Growth};
+use crate::model::deed::Deed;
 use crate::model::memory::{Journal, Remembered};
 use crate::model::seen::Seen;
 use crate::world::error::{Error, Result};
@@ -124,6 +125,11 @@ impl Ledger for SqliteLedger {
         inner.read("reading the journal", |connection| fold.catch_up(connection))?;
         inner.fold = fold;
         Ok(inner.fold.journal.clone())
+    }
+
+    fn deeds(&self) -> Result<Vec<Deed>> {
+        self.journal()?;
+        self.inner().read("reading the journal", journal::deeds)
     }
 
     fn remember(&self, remembered: &Remembered) -> Result<()> {

@@ -1,0 +1,57 @@
+//! The journal as a story: what was begun, and how it ended.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::model::action::Action;
+
+/// One write that was begun.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Deed {
+    /// The line of its beginning.
+    pub line: i64,
+    /// Our time.
+    pub at: Timestamp,
+    pub turn: u64,
+    #[serde(flatten)]
+    pub action: Action,
+    /// `None`: the process ended before anything was known.
+    pub ending: Option<Ending>,
+}
+
+/// The last that is known of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Ending {
+    pub outcome: Known,
+    /// Our time.
+    pub at: Timestamp,
+    /// Of what is done: the service's time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service_at: Option<Timestamp>,
+    /// It was so before. Not known where nobody answered and later looks have shown it done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub already: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_request_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Known {
+    Done,
+    Failed,
+    Open,
+}
+
+impl Deed {
+    /// It is so, and it was not so before: we did it.
+    pub fn is_ours(&self) -> bool {
+        self.ending.as_ref().is_some_and(|ending| ending.outcome == Known::Done && ending.already != Some(true))
+    }
+}

@@ -1,0 +1,197 @@
+//! `unscim rollback`: shows what of ours can be undone and, where that is asked for, undoes it.
+
+use std::fmt::Write as _;
+
+use anyhow::{Context, Result, bail};
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+use crate::act::{PutBack, put_back};
+use crate::cli::{self, Exit, print};
+use crate::config;
+use crate::config::freeze::ConfigFreeze;
+use crate::guide::way::by_name;
+use crate::guide::{Facts, count};
+use crate::model::action::{Action, Done};
+use crate::model::deed::Deed;
+use crate::model::memory::{Memory, Remembered};
+use crate::model::seen::Seen;
+use crate::model::snapshot::Snapshot;
+use crate::model::spec::{Hold, Mode, Spec};
+use crate::model::window::Hours;
+use crate::observe::observe;
+use crate::reconcile::{bound_elsewhere, recall};
+use crate::remember::remember;
+use crate::undo::{Direct, Undo, undo};
+use crate::wiring::{Outside, network};
+use crate::world::http::Unobserved;
+use crate::world::ledger::SqliteLedger;
+use crate::world::{Clock as _, Directory as _, Ledger as _, SystemClock, World, seen};
+
+/// Actions that are printed one by one.
+const SHOWN: usize = 20;
+
+/// What cannot be undone by anybody, in plain words.
+const GONE: &str = "\
+What no rollback brings back:
+  - a SCIM token that was deleted: make a new one in the app, and enter it on the app's provisioning page in Entra
+  - a group that was deleted at the target: the next cycle creates it under a new id, without what the app kept in it
+  - what happened in the app meanwhile
+";
+
+/// `unscim rollback`.
+pub async fn run(args: &cli::Rollback, stop: &CancellationToken) -> Result<Exit> {
+    let spec = config::load(&args.config.config)?;
+    let copy = SqliteLedger::open_evidence(&args.data_dir)?;
+    let ledger = if args.yes { SqliteLedger::open(&args.data_dir)? } else { copy };
+    let freeze = ConfigFreeze::of(&args.config.config);
+    let world = Outside::new(&spec, network(&spec)?, std::sync::Arc::new(Unobserved), ledger, SystemClock, freeze);
+    let direct = if args.remove_direct { Direct::Go } else { Direct::Stay };
+    let rollback = look(&world, &spec, direct, stop).await?;
+    print(&rollback.shown())?;
+    if rollback.undo.actions().is_empty() {
+        return Ok(if rollback.undo.waits.is_empty() { Exit::Done } else { Exit::Waiting });
+    }
+    if !args.yes {
+        print("\nNothing was written. Stop the daemon and run this again with --yes to do it.\n")?;
+        return Ok(Exit::Pending);
+    }
+    let back = rollback.carry_out(&world, &spec, stop).await?;
+    print(&told(&back))?;
+    Ok(if back.stopped.is_some() || !back.failed.is_empty() {
+        Exit::Held
+    } else if rollback.undo.waits.is_empty() {
+        Exit::Done
+    } else {
+        Exit::Waiting
+    })
+}
+
+/// A rollback that was looked at and not yet done.
+#[derive(Debug)]
+pub struct Rollback {
+    pub undo: Undo,
+    names: Vec<String>,
+    seen: Snapshot,
+    memory: Memory,
+}
+
+/// Looks at everything that we have changed; writes nothing.
+pub async fn look(world: &impl World, spec: &Spec, direct: Direct, stop: &CancellationToken) -> Result<Rollback> {
+    let mut memory = recall(world, None);
+    match &memory.baseline {
+        Seen::Known(_) => {}
+        Seen::Absent => bail!("this ledger has no baseline: nothing was ever done by it"),
+        Seen::Unknown(why) => bail!("the ledger can't be read: {why}"),
+    }
+    let deeds = world.ledger().deeds()?;
+    memory.remembered = anew(&memory.remembered);
+    let mut now = stop.run_until_cancelled(observe(world, spec, &memory)).await.context("interrupted")?;
+    let at = world.clock().now();
+    if let Some(why) = bound_elsewhere(&Facts::new(spec, &now, &memory, at)) {
+        bail!("{why}");
+    }
+    stop.run_until_cancelled(people(world, spec, &deeds, &mut now)).await.context("interrupted")?;
+    memory.remembered = remember(spec, &now, &memory, at);
+    let facts = Facts::new(spec, &now, &memory, at);
+    let undo = undo(&facts, &deeds, direct);
+    let names = undo.actions().iter().map(|action| by_name(&facts, action)).collect();
+    Ok(Rollback { undo, names, seen: now, memory })
+}
+
+/// What holds of the memory once its deeds are undone: cycles, and how the target answers.
+fn anew(before: &Remembered) -> Remembered {
+    Remembered {
+        turn: before.turn,
+        rolled_back: before.rolled_back,
+        cycles: before.cycles.clone(),
+        calibration: before.calibration.clone(),
+        ..Remembered::default()
+    }
+}
+
+/// Whether those whom we removed from groups exist and are enabled.
+async fn people(world: &impl World, spec: &Spec, deeds: &[Deed], now: &mut Snapshot) {
+    let attribute = spec.target.match_attribute(now.schema.known()).unwrap_or_else(|| "userPrincipalName".into());
+    for deed in deeds {
+        if let Action::RemoveMember { user, .. } = deed.action
+            && deed.is_ours()
+            && !now.users.contains_key(&user)
+        {
+            now.users.insert(user, seen(world.directory().user(user, &attribute).await));
+        }
+    }
+}
+
+impl Rollback {
+    pub fn shown(&self) -> String {
+        let mut out = String::new();
+        if self.names.is_empty() {
+            out += "Nothing to put back now.\n";
+        } else {
+            let _ = writeln!(out, "To be put back, in this order ({}):", count(self.names.len(), "write"));
+            for name in self.names.iter().take(SHOWN) {
+                let _ = writeln!(out, "  {name}");
+            }
+            if self.names.len() > SHOWN {
+                let _ = writeln!(out, "  … and {} more", self.names.len() - SHOWN);
+            }
+        }
+        if self.undo.already > 0 {
+            let _ = writeln!(out, "\nAlready as before: {}", count(self.undo.already, "object"));
+        }
+        for (title, lines) in [("Waits for:", &self.undo.waits), ("Stays as it is:", &self.undo.stays)] {
+            if !lines.is_empty() {
+                let _ = writeln!(out, "\n{title}");
+                lines.iter().for_each(|line| _ = writeln!(out, "  - {line}"));
+            }
+        }
+        let _ = write!(out, "\n{GONE}");
+        out
+    }
+
+    /// Writes, each with its line in the journal. From its beginning on the ledger is held until the mode is set anew.
+    pub async fn carry_out(&self, world: &impl World, spec: &Spec, stop: &CancellationToken) -> Result<PutBack> {
+        let at = world.clock().now();
+        if let Some(why) = forbidden(spec, &self.undo, at) {
+            bail!("{why}; nothing was written");
+        }
+        let app = self.seen.app.known().map(|app| app.id).context("the app could not be read; nothing was written")?;
+        let remembered = Remembered { rolled_back: Some(at), ..anew(&self.memory.remembered) };
+        world.ledger().remember(&remembered)?;
+        Ok(put_back(world, spec, remembered.turn, app, &self.undo, stop).await)
+    }
+}
+
+/// The operator's own word against it.
+fn forbidden(spec: &Spec, undo: &Undo, at: Timestamp) -> Option<String> {
+    if spec.mode == Mode::Observe {
+        return Some("spec.mode is Observe, in which nothing is ever written; set it to Enforce for a rollback".into());
+    }
+    if spec.hold == Hold::Held {
+        return Some("spec.hold is Held; set it to None for a rollback".into());
+    }
+    let takes = undo.actions().iter().any(Action::is_destructive);
+    match spec.windows.as_ref().filter(|_| takes).map(|windows| windows.at(at)) {
+        Some(Hours::Open(_)) | None => None,
+        Some(_) => Some("spec.windows: assignments are taken back only in those hours".into()),
+    }
+}
+
+fn told(back: &PutBack) -> String {
+    let number = |wanted: Done| back.done.iter().filter(|(_, done)| *done == wanted).count();
+    let mut out = format!("\nDone: {}", count(number(Done::Ok), "write"));
+    if number(Done::Already) > 0 {
+        let _ = write!(out, ", {} already so", number(Done::Already));
+    }
+    out.push('\n');
+    for line in &back.failed {
+        let _ = writeln!(out, "  refused: {line}");
+    }
+    if let Some(why) = &back.stopped {
+        let _ = writeln!(out, "Stopped: {why}. What was done is in the journal; run it again for the rest.");
+    }
+    out +=
+        "The ledger is held now: the daemon writes nothing until it has run with spec.mode: Observe and the mode is set again.\n";
+    out
+}

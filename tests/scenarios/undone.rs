@@ -1,0 +1,163 @@
+//! `unscim rollback` over the practice tenant: what we did is undone, nothing else is, and nobody is ever without a path.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use unscim::model::action::{Action, Done};
+use unscim::model::id::{AppRoleId, GroupId, UserId};
+use unscim::model::snapshot::Principal;
+use unscim::model::spec::Mode;
+use unscim::model::status::Phase;
+use unscim::rollback::{Rollback, look};
+use unscim::undo::Direct;
+use unscim::world::Directory;
+
+use crate::support::Rig;
+use crate::walk::small;
+
+/// What the tenant looks like: rows on the app by holder and role, and who is in which managed group.
+#[derive(Debug, PartialEq, Eq)]
+struct Tenant {
+    groups: BTreeSet<(GroupId, AppRoleId)>,
+    direct: BTreeSet<(UserId, AppRoleId)>,
+    members: BTreeMap<GroupId, BTreeSet<UserId>>,
+}
+
+async fn tenant(rig: &mut Rig) -> Tenant {
+    let ids = rig.practice.ids().clone();
+    let directory = &rig.world().directory;
+    let rows = directory.assignments(ids.service_principal).await.unwrap().value;
+    let mut now = Tenant { groups: BTreeSet::new(), direct: BTreeSet::new(), members: BTreeMap::new() };
+    for row in rows {
+        match row.principal {
+            Principal::User(user) => _ = now.direct.insert((user, row.role)),
+            Principal::Group(group) => _ = now.groups.insert((group, row.role)),
+            Principal::Other(_) => {}
+        }
+    }
+    for group in ids.groups {
+        now.members.insert(group, directory.members(group).await.unwrap().value.users);
+    }
+    now
+}
+
+async fn looked(rig: &mut Rig, direct: Direct) -> Rollback {
+    rig.world();
+    let (spec, stop) = (rig.spec.clone(), rig.stop.clone());
+    look(rig.world(), &spec, direct, &stop).await.unwrap()
+}
+
+/// Looks and does it; the number of writes that were done.
+async fn rolled_back(rig: &mut Rig, direct: Direct) -> usize {
+    let rollback = looked(rig, direct).await;
+    let (spec, stop) = (rig.spec.clone(), rig.stop.clone());
+    let back = rollback.carry_out(rig.world(), &spec, &stop).await.unwrap();
+    assert!(back.stopped.is_none() && back.failed.is_empty(), "{back:?}");
+    assert!(back.done.iter().all(|(_, done)| *done == Done::Ok), "{back:?}");
+    back.done.len()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_finished_retirement_is_undone_in_the_safe_order_and_can_be_begun_anew() {
+    let mut rig = Rig::new(small()).await;
+    // Who is disabled is not put back; here nobody is.
+    for user in rig.practice.ids().users.clone() {
+        rig.practice.admin().enable(user).unwrap();
+    }
+    let (kept, before) = (rig.active_users(), tenant(&mut rig).await);
+    rig.retire().await;
+    let after = tenant(&mut rig).await;
+    assert!(after.groups.is_empty() && after.members.values().all(BTreeSet::is_empty));
+
+    // Groups first, then members; direct rows stay.
+    let rollback = looked(&mut rig, Direct::Go).await;
+    let kinds: Vec<_> = rollback.undo.actions().iter().map(Action::kind).collect();
+    let rows = kinds.iter().filter(|kind| **kind == "RestoreAssignment").count();
+    assert!(rows > 0 && kinds[..rows].iter().all(|kind| *kind == "RestoreAssignment"), "{kinds:?}");
+    assert!(kinds[rows..].iter().all(|kind| *kind == "RestoreMember"), "{kinds:?}");
+    assert!(
+        rollback.undo.waits.iter().any(|wait| wait.contains("direct assignments made by us stay")),
+        "{:?}",
+        rollback.undo.waits
+    );
+    assert_eq!(rolled_back(&mut rig, Direct::Stay).await, kinds.len());
+    let undone = tenant(&mut rig).await;
+    assert_eq!((&undone.groups, &undone.members), (&before.groups, &before.members));
+    assert_eq!(undone.direct, after.direct);
+
+    // Once more: nothing left to do.
+    let again = looked(&mut rig, Direct::Stay).await;
+    assert!(again.undo.actions().is_empty() && again.undo.waits.is_empty(), "{}", again.shown());
+    assert_eq!(again.undo.already, kinds.len());
+
+    // The daemon stands still until the mode is set anew.
+    let status = rig.turn().await.status;
+    assert_eq!(status.phase, Phase::Held);
+    assert!(status.held.iter().any(|held| held.message.contains("rolled back at")), "{:?}", status.held);
+
+    // With the token gone no cycle shows that the groups carry them; with a new one it does, and our rows may go.
+    let waits = looked(&mut rig, Direct::Go).await;
+    assert!(waits.undo.actions().is_empty(), "{}", waits.shown());
+    let token = "a-new-token";
+    std::fs::write(&rig.spec.target.token_file, token).unwrap();
+    rig.practice.scim_app().unwrap().set_token(token.into());
+    rig.practice.admin().enter_token(token);
+    rig.practice.admin().start_job();
+    let mut gone = 0;
+    for _ in 0..40 {
+        rig.practice.pass(Duration::from_secs(600)).await;
+        let rollback = looked(&mut rig, Direct::Go).await;
+        let (spec, stop) = (rig.spec.clone(), rig.stop.clone());
+        let back = rollback.carry_out(rig.world(), &spec, &stop).await.unwrap();
+        assert!(back.stopped.is_none() && back.failed.is_empty(), "{back:?}");
+        gone += back.done.len();
+        if rollback.undo.waits.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(gone, after.direct.difference(&before.direct).count());
+    assert_eq!(tenant(&mut rig).await, before, "as it was before the first turn");
+    rig.assert_nobody_hurt(&kept);
+
+    rig.spec.mode = Mode::Observe;
+    rig.turn().await;
+    rig.spec.mode = Mode::Enforce;
+    let status = rig.retire().await;
+    assert_eq!(status.phase, Phase::Retired);
+    rig.assert_nobody_hurt(&kept);
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_what_we_did_is_undone_and_only_for_people_who_are_there() {
+    let mut rig = Rig::new(small()).await;
+    let before = tenant(&mut rig).await;
+    let (deleted, disabled, left) = (rig.user(1), rig.user(2), rig.user(3));
+    let (group, _) = before.members.iter().find(|(_, members)| members.contains(&left)).unwrap();
+    let group = *group;
+    rig.until(600, |status| status.is_true(unscim::model::condition::ConditionKind::UsersAssigned)).await;
+    rig.practice.admin().leave(left, group).unwrap();
+    rig.until(900, |status| status.phase == Phase::AwaitingRevocation).await;
+    rig.practice.admin().delete_user(deleted).unwrap();
+    rig.practice.admin().disable(disabled).unwrap();
+
+    rig.spec.mode = Mode::Observe;
+    let rollback = looked(&mut rig, Direct::Stay).await;
+    let shown = rollback.shown();
+    for (user, why) in [(deleted, "no longer in Entra"), (disabled, "disabled in Entra")] {
+        assert!(shown.lines().any(|line| line.contains(&user.to_string()) && line.contains(why)), "{shown}");
+    }
+    let (spec, stop) = (rig.spec.clone(), rig.stop.clone());
+    let refused = rollback.carry_out(rig.world(), &spec, &stop).await.unwrap_err().to_string();
+    assert!(refused.contains("spec.mode is Observe"), "{refused}");
+
+    rig.spec.mode = Mode::Enforce;
+    rolled_back(&mut rig, Direct::Stay).await;
+    let after = tenant(&mut rig).await;
+    assert_eq!(after.groups, before.groups);
+    for (id, members) in &before.members {
+        let mut expected = members.clone();
+        expected.retain(|user| ![deleted, disabled].contains(user) && (*user != left || *id != group));
+        assert_eq!(after.members[id], expected, "group {id}");
+    }
+    assert!(rig.practice.forbidden_calls().is_empty());
+}
