@@ -3,4 +3,5 @@
 mod died;
 mod lives;
 mod support;
+mod undone;
 mod verbs;

@@ -20,6 +20,7 @@ use unscim::model::id::{GroupId, ServicePrincipalId, UserId};
 use unscim::model::snapshot::Principal;
 use unscim::model::spec::{Afterwards, AppRef};
 use unscim::sim::scenario::{GroupTrait, Quota, Quotas, Scenario};
+use unscim::undo::Direct;
 use unscim::world::error::Error;
 use unscim::world::{Directory, Target, World};
 
@@ -75,6 +76,10 @@ async fn whole_guide() -> Vec<Exchange> {
     let before = rig.active_users();
     rig.spec.provisioning.afterwards = Afterwards::Pause;
     rig.retire().await;
+    let (spec, stop) = (rig.spec.clone(), rig.stop.clone());
+    let rollback = unscim::rollback::look(rig.world(), &spec, Direct::Stay, &stop).await.expect("a look");
+    let back = rollback.carry_out(rig.world(), &spec, &stop).await.expect("writes");
+    assert!(!back.done.is_empty() && back.stopped.is_none(), "{back:?}");
     rig.assert_nobody_hurt(&before);
     log.exchanges()
 }

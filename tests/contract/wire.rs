@@ -89,6 +89,7 @@ pub const ALLOWED: &[(&str, &str)] = &[
     ("POST", "/v1.0/servicePrincipals/{servicePrincipal-id}/appRoleAssignedTo"),
     ("DELETE", "/v1.0/servicePrincipals/{servicePrincipal-id}/appRoleAssignedTo/{appRoleAssignment-id}"),
     ("DELETE", "/v1.0/groups/{group-id}/members/{directoryObject-id}/$ref"),
+    ("POST", "/v1.0/groups/{group-id}/members/$ref"),
     ("POST", "/v1.0/servicePrincipals/{servicePrincipal-id}/synchronization/jobs/{synchronizationJob-id}/pause"),
     ("GET", "/scim/v2/ServiceProviderConfig"),
     ("GET", "/scim/v2/Users"),

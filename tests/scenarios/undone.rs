@@ -9,6 +9,7 @@ use unscim::model::snapshot::Principal;
 use unscim::model::spec::Mode;
 use unscim::model::status::Phase;
 use unscim::rollback::{Rollback, look};
+use unscim::sim::{Effect, Fault};
 use unscim::undo::Direct;
 use unscim::world::Directory;
 
@@ -125,6 +126,38 @@ async fn a_finished_retirement_is_undone_in_the_safe_order_and_can_be_begun_anew
     let status = rig.retire().await;
     assert_eq!(status.phase, Phase::Retired);
     rig.assert_nobody_hurt(&kept);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rollback_that_is_cut_short_goes_on_where_the_world_is() {
+    let mut rig = Rig::new(small()).await;
+    for user in rig.practice.ids().users.clone() {
+        rig.practice.admin().enable(user).unwrap();
+    }
+    let before = tenant(&mut rig).await;
+    rig.until_phase(Phase::AwaitingRevocation).await;
+    let faults = [Effect::LoseAnswer, Effect::Hang, Effect::Html(502), Effect::Truncate(3)];
+    let mut stops = 0;
+    for nth in 1..12 {
+        for path in ["/members/$ref", "/appRoleAssignedTo"] {
+            let fault = Fault::once(path, faults[nth % faults.len()].clone()).on(http::Method::POST).nth(2);
+            rig.practice.faults().add(fault);
+        }
+        let rollback = looked(&mut rig, Direct::Stay).await;
+        if rollback.undo.actions().is_empty() && rollback.undo.waits.is_empty() {
+            break;
+        }
+        let (spec, stop) = (rig.spec.clone(), rig.stop.clone());
+        let back = rollback.carry_out(rig.world(), &spec, &stop).await.unwrap();
+        stops += usize::from(back.stopped.is_some());
+        rig.practice.faults().clear();
+        rig.restart();
+        rig.practice.pass(Duration::from_secs(60)).await;
+    }
+    assert!(stops >= 2, "{stops}");
+    let after = tenant(&mut rig).await;
+    assert_eq!((after.groups, after.members), (before.groups, before.members));
+    assert_eq!(rig.practice.out_of_scope_moments(), []);
 }
 
 #[tokio::test(start_paused = true)]

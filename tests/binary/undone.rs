@@ -1,0 +1,54 @@
+//! `unscim rollback` as its user meets it.
+
+use unscim::model::spec::Mode;
+
+use crate::support::{Rig, output, stderr, stdout};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rollback_shows_first_needs_the_daemon_stopped_and_holds_the_ledger_afterwards() {
+    let rig = Rig::new(Mode::Enforce).await;
+    let (config, data) = (rig.config.to_str().unwrap().to_owned(), rig.data().to_str().unwrap().to_owned());
+    let rollback = async |more: &[&str]| {
+        let mut args = vec!["rollback", "--config", &config, "--data-dir", &data];
+        args.extend(more);
+        output(&args).await
+    };
+    let nothing = rollback(&[]).await;
+    assert_eq!(nothing.status.code(), Some(1));
+    assert!(stderr(&nothing).contains("there is no ledger in"), "{}", stderr(&nothing));
+    assert!(!rig.data().exists());
+
+    let mut daemon = rig.start();
+    daemon.until_phase("AwaitingRevocation").await;
+    let writes = rig.served.practice.writes().len();
+    let shown = rollback(&[]).await;
+    assert_eq!(shown.status.code(), Some(2), "{}", stderr(&shown));
+    for text in
+        ["To be put back, in this order", "assign group", "back into group", "no rollback brings back", "Nothing was written"]
+    {
+        assert!(stdout(&shown).contains(text), "{text}: {}", stdout(&shown));
+    }
+    assert_eq!(rig.served.practice.writes().len(), writes);
+    let locked = rollback(&["--yes"]).await;
+    assert_eq!(locked.status.code(), Some(1));
+    assert!(stderr(&locked).contains("another unscim is running on this ledger"), "{}", stderr(&locked));
+
+    daemon.signal("-TERM");
+    assert_eq!(daemon.exit_code().await, Some(0));
+    let done = rollback(&["--yes"]).await;
+    assert_eq!(done.status.code(), Some(0), "{}{}", stdout(&done), stderr(&done));
+    assert!(stdout(&done).contains("The ledger is held now"), "{}", stdout(&done));
+    let again = rollback(&["--yes"]).await;
+    assert_eq!(again.status.code(), Some(0));
+    assert!(stdout(&again).contains("Nothing to put back now"), "{}", stdout(&again));
+
+    let writes = rig.served.practice.writes().len();
+    let mut daemon = rig.start();
+    let held = daemon.until_phase("Held").await;
+    assert!(held["held"].to_string().contains("was rolled back at"), "{held:#}");
+    daemon.signal("-TERM");
+    daemon.exit_code().await;
+    assert_eq!(rig.served.practice.writes().len(), writes);
+    assert_eq!(output(&["verify", "--data-dir", &data]).await.status.code(), Some(0));
+    rig.assert_nobody_hurt();
+}
