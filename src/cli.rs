@@ -41,6 +41,8 @@ pub enum Verb {
     Practice(Practice),
     /// Put back what the daemon has changed: group assignments, members; shown first
     Rollback(Rollback),
+    /// The evidence, to stdout: who was protected, what was done, what was seen after
+    Report(Report),
     /// The journal's hash chain, offline: every edited, missing or re-ordered line
     Verify(Verify),
     /// JSON schema of the config
@@ -156,6 +158,22 @@ pub struct Rollback {
     /// Then also take back the direct assignments that the daemon made, of users whom the groups carry again
     #[arg(long)]
     pub remove_direct: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Report {
+    /// Where the ledger is; it is only read
+    #[arg(long, env = "UNSCIM_DATA_DIR", value_name = "DIR", default_value = "unscim-data")]
+    pub data_dir: PathBuf,
+    /// One page that needs nothing else, or a document for machines
+    #[arg(long, env = "UNSCIM_FORMAT", default_value = "html")]
+    pub format: Format,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    Html,
+    Json,
 }
 
 #[derive(Debug, Args)]

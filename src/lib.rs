@@ -34,4 +34,5 @@ pub mod settle;
 pub mod sim;
 pub mod undo;
 pub mod wiring;
+pub mod witness;
 pub mod world;

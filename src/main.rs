@@ -37,6 +37,7 @@ fn start(verb: &Verb) -> anyhow::Result<Exit> {
         | Verb::Status(_)
         | Verb::Practice(_)
         | Verb::Rollback(_)
+        | Verb::Report(_)
         | Verb::Verify(_)
         | Verb::Schema { .. } => (None, "warn"),
     };
@@ -55,6 +56,7 @@ fn start(verb: &Verb) -> anyhow::Result<Exit> {
             Verb::Status(args) => inspect::status(args).await,
             Verb::Practice(args) => practice::run(args, &stop).await,
             Verb::Rollback(args) => rollback::run(args, &stop).await,
+            Verb::Report(args) => evidence::report(args),
             Verb::Verify(args) => evidence::verify(args),
             Verb::Schema { of: SchemaOf::Config } => {
                 println!("{:#}", config::schema());

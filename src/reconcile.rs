@@ -22,6 +22,7 @@ use crate::plan::{NewBaseline, plan};
 use crate::remember::{growth, remember};
 use crate::report::report;
 use crate::settle::{Settled, settled};
+use crate::witness::witness;
 use crate::world::error::Result;
 use crate::world::{Clock, Ledger, Outcome, World};
 
@@ -130,11 +131,13 @@ fn note(world: &impl World, spec: &Spec, leave: Leave, seen: &Snapshot, memory: 
     if let Seen::Known(baseline) = &mut memory.baseline {
         baseline.grow(&grown);
     }
+    let before = memory.remembered.clone();
     memory.remembered = remember(spec, seen, memory, now);
     if spec.mode == Mode::Observe && leave != Leave::Looks {
         memory.remembered.rolled_back = None;
     }
-    let stored = stored.and_then(|()| ledger.remember(&memory.remembered));
+    let witnessed = witness(&Facts::new(spec, seen, memory, now), &before);
+    let stored = stored.and_then(|()| ledger.witness(&memory.remembered, &witnessed));
     if let Err(error) = stored.and_then(|()| settle_open(world, spec, seen, memory, now)) {
         memory.baseline = Seen::Unknown(Why::new(error.label(), error.to_string()));
     }

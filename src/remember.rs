@@ -63,12 +63,18 @@ pub fn remember(spec: &Spec, seen: &Snapshot, memory: &Memory, now: Timestamp) -
     let facts = Facts::new(spec, seen, &memory, now);
     if facts.baseline().is_some()
         && let Some(job) = facts.job()
-        && let Ok(cycle) = cycle::good(&facts, job)
-        && !next.cycles.iter().any(|known| known.activity == cycle.activity)
     {
-        next.cycles.push(cycle);
-        let surplus = next.cycles.len().saturating_sub(CYCLES_KEPT);
-        next.cycles.drain(..surplus);
+        let good = cycle::good(&facts, job);
+        if let Some(last) = job.last.as_ref().filter(|last| last.ended.is_some()) {
+            next.seen_cycle = Some((last.activity.clone(), good.is_ok()));
+        }
+        if let Ok(cycle) = good
+            && !next.cycles.iter().any(|known| known.activity == cycle.activity)
+        {
+            next.cycles.push(cycle);
+            let surplus = next.cycles.len().saturating_sub(CYCLES_KEPT);
+            next.cycles.drain(..surplus);
+        }
     }
     if !facts.is_token_rejected()
         && let Some(tally) = kept::tally(&facts)

@@ -9,6 +9,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("plan", &["model", "guide", "plan"]),
     ("settle", &["model", "guide", "settle"]),
     ("remember", &["model", "guide", "settle", "remember"]),
+    ("witness", &["model", "guide", "witness"]),
     ("brakes", &["model", "guide", "plan", "brakes"]),
     (
         "world/graph",
@@ -21,7 +22,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("undo", &["model", "guide", "undo"]),
     ("act", &["model", "world", "brakes", "undo"]),
     ("report", &["model", "guide", "plan", "act"]),
-    ("reconcile", &["model", "guide", "plan", "brakes", "observe", "remember", "settle", "act", "report", "world"]),
+    ("reconcile", &["model", "guide", "plan", "brakes", "observe", "remember", "settle", "witness", "act", "report", "world"]),
     ("sim", &["model::id", "model::engine", "sim"]),
     ("config", &["model", "config", "world::Freeze"]),
     ("serve", &["model", "serve", "world::http"]),
@@ -65,7 +66,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "world::ledger",
         ],
     ),
-    ("evidence", &["guide", "cli", "world::ledger"]),
+    ("evidence", &["model", "guide", "cli", "evidence", "world::SystemClock", "world::Clock", "world::Ledger", "world::ledger"]),
     ("practice", &["model", "cli", "sim"]),
     ("demo", &["model", "guide", "cli", "config", "practice", "reconcile", "run", "sim", "world::ledger"]),
 ];

@@ -60,6 +60,8 @@ pub struct Remembered {
     pub gone: BTreeMap<String, Streak>,
     /// Good cycles, oldest first, the last few.
     pub cycles: Vec<GoodCycle>,
+    /// The last cycle that the report knows of, and whether it counts.
+    pub seen_cycle: Option<(String, bool)>,
     /// Sizes of the last complete lists, for telling a list that suddenly shrank.
     pub sizes: BTreeMap<String, Size>,
     /// Turns of the latest rounds over the target, in a row, that showed no managed group and every protected user kept.

@@ -12,3 +12,4 @@ pub mod snapshot;
 pub mod spec;
 pub mod status;
 pub mod window;
+pub mod witness;

@@ -26,6 +26,7 @@ use crate::model::snapshot::{
     ScimGroup, ScimUser, SyncSchema, SyncSettings,
 };
 use crate::model::spec::AppRef;
+use crate::model::witness::Witnessed;
 use error::{Error, Result};
 
 /// Everything outside that one turn needs.
@@ -125,7 +126,13 @@ pub trait Ledger {
     /// Every write that was ever begun, oldest first.
     fn deeds(&self) -> Result<Vec<Deed>>;
     /// Writes what is remembered; only what changed since the last call.
-    fn remember(&self, remembered: &Remembered) -> Result<()>;
+    fn remember(&self, remembered: &Remembered) -> Result<()> {
+        self.witness(remembered, &[])
+    }
+    /// The same, together with what it shows that must not be forgotten: all of it, or nothing.
+    fn witness(&self, remembered: &Remembered, witnessed: &[Witnessed]) -> Result<()>;
+    /// All of that, oldest first.
+    fn witnessed(&self) -> Result<Vec<Witnessed>>;
     /// Creates the baseline; an error if there is one.
     fn create_baseline(&self, baseline: &Baseline) -> Result<()>;
     /// Adds to it; never removes.

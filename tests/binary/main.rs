@@ -1,6 +1,7 @@
 //! The real binary as its user meets it: exit codes, signals, sudden death, what is seen from outside.
 
 mod died;
+mod evidence;
 mod lives;
 mod support;
 mod undone;

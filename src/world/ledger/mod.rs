@@ -7,6 +7,7 @@ mod journal;
 mod open;
 mod remembered;
 mod trouble;
+mod witnessed;
 
 use std::fs::File;
 use std::path::Path;
@@ -20,6 +21,7 @@ use crate::model::baseline::{Baseline, Growth};
 use crate::model::deed::Deed;
 use crate::model::memory::{Journal, Remembered};
 use crate::model::seen::Seen;
+use crate::model::witness::Witnessed;
 use crate::world::error::{Error, Result};
 use crate::world::{Ledger, Outcome};
 pub use chain::{Break, Verified};
@@ -132,16 +134,23 @@ impl Ledger for SqliteLedger {
         self.inner().read("reading the journal", journal::deeds)
     }
 
-    fn remember(&self, remembered: &Remembered) -> Result<()> {
+    fn witness(&self, remembered: &Remembered, witnessed: &[Witnessed]) -> Result<()> {
         let mut inner = self.inner();
-        if inner.recall()? == remembered {
+        if inner.recall()? == remembered && witnessed.is_empty() {
             return Ok(());
         }
         // Taken out before the write: should it fail, the next call reads anew what is really on disk.
         let before = inner.stored.take().expect("recall leaves what it read");
-        inner.write("writing what is remembered", |transaction| remembered::write(transaction, &before, remembered))?;
+        inner.write("writing what is remembered", |transaction| {
+            witnessed::add(transaction, witnessed)?;
+            remembered::write(transaction, &before, remembered)
+        })?;
         inner.stored = Some(remembered.clone());
         Ok(())
+    }
+
+    fn witnessed(&self) -> Result<Vec<Witnessed>> {
+        self.inner().read("reading what was witnessed", witnessed::all)
     }
 
     fn create_baseline(&self, baseline: &Baseline) -> Result<()> {

@@ -22,6 +22,7 @@ pub(super) static MIGRATIONS: LazyLock<Migrations<'static>> = LazyLock::new(|| {
         M::up_with_hook(include_str!("chain.sql"), |transaction: &Transaction<'_>| {
             chain::link_all(transaction).map_err(|trouble| HookError::Hook(format!("{trouble:?}")))
         }),
+        M::up(include_str!("witnessed.sql")),
     ])
 });
 

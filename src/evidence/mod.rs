@@ -1,13 +1,50 @@
-//! The verbs that prove from the ledger alone: `verify`. Nothing is written but stdout, and nobody is asked.
+//! The verbs that prove from the ledger alone: `verify`, `report`. Nothing is written but stdout, and nobody is asked.
+
+mod report;
 
 use std::fmt::Write as _;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use serde_json::json;
 
+use crate::cli::Format;
 use crate::cli::{self, Exit, Output, print};
 use crate::guide::count;
+use crate::model::seen::Seen;
 use crate::world::ledger::SqliteLedger;
+use crate::world::{Clock as _, Ledger as _, SystemClock};
+
+pub use report::{Evidence, Report, report as made_of};
+
+/// `unscim report`.
+pub fn report(args: &cli::Report) -> Result<Exit> {
+    let ledger = SqliteLedger::open_evidence(&args.data_dir)?;
+    let found = ledger.verify(None)?;
+    if let Some(broken) = found.breaks.first() {
+        eprintln!(
+            "unscim: the journal does not hold (line {} is {}): no report is made of it; unscim verify tells more",
+            broken.line, broken.what
+        );
+        return Ok(Exit::Held);
+    }
+    let Seen::Known(baseline) = ledger.baseline()? else {
+        bail!("the ledger in {} has no baseline: there is nothing to report", args.data_dir.display());
+    };
+    let evidence = Evidence {
+        baseline,
+        remembered: ledger.remembered()?,
+        deeds: ledger.deeds()?,
+        witnessed: ledger.witnessed()?,
+        lines: found.lines,
+        head: found.head,
+    };
+    let report = report::report(evidence, SystemClock.now());
+    match args.format {
+        Format::Html => print(&report::html(&report)?)?,
+        Format::Json => print(&format!("{:#}\n", serde_json::to_value(&report)?))?,
+    }
+    Ok(Exit::Done)
+}
 
 /// `unscim verify`.
 pub fn verify(args: &cli::Verify) -> Result<Exit> {

@@ -1,0 +1,269 @@
+//! The evidence in one document: who was protected, what was done, what was seen afterwards. Pure.
+
+use std::collections::BTreeMap;
+
+use askama::Template;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::guide::count;
+use crate::model::baseline::{Baseline, Binding};
+use crate::model::deed::{Deed, Known};
+use crate::model::id::{AppRoleId, GroupId, ScimId, UserId};
+use crate::model::memory::{CycleProof, Remembered, RevocationProof};
+use crate::model::snapshot::ScimUser;
+use crate::model::witness::{Event, UserAfter, Verdict, Witnessed};
+
+/// What the ledger holds, as it was read.
+pub struct Evidence {
+    pub baseline: Baseline,
+    pub remembered: Remembered,
+    pub deeds: Vec<Deed>,
+    pub witnessed: Vec<Witnessed>,
+    pub lines: u64,
+    pub head: String,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    pub api_version: &'static str,
+    pub kind: &'static str,
+    pub unscim: &'static str,
+    pub made_at: Timestamp,
+    /// "N of N users kept", only where that is what was read and still holds.
+    pub result: String,
+    pub proven: bool,
+    pub retirement: Binding,
+    /// Service time of the look it was first taken from.
+    pub baseline_taken: Timestamp,
+    pub journal: JournalSeal,
+    pub users: Vec<UserRow>,
+    pub groups: Vec<GroupRow>,
+    pub writes: Vec<Deed>,
+    /// Objects that were corrected more than once: somebody undid it.
+    pub repeated: BTreeMap<String, u32>,
+    pub cycle_proof: Option<CycleProof>,
+    pub revocation_proof: Option<RevocationProof>,
+    pub witnessed: Vec<Witnessed>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct JournalSeal {
+    pub lines: u64,
+    pub head: String,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UserRow {
+    pub id: UserId,
+    pub name: Option<String>,
+    pub disabled_when_first_seen: bool,
+    pub through: Vec<GroupId>,
+    pub roles: Vec<AppRoleId>,
+    /// His record at the target when he was first seen.
+    pub before: Option<ScimUser>,
+    /// When step 4 was last proven.
+    pub after: Option<UserAfter>,
+    /// Counts as lost now, since then.
+    pub lost_since: Option<Timestamp>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GroupRow {
+    pub id: GroupId,
+    pub name: String,
+    pub roles: Vec<AppRoleId>,
+    pub record_before: Option<ScimId>,
+    /// Proven to be gone from the target, and still believed.
+    pub gone: bool,
+    /// Service time by which its unassignment is believed.
+    pub unassigned_at: Option<Timestamp>,
+}
+
+pub fn report(evidence: Evidence, now: Timestamp) -> Report {
+    let Evidence { baseline, remembered, deeds, witnessed, lines, head } = evidence;
+    // The last proof, if it still holds.
+    let after = witnessed.iter().rev().find_map(|witnessed| match &witnessed.event {
+        Event::CycleProven { users, .. } => Some(users),
+        _ => None,
+    });
+    let after = after.filter(|_| remembered.cycle_proof.is_some());
+    let users: Vec<_> = baseline
+        .users
+        .iter()
+        .map(|(id, user)| UserRow {
+            id: *id,
+            name: user.name.clone(),
+            disabled_when_first_seen: user.disabled,
+            through: user.groups.iter().copied().collect(),
+            roles: baseline.roles_of(user, &BTreeMap::new()).into_iter().collect(),
+            before: user.target.clone(),
+            after: after.and_then(|users| users.get(id)).cloned(),
+            lost_since: remembered.lost_since.get(id).copied(),
+        })
+        .collect();
+    let gone = remembered.cycle_proof.is_some();
+    let groups = baseline.groups.iter().map(|(id, group)| GroupRow {
+        id: *id,
+        name: group.display_name.clone(),
+        roles: group.roles.iter().copied().collect(),
+        record_before: group.scim.clone(),
+        gone,
+        unassigned_at: remembered.unassigned_at.get(id).copied(),
+    });
+    let (result, proven) = result(&remembered, &users);
+    Report {
+        api_version: "unscim.dev/v1alpha1",
+        kind: "ScimRetirementReport",
+        unscim: env!("CARGO_PKG_VERSION"),
+        made_at: now,
+        result,
+        proven,
+        retirement: baseline.binding.clone(),
+        baseline_taken: baseline.taken,
+        journal: JournalSeal { lines, head },
+        groups: groups.collect(),
+        users,
+        repeated: repeated(&deeds),
+        writes: deeds,
+        cycle_proof: remembered.cycle_proof,
+        revocation_proof: remembered.revocation_proof,
+        witnessed,
+    }
+}
+
+fn result(remembered: &Remembered, users: &[UserRow]) -> (String, bool) {
+    if !remembered.lost_since.is_empty() {
+        return (format!("{} lost, of {} protected", count(remembered.lost_since.len(), "user"), users.len()), false);
+    }
+    let Some(proof) = &remembered.cycle_proof else {
+        return (format!("not proven: {} protected, and step 4 has no proof that holds", count(users.len(), "user")), false);
+    };
+    let mut text = format!("{} of {} users kept", proof.users_kept, proof.users_counted);
+    let explained = proof.users_counted - proof.users_kept.min(proof.users_counted);
+    if explained > 0 {
+        text += &format!("; {explained} changed for a reason in the directory, not by unscim");
+    }
+    let uncounted = (users.len() as u64).saturating_sub(proof.users_counted);
+    if uncounted > 0 {
+        text += &format!("; {} more had no record at the target or were released", uncounted);
+    }
+    (text, true)
+}
+
+fn repeated(deeds: &[Deed]) -> BTreeMap<String, u32> {
+    let mut times: BTreeMap<String, u32> = BTreeMap::new();
+    for deed in deeds.iter().filter(|deed| deed.is_ours()) {
+        *times.entry(deed.action.to_string()).or_default() += 1;
+    }
+    times.retain(|_, times| *times > 1);
+    times
+}
+
+#[derive(Template)]
+#[template(path = "report.html")]
+struct Html<'a> {
+    report: &'a Report,
+    css: &'static str,
+}
+
+/// One page without anything from elsewhere.
+pub fn html(report: &Report) -> askama::Result<String> {
+    Html { report, css: include_str!("report.css") }.render()
+}
+
+impl Html<'_> {
+    fn time(&self, at: &Timestamp) -> String {
+        format!("{at:.0}")
+    }
+
+    fn group(&self, id: &GroupId) -> String {
+        let name = self.report.groups.iter().find(|group| group.id == *id).map(|group| group.name.clone());
+        name.unwrap_or_else(|| id.to_string())
+    }
+
+    fn user(&self, id: &UserId) -> String {
+        let found = self.report.users.binary_search_by_key(id, |user| user.id).ok();
+        found.and_then(|n| self.report.users[n].name.clone()).unwrap_or_else(|| id.to_string())
+    }
+
+    fn record(&self, record: &Option<ScimUser>) -> String {
+        match record {
+            None => "none".into(),
+            Some(record) => {
+                let active = match record.active {
+                    Some(true) => "active",
+                    Some(false) => "inactive",
+                    None => "active or not is not said",
+                };
+                format!("{}, {active}", record.id)
+            }
+        }
+    }
+
+    fn verdict(&self, after: &UserAfter) -> String {
+        let word = match after.verdict {
+            Verdict::Kept => "kept",
+            Verdict::NotCounted => "not counted",
+            Verdict::Explained => "explained",
+            Verdict::Lost => "lost",
+            Verdict::Unknown => "unknown",
+        };
+        after.why.as_ref().map_or_else(|| word.into(), |why| format!("{word}: {why}"))
+    }
+
+    fn outcome(&self, deed: &Deed) -> String {
+        let Some(ending) = &deed.ending else { return "nobody knows".into() };
+        let word = match (ending.outcome, ending.already) {
+            (Known::Done, Some(true)) => "it was so already",
+            (Known::Done, _) => "done",
+            (Known::Failed, _) => "not done",
+            (Known::Open, _) => "nobody knows",
+        };
+        ending.text.as_ref().map_or_else(|| word.into(), |text| format!("{word}: {text}"))
+    }
+
+    fn request(&self, deed: &Deed) -> String {
+        let ids = deed.ending.as_ref().map(|ending| (ending.request_id.as_deref(), ending.client_request_id.as_deref()));
+        match ids {
+            Some((Some(request), _)) => request.into(),
+            Some((None, Some(client))) if !client.is_empty() => format!("ours: {client}"),
+            _ => String::new(),
+        }
+    }
+
+    fn cycles(&self) -> Vec<&Event> {
+        self.report.witnessed.iter().map(|one| &one.event).filter(|event| matches!(event, Event::Cycle { .. })).collect()
+    }
+
+    /// What people and the token did meanwhile, in words.
+    fn story(&self) -> Vec<(String, String)> {
+        let words = |event: &Event| match event {
+            Event::Cycle { .. } => None,
+            Event::CycleProven { proof, .. } => {
+                Some(format!("step 4 proven: {} of {} users kept", proof.users_kept, proof.users_counted))
+            }
+            Event::CycleProofVoid => Some("the proof of step 4 no longer holds".into()),
+            Event::TokenRejected { .. } => Some("step 5 proven: the token is rejected".into()),
+            Event::TokenAnswersAgain => Some("the token answers again".into()),
+            Event::Departed { user, kind } => Some(format!("{}: {} by somebody else", self.user(user), departed(*kind))),
+            Event::Returned { user } => Some(format!("{} is back", self.user(user))),
+            Event::Lost { user, why } => Some(format!("{} counts as lost: {why}", self.user(user))),
+            Event::NoLongerLost { user } => Some(format!("{} no longer counts as lost", self.user(user))),
+        };
+        self.report.witnessed.iter().filter_map(|one| Some((format!("{:.0}", one.at), words(&one.event)?))).collect()
+    }
+}
+
+fn departed(kind: crate::model::memory::DepartureKind) -> &'static str {
+    use crate::model::memory::DepartureKind::*;
+    match kind {
+        Deleted => "deleted in Entra",
+        Disabled => "disabled in Entra",
+        Left => "taken out of every managed group",
+    }
+}
