@@ -6,8 +6,10 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use unscim::model::spec::Mode;
+use unscim::sim::{Effect, Fault};
+use unscim::world::ledger::SqliteLedger;
 
-use crate::support::{Rig, get};
+use crate::support::{Rig, output};
 
 /// 20 kills; `UNSCIM_KILLS=50 cargo test --test binary killed` for more, `UNSCIM_SEED=…` for other moments.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -20,12 +22,7 @@ async fn killed_at_random_moments_it_settles_with_nobody_lost() {
     for _ in 0..kills {
         let mut daemon = rig.start();
         tokio::time::sleep(Duration::from_millis(chance.random_range(20..450))).await;
-        if let Some(address) =
-            daemon.log().iter().find_map(|line| line.split("\"address\":\"").nth(1)?.split('"').next().map(str::to_owned))
-        {
-            let status: serde_json::Value =
-                serde_json::from_str(&get(&format!("http://{address}/status")).await.1).unwrap_or_default();
-            let phase = status["status"]["phase"].as_str().unwrap_or("none yet").to_owned();
+        if let Some(phase) = daemon.phase().await {
             if phase == "AwaitingRevocation" && chance.random_bool(0.3) {
                 rig.served.practice.revoke_token().unwrap();
             }
@@ -52,4 +49,48 @@ async fn killed_at_random_moments_it_settles_with_nobody_lost() {
         }
     }
     assert!(!deleted.is_empty() && deleted.values().all(|times| *times == 1), "deleted twice: {deleted:?}");
+}
+
+/// Killed after every k-th request, from the beginning to the end: right after the tenant has done it, or right before, and
+/// never with an answer. `UNSCIM_EVERY=31,47,61 cargo test --test binary every` for other distances.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_after_every_kth_request_it_comes_to_its_end_with_nobody_lost() {
+    let every = std::env::var("UNSCIM_EVERY").unwrap_or_else(|_| "83".into());
+    for k in every.split(',').map(|text| text.trim().parse::<usize>().expect("numbers with commas between them")) {
+        let rig = Rig::new(Mode::Enforce).await;
+        let practice = &rig.served.practice;
+        let (mut lives, mut revoked) = (0, false);
+        let ended = 'lives: loop {
+            lives += 1;
+            assert!(lives < 600, "no end after {lives} lives of {k} requests");
+            let effect = if lives % 2 == 0 { Effect::Hang } else { Effect::LoseAnswer };
+            practice.faults().add(Fault::once("", effect).nth(k));
+            let mut daemon = rig.start();
+            loop {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+                if practice.faults().waiting() == 0 {
+                    break;
+                }
+                let phase = daemon.phase().await;
+                if phase.as_deref() == Some("AwaitingRevocation") && !revoked {
+                    practice.revoke_token().unwrap();
+                    revoked = true;
+                }
+                if phase.as_deref() == Some("Retired") {
+                    practice.faults().clear();
+                    daemon.signal("-TERM");
+                    daemon.exit_code().await;
+                    break 'lives lives;
+                }
+            }
+            daemon.child.kill().await.unwrap();
+            rig.assert_nobody_hurt();
+            let found = SqliteLedger::open_evidence(&rig.data()).unwrap().verify(None).unwrap();
+            assert_eq!(found.breaks, [], "after life {lives} of {k} requests");
+        };
+        rig.assert_nobody_hurt();
+        let data = rig.data();
+        assert_eq!(output(&["verify", "--data-dir", data.to_str().unwrap()]).await.status.code(), Some(0));
+        eprintln!("killed after every {k} requests: retired in life {ended}, {} requests", practice.requests().len());
+    }
 }

@@ -164,6 +164,14 @@ impl Daemon {
         panic!("no status with {what}; the last: {last:#}\n{:#?}", self.log());
     }
 
+    /// As it shows it now; `None` while it does not listen yet.
+    pub async fn phase(&self) -> Option<String> {
+        let address =
+            self.log().iter().find_map(|line| line.split("\"address\":\"").nth(1)?.split('"').next().map(str::to_owned))?;
+        let status: Value = serde_json::from_str(&get(&format!("http://{address}/status")).await.1).unwrap_or_default();
+        Some(status["status"]["phase"].as_str().unwrap_or("none yet").to_owned())
+    }
+
     pub fn signal(&self, signal: &str) {
         let pid = self.child.id().expect("it is alive").to_string();
         let sent = std::process::Command::new("kill").args([signal, &pid]).status().unwrap();
