@@ -93,8 +93,8 @@ async fn groups(world: &impl World, spec: &Spec, memory: &Memory, app: ServicePr
 async fn target(world: &impl World, spec: &Spec, memory: &Memory, now: &mut Snapshot) {
     let at = world.clock().now();
     let remembered = &memory.remembered;
-    // Until the probe is calibrated, every turn tries anew: preflight stands and falls with it.
-    let due = remembered.calibration.is_none()
+    // Until the probe is calibrated for the token in the file, every turn tries anew: preflight and step 5 stand and fall with it.
+    let due = !remembered.calibration.as_ref().is_some_and(|calibration| world.target().fits(calibration))
         || memory.target.as_ref().is_none_or(|look| since(look.at, at) >= spec.target.read_interval);
     if remembered.revocation_proof.is_some() || !due {
         now.target.look = Seen::Unknown(Why::not_looked("the target"));

@@ -130,12 +130,12 @@ impl Admins {
         }
     }
 
-    /// Whether a look that lags could not yet show, at that time, that somebody joined a group. Whoever is seen only after
-    /// the group has gone is covered then.
-    pub fn has_just_joined(&self, user: UserId, at: Timestamp, lag: Duration) -> bool {
+    /// Whether a look that lags could not yet show, at that time, that somebody joined a group, or that his own row was taken
+    /// from him. He is covered as soon as it shows.
+    pub fn has_just_moved(&self, user: UserId, at: Timestamp, lag: Duration) -> bool {
         let unseen = lag + OLDEST_LOOK;
         self.deeds.iter().any(|(when, what, whom)| {
-            *what == "join"
+            matches!(*what, "join" | "unassign")
                 && *whom == Some(user)
                 && Duration::try_from(at.duration_since(*when)).is_ok_and(|since| since <= unseen)
         })

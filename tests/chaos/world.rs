@@ -184,7 +184,9 @@ impl World {
             turn.status.conditions.iter().any(|condition| said(&condition.message))
         };
         let practice = &self.rig.practice;
-        if self.revoked && turn.status.held.iter().any(|held| held.message.contains("RevokedTooEarly")) {
+        let asks_for_token = turn.status.held.iter().any(|held| held.message.contains("RevokedTooEarly"))
+            || turn.status.conditions.iter().any(|condition| condition.message.contains("put a valid token into the token file"));
+        if self.revoked && asks_for_token {
             let token = format!("token-of-turn-{}", self.turns);
             std::fs::write(&self.rig.spec.target.token_file, &token).expect("the token file is ours");
             practice.scim_app().expect("the app inside").set_token(token.clone());
@@ -237,8 +239,7 @@ impl World {
     fn watch(&self, status: Option<&Status>) -> Result<(), String> {
         let practice = &self.rig.practice;
         let lag = self.lag;
-        let excused =
-            |moment: &Moment| moment.by.starts_with("admin") || self.admins.has_just_joined(moment.user, moment.at, lag);
+        let excused = |moment: &Moment| moment.by.starts_with("admin") || self.admins.has_just_moved(moment.user, moment.at, lag);
         let ours: Vec<_> = practice.out_of_scope_moments().into_iter().filter(|moment| !excused(moment)).collect();
         if !ours.is_empty() {
             return Err(format!("dropped out of scope by a call: {ours:?}"));
@@ -280,11 +281,11 @@ impl World {
         let uncovered: Vec<_> = practice
             .out_of_scope_moments()
             .into_iter()
-            .filter(|m| self.admins.has_just_joined(m.user, m.at, self.lag) && !self.admins.has_taken_out(m.user, m.at))
+            .filter(|m| self.admins.has_just_moved(m.user, m.at, self.lag) && !self.admins.has_taken_out(m.user, m.at))
             .filter(|moment| !scope.contains(&moment.user))
             .collect();
         if !uncovered.is_empty() {
-            return Err(format!("retired, and who joined at the last moment was never covered: {uncovered:?}"));
+            return Err(format!("retired, and who was moved at the last moment was never covered: {uncovered:?}"));
         }
         let left: Vec<_> = practice.ids().groups.iter().filter(|group| practice.scim_group(**group).is_some()).collect();
         if !left.is_empty() {

@@ -33,6 +33,12 @@ pub async fn calibrate(client: &Client, at: Timestamp) -> Result<Calibration> {
             "a made-up token is accepted too: the service checks no token, so no revocation can be proven".into(),
         ));
     }
+    // Twice: an answer of the moment must not become what is believed for good.
+    let again = client.get(OPERATION, &doing, &url, Some(&made_up(&token))).await?;
+    if signature(&again) != signature(&bad) {
+        let (first, then) = (in_words(&signature(&bad)), in_words(&signature(&again)));
+        return Err(malformed(format!("two made-up tokens are answered differently: {first}, then {then}")));
+    }
     let liveness = client.get(OPERATION, &doing, &without_token(client, &doing)?, None).await?;
     for (answer, token) in [(&bad, &fresh), (&liveness, &token)] {
         if answer.status.is_server_error() || answer.status.as_u16() == 429 {
@@ -140,6 +146,9 @@ impl std::fmt::Display for Heard {
     }
 }
 
+/// What helps where the service answers otherwise for good than it did when it was asked.
+const ANEW: &str = "; if that stays so, put a valid token into the token file for one look, so that the probe is calibrated again, and delete that one";
+
 /// Rejected only where nothing but a dead token explains the round.
 fn judge(calibration: &Calibration, round: &Round) -> (ProbeVerdict, String) {
     if matches!(round.real, Heard::List) {
@@ -153,11 +162,11 @@ fn judge(calibration: &Calibration, round: &Round) -> (ProbeVerdict, String) {
     } else if let Err(why) = tells(&calibration.bad_token, calibration.liveness) {
         format!("the calibration proves nothing: {why}")
     } else if round.real.signature() != Some(&calibration.bad_token) {
-        format!("a bad token is answered differently here ({bad})")
+        format!("a bad token is answered differently here ({bad}){ANEW}")
     } else if round.fresh.signature() != Some(&calibration.bad_token) {
-        format!("a made-up token is not answered now as it was when calibrated ({bad})")
+        format!("a made-up token is not answered now as it was when calibrated ({bad}){ANEW}")
     } else if round.liveness.status() != Some(calibration.liveness) {
-        format!("the service does not look up: without a token it answered {} when calibrated", calibration.liveness)
+        format!("the service does not look up: without a token it answered {} when calibrated{ANEW}", calibration.liveness)
     } else {
         return (ProbeVerdict::Rejected, "our token is refused like one that never existed, and the service is up".into());
     };
