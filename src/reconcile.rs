@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::act::{Acted, act};
-use crate::brakes::approve;
+use crate::brakes::{Approved, approve};
 use crate::guide::way::{Way, way};
 use crate::guide::{Facts, preflight};
 use crate::model::action::Done;
@@ -30,7 +30,8 @@ use crate::world::{Clock, Ledger, Outcome, World};
 #[derive(Debug, Default)]
 pub struct Carried {
     pub status: Option<Status>,
-    target: Option<TargetLook>,
+    /// The last round over the target.
+    pub target: Option<TargetLook>,
 }
 
 /// How a turn went, for the caller's metrics and waits.
@@ -79,6 +80,34 @@ pub async fn turn(
     carried: &mut Carried,
     stop: &CancellationToken,
 ) -> Option<Turn> {
+    let Prepared { seen, memory, now, approved } = prepare(world, spec, leave, carried, stop).await?;
+    let facts = Facts::new(spec, &seen, &memory, now);
+    let mode = if leave == Leave::Looks { Mode::Observe } else { spec.mode };
+    let acted = act(world, spec, mode, &seen, &memory, approved, stop).await;
+    let status = report(&facts, &acted, carried.status.as_ref());
+    carried.status = Some(status.clone());
+    let way = if leave == Leave::Looks { way(&facts, acted.approved().actions()) } else { None };
+    Some(Turn { status, acted, way })
+}
+
+/// A turn before it writes to the tenant.
+#[derive(Debug)]
+pub struct Prepared {
+    pub seen: Snapshot,
+    pub memory: Memory,
+    /// Our clock, after the look.
+    pub now: Timestamp,
+    pub approved: Approved,
+}
+
+/// Everything of a turn but the writes to the tenant: look, remember on disk, plan, approve.
+pub async fn prepare(
+    world: &impl World,
+    spec: &Spec,
+    leave: Leave,
+    carried: &mut Carried,
+    stop: &CancellationToken,
+) -> Option<Prepared> {
     let mut memory = recall(world, carried.target.clone());
     let seen = stop.run_until_cancelled(observe(world, spec, &memory)).await?;
     let now = world.clock().now();
@@ -91,12 +120,7 @@ pub async fn turn(
     let facts = Facts::new(spec, &seen, &memory, now);
     let new_baseline = if leave == Leave::Writes { NewBaseline::Forbidden } else { NewBaseline::Allowed };
     let approved = approve(&facts, plan(&facts, new_baseline));
-    let mode = if leave == Leave::Looks { Mode::Observe } else { spec.mode };
-    let acted = act(world, spec, mode, &seen, &memory, approved, stop).await;
-    let status = report(&facts, &acted, carried.status.as_ref());
-    carried.status = Some(status.clone());
-    let way = if leave == Leave::Looks { way(&facts, acted.approved().actions()) } else { None };
-    Some(Turn { status, acted, way })
+    Some(Prepared { seen, memory, now, approved })
 }
 
 /// What the ledger knows. A ledger that can't be read makes the baseline unknown, and that stops every write.

@@ -194,6 +194,24 @@ pub struct Entry {
     pub open: bool,
 }
 
+impl Entry {
+    /// The line of a beginning, at our time.
+    pub fn begin(&mut self, line: i64, at: Timestamp) {
+        self.intent = Some(line);
+        self.intents += 1;
+        self.last_intent = Some(at);
+        self.open = true;
+    }
+
+    /// A confirmation: the service's time, and ours.
+    pub fn confirm(&mut self, served: Timestamp, at: Timestamp) {
+        self.confirmed += 1;
+        self.first_confirmed = Some(self.first_confirmed.map_or(served, |first| first.min(served)));
+        self.last_confirmed = Some(self.last_confirmed.map_or(served, |last| last.max(served)));
+        self.last_confirmed_here = Some(at);
+    }
+}
+
 impl Journal {
     /// Requests for the deletion of the token that were made, or of which nobody knows.
     pub fn revocations(&self) -> u32 {

@@ -7,7 +7,7 @@ use super::chain;
 use super::trouble::Trouble;
 use crate::model::action::{Action, undone};
 use crate::model::deed::{Deed, Ending, Known};
-use crate::model::memory::{Entry, Journal};
+use crate::model::memory::Journal;
 use crate::world::{Outcome, Written};
 
 pub(super) fn intend(transaction: &Transaction<'_>, turn: u64, action: &Action, at: Timestamp) -> Result<i64, Trouble> {
@@ -127,16 +127,14 @@ impl Fold {
             }
             let entry = self.journal.entries.entry(key).or_default();
             match (intent, outcome.as_deref()) {
-                (None, None) => {
-                    begin(entry, id, at);
-                }
+                (None, None) => entry.begin(id, at),
                 (Some(intent), Some(outcome)) => {
                     let is_last = entry.intent == Some(intent);
                     match outcome {
                         "done" => {
                             let served = row.get::<_, Option<String>>("service_at")?;
                             let served = served.ok_or_else(|| Trouble::Content(format!("journal line {id} has no time")))?;
-                            confirm(entry, served.parse()?, at);
+                            entry.confirm(served.parse()?, at);
                             entry.open &= !is_last;
                         }
                         "failed" => entry.open &= !is_last,
@@ -149,18 +147,4 @@ impl Fold {
         }
         self.walk.end(connection)?.map_or(Ok(()), |broken| Err(broken.into()))
     }
-}
-
-fn begin(entry: &mut Entry, id: i64, at: Timestamp) {
-    entry.intent = Some(id);
-    entry.intents += 1;
-    entry.last_intent = Some(at);
-    entry.open = true;
-}
-
-fn confirm(entry: &mut Entry, served: Timestamp, at: Timestamp) {
-    entry.confirmed += 1;
-    entry.first_confirmed = Some(entry.first_confirmed.map_or(served, |first| first.min(served)));
-    entry.last_confirmed = Some(entry.last_confirmed.map_or(served, |last| last.max(served)));
-    entry.last_confirmed_here = Some(at);
 }

@@ -1,0 +1,251 @@
+//! Model check: the daemon's own judgement against a small tenant in which everything that can interleave does.
+//!
+//! Bounds are faults, crashes and admins' acts: `UNSCIM_MODEL='1,1,1' cargo test --release --test model whatever` explores
+//! all of that many; `UNSCIM_MODEL_ADMIN`, `UNSCIM_MODEL_THREE` and `UNSCIM_MODEL_DEPTH` are those of the other tests.
+
+mod fake;
+mod machine;
+mod tenant;
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use stateright::{Checker, Model, Property};
+use unscim::model::id::*;
+use unscim::model::spec::*;
+use uuid::Uuid;
+
+use fake::Mutant;
+use machine::{Machine, State, Step, Trouble};
+use tenant::Layout;
+
+/// Both users in group 2, one of them in group 1 too: two roles, and two ways for one of them.
+const TWO: Layout = &[(1, &[1]), (2, &[1, 2])];
+const THREE: Layout = &[(1, &[1, 2]), (2, &[2, 3])];
+
+fn spec(layout: Layout) -> Spec {
+    let minutes = |n: u64| Duration::from_secs(n * 60);
+    let list = layout.iter().map(|(g, _)| GroupEntry { id: tenant::group(*g), members: None }).collect();
+    Spec {
+        name: "model".into(),
+        mode: Mode::Enforce,
+        hold: Hold::None,
+        approval: None,
+        entra: Entra {
+            cloud: Cloud::Public,
+            tenant_id: TenantId(Uuid::from_u128(1)),
+            app: AppRef::ServicePrincipalId(ServicePrincipalId(Uuid::from_u128(2))),
+            job_id: None,
+            credential: Credential { client_id: Uuid::from_u128(3), client_secret_file: PathBuf::from("secret") },
+            authority: "http://127.0.0.1:1".parse().unwrap(),
+            graph: "http://127.0.0.1:1".parse().unwrap(),
+        },
+        groups: Groups {
+            select: Select::Listed,
+            list,
+            empty_groups: EmptyGroups::WhenExclusive,
+            acknowledge: vec![Acknowledgement::UndiscoverableUses, Acknowledgement::TargetGroupContent],
+        },
+        roles: BTreeMap::new(),
+        target: Target {
+            profile: Profile::Generic,
+            scim_url: "http://127.0.0.1:1/scim".parse().unwrap(),
+            token_file: PathBuf::from("token"),
+            match_by: MatchBy::UserName,
+            match_from: None,
+            read_interval: minutes(1),
+            revocation: Revocation { by: RevocationBy::Operator, webhook: None, confirmations: 2, confirm_every: minutes(1) },
+        },
+        provisioning: Provisioning {
+            settle_cycles: 1,
+            verify_cycles: 1,
+            scope_confirmed: None,
+            cycle_margin: minutes(1),
+            cycle_timeout: minutes(600),
+            afterwards: Afterwards::Leave,
+        },
+        released: BTreeSet::new(),
+        rollout: Rollout::AllAtOnce,
+        windows: None,
+        // Wide open: what is checked must not hang on them.
+        limits: Limits {
+            max_groups: 100,
+            max_users: 100,
+            max_member_removals: 1000,
+            max_shrink: Percent(100),
+            fights: 1000,
+            write_share: Percent(50),
+        },
+        timing: Timing { interval: minutes(1), settle: minutes(2), request_timeout: Duration::from_secs(30) },
+    }
+}
+
+struct Check {
+    machine: Machine,
+    /// States from which it is known to end well.
+    ends: Option<Mutex<HashSet<(u64, u64)>>>,
+    told: AtomicBool,
+}
+
+impl Model for Check {
+    type State = State;
+    type Action = Step;
+
+    fn init_states(&self) -> Vec<State> {
+        vec![self.machine.start()]
+    }
+
+    fn actions(&self, state: &State, actions: &mut Vec<Step>) {
+        self.machine.steps(state, actions);
+    }
+
+    fn next_state(&self, last: &State, action: Step) -> Option<State> {
+        self.machine.next(last, &action)
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        let mut properties =
+            vec![Property::<Self>::always("nobody is hurt", |_: &Check, state: &State| state.tenant.violation.is_none())];
+        if self.ends.is_some() {
+            properties
+                .push(Property::<Self>::always("left alone, it retires", |check: &Check, state: &State| check.ends_well(state)));
+        }
+        properties
+    }
+}
+
+impl Check {
+    fn ends_well(&self, state: &State) -> bool {
+        let Some(ends) = &self.ends else { return true };
+        if state.tenant.violation.is_some() || ends.lock().unwrap().contains(&state.key()) {
+            return true;
+        }
+        match self.machine.turns_left(state, |state| ends.lock().unwrap().contains(&state.key())) {
+            Ok(way) => {
+                let mut ends = ends.lock().unwrap();
+                ends.insert(state.key());
+                ends.extend(way.iter().map(State::key));
+                true
+            }
+            Err(why) => {
+                if !self.told.swap(true, Ordering::SeqCst) {
+                    eprintln!("{why}");
+                }
+                false
+            }
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Ends {
+    Checked,
+    Not,
+}
+
+/// The number of states, and what was found.
+fn explore(machine: Machine, ends: Ends, depth: Option<usize>) -> (usize, Vec<String>) {
+    let began = Instant::now();
+    let trouble = machine.trouble;
+    let check = Check { machine, ends: (ends == Ends::Checked).then(Mutex::default), told: AtomicBool::new(false) };
+    let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
+    let mut builder = check.checker().threads(threads);
+    if let Some(depth) = depth {
+        builder = builder.target_max_depth(depth);
+    }
+    let checker = builder.spawn_bfs().join();
+    let found = checker.discoveries().into_iter().map(|(name, path)| {
+        let violation = path.last_state().tenant.violation.clone().unwrap_or_default();
+        let steps: Vec<_> = path.into_actions().iter().map(|step| format!("{step:?}")).collect();
+        format!("{name}: {violation}\n  {}", steps.join("\n  "))
+    });
+    let found: Vec<_> = found.collect();
+    eprintln!(
+        "{trouble:?}: {} states, {} generated, depth {}, {:.0?}",
+        checker.unique_state_count(),
+        checker.state_count(),
+        checker.max_depth(),
+        began.elapsed()
+    );
+    (checker.unique_state_count(), found)
+}
+
+fn machine(layout: Layout, faults: u8, crashes: u8, admin: u8) -> Machine {
+    Machine { layout, spec: spec(layout), trouble: Trouble { faults, crashes, admin }, mutants: &[] }
+}
+
+/// Faults, crashes and admins' acts: `2,1,2;1,1,1`.
+fn bounds(name: &str, default: &str) -> Vec<(u8, u8, u8)> {
+    let text = std::env::var(name).unwrap_or_else(|_| default.into());
+    let numbers = |part: &str| part.split(',').map(|n| n.trim().parse().expect("three numbers")).collect::<Vec<u8>>();
+    text.split(';').map(|part| <[u8; 3]>::try_from(numbers(part)).expect("three numbers").into()).collect()
+}
+
+#[test]
+fn two_users_whatever_interleaves() {
+    for (faults, crashes, admin) in bounds("UNSCIM_MODEL", "0,0,0;1,0,0;0,1,0") {
+        let (states, found) = explore(machine(TWO, faults, crashes, admin), Ends::Checked, None);
+        assert_eq!(found, Vec::<String>::new());
+        assert!(states > 300, "{states}");
+    }
+}
+
+fn depth(default: usize) -> usize {
+    std::env::var("UNSCIM_MODEL_DEPTH").map_or(default, |text| text.parse().expect("a number"))
+}
+
+#[test]
+fn an_admin_at_any_moment() {
+    for (faults, crashes, admin) in bounds("UNSCIM_MODEL_ADMIN", "0,0,1") {
+        let (_, found) = explore(machine(TWO, faults, crashes, admin), Ends::Checked, Some(depth(18)));
+        assert_eq!(found, Vec::<String>::new());
+    }
+}
+
+#[test]
+fn three_users_to_a_depth() {
+    for (faults, crashes, admin) in bounds("UNSCIM_MODEL_THREE", "1,0,0") {
+        let (_, found) = explore(machine(THREE, faults, crashes, admin), Ends::Not, Some(depth(26)));
+        assert_eq!(found, Vec::<String>::new());
+    }
+}
+
+#[test]
+fn members_that_are_to_be_kept_are_kept() {
+    let mut machine = machine(TWO, 1, 0, 0);
+    machine.spec.groups.list[1].members = Some(MembersDecision::Keep);
+    let (_, found) = explore(machine, Ends::Checked, None);
+    assert_eq!(found, Vec::<String>::new());
+}
+
+/// A model that can't fail shows nothing: each rule that is broken must be found out.
+#[test]
+fn every_mutant_of_the_rules_is_caught() {
+    use Mutant::*;
+    struct Broken(&'static str, &'static [Mutant], (u8, u8, u8), fn(&mut Spec));
+    let broken = [
+        Broken("everything at once", &[AllAtOnce], (0, 0, 0), |_| {}),
+        Broken("one list that could not be read is believed to be empty", &[ShortList, OneLook], (2, 0, 0), |_| {}),
+        Broken("any cycle counts, whenever it began", &[AnyCycle], (0, 0, 0), |_| {}),
+        Broken("a failed cycle counts", &[FailedCycle], (1, 0, 0), |_| {}),
+        Broken("no cycle after step 1", &[], (0, 0, 0), |spec| spec.provisioning.settle_cycles = 0),
+    ];
+    let mut survivors = Vec::new();
+    for Broken(what, mutants, (faults, crashes, admin), change) in broken {
+        let mut machine = machine(TWO, faults, crashes, admin);
+        machine.mutants = mutants;
+        change(&mut machine.spec);
+        let (_, found) = explore(machine, Ends::Not, Some(60));
+        match found.first() {
+            Some(found) => eprintln!("{what}: {}", found.lines().next().unwrap_or_default()),
+            None => {
+                eprintln!("{what}: not caught");
+                survivors.push(what);
+            }
+        }
+    }
+    assert_eq!(survivors, Vec::<&str>::new());
+}
