@@ -57,45 +57,36 @@ pub(super) fn conclude(transaction: &Transaction<'_>, intent: i64, outcome: &Out
     chain::link(transaction, transaction.last_insert_rowid())
 }
 
-/// Every write that was begun, oldest first.
+/// Every write that was begun, oldest first. Read line by line as the chain is walked: no index is trusted for it.
 pub(super) fn deeds(connection: &Connection) -> Result<Vec<Deed>, Trouble> {
-    let mut statement = connection.prepare(
-        "SELECT i.id, i.at, i.turn, i.action, o.outcome, o.at AS ended, o.service_at, o.already, o.request_id,
-                o.client_request_id, o.text
-         FROM journal i
-         LEFT JOIN journal o ON o.id = (SELECT max(last.id) FROM journal last WHERE last.intent = i.id)
-         WHERE i.phase = 'intent' ORDER BY i.id",
-    )?;
+    let mut statement = connection.prepare("SELECT * FROM journal NOT INDEXED ORDER BY id")?;
     let mut rows = statement.query([])?;
-    let mut deeds = Vec::new();
+    let mut deeds: Vec<Deed> = Vec::new();
     let time = |text: Option<String>| text.map(|text| text.parse::<Timestamp>()).transpose();
     while let Some(row) = rows.next()? {
-        let outcome: Option<String> = row.get("outcome")?;
-        let outcome = match outcome.as_deref() {
-            None => None,
-            Some("done") => Some(Known::Done),
-            Some("failed") => Some(Known::Failed),
-            Some("open") => Some(Known::Open),
-            Some(other) => return Err(Trouble::Content(format!("the journal has the outcome {other:?}"))),
+        let (line, at): (i64, Timestamp) = (row.get("id")?, row.get::<_, String>("at")?.parse()?);
+        let Some(intent) = row.get::<_, Option<i64>>("intent")? else {
+            let turn = u64::try_from(row.get::<_, i64>("turn")?)?;
+            let action = serde_json::from_str(&row.get::<_, String>("action")?)?;
+            deeds.push(Deed { line, at, turn, action, ending: None });
+            continue;
         };
-        let ending = match (outcome, time(row.get("ended")?)?) {
-            (Some(outcome), Some(at)) => Some(Ending {
-                outcome,
-                at,
-                service_at: time(row.get("service_at")?)?,
-                already: row.get("already")?,
-                request_id: row.get("request_id")?,
-                client_request_id: row.get("client_request_id")?,
-                text: row.get("text")?,
-            }),
-            _ => None,
+        let outcome = match row.get::<_, String>("outcome")?.as_str() {
+            "done" => Known::Done,
+            "failed" => Known::Failed,
+            "open" => Known::Open,
+            other => return Err(Trouble::Content(format!("journal line {line} has the outcome {other:?}"))),
         };
-        deeds.push(Deed {
-            line: row.get("id")?,
-            at: row.get::<_, String>("at")?.parse()?,
-            turn: u64::try_from(row.get::<_, i64>("turn")?)?,
-            action: serde_json::from_str(&row.get::<_, String>("action")?)?,
-            ending,
+        let place = deeds.binary_search_by_key(&intent, |deed| deed.line);
+        let place = place.map_err(|_| Trouble::Content(format!("journal line {line} ends what was never begun")))?;
+        deeds[place].ending = Some(Ending {
+            outcome,
+            at,
+            service_at: time(row.get("service_at")?)?,
+            already: row.get("already")?,
+            request_id: row.get("request_id")?,
+            client_request_id: row.get("client_request_id")?,
+            text: row.get("text")?,
         });
     }
     Ok(deeds)

@@ -1,0 +1,174 @@
+//! Garbled answers and a garbled ledger: nothing panics, and no list that was cut or mangled is taken for a shorter one.
+//!
+//! `UNSCIM_FUZZ=100000 UNSCIM_SEED=7 cargo test --release --test fuzz` for more of the same. The config is garbled in `tests/config.rs`.
+
+#[path = "../scenarios/support.rs"]
+mod support;
+
+use std::fmt::Debug;
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use http::Request;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use tower::{Service, ServiceExt};
+use unscim::sim::scenario::Scenario;
+use unscim::world::error::Result;
+use unscim::world::http::Transport;
+use unscim::world::ledger::SqliteLedger;
+use unscim::world::{Directory, Ledger, Target};
+
+use support::Rig;
+
+fn number(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |text| text.parse().expect("a number"))
+}
+
+/// Cut off, a piece lost, a piece doubled, or noise put in.
+fn garbled(body: &[u8], chance: &mut StdRng) -> Vec<u8> {
+    let mut body = body.to_vec();
+    let place = |chance: &mut StdRng, body: &[u8]| if body.is_empty() { 0 } else { chance.random_range(0..body.len()) };
+    for _ in 0..chance.random_range(1..3) {
+        let at = place(chance, &body);
+        let end = (at + chance.random_range(1..40)).min(body.len());
+        match chance.random_range(0..4) {
+            0 => body.truncate(at),
+            1 => drop(body.drain(at..end)),
+            2 => {
+                let piece = body[at..end].to_vec();
+                body.splice(at..at, piece);
+            }
+            _ => {
+                let noise: Vec<u8> = (0..chance.random_range(1..6)).map(|_| chance.random()).collect();
+                body.splice(at..at, noise);
+            }
+        }
+    }
+    body
+}
+
+fn links(body: &[u8]) -> bool {
+    body.windows(18).any(|window| window == br#""@odata.nextLink":"#)
+}
+
+/// Garbles the answers but for those of the token endpoint, while it is on.
+fn garbling(inner: Transport, chance: Arc<Mutex<Option<StdRng>>>) -> Transport {
+    Transport::new(tower::service_fn(move |request: Request<Bytes>| {
+        let (mut inner, chance) = (inner.clone(), chance.clone());
+        async move {
+            let token = request.uri().path().ends_with("/token");
+            let answer = inner.ready().await?.call(request).await?;
+            let (parts, body) = answer.into_parts();
+            let mut chance = chance.lock().unwrap();
+            let body = match chance.as_mut().filter(|_| !token) {
+                // Whole but for the name of the link to the next page is whole: no reader can tell it from a last page.
+                Some(chance) => {
+                    Some(Bytes::from(garbled(&body, chance))).filter(|new| links(new) || !links(&body)).unwrap_or(body)
+                }
+                None => body,
+            };
+            Ok(http::Response::from_parts(parts, body))
+        }
+    }))
+}
+
+/// The sizes of every list that a turn reads; an error is no list.
+async fn sizes(rig: &mut Rig) -> Vec<(&'static str, Result<usize>)> {
+    let ids = rig.practice.ids().clone();
+    let world = rig.world();
+    let (directory, target) = (&world.directory, &world.target);
+    let app = ids.service_principal;
+    let jobs = directory.jobs(app).await;
+    let mut found = vec![
+        ("assignments", directory.assignments(app).await.map(|look| look.value.len())),
+        ("users", target.users().await.map(|users| users.len())),
+        ("groups", target.groups().await.map(|groups| groups.len())),
+        ("jobs", jobs.map(|look| look.value.len())),
+        ("properties", directory.member_properties(ids.groups[0], "userPrincipalName").await.map(|users| users.len())),
+        ("schema", directory.schema(app, &ids.job).await.map(|_| 1)),
+        ("settings", directory.settings(app).await.map(|_| 1)),
+        ("log", directory.log(&ids.job, "2026-11-01T00:00:00Z".parse().unwrap()).await.map(|look| look.value.len())),
+    ];
+    for group in &ids.groups {
+        found.push(("members", directory.members(*group).await.map(|look| look.value.users.len() + look.value.others.len())));
+    }
+    found
+}
+
+fn is_no_shorter<T: Debug>(seed: u64, found: &[(&'static str, Result<usize>)], whole: &[(&'static str, Result<T>)])
+where
+    T: Copy + PartialOrd<usize>,
+{
+    for ((name, found), (_, whole)) in found.iter().zip(whole) {
+        if let (Ok(found), Ok(whole)) = (found, whole) {
+            assert!(whole <= found, "seed {seed}: {name} has {found} of {whole:?}, and is called complete");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_garbled_answer_is_taken_for_a_shorter_list() {
+    let mut rig = Rig::new(Scenario { users: 9, groups: 2, page_size: 4, ..Scenario::default() }).await;
+    let whole = sizes(&mut rig).await;
+    assert!(whole.iter().all(|(_, size)| size.is_ok()), "{whole:?}");
+    let on = Arc::new(Mutex::new(None));
+    rig.transport = garbling(rig.transport.clone(), on.clone());
+    rig.restart();
+    let seed = number("UNSCIM_SEED", 1);
+    let (mut refused, mut read) = (0, 0);
+    for seed in seed..seed + number("UNSCIM_FUZZ", 400) {
+        *on.lock().unwrap() = Some(StdRng::seed_from_u64(seed));
+        let found = sizes(&mut rig).await;
+        is_no_shorter(seed, &found, &whole);
+        refused += found.iter().filter(|(_, size)| size.is_err()).count();
+        read += found.iter().filter(|(_, size)| size.is_ok()).count();
+    }
+    eprintln!("{refused} answers refused, {read} read");
+    assert!(refused > read, "most of them are garbled");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_garbled_ledger_is_refused_or_holds_what_it_held() {
+    let mut rig = Rig::new(Scenario { users: 6, groups: 2, ..Scenario::default() }).await;
+    for _ in 0..12 {
+        rig.turn().await;
+        tokio::time::sleep(rig.spec.timing.interval).await;
+    }
+    let baseline = rig.world().ledger.baseline().unwrap();
+    let deeds = rig.world().ledger.deeds().unwrap();
+    assert!(!deeds.is_empty());
+    rig.restart();
+    let whole = std::fs::read(rig.dir.path().join("data/ledger.db")).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let seed = number("UNSCIM_SEED", 1);
+    let mut refused = 0;
+    for seed in seed..seed + number("UNSCIM_FUZZ", 400) / 4 {
+        let mut chance = StdRng::seed_from_u64(seed);
+        let mut now = whole.clone();
+        if chance.random_bool(0.2) {
+            now = garbled(&whole, &mut chance);
+        } else {
+            // In its place: the pages stay where they are.
+            for _ in 0..chance.random_range(1..6) {
+                let at = chance.random_range(0..now.len());
+                now[at] ^= 1 << chance.random_range(0..8);
+            }
+        }
+        std::fs::write(dir.path().join("ledger.db"), now).unwrap();
+        let read = || -> Result<()> {
+            let ledger = SqliteLedger::open_evidence(dir.path())?;
+            let found = ledger.verify(None)?;
+            if found.breaks.is_empty() {
+                let now = ledger.deeds()?;
+                assert_eq!(now, deeds, "seed {seed}: the journal holds, and says something else");
+            }
+            ledger.remembered()?;
+            ledger.baseline()?;
+            Ok(())
+        };
+        refused += usize::from(read().is_err());
+    }
+    eprintln!("{refused} ledgers refused");
+    assert!(refused > 0 && baseline.is_known());
+}
