@@ -29,20 +29,19 @@ fn number(name: &str, default: u64) -> u64 {
 fn garbled(body: &[u8], chance: &mut StdRng) -> Vec<u8> {
     let mut body = body.to_vec();
     let place = |chance: &mut StdRng, body: &[u8]| if body.is_empty() { 0 } else { chance.random_range(0..body.len()) };
-    for _ in 0..chance.random_range(1..3) {
-        let at = place(chance, &body);
-        let end = (at + chance.random_range(1..40)).min(body.len());
-        match chance.random_range(0..4) {
-            0 => body.truncate(at),
-            1 => drop(body.drain(at..end)),
-            2 => {
-                let piece = body[at..end].to_vec();
-                body.splice(at..at, piece);
-            }
-            _ => {
-                let noise: Vec<u8> = (0..chance.random_range(1..6)).map(|_| chance.random()).collect();
-                body.splice(at..at, noise);
-            }
+    let at = place(chance, &body);
+    // Shorter than what stands between two entries of a list, so that two never become one.
+    let end = (at + chance.random_range(1..40)).min(body.len());
+    match chance.random_range(0..4) {
+        0 => body.truncate(at),
+        1 => drop(body.drain(at..end)),
+        2 => {
+            let piece = body[at..end].to_vec();
+            body.splice(at..at, piece);
+        }
+        _ => {
+            let noise: Vec<u8> = (0..chance.random_range(1..6)).map(|_| chance.random()).collect();
+            body.splice(at..at, noise);
         }
     }
     body
