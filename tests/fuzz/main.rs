@@ -47,8 +47,16 @@ fn garbled(body: &[u8], chance: &mut StdRng) -> Vec<u8> {
     body
 }
 
-fn links(body: &[u8]) -> bool {
-    body.windows(18).any(|window| window == br#""@odata.nextLink":"#)
+/// The link to the next page, with its name.
+fn link(body: &[u8]) -> Option<&[u8]> {
+    let name = br#""@odata.nextLink":""#;
+    let at = body.windows(name.len()).position(|window| window == name)?;
+    let end = body[at + name.len()..].iter().position(|byte| *byte == b'"')?;
+    Some(&body[at..at + name.len() + end + 1])
+}
+
+fn keeps_the_link(new: &[u8], old: &[u8]) -> bool {
+    link(old).is_none_or(|link| new.windows(link.len()).any(|window| window == link))
 }
 
 /// Garbles the answers but for those of the token endpoint, while it is on.
@@ -61,9 +69,10 @@ fn garbling(inner: Transport, chance: Arc<Mutex<Option<StdRng>>>) -> Transport {
             let (parts, body) = answer.into_parts();
             let mut chance = chance.lock().unwrap();
             let body = match chance.as_mut().filter(|_| !token) {
-                // Whole but for the name of the link to the next page is whole: no reader can tell it from a last page.
+                // Whole but for the link is whole: no reader can tell it from a last page, or from the link to another one.
                 Some(chance) => {
-                    Some(Bytes::from(garbled(&body, chance))).filter(|new| links(new) || !links(&body)).unwrap_or(body)
+                    let new = Bytes::from(garbled(&body, chance));
+                    if keeps_the_link(&new, &body) { new } else { body }
                 }
                 None => body,
             };
