@@ -217,7 +217,10 @@ fn blind(facts: &Facts, plan: &Plan) -> Option<Bite> {
             missing.push(format!("{}: {why}", facts.user_name(id)));
         }
     }
-    (!missing.is_empty()).then(|| (Brake::Blind, Strikes::Destructive, format!("not known: {}", missing.join("; "))))
+    (!missing.is_empty()).then(|| {
+        let message = format!("not known: {}; it goes on by itself after a look that shows it", missing.join("; "));
+        (Brake::Blind, Strikes::Destructive, message)
+    })
 }
 
 fn users_lost(facts: &Facts, _: &Plan) -> Option<Bite> {
@@ -383,7 +386,7 @@ fn uncovered(facts: &Facts, actions: &[Action]) -> Option<String> {
     }
     let names: BTreeSet<_> = bare.iter().map(|(user, _)| facts.user_name(*user)).collect();
     Some(format!(
-        "{} would be left without a direct assignment of the same role that was seen twice: {}{}",
+        "{} would be left without a direct assignment of the same role that was seen twice: {}{}; it goes on by itself when two looks have shown it",
         count(names.len(), "user"),
         some_of(names),
         if blind_groups.is_empty() { String::new() } else { format!("; members not known: {}", some_of(blind_groups)) }
