@@ -65,6 +65,8 @@ struct Ours {
     direct: BTreeMap<(UserId, AppRoleId), Timestamp>,
     /// Service time of the last thing that was put back.
     restored: Option<Timestamp>,
+    /// Keys of what was put back and nobody answered: asked once more, so that there is a time to count cycles from.
+    unanswered: BTreeSet<String>,
     open: usize,
 }
 
@@ -76,12 +78,18 @@ impl Ours {
             match &deed.action {
                 Action::UnassignGroup { group, role, .. } if deed.is_ours() => _ = ours.rows.insert((*group, *role)),
                 Action::RemoveMember { group, user } if deed.is_ours() => _ = ours.members.insert((*group, *user)),
-                Action::AssignUser { user, role } if deed.is_ours() => {
-                    let there = deed.ending.as_ref().and_then(|ending| ending.service_at);
-                    ours.direct.extend(there.map(|there| ((*user, *role), there)));
+                // Only what was answered: a row that nobody confirmed may be somebody else's.
+                Action::AssignUser { user, role } => {
+                    let made = deed.ending.as_ref().filter(|ending| ending.already == Some(false));
+                    ours.direct.extend(made.and_then(|ending| Some(((*user, *role), ending.service_at?))));
                 }
                 Action::RestoreAssignment { .. } | Action::RestoreMember { .. } => {
                     ours.restored = ours.restored.max(deed.ending.as_ref().and_then(|ending| ending.service_at));
+                    if open {
+                        ours.unanswered.insert(deed.action.key());
+                    } else {
+                        ours.unanswered.remove(&deed.action.key());
+                    }
                 }
                 Action::RemoveDirect { user, role, .. } if deed.is_ours() => _ = ours.direct.remove(&(*user, *role)),
                 Action::UnassignGroup { .. } | Action::RemoveMember { .. } if open => ours.open += 1,
@@ -128,7 +136,8 @@ fn rows(facts: &Facts, ours: &Ours, undo: &mut Undo) {
     for (group, role) in &ours.rows {
         let name = facts.group_name(*group);
         let seen = facts.seen.groups.get(group);
-        if facts.rows_of(*group).iter().any(|row| row.role == *role) {
+        let action = Action::RestoreAssignment { group: *group, role: *role };
+        if facts.rows_of(*group).iter().any(|row| row.role == *role) && !ours.unanswered.contains(&action.key()) {
             undo.already += 1;
         } else if seen.is_some_and(|seen| seen.profile.is_absent()) {
             undo.stays.push(format!("group {name} is no longer in Entra: it can't be assigned again"));
@@ -139,7 +148,7 @@ fn rows(facts: &Facts, ours: &Ours, undo: &mut Undo) {
                 let who = count(others, "user");
                 undo.stays.push(format!("group {name} has {who} now whom it never brought into scope before; they come with it"));
             }
-            undo.actions.push(Action::RestoreAssignment { group: *group, role: *role });
+            undo.actions.push(action);
         } else {
             undo.waits.push(format!("group {name} and its members could not be read"));
         }
@@ -158,13 +167,14 @@ fn members(facts: &Facts, ours: &Ours, undo: &mut Undo) {
             }
             continue;
         };
-        if members.value.users.contains(user) {
+        let action = Action::RestoreMember { group: *group, user: *user };
+        if members.value.users.contains(user) && !ours.unanswered.contains(&action.key()) {
             undo.already += 1;
             continue;
         }
         match facts.seen.users.get(user) {
             Some(Seen::Known(person)) if person.enabled == Some(true) => {
-                undo.actions.push(Action::RestoreMember { group: *group, user: *user });
+                undo.actions.push(action);
             }
             Some(Seen::Known(person)) if person.enabled == Some(false) => {
                 undo.stays.push(format!("{who} is disabled in Entra and is not put back into group {name}"));
@@ -199,7 +209,8 @@ fn own_rows(facts: &Facts, ours: &Ours, undo: &mut Undo) {
     if present.is_empty() {
         return;
     }
-    if undo.actions.iter().any(|action| matches!(action, Action::RestoreAssignment { .. } | Action::RestoreMember { .. })) {
+    // So far there is nothing else among the actions; and what nobody answered gives no time from which a cycle counts.
+    if !undo.actions.is_empty() || !ours.unanswered.is_empty() {
         let rows = count(present.len(), "direct assignment");
         undo.waits.push(format!("{rows} made by us stay until the groups carry their users again and a good cycle has seen it"));
         return;

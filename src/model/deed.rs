@@ -50,8 +50,13 @@ pub enum Known {
 }
 
 impl Deed {
+    /// The service has confirmed it, or later looks have shown it.
+    pub fn is_done(&self) -> bool {
+        self.ending.as_ref().is_some_and(|ending| ending.outcome == Known::Done)
+    }
+
     /// It is so, and it was not so before: we did it.
     pub fn is_ours(&self) -> bool {
-        self.ending.as_ref().is_some_and(|ending| ending.outcome == Known::Done && ending.already != Some(true))
+        self.is_done() && self.ending.as_ref().is_some_and(|ending| ending.already != Some(true))
     }
 }

@@ -11,7 +11,7 @@ use unscim::model::status::Phase;
 use unscim::rollback::{Rollback, look};
 use unscim::sim::{Effect, Fault};
 use unscim::undo::Direct;
-use unscim::world::Directory;
+use unscim::world::{Directory, Ledger};
 
 use crate::support::Rig;
 use crate::walk::small;
@@ -155,6 +155,10 @@ async fn a_rollback_that_is_cut_short_goes_on_where_the_world_is() {
         rig.practice.pass(Duration::from_secs(60)).await;
     }
     assert!(stops >= 2, "{stops}");
+    let deeds = rig.world().ledger.deeds().unwrap();
+    let restores = deeds.iter().filter(|deed| deed.action.kind().starts_with("Restore"));
+    let last: BTreeMap<String, bool> = restores.map(|deed| (deed.action.key(), deed.is_done())).collect();
+    assert!(last.values().all(|done| *done), "each was answered in the end, so that cycles count from there: {last:?}");
     let after = tenant(&mut rig).await;
     assert_eq!((after.groups, after.members), (before.groups, before.members));
     assert_eq!(rig.practice.out_of_scope_moments(), []);
