@@ -201,7 +201,7 @@ fn blind(facts: &Facts, plan: &Plan) -> Option<Bite> {
     }
     if !facts.is_target_closed() {
         match (&facts.seen.target.look, &facts.memory.target) {
-            (Seen::Unknown(why), _) if why.kind != "not-looked" => missing.push(format!("the target: {why}")),
+            (Seen::Unknown(why), _) if !why.is_not_looked() => missing.push(format!("the target: {why}")),
             (Seen::Absent, _) => missing.push("the target: it has no such path".to_owned()),
             (_, None) => missing.push("the target was not read yet".to_owned()),
             (_, Some(look))

@@ -18,6 +18,7 @@ use crate::world::{Clock, Directory, Freeze, Target, World, seen};
 const USERS_PER_TURN: usize = 100;
 /// An app that answers otherwise after an upgrade is noticed within this.
 const CALIBRATED_FOR: Duration = Duration::from_secs(24 * 3600);
+const POLICIES: &str = "Conditional Access";
 /// Between probes once the token has been proven dead.
 const PROBE_AFTERWARDS: Duration = Duration::from_secs(3600);
 
@@ -88,6 +89,15 @@ async fn groups(world: &impl World, spec: &Spec, memory: &Memory, app: ServicePr
         }
         now.groups.insert(id, group);
     }
+    // Who may not look has not looked; that is no "no".
+    let uses_matter = now.groups.values().any(|group| group.uses.is_known());
+    now.policies = match now.permissions.known() {
+        Some(permissions) if uses_matter && permissions.may_read_policies() => match directory.policies().await {
+            Err(Error::Denied { .. }) => Seen::Unknown(Why::not_looked(POLICIES)),
+            other => seen(other),
+        },
+        _ => Seen::Unknown(Why::not_looked(POLICIES)),
+    };
 }
 
 async fn target(world: &impl World, spec: &Spec, memory: &Memory, now: &mut Snapshot) {

@@ -146,7 +146,7 @@ fn users_kept(facts: &Facts) -> Judged {
         return judged(Truth::True, Reason::ProvenBeforeRevocation, message);
     }
     match kept::tally(facts) {
-        _ if facts.seen.target.look.unknown().is_some_and(|why| why.kind != "not-looked") => judged(
+        _ if facts.seen.target.look.unknown().is_some_and(|why| !why.is_not_looked()) => judged(
             Truth::Unknown,
             Reason::TargetUnread,
             facts.seen.target.look.unknown().map(ToString::to_string).unwrap_or_default(),
@@ -189,7 +189,7 @@ fn reachable_target(facts: &Facts) -> Judged {
         Some(why) if matches!(facts.seen.target.token, TokenState::Refused(_)) && remembered.cycle_proof.is_none() => {
             judged(Truth::False, Reason::RevokedTooEarly, why.to_string())
         }
-        Some(why) if why.kind != "not-looked" => judged(Truth::False, Reason::Unreachable, why.to_string()),
+        Some(why) if !why.is_not_looked() => judged(Truth::False, Reason::Unreachable, why.to_string()),
         Some(_) | None => judged(Truth::True, Reason::Reachable, "the target answered when it was last asked".into()),
     }
 }

@@ -55,7 +55,7 @@ pub fn uneditable(profile: &GroupProfile) -> Option<&'static str> {
 }
 
 /// Everything else that is known to hang on the group; empty where nothing is.
-pub fn other_uses(profile: &GroupProfile, uses: &GroupUses) -> Vec<String> {
+pub fn other_uses(facts: &Facts, profile: &GroupProfile, uses: &GroupUses) -> Vec<String> {
     let mut found = Vec::new();
     if profile.unified {
         found.push(if profile.team { "it is a Team" } else { "it is a Microsoft 365 group" }.to_owned());
@@ -72,7 +72,17 @@ pub fn other_uses(profile: &GroupProfile, uses: &GroupUses) -> Vec<String> {
     if !uses.member_of.is_empty() {
         found.push(format!("it is itself a member of: {}", some_of(&uses.member_of)));
     }
+    let policies = facts.seen.policies.known().into_iter().flatten().filter(|policy| policy.groups.contains(&profile.id));
+    let policies: Vec<_> = policies.map(|policy| format!("{:?}", policy.display_name)).collect();
+    if !policies.is_empty() {
+        found.push(format!("Conditional Access policies name it: {}", some_of(policies)));
+    }
     found
+}
+
+/// From how many users emptying the group takes what hangs on it.
+pub fn taken_from(members: usize) -> String {
+    format!("emptying it takes that from {}", count(members, "user"))
 }
 
 /// What is to become of this group's members, from the spec and what the group is.
@@ -95,10 +105,10 @@ pub fn plan_for(facts: &Facts, group: GroupId) -> Plan {
         }
         None => {}
     }
-    match seen.members.known() {
-        None => return Plan::Unknown("its members could not be read".into()),
-        Some(members) if members.value.users.is_empty() => return Plan::Nothing,
-        Some(_) => {}
+    let Some(members) = seen.members.known() else { return Plan::Unknown("its members could not be read".into()) };
+    let members = members.value.users.len();
+    if members == 0 {
+        return Plan::Nothing;
     }
     if let Some(why) = uneditable(profile) {
         return Plan::Undecided(format!(
@@ -115,12 +125,17 @@ pub fn plan_for(facts: &Facts, group: GroupId) -> Plan {
                 let why = seen.uses.unknown().map_or_else(String::new, |why| format!(": {why}"));
                 return Plan::Unknown(format!("what else uses it could not be read{why}"));
             };
-            let found = other_uses(profile, uses);
+            let found = other_uses(facts, profile, uses);
             if !found.is_empty() {
                 return Plan::Undecided(format!(
-                    "group {name} serves something else, {}; set members: Remove or members: Keep for it",
-                    found.join("; ")
+                    "group {name} serves something else, {}; {}; set members: Remove or members: Keep for it",
+                    found.join("; "),
+                    taken_from(members)
                 ));
+            }
+            // Not being allowed to look is what `UndiscoverableUses` speaks of; a look that failed is not.
+            if let Some(why) = facts.seen.policies.unknown().filter(|why| !why.is_not_looked()) {
+                return Plan::Unknown(format!("whether Conditional Access names it could not be read: {why}"));
             }
             if !facts.spec.groups.acknowledge.contains(&Acknowledgement::UndiscoverableUses) {
                 return Plan::Undecided(format!(
@@ -284,6 +299,8 @@ fn judge(facts: &Facts) -> Verdict {
     if !refused.is_empty() {
         return Verdict::Refuse { reason: Reason::DecisionNeeded, why: refused };
     }
+    // What the open wave waits for is why the later ones do.
+    waits.sort_by_key(|(reason, _)| *reason == Reason::AwaitingWave);
     match waits.into_iter().next() {
         Some((reason, on)) => Verdict::Wait { reason, on },
         None => Verdict::Met { reason: Reason::AllEmptied, why: "no group that is to be emptied has a user left".into() },

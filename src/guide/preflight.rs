@@ -21,8 +21,6 @@ pub struct Findings {
     pub notes: Vec<String>,
 }
 
-/// `wids` always holds this template in app-only tokens; it grants nothing.
-const NO_DIRECTORY_ROLE: &str = "0997a1d0-0d1d-4acb-b408-d5ca73121e90";
 /// Without it Graph refuses to edit the members of a role-assignable group.
 const ROLE_MANAGEMENT: &str = "RoleManagement.ReadWrite.Directory";
 const DEFAULT_ACCESS: AppRoleId = AppRoleId(uuid::Uuid::nil());
@@ -74,7 +72,7 @@ fn looks(facts: &Facts, found: &mut Findings) {
 
 fn permissions(facts: &Facts, found: &mut Findings) {
     let Some(held) = facts.seen.permissions.known() else { return };
-    if facts.spec.mode != Mode::Enforce || held.directory_roles.iter().any(|role| role != NO_DIRECTORY_ROLE) {
+    if facts.spec.mode != Mode::Enforce || held.has_directory_role() {
         return;
     }
     for (permission, what_for) in
@@ -250,6 +248,13 @@ fn groups(facts: &Facts, found: &mut Findings) {
         if !strangers.is_empty() {
             found.notes.push(format!("spec.released names users who are not protected anyway: {}", some_of(strangers)));
         }
+    }
+    let classified = facts.seen.groups.values().any(|group| group.uses.is_known());
+    if classified && facts.seen.policies.unknown().is_some_and(crate::model::seen::Why::is_not_looked) {
+        found.notes.push(
+            "whether Conditional Access policies name a managed group was not looked at: the credential has no Policy.Read.All"
+                .into(),
+        );
     }
     let unmanaged = facts.unmanaged_groups();
     if facts.baseline().is_some() && !unmanaged.is_empty() {

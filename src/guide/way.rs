@@ -15,7 +15,7 @@ use crate::model::engine::ScimCall;
 use crate::model::id::{AppRoleId, GroupId};
 use crate::model::memory::later;
 use crate::model::seen::Seen;
-use crate::model::spec::{Afterwards, RevocationBy};
+use crate::model::spec::{Afterwards, MembersDecision, RevocationBy};
 
 /// Entra's own interval, where the job does not say (facts/entra.md section 6).
 const CYCLE: Duration = Duration::from_secs(40 * 60);
@@ -286,7 +286,10 @@ fn groups(facts: &Facts, baseline: &Baseline) -> Vec<Group> {
         let profile = seen.and_then(|seen| seen.profile.known());
         let mut uses = Vec::new();
         if let (Some(profile), Some(known)) = (profile, seen.and_then(|seen| seen.uses.known())) {
-            uses = empty::other_uses(profile, known);
+            uses = empty::other_uses(facts, profile, known);
+            if !uses.is_empty() && facts.decision(*id) != Some(MembersDecision::Keep) {
+                uses.push(empty::taken_from(members.map_or(0, |look| look.value.users.len())));
+            }
         }
         let assigned = !facts.rows_of(*id).is_empty();
         let (decision, why) = match empty::plan_for(facts, *id) {

@@ -15,6 +15,8 @@ pub enum Seen<T> {
     Unknown(Why),
 }
 
+const NOT_LOOKED: &str = "not-looked";
+
 /// Why a look brought nothing, as one sentence for an operator.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Why {
@@ -31,7 +33,11 @@ impl Why {
 
     /// Nobody looked this time.
     pub fn not_looked(what: &str) -> Self {
-        Why::new("not-looked", format!("{what} was not read in this turn"))
+        Why::new(NOT_LOOKED, format!("{what} was not read in this turn"))
+    }
+
+    pub fn is_not_looked(&self) -> bool {
+        self.kind == NOT_LOOKED
     }
 }
 
@@ -67,6 +73,6 @@ impl<T> Seen<T> {
 
 impl<T> Default for Seen<T> {
     fn default() -> Self {
-        Seen::Unknown(Why::new("not-looked", "not read yet"))
+        Seen::Unknown(Why::new(NOT_LOOKED, "not read yet"))
     }
 }

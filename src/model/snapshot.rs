@@ -29,6 +29,8 @@ pub struct Snapshot {
     pub assignments: Seen<Look<Vec<Assignment>>>,
     /// Managed groups, and groups that would be (before the baseline).
     pub groups: BTreeMap<GroupId, GroupSeen>,
+    /// Conditional Access policies; `Unknown` with the kind `not-looked` where nobody allowed us to look.
+    pub policies: Seen<Vec<Policy>>,
     /// Properties of users we had a reason to ask for. `Absent`: Graph says there is no such user.
     pub users: BTreeMap<UserId, Seen<DirectoryUser>>,
     pub jobs: Seen<Look<Vec<Job>>>,
@@ -49,6 +51,21 @@ pub struct Permissions {
     pub roles: BTreeSet<String>,
     /// `wids`: templates of directory roles, which may serve in place of a permission.
     pub directory_roles: BTreeSet<String>,
+}
+
+impl Permissions {
+    /// `wids` always holds this template in app-only tokens; it grants nothing.
+    const NO_DIRECTORY_ROLE: &str = "0997a1d0-0d1d-4acb-b408-d5ca73121e90";
+    const POLICIES: [&str; 3] = ["Policy.Read.All", "Policy.Read.ConditionalAccess", "Policy.ReadWrite.ConditionalAccess"];
+
+    pub fn has_directory_role(&self) -> bool {
+        self.directory_roles.iter().any(|role| role != Self::NO_DIRECTORY_ROLE)
+    }
+
+    /// Whether asking for the Conditional Access policies is worth a request.
+    pub fn may_read_policies(&self) -> bool {
+        self.has_directory_role() || Self::POLICIES.iter().any(|role| self.roles.contains(*role))
+    }
 }
 
 /// The enterprise application (service principal).
@@ -123,6 +140,14 @@ pub struct GroupUses {
     pub other_apps: Vec<String>,
     /// Display names (or ids) of what it is itself a member of: groups, directory roles, administrative units.
     pub member_of: Vec<String>,
+}
+
+/// A Conditional Access policy, as far as it names groups.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    pub display_name: String,
+    /// `conditions.users.includeGroups` and `excludeGroups`.
+    pub groups: BTreeSet<GroupId>,
 }
 
 /// Direct members only; nested groups are never expanded.

@@ -202,6 +202,8 @@ pub enum GroupTrait {
     Licensed,
     /// Assigned to another application too.
     OtherApp,
+    /// Named by a Conditional Access policy.
+    ConditionalAccess,
     /// A member of another group.
     Nested,
     /// Member of an administrative unit.

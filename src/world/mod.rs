@@ -22,7 +22,7 @@ use crate::model::id::{AppRoleId, AssignmentId, GroupId, JobId, ScimId, ServiceP
 use crate::model::memory::{Journal, Remembered};
 use crate::model::seen::{Seen, Why};
 use crate::model::snapshot::{
-    App, Assignment, Calibration, DirectoryUser, GroupProfile, GroupUses, Job, LogRow, Look, Members, Permissions, Probe,
+    App, Assignment, Calibration, DirectoryUser, GroupProfile, GroupUses, Job, LogRow, Look, Members, Permissions, Policy, Probe,
     ScimGroup, ScimUser, SyncSchema, SyncSettings,
 };
 use crate::model::spec::AppRef;
@@ -54,6 +54,8 @@ pub trait Directory {
     async fn assignments(&self, app: ServicePrincipalId) -> Result<Look<Vec<Assignment>>>;
     async fn group(&self, group: GroupId) -> Result<GroupProfile>;
     async fn group_uses(&self, group: GroupId, app: ServicePrincipalId) -> Result<GroupUses>;
+    /// Conditional Access policies of the tenant.
+    async fn policies(&self) -> Result<Vec<Policy>>;
     async fn members(&self, group: GroupId) -> Result<Look<Members>>;
     /// Properties of the group's user members; `attribute` is the one the job matches by.
     async fn member_properties(&self, group: GroupId, attribute: &str) -> Result<Vec<DirectoryUser>>;

@@ -3,7 +3,7 @@
 use unscim::model::action::Action;
 use unscim::model::condition::Reason;
 use unscim::model::memory::{Departure, DepartureKind, Streak};
-use unscim::model::seen::Seen;
+use unscim::model::seen::{Seen, Why};
 use unscim::model::snapshot::{JobCode, Principal, ProbeVerdict, Quarantine, ScheduleState};
 use unscim::model::spec::{Afterwards, EmptyGroups, GroupEntry, MembersDecision, Rollout};
 
@@ -117,15 +117,18 @@ fn empty_waits_until_emptiness_is_believed_and_carried_out() {
 #[test]
 fn empty_asks_a_person_about_groups_that_serve_something_else() {
     type Change = fn(&mut Case);
-    let cases: [(Change, &str); 9] = [
+    let cases: [(Change, &str); 12] = [
         (|case| case.profile(1).dynamic = true, "dynamic rule"),
         (|case| case.profile(1).synced = true, "on-premises"),
         (|case| case.profile(1).mail_enabled = true, "mail-enabled"),
         (|case| case.profile(1).management_restricted = true, "administrative unit"),
         (|case| case.profile(1).unified = true, "Microsoft 365"),
         (|case| case.profile(1).licensed = true, "licences"),
+        (|case| case.profile(1).licensed = true, "emptying it takes that from 2 users"),
+        (|case| case.seen.policies = Seen::Known(vec![policy(1)]), "policies name it: \"Ask for a second factor\""),
         (|case| case.profile(1).role_assignable = true, "directory roles"),
         (|case| case.spec.groups.acknowledge.clear(), "acknowledge: [UndiscoverableUses]"),
+        (|case| case.uses(1).other_apps.push("Payroll".into()), "other applications: Payroll"),
         (|case| case.spec.groups.empty_groups = EmptyGroups::Never, "emptyGroups is Never"),
     ];
     for (change, words) in cases {
@@ -136,6 +139,17 @@ fn empty_asks_a_person_about_groups_that_serve_something_else() {
         case.spec.groups.list[0].members = Some(MembersDecision::Keep);
         met(&case.judge(2), Reason::AllEmptied);
     }
+}
+
+#[test]
+fn empty_waits_where_a_look_at_conditional_access_failed_but_not_where_nobody_may_look() {
+    let mut case = Case::assigned();
+    case.seen.policies = Seen::Known(vec![policy(7)]);
+    acts(&case.judge(2), Reason::MembersRemain);
+    case.seen.policies = Seen::Unknown(Why::not_looked("Conditional Access"));
+    acts(&case.judge(2), Reason::MembersRemain);
+    case.seen.policies = Seen::Unknown(failed("transient"));
+    waits(&case.judge(2), Reason::GroupReadFailed, "Conditional Access");
 }
 
 #[test]

@@ -35,6 +35,11 @@ pub fn role(n: u128) -> AppRoleId {
     AppRoleId(Uuid::from_u128(0x300 + n))
 }
 
+/// A Conditional Access policy that names this group.
+pub fn policy(n: u128) -> Policy {
+    Policy { display_name: "Ask for a second factor".into(), groups: [group(n)].into() }
+}
+
 pub fn scim(n: u128) -> ScimId {
     ScimId(format!("u-{n}"))
 }
@@ -207,6 +212,13 @@ impl Case {
 
     pub fn leave(&mut self, g: u128, u: u128) {
         self.members(g).remove(&user(u));
+    }
+
+    pub fn uses(&mut self, g: u128) -> &mut GroupUses {
+        match &mut self.seen.groups.get_mut(&group(g)).unwrap().uses {
+            Seen::Known(uses) => uses,
+            Seen::Absent | Seen::Unknown(_) => panic!("the uses are not known"),
+        }
     }
 
     pub fn profile(&mut self, g: u128) -> &mut GroupProfile {

@@ -1,11 +1,12 @@
 //! Lists are whole or errors; answers that are not Graph's are said to be so.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::time::Instant;
-use unscim::model::id::{JobId, ServicePrincipalId};
+use unscim::model::id::{GroupId, JobId, ServicePrincipalId};
 use unscim::model::snapshot::Principal;
 use unscim::model::spec::{AppRef, Percent};
 use unscim::world::Directory;
@@ -272,6 +273,19 @@ async fn other_uses_of_a_group_are_listed_by_name() {
     });
     let uses = graph.group_uses(group(), app()).await.unwrap();
     assert_eq!((uses.other_apps, uses.member_of), (vec!["Payroll".to_owned()], vec![user(9).to_string()]));
+}
+
+#[tokio::test]
+async fn the_groups_that_conditional_access_names_are_read_and_a_policy_without_conditions_is_none() {
+    let policy = |conditions: Value| json!({"id": user(8), "displayName": "Ask for a second factor", "conditions": conditions});
+    let read = |body: Value| async move { graph(move |_, _| list(vec![body.clone()])).0.policies().await };
+    let users = json!({"includeGroups": [group()], "excludeGroups": [user(9)], "includeUsers": ["All"]});
+    let policies = read(policy(json!({"users": users}))).await.unwrap();
+    assert_eq!(policies[0].groups, BTreeSet::from([group(), GroupId(user(9).0)]));
+    assert_eq!(read(policy(json!({"users": null}))).await.unwrap()[0].groups, BTreeSet::new());
+    for odd in [Value::Null, json!({"users": {"includeGroups": ["All"]}}), json!({"users": {"includeGroups": "x"}})] {
+        assert!(read(policy(odd.clone())).await.is_err(), "{odd}");
+    }
 }
 
 #[tokio::test]

@@ -196,6 +196,10 @@ impl Directory for Fake<'_> {
         Ok(GroupUses::default())
     }
 
+    async fn policies(&self) -> Result<Vec<Policy>> {
+        Ok(Vec::new())
+    }
+
     async fn members(&self, id: GroupId) -> Result<Look<Members>> {
         let number = (id.0.as_u128() & 0xf) as u8;
         if let Err(error) = self.refuse(Read::Members(number)) {

@@ -18,6 +18,7 @@ pub fn operations(api: Api) -> &'static [&'static str] {
             "list_log",
             "list_member_properties",
             "list_members",
+            "list_policies",
             "list_settings",
             "assign",
             "pause",

@@ -32,6 +32,7 @@ pub(super) const ROUTES: &[Route] = &[
     route!(GET "/groups/{id}/transitiveMembers" Read 5 READ => |call| transitive(call, Cast::None)),
     route!(GET "/groups/{id}/transitiveMembers/microsoft.graph.user" Read 5 READ => |call| transitive(call, Cast::User)),
     route!(GET "/groups/{id}/memberOf" Read 1 READ => member_of),
+    route!(GET "/identity/conditionalAccess/policies" Read 1 &[&["Policy.Read.All", "Policy.Read.ConditionalAccess", "Policy.ReadWrite.ConditionalAccess"]] => policies),
     route!(GET "/groups/{id}/appRoleAssignments" Read 2 &[&["Directory.Read.All", "Application.Read.All", "AppRoleAssignment.ReadWrite.All"]] => assignments),
     route!(POST "/groups/{id}/members/$ref" Write 1 WRITE => join),
     route!(DELETE "/groups/{id}/members/{member}/$ref" Write 1 WRITE => leave),
@@ -197,6 +198,24 @@ fn member_of(call: &mut Call) -> Reply {
         (id.to_string(), typed(kind, pick(body, &call.query, PARENT_PROPERTIES)))
     });
     call.page("directoryObjects", groups.chain(parents).collect())
+}
+
+const POLICY_PROPERTIES: &[&str] = &["id", "displayName", "state", "conditions"];
+
+/// One policy for each group that has one, and one that is for everybody.
+fn policies(call: &mut Call) -> Reply {
+    let policy = |id: Uuid, name: String, users: Value| {
+        let body =
+            json!({"id": id, "displayName": name, "state": "enabled", "conditions": {"clientAppTypes": ["all"], "users": users}});
+        (id.to_string(), pick(body, &call.query, POLICY_PROPERTIES))
+    };
+    let named = call.state.world.groups.iter().filter(|(_, group)| group.is(GroupTrait::ConditionalAccess));
+    let named = named.map(|(id, group)| {
+        let name = format!("Ask {} for a second factor", group.display_name);
+        policy(id.0, name, json!({"includeUsers": [], "includeGroups": [id], "excludeGroups": []}))
+    });
+    let all = policy(call.inner.ids.tenant.0, "Block old clients".into(), json!({"includeUsers": ["All"], "includeGroups": []}));
+    call.page("identity/conditionalAccess/policies", named.chain([all]).collect())
 }
 
 fn assignments(call: &mut Call) -> Reply {

@@ -23,7 +23,8 @@ use super::http::Http;
 use super::{Directory, Written};
 use crate::model::id::{AppRoleId, AssignmentId, GroupId, JobId, ServicePrincipalId, UserId};
 use crate::model::snapshot::{
-    App, Assignment, DirectoryUser, GroupProfile, GroupUses, Job, LogRow, Look, Members, Permissions, SyncSchema, SyncSettings,
+    App, Assignment, DirectoryUser, GroupProfile, GroupUses, Job, LogRow, Look, Members, Permissions, Policy, SyncSchema,
+    SyncSettings,
 };
 use crate::model::spec::{AppRef, Percent};
 
@@ -65,6 +66,10 @@ impl<T: TokenSource> Directory for GraphDirectory<T> {
 
     async fn group_uses(&self, group: GroupId, app: ServicePrincipalId) -> Result<GroupUses> {
         reads::group_uses(&self.client, group, app).await
+    }
+
+    async fn policies(&self) -> Result<Vec<Policy>> {
+        reads::policies(&self.client).await
     }
 
     async fn members(&self, group: GroupId) -> Result<Look<Members>> {

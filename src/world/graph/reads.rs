@@ -6,9 +6,9 @@ use uuid::Uuid;
 
 use super::client::{Ask, Consistency, GraphClient, Listed};
 use super::token::TokenSource;
-use super::wire::directory::{Attribute, WireApp, WireAssignment, WireGroup, WireMember, WireParent, WireUser};
+use super::wire::directory::{Attribute, WireApp, WireAssignment, WireGroup, WireMember, WireParent, WirePolicy, WireUser};
 use crate::model::id::{GroupId, ServicePrincipalId, UserId};
-use crate::model::snapshot::{App, Assignment, DirectoryUser, GroupProfile, GroupUses, Look, Members};
+use crate::model::snapshot::{App, Assignment, DirectoryUser, GroupProfile, GroupUses, Look, Members, Policy};
 use crate::model::spec::AppRef;
 use crate::world::error::{Error, Result};
 
@@ -125,6 +125,15 @@ pub async fn group_uses<T: TokenSource>(client: &GraphClient<T>, group: GroupId,
     let parents: Listed<WireParent> = client.list(&ask, &["groups", &id, "memberOf"], &query, Consistency::Usual).await?;
     let member_of: BTreeSet<String> = parents.rows.into_iter().map(WireParent::name).collect();
     Ok(GroupUses { other_apps: other_apps.into_iter().collect(), member_of: member_of.into_iter().collect() })
+}
+
+pub async fn policies<T: TokenSource>(client: &GraphClient<T>) -> Result<Vec<Policy>> {
+    let ask =
+        Ask { operation: "list_policies", needs: "Policy.Read.All", doing: "listing the Conditional Access policies".to_owned() };
+    let path = ["identity", "conditionalAccess", "policies"];
+    let query = [("$select", "id,displayName,conditions")];
+    let listed: Listed<WirePolicy> = client.list(&ask, &path, &query, Consistency::Usual).await?;
+    Ok(listed.rows.into_iter().map(WirePolicy::into_model).collect())
 }
 
 pub async fn members<T: TokenSource>(client: &GraphClient<T>, group: GroupId) -> Result<Look<Members>> {

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{Row, Stamp, nullable, opaque};
 use crate::model::id::{AppRoleId, AssignmentId, GroupId, ServicePrincipalId, UserId};
-use crate::model::snapshot::{App, AppRole, Assignment, DirectoryUser, GroupProfile, Principal};
+use crate::model::snapshot::{App, AppRole, Assignment, DirectoryUser, GroupProfile, Policy, Principal};
 
 #[derive(Deserialize, PartialEq)]
 #[serde(rename_all = "camelCase")]
@@ -176,6 +176,43 @@ impl Row for WireParent {
 impl WireParent {
     pub fn name(self) -> String {
         self.display_name.unwrap_or_else(|| self.id.to_string())
+    }
+}
+
+/// A policy without its conditions could name any group, so it must have them.
+#[derive(Deserialize, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct WirePolicy {
+    id: Uuid,
+    display_name: Option<String>,
+    conditions: WireConditions,
+}
+
+#[derive(Deserialize, PartialEq)]
+struct WireConditions {
+    users: Option<WireConditionUsers>,
+}
+
+#[derive(Deserialize, PartialEq)]
+#[serde(rename_all = "camelCase")]
+struct WireConditionUsers {
+    #[serde(default, deserialize_with = "nullable")]
+    include_groups: Vec<Uuid>,
+    #[serde(default, deserialize_with = "nullable")]
+    exclude_groups: Vec<Uuid>,
+}
+
+impl Row for WirePolicy {
+    fn key(&self) -> String {
+        self.id.to_string()
+    }
+}
+
+impl WirePolicy {
+    pub fn into_model(self) -> Policy {
+        let users = self.conditions.users;
+        let groups = users.into_iter().flat_map(|users| users.include_groups.into_iter().chain(users.exclude_groups));
+        Policy { display_name: self.display_name.unwrap_or_else(|| self.id.to_string()), groups: groups.map(GroupId).collect() }
     }
 }
 
