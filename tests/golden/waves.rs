@@ -77,6 +77,15 @@ fn the_next_wave_begins_when_the_one_before_is_verified_at_the_target() {
 }
 
 #[test]
+fn what_the_open_wave_waits_for_is_said_before_that_the_later_ones_wait_for_it() {
+    let mut case = in_waves(past_the_canary(Case::assigned()));
+    case.confirmed(&Action::RemoveMember { group: group(2), user: user(3) }, 500);
+    case.leave(2, 3);
+    case.memory.remembered.empty.insert(group(2), Streak { since: at(501), last: at(NOW), looks: 3 });
+    waits(&case.judge(2), Reason::AwaitingEmptyCycle, "the last removal from \"Group 2\"");
+}
+
+#[test]
 fn a_group_that_comes_back_closes_the_waves_after_it() {
     let mut case = first_wave_gone();
     case.cycle(240);
