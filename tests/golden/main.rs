@@ -1,7 +1,9 @@
 //! The pure judgement, one state of the world at a time: met, act, wait, refuse for each step, and each brake just under and
 //! just over its limit. "Again changes nothing" is asserted for every verdict.
 
+mod act;
 mod brakes;
+mod hand;
 mod settle;
 mod steps;
 mod support;

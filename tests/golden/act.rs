@@ -1,0 +1,353 @@
+//! What `act` does of what was approved: in order, journaled before and after, and not on where the next write would rest on
+//! nothing.
+
+use std::future::Future;
+use std::task::{Context, Poll, Waker};
+
+use jiff::SignedDuration;
+use tokio_util::sync::CancellationToken;
+use unscim::act::{Acted, PutBack, act, put_back};
+use unscim::model::action::{Action, Done};
+use unscim::model::deed::{Deed, Ending, Known};
+use unscim::model::id::{AssignmentId, ServicePrincipalId};
+use unscim::model::seen::Seen;
+use unscim::model::snapshot::Principal;
+use unscim::model::spec::{Mode, RevocationBy, Rollout};
+use unscim::undo::{Direct, Undo, undo};
+use unscim::world::error::Error;
+use uuid::Uuid;
+
+use crate::hand::{Hand, written};
+use crate::support::*;
+
+/// Nothing here waits.
+fn now<T>(future: impl Future<Output = T>) -> T {
+    let mut future = std::pin::pin!(future);
+    match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => value,
+        Poll::Pending => panic!("nothing here waits"),
+    }
+}
+
+fn carry_out(case: &Case, hand: &Hand) -> Acted {
+    in_mode(case, hand, Mode::Enforce, &CancellationToken::new())
+}
+
+fn in_mode(case: &Case, hand: &Hand, mode: Mode, stop: &CancellationToken) -> Acted {
+    now(act(hand, &case.spec, mode, &case.seen, &case.memory, case.approve(), stop))
+}
+
+fn all_at_once(mut case: Case) -> Case {
+    case.spec.rollout = Rollout::AllAtOnce;
+    case
+}
+
+fn done(acted: &Acted) -> Vec<Done> {
+    acted.done().iter().map(|(_, done)| *done).collect()
+}
+
+fn refused(status: u16) -> Error {
+    let (doing, code, message) = ("writing".to_owned(), "Code".to_owned(), "no".to_owned());
+    match status {
+        403 => Error::Denied { doing, status, code, message, request_id: None },
+        404 => Error::NotFound { doing, request_id: None },
+        _ => Error::Refused { doing, status, code, message, request_id: None },
+    }
+}
+
+fn unanswered() -> Error {
+    Error::TimedOut { doing: "writing".into(), after: std::time::Duration::from_secs(30) }
+}
+
+fn assigns(u: u128, r: u128) -> String {
+    Action::AssignUser { user: user(u), role: role(r) }.key()
+}
+
+#[test]
+fn every_write_stands_in_the_journal_before_and_after() {
+    let case = Case::untouched();
+    let hand = Hand::new(&case);
+    hand.answer(Ok(written(false)));
+    hand.answer(Ok(written(true)));
+    let acted = carry_out(&case, &hand);
+    assert_eq!(done(&acted), [Done::Ok, Done::Already, Done::Ok, Done::Ok]);
+    assert_eq!(acted.stopped(), None);
+    let line =
+        |key: &str, outcome: &str| [format!("intend {key} in turn 50"), format!("write {key}"), format!("conclude 7 {outcome}")];
+    let expected = [line(&assigns(1, 1), "done"), line(&assigns(2, 1), "already"), line(&assigns(2, 2), "done")];
+    assert_eq!(hand.did()[..9], expected.concat());
+}
+
+#[test]
+fn nothing_is_written_in_observe_or_without_the_app() {
+    let mut case = Case::untouched();
+    let hand = Hand::new(&case);
+    let acted = in_mode(&case, &hand, Mode::Observe, &CancellationToken::new());
+    assert!(!acted.approved().actions().is_empty() && acted.done().is_empty());
+    case.seen.app = Seen::Unknown(failed("transient"));
+    assert!(carry_out(&case, &hand).done().is_empty());
+    assert_eq!(hand.did(), Vec::<String>::new());
+}
+
+#[test]
+fn the_operators_hand_and_the_end_of_the_process_stop_it_before_the_next_write() {
+    let case = Case::untouched();
+    let hand = Hand::new(&case);
+    hand.frozen_after.set(1);
+    let acted = carry_out(&case, &hand);
+    assert_eq!((acted.done().len(), acted.stopped()), (1, Some("frozen by hand")));
+
+    let (hand, stop) = (Hand::new(&case), CancellationToken::new());
+    stop.cancel();
+    let acted = in_mode(&case, &hand, Mode::Enforce, &stop);
+    assert_eq!((acted.done().len(), acted.stopped()), (0, Some("asked to stop")));
+    assert_eq!(hand.did(), Vec::<String>::new());
+}
+
+#[test]
+fn an_approval_that_has_expired_is_none() {
+    let case = Case::untouched();
+    let hand = Hand::new(&case);
+    hand.now.set(case.approve().expires() - SignedDuration::from_millis(1));
+    hand.each.set(SignedDuration::from_millis(1));
+    let acted = carry_out(&case, &hand);
+    assert_eq!((acted.done().len(), acted.stopped()), (1, Some("the approval has expired")));
+}
+
+#[test]
+fn one_users_refusal_says_nothing_of_the_next_one_and_anything_else_ends_the_plan() {
+    let case = Case::untouched();
+    let outcome = |error: Error| {
+        let hand = Hand::new(&case);
+        hand.answer(Err(error));
+        let acted = carry_out(&case, &hand);
+        (done(&acted), acted.stopped().is_some(), hand.did()[2].clone())
+    };
+    let goes_on = (vec![Done::Failed, Done::Ok, Done::Ok, Done::Ok], true, "conclude 7 failed".to_owned());
+    assert_eq!(outcome(refused(400)), goes_on);
+    assert_eq!(outcome(refused(404)), goes_on);
+    assert_eq!(outcome(refused(403)), (vec![Done::Failed], true, "conclude 7 failed".to_owned()));
+    assert_eq!(outcome(unanswered()), (vec![Done::Open], true, "conclude 7 open".to_owned()));
+    let strange = Error::Malformed { doing: "writing".into(), why: "201 with HTML".into() };
+    assert_eq!(outcome(strange), (vec![Done::Open], true, "conclude 7 open".to_owned()));
+
+    let case = all_at_once(Case::assigned());
+    let hand = Hand::new(&case);
+    hand.answer(Err(refused(400)));
+    let acted = carry_out(&case, &hand);
+    assert_eq!((done(&acted), acted.stopped().is_some()), (vec![Done::Failed], true), "removals rest on each other");
+}
+
+#[test]
+fn nothing_is_written_past_a_book_that_fails() {
+    let case = Case::untouched();
+    for (broken, did) in [("intend", 1), ("conclude", 3)] {
+        let hand = Hand::new(&case);
+        hand.broken.set(Some(broken));
+        let acted = carry_out(&case, &hand);
+        assert_eq!((acted.done().len(), hand.did().len()), (0, did), "{broken}");
+        assert!(acted.stopped().unwrap().contains("no space left"));
+    }
+}
+
+#[test]
+fn the_baseline_is_our_own_book_alone() {
+    let mut case = Case::untouched();
+    case.memory.baseline = Seen::Absent;
+    let facts = case.facts();
+    let plan = unscim::plan::plan(&facts, unscim::plan::NewBaseline::Allowed);
+    let approved = unscim::brakes::approve(&facts, plan);
+    let hand = Hand::new(&case);
+    let stop = CancellationToken::new();
+    let acted = now(act(&hand, &case.spec, Mode::Enforce, &case.seen, &case.memory, approved, &stop));
+    assert_eq!((done(&acted), hand.did()), (vec![Done::Ok], vec!["baseline of 3 users".to_owned()]));
+}
+
+/// Seconds after the turn's look at which the first removal is due.
+fn removing(case: &Case, after: i64, change: impl FnOnce(&Hand)) -> (Vec<String>, usize, Option<String>) {
+    let hand = Hand::new(case);
+    hand.now.set(case.seen.began + SignedDuration::from_secs(after));
+    change(&hand);
+    let acted = carry_out(case, &hand);
+    let reads = hand.did().into_iter().filter(|line| line.starts_with("read")).collect();
+    (reads, acted.done().len(), acted.stopped().map(str::to_owned))
+}
+
+#[test]
+fn who_loses_something_is_looked_at_again_when_the_sight_is_old() {
+    let case = all_at_once(Case::assigned());
+    assert_eq!(removing(&case, 30, |_| {}), (vec![], 4, None), "thirty seconds are fresh");
+    assert_eq!(removing(&case, 31, |_| {}), (vec!["read rows".into()], 4, None), "one look does for all of them");
+    let slow = removing(&case, 31, |hand| hand.each.set(SignedDuration::from_secs(31)));
+    assert_eq!((slow.0.len(), slow.1), (4, 4));
+    let (reads, done, stopped) = removing(&case, 31, |hand| _ = hand.rows.replace(None));
+    assert_eq!((reads.len(), done), (1, 0));
+    assert!(stopped.unwrap().contains("coverage could not be read again"));
+}
+
+#[test]
+fn nobody_loses_anything_who_does_not_hold_all_his_roles_at_that_moment() {
+    let case = all_at_once(Case::assigned());
+    let without = |u: u128, r: u128| {
+        move |hand: &Hand| {
+            let mut rows = hand.rows.borrow_mut();
+            rows.as_mut().unwrap().retain(|row| (row.principal, row.role) != (Principal::User(user(u)), role(r)));
+        }
+    };
+    let (_, done, stopped) = removing(&case, 31, without(1, 1));
+    assert_eq!(done, 0, "user 1 is the first");
+    assert!(stopped.unwrap().contains("no longer holds his roles himself"));
+    let (_, done, _) = removing(&case, 31, without(2, 2));
+    assert_eq!(done, 1, "one of his two roles is not enough, whichever group it is");
+    // What the turn itself saw counts as well, without another look.
+    let mut case = all_at_once(Case::assigned());
+    let approved = case.approve();
+    case.rows().retain(|row| row.principal != Principal::User(user(1)));
+    let (hand, stop) = (Hand::new(&case), CancellationToken::new());
+    let acted = now(act(&hand, &case.spec, Mode::Enforce, &case.seen, &case.memory, approved, &stop));
+    assert_eq!((acted.done().len(), hand.did().len()), (0, 0));
+}
+
+#[test]
+fn before_a_group_goes_its_members_are_looked_at_again() {
+    let case = all_at_once(Case::emptied());
+    assert_eq!(removing(&case, 30, |_| {}), (vec![], 2, None));
+    let reads = vec!["read rows".to_owned(), format!("read members/{}", group(1)), format!("read members/{}", group(2))];
+    assert_eq!(removing(&case, 31, |_| {}), (reads, 2, None));
+    let joined =
+        |u: u128| move |hand: &Hand| _ = hand.members.borrow_mut().as_mut().unwrap().get_mut(&group(1)).unwrap().insert(user(u));
+    let (_, done, stopped) = removing(&case, 31, joined(9));
+    assert_eq!(done, 0);
+    assert!(stopped.unwrap().contains("has joined group"));
+    assert_eq!(removing(&case, 31, joined(1)).1, 2, "he stands on his own feet");
+    let (_, done, stopped) = removing(&case, 31, |hand| _ = hand.members.replace(None));
+    assert_eq!(done, 0);
+    assert!(stopped.unwrap().contains("could not be read again"));
+    // A row of whoever was in the group counts, too, though he has left it.
+    let gone = |hand: &Hand| hand.rows.borrow_mut().as_mut().unwrap().retain(|row| row.principal != Principal::User(user(3)));
+    let (_, done, stopped) = removing(&case, 31, gone);
+    assert_eq!(done, 1, "user 3 was in group 2");
+    assert!(stopped.unwrap().contains("no longer holds"));
+}
+
+#[test]
+fn the_revocation_is_asked_of_a_person_by_the_journal_and_of_a_webhook_by_its_key() {
+    let mut case = Case::cycled();
+    let hand = Hand::new(&case);
+    assert_eq!(done(&carry_out(&case, &hand)), [Done::Ok]);
+    assert_eq!(hand.did(), ["intend revocation in turn 50", "conclude 7 done"]);
+    case.spec.target.revocation.by = RevocationBy::Webhook;
+    let hand = Hand::new(&case);
+    assert_eq!(done(&carry_out(&case, &hand)), [Done::Ok]);
+    assert_eq!(hand.did()[1], "write webhook unscim-golden-7");
+}
+
+/// Group 1 was unassigned and user 1 taken out of it; rows of users 1 and 2 are ours.
+fn deeds() -> Vec<Deed> {
+    let actions = [
+        Action::AssignUser { user: user(1), role: role(1) },
+        Action::AssignUser { user: user(2), role: role(1) },
+        Action::RemoveMember { group: group(1), user: user(1) },
+        Action::RemoveMember { group: group(1), user: user(2) },
+        Action::UnassignGroup { group: group(1), assignment: AssignmentId("row".into()), role: role(1) },
+    ];
+    let ending = || Ending {
+        outcome: Known::Done,
+        at: at(100),
+        service_at: Some(at(100)),
+        already: Some(false),
+        request_id: None,
+        client_request_id: None,
+        text: None,
+    };
+    let deed = |(n, action)| Deed { line: n, at: at(100), turn: 3, action, ending: Some(ending()) };
+    (1..).zip(actions).map(deed).collect()
+}
+
+fn back(case: &Case, hand: &Hand, undo: &Undo) -> PutBack {
+    let app = ServicePrincipalId(Uuid::from_u128(2));
+    now(put_back(hand, &case.spec, 51, app, undo, &CancellationToken::new()))
+}
+
+/// Group 1 has no row and no members any more.
+fn taken_away() -> (Case, Undo) {
+    let mut case = Case::emptied();
+    case.unrow(Principal::Group(group(1)));
+    for u in 1..=2 {
+        let name = format!("user{u}@contoso.example");
+        let person = unscim::model::snapshot::DirectoryUser {
+            id: user(u),
+            user_principal_name: Some(name.clone()),
+            match_value: Some(name),
+            enabled: Some(true),
+            guest: false,
+        };
+        case.seen.users.insert(user(u), Seen::Known(person));
+    }
+    let undo = undo(&case.facts(), &deeds(), Direct::Stay);
+    (case, undo)
+}
+
+#[test]
+fn a_rollback_goes_on_past_one_refusal_and_ends_at_anything_else() {
+    let (case, undo) = taken_away();
+    let keys: Vec<_> = undo.actions().iter().map(Action::key).collect();
+    let restore = |u| Action::RestoreMember { group: group(1), user: user(u) }.key();
+    assert_eq!(keys, [Action::RestoreAssignment { group: group(1), role: role(1) }.key(), restore(1), restore(2)]);
+
+    let hand = Hand::new(&case);
+    hand.answer(Err(refused(400)));
+    let put = back(&case, &hand, &undo);
+    let outcomes = |put: &PutBack| put.done.iter().map(|(_, done)| *done).collect::<Vec<_>>();
+    assert_eq!((outcomes(&put), put.failed.len(), &put.stopped), (vec![Done::Failed, Done::Ok, Done::Ok], 1, &None));
+    assert_eq!(hand.did()[0], format!("intend {} in turn 51", keys[0]));
+    for (error, outcome) in [(refused(403), Done::Failed), (unanswered(), Done::Open), (refused(500), Done::Open)] {
+        let hand = Hand::new(&case);
+        hand.answer(Err(error));
+        let put = back(&case, &hand, &undo);
+        assert_eq!((outcomes(&put), put.failed.len(), put.stopped.is_some()), (vec![outcome], 0, true));
+    }
+    let hand = Hand::new(&case);
+    hand.broken.set(Some("intend"));
+    let put = back(&case, &hand, &undo);
+    assert_eq!((put.done.len(), put.stopped.is_some(), hand.did().len()), (0, true, 1));
+    let hand = Hand::new(&case);
+    hand.frozen_after.set(1);
+    let put = back(&case, &hand, &undo);
+    assert_eq!((put.done.len(), put.stopped.as_deref()), (1, Some("frozen by hand")));
+}
+
+#[test]
+fn a_row_of_ours_goes_back_only_while_a_group_carries_its_user() {
+    let case = Case::assigned();
+    let undo = undo(&case.facts(), &deeds()[..2], Direct::Go);
+    let removed: Vec<_> = undo.actions().iter().map(Action::key).collect();
+    let key = |u: u128| Action::RemoveDirect { user: user(u), assignment: AssignmentId(String::new()), role: role(1) }.key();
+    assert_eq!(removed, [key(1), key(2)], "{undo:?}");
+    let outcome = |change: &dyn Fn(&Hand)| {
+        let hand = Hand::new(&case);
+        change(&hand);
+        let put = back(&case, &hand, &undo);
+        let reads = hand.did().iter().filter(|line| line.starts_with("read rows")).count();
+        (put.done.len(), put.failed.len(), put.stopped.is_some(), reads)
+    };
+    assert_eq!(outcome(&|_| {}), (2, 0, false, 1));
+    assert_eq!(outcome(&|hand| hand.each.set(SignedDuration::from_secs(30))), (2, 0, false, 1));
+    assert_eq!(outcome(&|hand| hand.each.set(SignedDuration::from_secs(31))), (2, 0, false, 2));
+    assert_eq!(outcome(&|hand| _ = hand.rows.replace(None)), (0, 0, true, 1));
+    assert_eq!(outcome(&|hand| _ = hand.members.replace(None)), (0, 0, true, 1));
+    let leave =
+        |u: u128| move |hand: &Hand| _ = hand.members.borrow_mut().as_mut().unwrap().get_mut(&group(1)).unwrap().remove(&user(u));
+    assert_eq!(outcome(&leave(1)), (1, 1, false, 1));
+    let unrow = |hand: &Hand| {
+        let mut rows = hand.rows.borrow_mut();
+        rows.as_mut().unwrap().retain(|row| row.principal != Principal::Group(group(1)));
+    };
+    assert_eq!(outcome(&unrow), (0, 2, false, 1));
+    // One group of two is enough for user 2 for role 1, not for role 2.
+    let unrow = |hand: &Hand| {
+        let mut rows = hand.rows.borrow_mut();
+        rows.as_mut().unwrap().retain(|row| row.principal != Principal::Group(group(2)));
+    };
+    assert_eq!(outcome(&unrow), (1, 1, false, 1));
+}
