@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use crate::guide::empty::{Plan as MembersPlan, plan_for};
-use crate::guide::{Cover, Facts, LOOKS, count, decisions, foresight, kept, some_of, waves};
+use crate::guide::{Cover, Facts, LOOKS, count, decisions, foresight, kept, part, some_of, waves};
 use crate::model::action::Action;
 use crate::model::baseline::Baseline;
 use crate::model::id::{AppRoleId, GroupId, UserId};
@@ -95,7 +95,8 @@ pub fn approve(facts: &Facts, plan: Plan) -> Approved {
         passes
     });
     if !strangers.is_empty() {
-        held.push((Brake::NotApproved, some_of(strangers)));
+        let actions = part(strangers.len(), actions.len() + strangers.len(), "action");
+        held.push((Brake::NotApproved, format!("{actions} of this plan may not be: {}", some_of(strangers))));
     }
     let expires = crate::model::memory::later(facts.now, facts.spec.timing.settle);
     let expires = match facts.spec.windows.as_ref().map(|windows| windows.at(facts.now)) {
@@ -234,9 +235,9 @@ fn users_lost(facts: &Facts, _: &Plan) -> Option<Bite> {
     });
     (!tally.lost.is_empty()).then(|| {
         let message = format!(
-            "{} of {} protected users lost: {}; see in the provisioning log what happened, assign directly who has no assignment, restore them in \
+            "{} lost, and none may be: {}; see in the provisioning log what happened, assign directly who has no assignment, restore them in \
              the app; it goes on by itself when the target shows them as before, and without them when they stand in spec.released",
-            tally.lost.len(), tally.counted, some_of(names)
+            part(tally.lost.len(), tally.counted, "protected user"), some_of(names)
         );
         (Brake::UsersLost, Strikes::Destructive, message)
     })
@@ -250,8 +251,8 @@ fn foreseen(facts: &Facts, plan: &Plan) -> Option<Bite> {
     (!harm.is_empty()).then(|| {
         let names = some_of(harm.iter().map(|(user, what)| format!("{} would be {what}", facts.user_name(*user))));
         let message = format!(
-            "Entra would change {} at the target in a cycle after it: {names}; nothing is taken away until their assignments show why not",
-            count(harm.len(), "protected user")
+            "Entra would change {} at the target in a cycle after it, and none may be: {names}; nothing is taken away until their assignments show why not",
+            part(harm.len(), facts.baseline().map_or(0, |baseline| baseline.users.len()), "protected user")
         );
         (Brake::Foreseen, Strikes::Destructive, message)
     })
@@ -287,7 +288,10 @@ fn too_much(facts: &Facts, plan: &Plan) -> Option<Bite> {
     ]
     .into_iter()
     .filter(|(_, n, limit, _)| *n > *limit as usize)
-    .map(|(what, n, limit, field)| format!("{n} {what} are more than limits.{field} allows ({limit})"))
+    .map(|(what, n, limit, field)| {
+        let share = (n * 100).div_ceil((limit as usize).max(1));
+        format!("{n} {what} are more than limits.{field} allows ({limit}), {share}% of it")
+    })
     .collect();
     (!over.is_empty())
         .then(|| (Brake::TooMuch, Strikes::Everything, format!("{}; raise the limit if that is meant", over.join("; "))))
@@ -308,15 +312,20 @@ fn shrunk(facts: &Facts, _: &Plan) -> Option<Bite> {
             } else {
                 format!("; of the protected users it lacks {}", some_of(missing))
             };
+            let share = size.count.saturating_sub(now) * 100 / size.count.max(1);
             Some(format!(
-                "{list} had {} entries and has {now} without a write of ours to explain it ({believed}{names})",
+                "{list} had {} entries and has {now}, {share}% less, without a write of ours to explain it ({believed}{names})",
                 size.count
             ))
         })
         .collect();
     (!small.is_empty()).then(|| {
         let message =
-            format!("{}; if somebody did that on purpose, raise limits.maxShrink until it has been seen once", some_of(small));
+            format!(
+                "{}; limits.maxShrink allows {}%, and never less than 3 entries; if somebody did that on purpose, raise it until it has been seen once",
+                some_of(small),
+                facts.spec.limits.max_shrink.0
+            );
         (Brake::Shrunk, Strikes::Everything, message)
     })
 }
@@ -351,8 +360,8 @@ fn fights(facts: &Facts, plan: &Plan) -> Option<Bite> {
         .collect();
     (!again.is_empty()).then(|| {
         let message = format!(
-            "{} corrected more than {} (limits.fights) and undone by somebody else each time: {}",
-            count(again.len(), "object"),
+            "{} of this plan corrected more than {} (limits.fights) and undone by somebody else each time: {}",
+            part(again.len(), plan.actions.len(), "object"),
             count(facts.spec.limits.fights as usize, "time"),
             some_of(again)
         );
@@ -380,14 +389,16 @@ fn uncovered(facts: &Facts, actions: &[Action]) -> Option<String> {
             _ => {}
         }
     }
+    let concerned_users = concerned.iter().map(|(user, _)| user).collect::<BTreeSet<_>>().len();
     let bare: Vec<_> = concerned.into_iter().filter(|(user, group)| !stands_alone(facts, *user, *group)).collect();
     if bare.is_empty() && blind_groups.is_empty() {
         return None;
     }
     let names: BTreeSet<_> = bare.iter().map(|(user, _)| facts.user_name(*user)).collect();
     Some(format!(
-        "{} would be left without a direct assignment of the same role that was seen twice: {}{}; it goes on by itself when two looks have shown it",
-        count(names.len(), "user"),
+        "{} would be left without a direct assignment of the same role that was seen twice, and none may be: {}{}; it goes on by itself when two \
+         looks have shown it",
+        part(names.len(), concerned_users, "user"),
         some_of(names),
         if blind_groups.is_empty() { String::new() } else { format!("; members not known: {}", some_of(blind_groups)) }
     ))

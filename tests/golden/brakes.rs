@@ -94,7 +94,7 @@ fn blind_on_the_ledger_strikes_everything_and_on_the_target_lets_users_be_covere
 fn users_lost_strikes_removals_and_names_them() {
     let mut case = ready();
     case.target().users.get_mut(&scim(1)).unwrap().active = Some(false);
-    bitten(&case, Brake::UsersLost, "1 of 3 protected users lost: user1@contoso.example");
+    bitten(&case, Brake::UsersLost, "1 of 3 protected users (33.4%) lost, and none may be: user1@contoso.example");
     let mut case = ready();
     case.target().users.remove(&scim(3));
     case.target().users_by_id.insert(scim(3), Seen::Absent);
@@ -150,7 +150,11 @@ fn too_much_counts_the_journal_and_the_plan() {
     let mut case = ready();
     assert_eq!(destructive(&case), 4);
     case.spec.limits.max_member_removals = 3;
-    bitten(&case, Brake::TooMuch, "4 member removals, done and planned, are more than limits.maxMemberRemovals allows (3)");
+    bitten(
+        &case,
+        Brake::TooMuch,
+        "4 member removals, done and planned, are more than limits.maxMemberRemovals allows (3), 134% of it",
+    );
     let mut case = ready();
     for (g, u) in [(1, 1), (1, 2)] {
         case.leave(g, u);
@@ -173,7 +177,7 @@ fn shrunk_bites_while_a_shorter_list_is_unexplained() {
     case.memory.remembered.sizes.insert("assignments".into(), Size { count: 40, ours: 0, smaller: None });
     assert_eq!(destructive(&case), 4);
     case.memory.remembered.sizes.insert("assignments".into(), Size { count: 40, ours: 0, smaller: Some((30, 1)) });
-    bitten(&case, Brake::Shrunk, "assignments had 40 entries and has 30");
+    bitten(&case, Brake::Shrunk, "assignments had 40 entries and has 30, 25% less");
     let list = format!("members/{}", group(1));
     case.memory.remembered.sizes = [(list, Size { count: 9, ours: 0, smaller: Some((1, 3)) })].into();
     case.leave(1, 2);
