@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::id::{AppRoleId, GroupId, JobId, ScimId, ServicePrincipalId, TenantId, UserId};
 use crate::model::snapshot::ScimUser;
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Baseline {
     pub binding: Binding,
     /// The service's time of the look it was taken from.
@@ -18,7 +18,7 @@ pub struct Baseline {
 }
 
 /// What a ledger belongs to; it is refused for anything else.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Binding {
     pub tenant: TenantId,
     pub app: ServicePrincipalId,
@@ -27,7 +27,7 @@ pub struct Binding {
 }
 
 /// A group that was handed to us and was assigned to the app when the baseline was taken.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ManagedGroup {
     pub display_name: String,
     /// Roles of its rows on the app, as Graph has them; every role ever seen while it is managed.
@@ -37,7 +37,7 @@ pub struct ManagedGroup {
 }
 
 /// A user whose path into scope led through a managed group.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Protected {
     /// For messages and matching; the user principal name where it could be read.
     pub name: Option<String>,

@@ -121,7 +121,7 @@ pub struct Departure {
     pub streak: Streak,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum DepartureKind {
     /// Graph has no such user any more.
     Deleted,

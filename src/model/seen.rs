@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 /// The result of looking at one thing.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Seen<T> {
     /// It was read, whole.
     Known(T),
@@ -18,7 +18,7 @@ pub enum Seen<T> {
 const NOT_LOOKED: &str = "not-looked";
 
 /// Why a look brought nothing, as one sentence for an operator.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Why {
     /// A fixed label of the kind of failure (`denied`, `transient`, `not-looked` …).
     pub kind: String,

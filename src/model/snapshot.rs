@@ -96,7 +96,7 @@ pub struct Assignment {
     pub display_name: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Principal {
     User(UserId),
     Group(GroupId),
@@ -326,7 +326,7 @@ impl TargetLook {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ScimUser {
     pub id: ScimId,
     pub user_name: Option<String>,
@@ -335,7 +335,7 @@ pub struct ScimUser {
     pub active: Option<bool>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ScimGroup {
     pub id: ScimId,
     pub display_name: Option<String>,

@@ -1,16 +1,14 @@
 //! Every interleaving as a machine: a look, each write with its outcomes, time, cycles, admins, deaths. What is judged is
 //! judged by the daemon's own code; two states that differ only in how long ago old things were are the same.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{Hash, Hasher};
 use std::task::{Context, Poll, Waker};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
-use unscim::guide::{Facts, LOOKS};
+use unscim::guide::Facts;
 use unscim::model::action::Action;
 use unscim::model::id::*;
-use unscim::model::memory::{GoodCycle, since};
 use unscim::model::seen::Seen;
 use unscim::model::snapshot::{Principal, TargetLook};
 use unscim::model::spec::{MembersDecision, Spec};
@@ -18,10 +16,8 @@ use unscim::plan::{NewBaseline, plan};
 use unscim::reconcile::{Carried, Leave, Prepared, prepare};
 
 use crate::fake::{Book, Fake, Mutant, Read, calibration};
-use crate::tenant::{Admin, INTERVAL, Layout, Stale, TICK, Tenant};
-
-/// As long as the longest span that is compared (`timing.settle`).
-const LONG: i64 = 120;
+use crate::key::key;
+use crate::tenant::{Admin, Layout, Stale, Tenant};
 
 /// How much may go wrong on one way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -75,14 +71,14 @@ pub enum Step {
 pub struct State {
     pub tenant: Tenant,
     pub book: Book,
-    target: Option<TargetLook>,
+    pub target: Option<TargetLook>,
     /// What is left of the approved plan.
-    pending: Vec<Action>,
+    pub pending: Vec<Action>,
     /// The look of this tick was made.
-    looked: bool,
-    left: Trouble,
-    asked: bool,
-    last_unassigned: Option<Timestamp>,
+    pub looked: bool,
+    pub left: Trouble,
+    pub asked: bool,
+    pub last_unassigned: Option<Timestamp>,
     key: (u64, u64),
 }
 
@@ -331,123 +327,11 @@ fn masks(bits: Stale) -> Vec<Stale> {
 
 impl State {
     fn sealed(mut self, machine: &Machine) -> State {
-        let text = self.text(machine);
-        let hash = |salt: u8| {
-            let mut hasher = DefaultHasher::new();
-            (salt, &text).hash(&mut hasher);
-            hasher.finish()
-        };
-        self.key = (hash(1), hash(2));
+        self.key = key(&self, &machine.spec);
         self
-    }
-
-    /// All that the future depends on. Nothing depends on how long ago something was that is longer ago than every span
-    /// that is compared, on names of cycles, or on the order of events that a good cycle has followed.
-    fn text(&self, machine: &Machine) -> String {
-        let now = self.tenant.now;
-        let recent = |at: Timestamp| at.max(now - SignedDuration::from_secs(LONG));
-        let mut tenant = self.tenant.clone();
-        for cycle in tenant.running.iter_mut().chain(tenant.last.as_mut()) {
-            cycle.number = 0;
-        }
-        if let Some(last) = &mut tenant.last {
-            last.began = last.began.max(now - INTERVAL);
-            (last.ended, last.scope, last.groups) = (last.began, BTreeSet::new(), BTreeSet::new());
-        }
-        tenant.touched.retain(|_, at| *at + TICK >= now);
-        let mut journal = self.book.journal.clone();
-        for entry in journal.entries.values_mut() {
-            entry.intent = None;
-            entry.last_intent = entry.last_intent.map(recent);
-            entry.last_confirmed_here = entry.last_confirmed_here.map(recent);
-        }
-        let mut remembered = self.book.remembered.clone();
-        let cycles = std::mem::take(&mut remembered.cycles);
-        (remembered.seen_cycle, remembered.calibration) = (None, None);
-        remembered.lost_since.values_mut().for_each(|at| *at = now);
-        remembered.probed_at = remembered.probed_at.map(recent);
-        let streaks = remembered.empty.values_mut().chain(remembered.unassigned.values_mut()).chain(remembered.gone.values_mut());
-        for streak in streaks.chain(remembered.departed.values_mut().map(|departure| &mut departure.streak)) {
-            streak.looks = streak.looks.min(LOOKS);
-            streak.since = streak.since.max(streak.last - SignedDuration::from_secs(LONG));
-        }
-
-        let mut look = self.target.clone();
-        let read = look.as_ref().map(|look| look.turn);
-        let margin = machine.spec.provisioning.cycle_margin;
-        let follows = |cycle: &GoodCycle, at: Timestamp| cycle.began > at && since(at, cycle.began) > margin;
-        let events = timestamps(&format!("{remembered:?}{journal:?}{:?}{:?}", tenant.rows, self.last_unassigned));
-        let mut old = BTreeSet::new();
-        let mut kept: Vec<GoodCycle> = Vec::new();
-        for event in events {
-            let Some(after) = cycles.iter().find(|cycle| follows(cycle, event)) else { continue };
-            let last = SignedDuration::from_secs(LONG);
-            if read.is_some_and(|turn| turn >= after.turn) && event + last <= now && after.began + last <= now {
-                old.insert(event);
-            } else if !kept.contains(after) {
-                kept.push(after.clone());
-            }
-        }
-        kept.sort_by_key(|cycle| cycle.began);
-        let proven = remembered.cycle_proof.iter().flat_map(|proof| &proof.cycles);
-        let mut turns: BTreeSet<u64> = kept.iter().chain(proven).map(|cycle| cycle.turn).collect();
-        turns.extend(remembered.clean_rounds.iter().chain(&read).chain([&remembered.turn]));
-        let turns: BTreeMap<u64, u64> = turns.into_iter().zip(0..).collect();
-        remembered.turn = turns[&remembered.turn];
-        remembered.clean_rounds.iter_mut().for_each(|turn| *turn = turns[turn]);
-        let proven = remembered.cycle_proof.iter_mut().flat_map(|proof| &mut proof.cycles);
-        for cycle in kept.iter_mut().chain(proven) {
-            (cycle.turn, cycle.activity, cycle.ended) = (turns[&cycle.turn], String::new(), cycle.began);
-        }
-        if let Some(look) = &mut look {
-            (look.turn, look.at) = (turns[&look.turn], recent(look.at));
-        }
-        let known = self.tenant.last.as_ref().map(|last| format!("cycle-{}", last.number));
-        let is_known = cycles.iter().any(|cycle| Some(&cycle.activity) == known.as_ref());
-        let rest = (&self.pending, self.looked, self.left, self.asked, self.last_unassigned, is_known, &self.book.baseline);
-        relative(&format!("{tenant:?}{remembered:?}{kept:?}{journal:?}{look:?}{rest:?}"), now, &old)
     }
 
     pub fn key(&self) -> (u64, u64) {
         self.key
     }
-}
-
-/// Where a time stands in a text, as `2026-11-24T12:00:00Z`.
-fn places(text: &str) -> impl Iterator<Item = usize> {
-    let bytes = text.as_bytes();
-    (0..bytes.len().saturating_sub(19)).filter(move |i| {
-        let at = |n: usize| bytes[i + n];
-        at(4) == b'-' && at(7) == b'-' && at(10) == b'T' && at(13) == b':' && at(19) == b'Z' && at(0).is_ascii_digit()
-    })
-}
-
-fn timestamps(text: &str) -> BTreeSet<Timestamp> {
-    places(text).map(|i| text[i..i + 20].parse().expect("a time")).collect()
-}
-
-/// The same text with every time as its distance from now, in which no gap between two of them is longer than [`LONG`], and
-/// one word for all the old ones.
-fn relative(text: &str, now: Timestamp, old: &BTreeSet<Timestamp>) -> String {
-    let mut times: BTreeSet<_> = timestamps(text).difference(old).copied().collect();
-    times.insert(now);
-    let mut named = BTreeMap::new();
-    let (mut distance, mut last) = (0, None);
-    for time in times {
-        let gap = last.map_or(0, |last| time.duration_since(last).as_secs());
-        distance += gap.min(LONG);
-        last = Some(time);
-        named.insert(time, distance);
-    }
-    let here = named[&now];
-    let mut out = String::with_capacity(text.len());
-    let mut from = 0;
-    for i in places(text) {
-        let time: Timestamp = text[i..i + 20].parse().expect("a time");
-        out.push_str(&text[from..i]);
-        out.push_str(&named.get(&time).map_or_else(|| "old".into(), |distance| (distance - here).to_string()));
-        from = i + 20;
-    }
-    out.push_str(&text[from..]);
-    out
 }

@@ -4,10 +4,11 @@
 //! all of that many; `UNSCIM_MODEL_ADMIN`, `UNSCIM_MODEL_THREE` and `UNSCIM_MODEL_DEPTH` are those of the other tests.
 
 mod fake;
+mod key;
 mod machine;
 mod tenant;
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -190,6 +191,42 @@ fn two_users_whatever_interleaves() {
         let (states, found) = explore(machine(TWO, faults, crashes, admin), Ends::Checked, None);
         assert_eq!(found, Vec::<String>::new());
         assert!(states > 300, "{states}");
+    }
+}
+
+/// The key of a state leaves out what nothing depends on. If it left out more, two states of one key would part somewhere.
+#[test]
+fn states_of_one_key_go_the_same_ways() {
+    let compared: usize = std::env::var("UNSCIM_MODEL_PAIRS").map_or(1500, |text| text.parse().expect("a number"));
+    for (faults, crashes, admin) in [(0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1)] {
+        let machine = machine(TWO, faults, crashes, admin);
+        let ways = |state: &State| {
+            let mut steps = Vec::new();
+            machine.steps(state, &mut steps);
+            let next: Vec<_> = steps.iter().map(|step| machine.next(state, step)).collect();
+            (steps, next)
+        };
+        let mut known: HashMap<_, (Vec<Step>, Vec<_>)> = HashMap::new();
+        let (mut open, mut pairs) = (VecDeque::from([machine.start()]), 0);
+        while let Some(state) = open.pop_front().filter(|_| pairs < compared) {
+            let (steps, next) = ways(&state);
+            let keys: Vec<_> = next.iter().map(|next| next.as_ref().map(State::key)).collect();
+            if let Some(first) = known.get(&state.key()) {
+                assert_eq!(first.0, steps, "{state:#?}");
+                let parted = steps.iter().zip(first.1.iter().zip(&keys)).find(|(_, (first, now))| first != now);
+                assert!(
+                    parted.is_none(),
+                    "{:?} parts two states of one key; the second is {state:#?}",
+                    parted.map(|(step, _)| step)
+                );
+                pairs += 1;
+                continue;
+            }
+            known.insert(state.key(), (steps, keys));
+            open.extend(next.into_iter().flatten());
+        }
+        eprintln!("{faults},{crashes},{admin}: {} keys, {pairs} pairs", known.len());
+        assert!(pairs >= 40, "{pairs} pairs");
     }
 }
 
