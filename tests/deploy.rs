@@ -6,35 +6,72 @@ use std::path::{Path, PathBuf};
 use clap::CommandFactory;
 use serde_json::Value;
 use unscim::cli::Cli;
+use unscim::model::spec::Mode;
 
-fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/kubernetes")
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+fn deploy() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy")
+}
+
+fn text(name: &str) -> String {
+    std::fs::read_to_string(deploy().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
 fn manifest(name: &str) -> Value {
-    serde_saphyr::from_str(&std::fs::read_to_string(folder().join(name)).unwrap())
-        .unwrap_or_else(|error| panic!("{name}: {error}"))
+    serde_saphyr::from_str(&text(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// The one object of this kind that the chart renders into the base.
+fn rendered(kind: &str) -> Value {
+    let all: Vec<Value> = serde_saphyr::from_multiple(&text("kubernetes/base/rendered.yaml")).unwrap();
+    let mut found = all.into_iter().filter(|object| object["kind"] == kind);
+    let object = found.next().unwrap_or_else(|| panic!("no {kind}"));
+    assert!(found.next().is_none(), "more than one {kind}");
+    object
+}
+
+const FOLDERS: [&str; 5] = ["base", "overlays/observe", "overlays/enforce", "components/monitoring", "components/new-baseline"];
+
+#[test]
+fn each_folder_names_every_file_in_it_and_each_is_there() {
+    for folder in FOLDERS {
+        let list = manifest(&format!("kubernetes/{folder}/kustomization.yaml"));
+        let files = |value: &Value| -> Vec<String> {
+            value.as_array().into_iter().flatten().map(|name| name.as_str().unwrap().to_owned()).collect()
+        };
+        let mut named = files(&list["resources"]);
+        named.extend(files(&list["configMapGenerator"][0]["files"]));
+        let (outside, named): (Vec<String>, BTreeSet<String>) = {
+            let (outside, inside): (Vec<_>, Vec<_>) = named.into_iter().partition(|name| name.starts_with(".."));
+            (outside, inside.into_iter().collect())
+        };
+        let at = deploy().join("kubernetes").join(folder);
+        for name in outside.iter().chain(&files(&list["components"])) {
+            assert!(at.join(name).join("kustomization.yaml").exists(), "{folder}: {name}");
+        }
+        let there = std::fs::read_dir(&at).unwrap().map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned());
+        let there: BTreeSet<String> = there.filter(|name| name != "kustomization.yaml").collect();
+        assert_eq!(named, there, "{folder}");
+    }
 }
 
 #[test]
-fn the_base_names_every_manifest_and_each_is_there() {
-    let base = manifest("kustomization.yaml");
-    let named: BTreeSet<String> =
-        base["resources"].as_array().unwrap().iter().map(|name| name.as_str().unwrap().to_owned()).collect();
-    let others = ["kustomization.yaml", "unscim.yaml"];
-    let there = std::fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned());
-    let there: BTreeSet<String> = there.filter(|name| name.ends_with(".yaml") && !others.contains(&name.as_str())).collect();
-    assert_eq!(named, there);
-    unscim::config::load(&folder().join("unscim.yaml")).unwrap();
+fn every_config_that_is_shipped_is_one() {
+    for (folder, writes) in [("base", false), ("overlays/observe", false), ("overlays/enforce", true)] {
+        let spec = unscim::config::load(&deploy().join("kubernetes").join(folder).join("unscim.yaml")).unwrap();
+        assert_eq!(spec.mode == Mode::Enforce, writes, "{folder}");
+    }
 }
 
 #[test]
 fn one_process_owns_the_ledger_and_may_do_nothing_else() {
-    let deployment = manifest("deployment.yaml");
+    let deployment = rendered("Deployment");
     let spec = &deployment["spec"];
     assert_eq!((&spec["replicas"], &spec["strategy"]["type"]), (&1.into(), &"Recreate".into()));
     let pod = &spec["template"]["spec"];
     assert_eq!(pod["automountServiceAccountToken"], false);
+    assert_eq!(pod["enableServiceLinks"], false, "a service named unscim would set variables that begin like ours");
     assert_eq!((&pod["securityContext"]["runAsNonRoot"], &pod["securityContext"]["runAsUser"]), (&true.into(), &65532.into()));
     assert_eq!(pod["securityContext"]["seccompProfile"]["type"], "RuntimeDefault");
     let container = &pod["containers"][0];
@@ -47,31 +84,82 @@ fn one_process_owns_the_ledger_and_may_do_nothing_else() {
     assert_eq!(names(&pod["volumes"]), names(&container["volumeMounts"]));
     let claim =
         pod["volumes"].as_array().unwrap().iter().find_map(|volume| volume["persistentVolumeClaim"]["claimName"].as_str());
-    assert_eq!(claim, manifest("volume.yaml")["metadata"]["name"].as_str());
+    assert_eq!(claim, rendered("PersistentVolumeClaim")["metadata"]["name"].as_str());
+    assert_eq!(pod["serviceAccountName"], rendered("ServiceAccount")["metadata"]["name"]);
+    let config = pod["volumes"].as_array().unwrap().iter().find_map(|volume| volume["configMap"]["name"].as_str());
+    assert_eq!(config, manifest("kubernetes/base/kustomization.yaml")["configMapGenerator"][0]["name"].as_str());
 }
 
 #[test]
 fn what_the_pod_is_started_with_is_what_the_program_takes() {
-    let deployment = manifest("deployment.yaml");
+    let deployment = rendered("Deployment");
     let container = &deployment["spec"]["template"]["spec"]["containers"][0];
     let args: Vec<&str> = container["args"].as_array().unwrap().iter().map(|arg| arg.as_str().unwrap()).collect();
-    Cli::command().try_get_matches_from(["unscim"].iter().chain(&args)).unwrap_or_else(|error| panic!("{error}"));
+    let first = manifest("kubernetes/components/new-baseline/kustomization.yaml");
+    let patch: Vec<Value> = serde_saphyr::from_str(first["patches"][0]["patch"].as_str().unwrap()).unwrap();
+    for more in [None, patch[0]["value"].as_str()] {
+        Cli::command()
+            .try_get_matches_from(["unscim"].iter().chain(&args).copied().chain(more))
+            .unwrap_or_else(|error| panic!("{error}"));
+    }
     let mounts = container["volumeMounts"].as_array().unwrap();
     let is_mounted = |path: &str| mounts.iter().any(|mount| path.starts_with(mount["mountPath"].as_str().unwrap()));
     for flag in ["--config=", "--data-dir="] {
         let path = args.iter().find_map(|arg| arg.strip_prefix(flag)).unwrap();
         assert!(is_mounted(path), "{path} is on no volume");
     }
-    let spec = unscim::config::load(&folder().join("unscim.yaml")).unwrap();
-    for path in [&spec.target.token_file, &spec.entra.credential.client_secret_file] {
-        assert!(is_mounted(path.to_str().unwrap()), "{} is on no volume", path.display());
+    for overlay in ["observe", "enforce"] {
+        let spec = unscim::config::load(&deploy().join(format!("kubernetes/overlays/{overlay}/unscim.yaml"))).unwrap();
+        for path in [&spec.target.token_file, &spec.entra.credential.client_secret_file] {
+            assert!(is_mounted(path.to_str().unwrap()), "{} is on no volume", path.display());
+        }
     }
     let port = &container["ports"][0];
     assert!(args.iter().any(|arg| *arg == format!("--listen=0.0.0.0:{}", port["containerPort"])));
     for (probe, path) in [("livenessProbe", "/livez"), ("readinessProbe", "/readyz")] {
         assert_eq!((&container[probe]["httpGet"]["path"], &container[probe]["httpGet"]["port"]), (&path.into(), &port["name"]));
     }
-    assert_eq!(manifest("service.yaml")["spec"]["ports"][0]["targetPort"], port["name"]);
+    assert_eq!(rendered("Service")["spec"]["ports"][0]["targetPort"], port["name"]);
+    assert_eq!(rendered("Service")["spec"]["type"], "ClusterIP");
+}
+
+const STALE: &str = "run deploy/render";
+
+#[test]
+fn the_chart_refuses_what_the_config_refuses() {
+    let values: Value = serde_json::from_str(&text("helm/unscim/values.schema.json")).unwrap();
+    let mut config = unscim::config::schema();
+    let object = config.as_object_mut().unwrap();
+    object.remove("$schema");
+    let parts = object.remove("$defs").unwrap();
+    assert!(values["$defs"]["ScimRetirement"] == config, "{STALE}");
+    for (name, part) in parts.as_object().unwrap() {
+        assert!(values["$defs"][name] == *part, "{name}: {STALE}");
+    }
+    let schema = jsonschema::validator_for(&values).unwrap();
+    let example = manifest("helm/unscim/examples/observe.yaml");
+    assert!(schema.is_valid(&example));
+    let mut wrong = example;
+    wrong["config"]["spec"]["mode"] = "Perhaps".into();
+    assert!(!schema.is_valid(&wrong));
+}
+
+#[test]
+fn the_chart_carries_copies_and_one_version() {
+    for (source, copy) in [("prometheus/rules.yaml", "rules.yaml"), ("grafana/unscim.json", "dashboard.json")] {
+        assert!(text(source) == text(&format!("helm/unscim/files/{copy}")), "{source}: {STALE}");
+    }
+    let chart = manifest("helm/unscim/Chart.yaml");
+    assert_eq!((chart["version"].as_str(), chart["appVersion"].as_str()), (Some(VERSION), Some(VERSION)));
+    assert!(
+        rendered("Deployment")["spec"]["template"]["spec"]["containers"][0]["image"] == format!("unscim:{VERSION}"),
+        "{STALE}"
+    );
+    for overlay in ["observe", "enforce"] {
+        let list = manifest(&format!("kubernetes/overlays/{overlay}/kustomization.yaml"));
+        assert_eq!(list["images"][0]["newTag"], VERSION, "{overlay}");
+    }
+    assert!(text("../Dockerfile").contains(&format!("\nARG UNSCIM_VERSION={VERSION}\n")));
 }
 
 #[test]
