@@ -64,7 +64,10 @@ impl Daemon {
     pub fn new(spec: Spec, ledger: SqliteLedger, freeze: Option<ConfigFreeze>) -> Result<Self> {
         let metrics = Arc::new(Metrics::new());
         metrics.reloaded();
+        metrics.set_interval(spec.timing.interval);
         let world = Outside::new(&spec, network(&spec)?, metrics.clone(), ledger, SystemClock, freeze);
+        let pace = world.directory.pace();
+        metrics.ask_write_quota(move || pace.write_quota_ratio());
         let shown = State::new(&spec.name, serde_json::to_value(&spec)?, metrics, spec.timing.interval + SILENCE);
         Ok(Daemon { world, spec, shown, carried: Carried::default() })
     }
@@ -79,7 +82,6 @@ impl Daemon {
         let turn = reconcile::turn(&self.world, &self.spec, leave, &mut self.carried, stop).await?;
         let metrics = self.shown.metrics();
         metrics.turn(turn.result(), begun.elapsed());
-        metrics.set_write_quota(self.world.directory.pace().write_quota_ratio());
         for (action, done) in turn.acted.done() {
             metrics.action(action.kind(), *done);
         }
