@@ -153,6 +153,18 @@ fn every_alert_says_how_bad_it_is_what_it_means_and_where_to_read_on() {
 }
 
 #[test]
+fn the_page_about_monitoring_names_every_alert_by_its_severity() {
+    let page = read("docs/monitoring.md");
+    for severity in ["critical", "warning", "info"] {
+        let row = page.lines().find(|line| line.starts_with(&format!("| `{severity}` |"))).unwrap();
+        let named: BTreeSet<&str> = row.rsplit('|').nth(1).unwrap().split('`').skip(1).step_by(2).collect();
+        let alerts = alerts();
+        let of_severity = alerts.iter().filter(|alert| alert["labels"]["severity"] == severity);
+        assert_eq!(named, of_severity.map(|alert| text(alert, "alert")).collect(), "{severity}");
+    }
+}
+
+#[test]
 fn every_alert_is_shown_firing_and_every_record_is_used() {
     let tests = read("deploy/prometheus/rules.test.yaml");
     for alert in alerts() {
