@@ -258,7 +258,9 @@ fn cycle(facts: &Facts) -> CycleStatus {
 fn cycle_overdue(facts: &Facts) -> Option<bool> {
     let (look, job) = (facts.seen.jobs.known()?, facts.job()?);
     let last = job.last.as_ref()?;
-    let silent = since(last.ended.unwrap_or(last.began), look.at) > facts.spec.provisioning.cycle_timeout;
+    // A job with a long interval of its own is not late by our time-out.
+    let limit = facts.spec.provisioning.cycle_timeout.max(job.interval.unwrap_or_default() * 2);
+    let silent = since(last.ended.unwrap_or(last.began), look.at) > limit;
     Some(silent && job.quarantine.is_none() && is_due(facts, job))
 }
 

@@ -168,7 +168,7 @@ impl Metrics {
             cycle_overdue: gauge(
                 r,
                 "sync_cycle_overdue",
-                "1 while cycles are due and none has ended for longer than provisioning.cycleTimeout. See the app's \
+                "1 while cycles are due and none has ended for longer than provisioning.cycleTimeout, and than twice the job's interval. See the app's \
                  provisioning page in Entra.",
             ),
             turns: counters(
