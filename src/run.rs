@@ -21,8 +21,8 @@ use crate::reconcile::{self, Carried, Leave, Turn, wait_after};
 use crate::serve::metrics::Metrics;
 use crate::serve::{State, listen};
 use crate::wiring::{Outside, network};
-use crate::world::SystemClock;
 use crate::world::ledger::SqliteLedger;
+use crate::world::{Clock as _, SystemClock};
 
 /// The loop is called dead after its interval and this much without any request: longer than any wait that Graph asks for.
 const SILENCE: Duration = Duration::from_secs(600);
@@ -79,6 +79,7 @@ impl Daemon {
     /// One turn, shown; `None` if it was asked to stop while it looked.
     pub async fn turn(&mut self, leave: Leave, stop: &CancellationToken) -> Option<Turn> {
         let begun = Instant::now();
+        self.shown.metrics().attempt(self.world.clock.now());
         let turn = reconcile::turn(&self.world, &self.spec, leave, &mut self.carried, stop).await?;
         let metrics = self.shown.metrics();
         metrics.turn(turn.result(), begun.elapsed());

@@ -285,6 +285,7 @@ fn what_happens_is_counted() {
     metrics.throttled(Api::Graph, Duration::from_millis(1500));
     metrics.ask_write_quota(|| 0.25);
     metrics.set_interval(Duration::from_secs(60));
+    metrics.attempt(at(7));
     metrics.set_credential_expiry(Some(at(0)));
     metrics.reloaded();
     let shown = series(&metrics.text().unwrap());
@@ -298,6 +299,7 @@ fn what_happens_is_counted() {
         ("unscim_throttle_wait_seconds_total{api=\"graph\"}", 1.5),
         ("unscim_write_quota_ratio", 0.25),
         ("unscim_reconcile_interval_seconds", 60.0),
+        ("unscim_last_attempt_timestamp_seconds", at(7).as_second() as f64),
         ("unscim_credential_expiry_timestamp_seconds", at(0).as_second() as f64),
         ("unscim_config_last_reload_success", 1.0),
     ] {

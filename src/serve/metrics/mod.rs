@@ -191,7 +191,7 @@ impl Metrics {
             last_attempt: real(
                 r,
                 "last_attempt_timestamp_seconds",
-                "When the last turn looked, in Unix seconds; 0 before the first. If it stays behind, the loop is stuck: see the \
+                "When the last turn began, in Unix seconds; 0 before the first. If it stays behind, the loop is stuck: see the \
                  log, restart it.",
             ),
             last_success: real(
@@ -262,6 +262,11 @@ impl Metrics {
             self.write_quota.set(share());
         }
         TextEncoder::new().encode_to_string(&self.registry.gather())
+    }
+
+    /// A turn begins.
+    pub fn attempt(&self, at: Timestamp) {
+        self.last_attempt.set(unix(at));
     }
 
     /// One turn has ended.

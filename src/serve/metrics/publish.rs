@@ -34,7 +34,6 @@ impl Metrics {
         if status.gauges.job_quarantined.is_some() {
             self.cycle_expected.set(status.cycle.expected_by.map_or(0.0, unix));
         }
-        set_time(&self.last_attempt, status.last_attempt);
         set_time(&self.last_success, status.last_success);
         self.publish_gauges(&status.gauges);
     }
