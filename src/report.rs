@@ -5,8 +5,9 @@ use jiff::Timestamp;
 use crate::act::Acted;
 use crate::guide::{Cover, Facts, GUIDE, count, empty, kept};
 use crate::model::condition::{Condition, ConditionKind, Reason, Truth};
-use crate::model::memory::{BaselineSource, later};
-use crate::model::snapshot::{ScheduleState, TokenState};
+use crate::model::id::GroupId;
+use crate::model::memory::{BaselineSource, later, since};
+use crate::model::snapshot::{Job, ScheduleState, TokenState};
 use crate::model::spec::Mode;
 use crate::model::status::{CycleStatus, Gauges, Held, Pending, Phase, Progress, Status};
 use crate::plan::Judged;
@@ -208,6 +209,12 @@ fn progress(facts: &Facts) -> Progress {
         progress.users_lost = tally.lost.len() as u64;
         progress.users_counted = tally.counted as u64;
         progress.users_kept = tally.kept as u64;
+    } else {
+        // Who was lost stays lost until the target is read again.
+        progress.users_lost = remembered.lost_since.len() as u64;
+    }
+    if facts.is_target_closed() && remembered.cycle_proof.is_some() {
+        progress.users_lost = 0;
     }
     if let Some(proof) = &remembered.cycle_proof {
         (progress.users_kept, progress.users_counted) = (proof.users_kept, proof.users_counted);
@@ -227,11 +234,15 @@ fn memberships(facts: &Facts) -> u64 {
         .sum()
 }
 
+/// Whether the engine owes us cycles at all.
+fn is_due(facts: &Facts, job: &Job) -> bool {
+    job.schedule == ScheduleState::Active && !facts.is_token_rejected()
+}
+
 fn cycle(facts: &Facts) -> CycleStatus {
     let Some(job) = facts.job() else { return CycleStatus::default() };
     let last = job.last.as_ref();
-    let expected =
-        last.and_then(|last| last.ended).filter(|_| job.schedule == ScheduleState::Active && !facts.is_token_rejected());
+    let expected = last.and_then(|last| last.ended).filter(|_| is_due(facts, job));
     CycleStatus {
         last_began: last.map(|last| last.began),
         last_ended: last.and_then(|last| last.ended),
@@ -244,11 +255,28 @@ fn cycle(facts: &Facts) -> CycleStatus {
     }
 }
 
+fn cycle_overdue(facts: &Facts) -> Option<bool> {
+    let (look, job) = (facts.seen.jobs.known()?, facts.job()?);
+    let last = job.last.as_ref()?;
+    // A job with a long interval of its own is not late by our time-out.
+    let limit = facts.spec.provisioning.cycle_timeout.max(job.interval.unwrap_or_default() * 2);
+    let silent = since(last.ended.unwrap_or(last.began), look.at) > limit;
+    Some(silent && job.quarantine.is_none() && is_due(facts, job))
+}
+
 fn gauges(facts: &Facts) -> Gauges {
-    let mut gauges = Gauges::default();
+    let mut gauges = Gauges {
+        job_quarantined: facts.job().map(|job| job.quarantine.is_some()),
+        cycle_overdue: cycle_overdue(facts),
+        ..Gauges::default()
+    };
     let Some(baseline) = facts.baseline() else { return gauges };
     let remembered = &facts.memory.remembered;
-    if facts.seen.assignments.is_known() {
+    gauges.users_lost = Some(progress(facts).users_lost);
+    gauges.token_revoked = Some(facts.is_token_rejected());
+    let is_read = |group: &GroupId| facts.seen.groups.get(group).is_some_and(|seen| seen.members.is_known());
+    let all_read = baseline.groups.keys().filter(|group| !facts.rows_of(**group).is_empty()).all(is_read);
+    if facts.seen.assignments.is_known() && all_read {
         let (mut group_only, mut both, mut direct) = (0, 0, 0);
         for (id, user) in &baseline.users {
             let through_group = user.groups.iter().any(|group| {
@@ -269,6 +297,9 @@ fn gauges(facts: &Facts) -> Gauges {
         }
         (gauges.users_group_only, gauges.users_direct_and_group, gauges.users_direct_only) =
             (Some(group_only), Some(both), Some(direct));
+        gauges.group_members = Some(memberships(facts));
+    }
+    if facts.seen.assignments.is_known() {
         let assigned = baseline.groups.keys().filter(|group| !facts.rows_of(**group).is_empty());
         let refused =
             assigned.clone().filter(|group| matches!(empty::progress(facts, **group), empty::Progress::Refused(_))).count();
@@ -278,7 +309,6 @@ fn gauges(facts: &Facts) -> Gauges {
         gauges.groups_unassigned = Some((baseline.groups.len() - assigned) as u64);
         gauges.groups_refused = Some(refused as u64);
         gauges.groups_emptied = Some(emptied as u64);
-        gauges.group_members = Some(memberships(facts));
     }
     if let Some(look) = &facts.memory.target {
         let active = look.users.values().filter(|user| user.active == Some(true)).count();

@@ -21,8 +21,8 @@ use crate::reconcile::{self, Carried, Leave, Turn, wait_after};
 use crate::serve::metrics::Metrics;
 use crate::serve::{State, listen};
 use crate::wiring::{Outside, network};
-use crate::world::SystemClock;
 use crate::world::ledger::SqliteLedger;
+use crate::world::{Clock as _, SystemClock};
 
 /// The loop is called dead after its interval and this much without any request: longer than any wait that Graph asks for.
 const SILENCE: Duration = Duration::from_secs(600);
@@ -64,7 +64,10 @@ impl Daemon {
     pub fn new(spec: Spec, ledger: SqliteLedger, freeze: Option<ConfigFreeze>) -> Result<Self> {
         let metrics = Arc::new(Metrics::new());
         metrics.reloaded();
+        metrics.set_interval(spec.timing.interval);
         let world = Outside::new(&spec, network(&spec)?, metrics.clone(), ledger, SystemClock, freeze);
+        let pace = world.directory.pace();
+        metrics.ask_write_quota(move || pace.write_quota_ratio());
         let shown = State::new(&spec.name, serde_json::to_value(&spec)?, metrics, spec.timing.interval + SILENCE);
         Ok(Daemon { world, spec, shown, carried: Carried::default() })
     }
@@ -76,10 +79,10 @@ impl Daemon {
     /// One turn, shown; `None` if it was asked to stop while it looked.
     pub async fn turn(&mut self, leave: Leave, stop: &CancellationToken) -> Option<Turn> {
         let begun = Instant::now();
+        self.shown.metrics().attempt(self.world.clock.now());
         let turn = reconcile::turn(&self.world, &self.spec, leave, &mut self.carried, stop).await?;
         let metrics = self.shown.metrics();
         metrics.turn(turn.result(), begun.elapsed());
-        metrics.set_write_quota(self.world.directory.pace().write_quota_ratio());
         for (action, done) in turn.acted.done() {
             metrics.action(action.kind(), *done);
         }

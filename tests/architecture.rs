@@ -27,7 +27,10 @@ const TABLE: &[(&str, &[&str])] = &[
     ("config", &["model", "config", "world::Freeze"]),
     ("serve", &["model", "serve", "world::http"]),
     ("wiring", &["model", "world"]),
-    ("run", &["model", "act", "cli", "config", "reconcile", "serve", "wiring", "world::SystemClock", "world::ledger"]),
+    (
+        "run",
+        &["model", "act", "cli", "config", "reconcile", "serve", "wiring", "world::Clock", "world::SystemClock", "world::ledger"],
+    ),
     (
         "inspect",
         &[

@@ -1,11 +1,12 @@
 //! The docs say what is so: every reason and brake has its place in the runbook, every link leads somewhere, every example works.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use unscim::model::condition::Reason;
 use unscim::model::status::Brake;
-use unscim::serve::metrics::operations;
+use unscim::serve::metrics::{Metrics, operations};
 use unscim::sim::scenario::Scenario;
 use unscim::world::http::Api;
 
@@ -117,4 +118,82 @@ fn the_permissions_name_every_operation_on_graph_and_no_other() {
     let rows = text.lines().filter(|line| line.starts_with("| `"));
     let named: BTreeSet<&str> = rows.flat_map(|row| row.split('|').nth(1).unwrap().split('`').skip(1).step_by(2)).collect();
     assert_eq!(named, operations(Api::Graph).iter().copied().collect());
+}
+
+/// At most 130 columns, as the other pages.
+fn wrapped(out: &mut String, first: &str, text: &str) {
+    let mut line = first.to_owned();
+    for word in text.split(' ') {
+        if !line.trim().is_empty() && line.len() + word.len() >= 130 {
+            writeln!(out, "{}", line.trim_end()).unwrap();
+            line = "  ".repeat(usize::from(first.starts_with('-')));
+        }
+        write!(line, "{word} ").unwrap();
+    }
+    writeln!(out, "{}", line.trim_end()).unwrap();
+}
+
+/// The page about the metrics, from what a fresh process shows: every label set is there from the start.
+fn metrics_page() -> String {
+    let text = Metrics::new().text().unwrap();
+    let (mut helps, mut kinds) = (BTreeMap::new(), BTreeMap::new());
+    let mut labels: BTreeMap<&str, BTreeMap<&str, BTreeSet<&str>>> = BTreeMap::new();
+    for line in text.lines() {
+        if let Some((name, help)) = line.strip_prefix("# HELP ").and_then(|rest| rest.split_once(' ')) {
+            helps.insert(name, help);
+        } else if let Some((name, kind)) = line.strip_prefix("# TYPE ").and_then(|rest| rest.split_once(' ')) {
+            kinds.insert(name, kind);
+        } else if let Some((sample, rest)) = line.split_once('{') {
+            let name = ["_bucket", "_sum", "_count"]
+                .iter()
+                .find_map(|end| sample.strip_suffix(end).filter(|name| kinds.get(name) == Some(&"histogram")))
+                .unwrap_or(sample);
+            for pair in rest.split_once('}').unwrap().0.split("\",") {
+                let (label, value) = pair.split_once("=\"").unwrap();
+                labels.entry(name).or_default().entry(label).or_default().insert(value.trim_end_matches('"'));
+            }
+        }
+    }
+    let mut page = String::from(
+        "# Metrics\n\nWhat `/metrics` shows, from the program itself; `UNSCIM_WRITE_DOCS=1 cargo test --locked --test docs` writes this page.\n\
+         No label ever bears a user, a mail or a token, and every label set is there from the start. Beside these there are the usual\n\
+         `process_*` metrics. [monitoring.md](monitoring.md) says what to do with all of it.\n",
+    );
+    for (name, help) in helps.iter().filter(|(name, _)| name.starts_with("unscim_")) {
+        write!(page, "\n## {name}\n\n").unwrap();
+        wrapped(&mut page, "", &format!("{}: {help}", kinds[name]));
+        let of_metric = labels.get(name).into_iter().flatten().filter(|(label, _)| **label != "le");
+        for (nth, (label, values)) in of_metric.enumerate() {
+            if nth == 0 {
+                page.push('\n');
+            }
+            let values = match *name {
+                "unscim_build_info" => "of the build".to_owned(),
+                _ => values.iter().map(|value| format!("`{value}`")).collect::<Vec<_>>().join(" "),
+            };
+            wrapped(&mut page, "- ", &format!("`{label}`: {values}"));
+        }
+    }
+    page
+}
+
+#[test]
+fn the_page_about_the_metrics_is_what_the_program_shows() {
+    let (page, path) = (metrics_page(), root().join("docs/metrics.md"));
+    if std::env::var_os("UNSCIM_WRITE_DOCS").is_some() {
+        std::fs::write(&path, &page).unwrap();
+    }
+    let remedy = "`UNSCIM_WRITE_DOCS=1 cargo test --locked --test docs` writes it anew";
+    assert!(std::fs::read_to_string(&path).unwrap_or_default() == page, "docs/metrics.md is not what it should be; {remedy}");
+}
+
+#[test]
+fn every_metric_of_ours_says_what_to_do_with_it() {
+    let text = Metrics::new().text().unwrap();
+    let helps: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("# HELP unscim_")).collect();
+    assert!(helps.len() > 25);
+    for help in helps {
+        let (name, words) = help.split_once(' ').unwrap();
+        assert!(words.split_whitespace().count() > 8 && words.ends_with('.'), "{name}: {words}");
+    }
 }

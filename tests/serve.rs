@@ -58,6 +58,7 @@ fn status() -> Status {
         held: vec![Held { brake: "not-approved".into(), message: "group Design is shared".into() }],
         cycle: CycleStatus {
             last_ended: Some(at(30)),
+            expected_by: Some(at(30)),
             last_state: Some("Succeeded".into()),
             quarantined: true,
             ..CycleStatus::default()
@@ -66,7 +67,13 @@ fn status() -> Status {
         last_attempt: Some(at(40)),
         last_success: Some(at(41)),
         turn: 42,
-        gauges: Gauges { users_group_only: Some(12), group_members: Some(37), ..Gauges::default() },
+        gauges: Gauges {
+            users_group_only: Some(12),
+            group_members: Some(37),
+            users_lost: Some(1),
+            job_quarantined: Some(true),
+            ..Gauges::default()
+        },
     }
 }
 
@@ -150,6 +157,8 @@ async fn a_published_status_shows_everywhere() {
         ("unscim_phase{phase=\"Held\"}", 0.0),
         ("unscim_condition{status=\"False\",type=\"GroupsEmptied\"}", 1.0),
         ("unscim_condition{status=\"True\",type=\"GroupsEmptied\"}", 0.0),
+        ("unscim_reason{reason=\"DecisionNeeded\"}", 1.0),
+        ("unscim_reason{reason=\"AwaitingOperator\"}", 0.0),
         ("unscim_users{state=\"group_only\"}", 12.0),
         ("unscim_users{state=\"lost\"}", 1.0),
         ("unscim_users_lost", 1.0),
@@ -173,14 +182,25 @@ async fn what_is_not_known_leaves_the_metric_as_it_was() {
     state.publish(&status());
     let mut later = status();
     later.gauges = Gauges::default();
-    later.cycle.last_ended = None;
+    later.cycle = CycleStatus::default();
+    later.progress = Progress::default();
     later.held = vec![Held { brake: "something new".into(), message: String::new() }];
     state.publish(&later);
     let shown = series(&state.metrics().text().unwrap());
     assert_eq!(shown["unscim_users{state=\"group_only\"}"], 12.0);
-    assert_eq!(shown["unscim_sync_last_cycle_timestamp_seconds"], at(30).as_second() as f64);
+    for name in ["sync_last_cycle_timestamp_seconds", "sync_cycle_expected_by_timestamp_seconds"] {
+        assert_eq!(shown[&format!("unscim_{name}")], at(30).as_second() as f64, "{name}");
+    }
+    for name in ["users_lost", "users{state=\"lost\"}", "sync_job_quarantined"] {
+        assert_eq!(shown[&format!("unscim_{name}")], 1.0, "{name}: trouble does not end by not looking");
+    }
     assert_eq!(shown["unscim_held{brake=\"not-approved\"}"], 0.0);
     assert_eq!(shown["unscim_held{brake=\"refused\"}"], 1.0, "a hold is never invisible");
+    later.gauges = Gauges { job_quarantined: Some(false), users_lost: Some(0), ..Gauges::default() };
+    state.publish(&later);
+    let shown = series(&state.metrics().text().unwrap());
+    assert_eq!(shown["unscim_sync_cycle_expected_by_timestamp_seconds"], 0.0, "none is due");
+    assert_eq!((shown["unscim_sync_job_quarantined"], shown["unscim_users_lost"]), (0.0, 0.0));
 }
 
 #[test]
@@ -194,6 +214,9 @@ fn every_label_set_starts_at_zero() {
         for truth in Truth::ALL {
             expected.push(format!("unscim_condition{{status=\"{truth}\",type=\"{kind}\"}}"));
         }
+    }
+    for reason in Reason::ALL {
+        expected.push(format!("unscim_reason{{reason=\"{reason}\"}}"));
     }
     for brake in Brake::ALL.iter().map(|brake| brake.label()).chain(["preflight", "refused"]) {
         expected.push(format!("unscim_held{{brake=\"{brake}\"}}"));
@@ -233,7 +256,10 @@ fn every_label_set_starts_at_zero() {
         "users_lost",
         "sync_job_quarantined",
         "sync_last_cycle_timestamp_seconds",
+        "sync_cycle_expected_by_timestamp_seconds",
+        "sync_cycle_overdue",
         "reconcile_duration_seconds_count",
+        "reconcile_interval_seconds",
         "last_attempt_timestamp_seconds",
         "last_success_timestamp_seconds",
         "write_quota_ratio",
@@ -257,7 +283,9 @@ fn what_happens_is_counted() {
     metrics.answered(Api::Graph, "assign", "201", Duration::from_millis(20));
     metrics.answered(Api::Scim, "an operation of tomorrow", "418", Duration::from_millis(20));
     metrics.throttled(Api::Graph, Duration::from_millis(1500));
-    metrics.set_write_quota(0.25);
+    metrics.ask_write_quota(|| 0.25);
+    metrics.set_interval(Duration::from_secs(60));
+    metrics.attempt(at(7));
     metrics.set_credential_expiry(Some(at(0)));
     metrics.reloaded();
     let shown = series(&metrics.text().unwrap());
@@ -270,6 +298,8 @@ fn what_happens_is_counted() {
         ("unscim_throttled_total{api=\"graph\"}", 1.0),
         ("unscim_throttle_wait_seconds_total{api=\"graph\"}", 1.5),
         ("unscim_write_quota_ratio", 0.25),
+        ("unscim_reconcile_interval_seconds", 60.0),
+        ("unscim_last_attempt_timestamp_seconds", at(7).as_second() as f64),
         ("unscim_credential_expiry_timestamp_seconds", at(0).as_second() as f64),
         ("unscim_config_last_reload_success", 1.0),
     ] {

@@ -102,7 +102,7 @@ pub struct CycleStatus {
     pub last_began: Option<Timestamp>,
     pub last_ended: Option<Timestamp>,
     pub last_state: Option<String>,
-    /// When a cycle that is awaited should have ended, by the job's own interval and the time-out.
+    /// When the next cycle should have ended, by the job's own interval (the time-out where it has none). None where no cycle is due.
     pub expected_by: Option<Timestamp>,
     pub quarantined: bool,
 }
@@ -123,6 +123,12 @@ pub struct Gauges {
     pub target_users_inactive: Option<u64>,
     pub target_groups_managed: Option<u64>,
     pub target_groups_unmanaged: Option<u64>,
+    pub users_lost: Option<u64>,
+    /// By the proof in the ledger, whatever else the look could not see.
+    pub token_revoked: Option<bool>,
+    pub job_quarantined: Option<bool>,
+    /// Cycles are due, and none has ended for longer than the time-out.
+    pub cycle_overdue: Option<bool>,
 }
 
 /// How a turn ended.

@@ -6,3 +6,4 @@ mod support;
 mod turns;
 mod undone;
 mod walk;
+mod watched;

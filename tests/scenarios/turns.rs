@@ -161,6 +161,7 @@ async fn a_group_that_is_assigned_again_after_the_retirement_is_unassigned_and_n
     let removed = removals(&rig);
     let status = rig.until(30, |status| status.phase == Phase::UnassigningGroups || status.phase == Phase::AssigningUsers).await;
     assert!(status.is_true(ConditionKind::UsersKept));
+    assert_eq!((status.gauges.token_revoked, status.gauges.groups_assigned), (Some(true), Some(1)), "the proof is not lost");
     rig.until_phase(Phase::Retired).await;
     assert_eq!(removals(&rig), removed);
     rig.assert_nobody_hurt(&before);
@@ -175,6 +176,7 @@ async fn a_token_that_answers_again_reopens_the_last_two_steps() {
     tokio::time::sleep(std::time::Duration::from_secs(3700)).await;
     let status = rig.until(5, |status| status.phase != Phase::Retired).await;
     assert!(!status.is_true(ConditionKind::TokenRevoked) && !status.is_true(ConditionKind::CycleCompleted), "{status:#?}");
+    assert_eq!(status.gauges.token_revoked, Some(false));
 }
 
 #[tokio::test(start_paused = true)]

@@ -32,8 +32,24 @@ pub fn operations(api: Api) -> &'static [&'static str] {
 }
 
 /// The answers that alerts ask for; any other appears with its first request.
-pub(super) const CODES: [&str; 12] =
-    ["200", "201", "202", "204", "400", "401", "403", "404", "429", "503", "unreachable", "timed-out"];
+pub(super) const CODES: [&str; 16] = [
+    "200",
+    "201",
+    "202",
+    "204",
+    "400",
+    "401",
+    "403",
+    "404",
+    "429",
+    "500",
+    "502",
+    "503",
+    "504",
+    "malformed",
+    "timed-out",
+    "unreachable",
+];
 
 pub(super) fn brakes() -> impl Iterator<Item = &'static str> {
     Brake::ALL.iter().map(|brake| brake.label()).chain(["preflight", "refused"])

@@ -2,8 +2,9 @@
 
 mod labels;
 mod make;
+mod publish;
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -11,12 +12,10 @@ use prometheus::process_collector::ProcessCollector;
 use prometheus::{CounterVec, Gauge, Histogram, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Registry, TextEncoder};
 use tokio::time::Instant;
 
-use crate::model::action::{Action, Done};
-use crate::model::condition::{ConditionKind, Truth};
-use crate::model::status::{Gauges, Phase, Status, TurnResult};
+use crate::model::action::Done;
+use crate::model::status::TurnResult;
 use crate::world::http::{Api, Observer};
 pub use labels::operations;
-use labels::{CODES, brakes, known_brake};
 use make::{counters, gauge, gauges, histogram, histograms, real, waits};
 
 /// All metrics of the process, and its sign of life.
@@ -25,6 +24,7 @@ pub struct Metrics {
     beat: Mutex<Instant>,
     phase: IntGaugeVec,
     condition: IntGaugeVec,
+    reason: IntGaugeVec,
     users: IntGaugeVec,
     groups: IntGaugeVec,
     group_members: IntGauge,
@@ -35,8 +35,11 @@ pub struct Metrics {
     held: IntGaugeVec,
     quarantined: IntGauge,
     last_cycle: Gauge,
+    cycle_expected: Gauge,
+    cycle_overdue: IntGauge,
     turns: IntCounterVec,
     turn_duration: Histogram,
+    interval: Gauge,
     last_attempt: Gauge,
     last_success: Gauge,
     actions: IntCounterVec,
@@ -47,7 +50,11 @@ pub struct Metrics {
     write_quota: Gauge,
     credential_expiry: Gauge,
     reload_success: IntGauge,
+    quota_now: OnceLock<QuotaNow>,
 }
+
+/// Asked at each scrape: between turns, and in a long one, the share goes on changing.
+type QuotaNow = Box<dyn Fn() -> f64 + Send + Sync>;
 
 impl Default for Metrics {
     fn default() -> Self {
@@ -59,7 +66,12 @@ impl Metrics {
     pub fn new() -> Self {
         let registry = Registry::new();
         let r = &registry;
-        let build = gauges(r, "build_info", "Always 1; the labels say which build runs.", &["version", "commit"]);
+        let build = gauges(
+            r,
+            "build_info",
+            "Always 1; the labels say which build runs. Gone: nobody watches the retirement, start it again.",
+            &["version", "commit"],
+        );
         build.with_label_values(&[env!("CARGO_PKG_VERSION"), option_env!("UNSCIM_COMMIT").unwrap_or("unknown")]).set(1);
         registry.register(Box::new(ProcessCollector::for_self())).expect("each metric is registered once");
         let metrics = Metrics {
@@ -67,32 +79,62 @@ impl Metrics {
             phase: gauges(
                 r,
                 "phase",
-                "1 for the phase the retirement is in, 0 for the others. Held: a person must decide.",
+                "1 for the phase the retirement is in, 0 for the others. In Held a person must decide: unscim_held says what.",
                 &["phase"],
             ),
             condition: gauges(
                 r,
                 "condition",
-                "1 for the status that a condition has, 0 for the others. True is the good value for all but Held.",
+                "1 for the status that a condition has, 0 for the others. True is the good value for all but Held; \
+                 unscim_reason and /status say why it is not.",
                 &["type", "status"],
+            ),
+            reason: gauges(
+                r,
+                "reason",
+                "1 while some condition has this reason, 0 otherwise. What to do for each is in docs/reasons.md.",
+                &["reason"],
             ),
             users: gauges(
                 r,
                 "users",
-                "Users by their path into provisioning scope, or lost at the target. group_only goes to 0 in step 1; any lost \
-                 user needs a person at once.",
+                "Protected users by their path into provisioning scope, and those lost at the target. group_only goes to 0 in \
+                 step 1; any lost user needs a person at once.",
                 &["state"],
             ),
             groups: gauges(
                 r,
                 "groups",
-                "Managed groups: assigned to the app, emptied, unassigned, or refused because a decision is missing.",
+                "Managed groups: assigned to the app, of these the ones seen empty and the ones refused until somebody decides, and \
+                 unassigned. At the end all are unassigned; refused above 0: decide, /status names them.",
                 &["state"],
             ),
-            group_members: gauge(r, "group_members", "User memberships left in managed groups; goes to 0 in step 2."),
-            target_users: gauges(r, "target_users", "Users at the target, by whether they are active there.", &["active"]),
-            target_groups: gauges(r, "target_groups", "Groups at the target, by whether they are ours to retire.", &["managed"]),
-            token_revoked: gauge(r, "token_revoked", "1 once the app refuses the SCIM token like one that never existed."),
+            group_members: gauge(
+                r,
+                "group_members",
+                "User memberships left in managed groups that are to be emptied; goes to 0 in step 2. If it stands still, see \
+                 unscim_held.",
+            ),
+            target_users: gauges(
+                r,
+                "target_users",
+                "Users at the target in the last look, by whether they are active there. Fewer active ones than before: see \
+                 unscim_users_lost.",
+                &["active"],
+            ),
+            target_groups: gauges(
+                r,
+                "target_groups",
+                "Groups at the target in the last look, by whether they are ours to retire. Managed ones go to 0 in step 4; those \
+                 that remain are to be deleted in the app.",
+                &["managed"],
+            ),
+            token_revoked: gauge(
+                r,
+                "token_revoked",
+                "1 once the app is proven to refuse the SCIM token like one that never existed. Back from 1 to 0: it answers \
+                 again, find out who made it valid.",
+            ),
             users_lost: gauge(
                 r,
                 "users_lost",
@@ -101,40 +143,102 @@ impl Metrics {
             held: gauges(
                 r,
                 "held",
-                "1 while this brake, preflight or a refusal holds the retirement; the status says why and what to do.",
+                "1 while this brake, preflight or a refusal holds the retirement; /status says why and what to do. window ends \
+                 by itself, frozen is somebody's wish.",
                 &["brake"],
             ),
-            quarantined: gauge(r, "sync_job_quarantined", "1 while Entra has the synchronization job in quarantine."),
-            last_cycle: real(r, "sync_last_cycle_timestamp_seconds", "When the last provisioning cycle ended, in Unix seconds."),
-            turns: counters(r, "reconcile_total", "Turns of the loop, by how they ended.", &["result"]),
-            turn_duration: histogram(r, "reconcile_duration_seconds", "Duration of one turn in seconds."),
-            last_attempt: real(r, "last_attempt_timestamp_seconds", "When the last turn began, in Unix seconds."),
+            quarantined: gauge(
+                r,
+                "sync_job_quarantined",
+                "1 while Entra has the synchronization job in quarantine: no cycle carries anything out. See its provisioning \
+                 page; expected once the token is deleted.",
+            ),
+            last_cycle: real(
+                r,
+                "sync_last_cycle_timestamp_seconds",
+                "When the last provisioning cycle ended, in Unix seconds by Entra's clock; 0 if none was seen. If it stands \
+                 still, see the app's provisioning page.",
+            ),
+            cycle_expected: real(
+                r,
+                "sync_cycle_expected_by_timestamp_seconds",
+                "When the next provisioning cycle should have ended, in Unix seconds by Entra's clock; 0 while none is due. \
+                 Until then nobody has to do anything.",
+            ),
+            cycle_overdue: gauge(
+                r,
+                "sync_cycle_overdue",
+                "1 while cycles are due and none has ended for longer than provisioning.cycleTimeout, and than twice the job's interval. See the app's \
+                 provisioning page in Entra.",
+            ),
+            turns: counters(
+                r,
+                "reconcile_total",
+                "Turns of the loop, by how they ended. Many failed ones: see unscim_http_requests_total for what does not answer.",
+                &["result"],
+            ),
+            turn_duration: histogram(
+                r,
+                "reconcile_duration_seconds",
+                "Duration of one turn in seconds, with its waits for Graph. Long ones come from throttling or many writes.",
+            ),
+            interval: real(
+                r,
+                "reconcile_interval_seconds",
+                "timing.interval of the config in seconds: no more than about this lies between two turns. Alerts on a stuck loop \
+                 measure by it.",
+            ),
+            last_attempt: real(
+                r,
+                "last_attempt_timestamp_seconds",
+                "When the last turn began, in Unix seconds; 0 before the first. If it stays behind, the loop is stuck: see the \
+                 log, restart it.",
+            ),
             last_success: real(
                 r,
                 "last_success_timestamp_seconds",
-                "When the last turn that saw everything ended, in Unix seconds. If it stays behind, see the conditions.",
+                "When the last turn looked that could read Graph, in Unix seconds; 0 before the first. If only this one stays \
+                 behind, see the condition GraphReachable.",
             ),
-            actions: counters(r, "actions_total", "Actions carried out, by how they ended.", &["action", "result"]),
+            actions: counters(
+                r,
+                "actions_total",
+                "Actions carried out, by how they ended. open: no answer came, the next look tells. If failed ones go on, see \
+                 the log for Graph's reason.",
+                &["action", "result"],
+            ),
             requests: counters(
                 r,
                 "http_requests_total",
-                "Requests sent, by HTTP status, or by a word where no answer came.",
+                "Requests sent, by HTTP status, or by a word where no answer came; other codes appear with their first answer. \
+                 A probe is meant to be refused (401).",
                 &["api", "operation", "code"],
             ),
             request_duration: histograms(
                 r,
                 "http_request_duration_seconds",
-                "Duration of one request in seconds, with the whole answer.",
+                "Duration of one request in seconds, with the whole answer. Near timing.requestTimeout: see the network and the \
+                 service's health.",
                 &["api", "operation"],
             ),
-            throttled: counters(r, "throttled_total", "Answers that asked us to slow down.", &["api"]),
+            throttled: counters(
+                r,
+                "throttled_total",
+                "Answers that asked us to slow down. If they go on, lower limits.writeShare or see who else uses the quota.",
+                &["api"],
+            ),
             throttle_wait: waits(
                 r,
                 "throttle_wait_seconds_total",
-                "Seconds waited because we were asked to slow down.",
+                "Seconds waited because we were asked to slow down. Nothing is lost, it only takes longer.",
                 &["api"],
             ),
-            write_quota: real(r, "write_quota_ratio", "Share of Graph's write quota that we use, 0 to 1."),
+            write_quota: real(
+                r,
+                "write_quota_ratio",
+                "Share of Graph's write quota that our writes of the last 150 s took, 0 to 1. It stays below limits.writeShare, \
+                 the knob for it.",
+            ),
             credential_expiry: real(
                 r,
                 "credential_expiry_timestamp_seconds",
@@ -143,8 +247,9 @@ impl Metrics {
             reload_success: gauge(
                 r,
                 "config_last_reload_success",
-                "1 if the config that was read last is in force; 0 if it is wrong and the one before stays.",
+                "1 if the config that was read last is in force; 0 if it is wrong and the one before stays: see the log, mend it.",
             ),
+            quota_now: OnceLock::new(),
             registry,
         };
         metrics.start_at_zero();
@@ -153,32 +258,15 @@ impl Metrics {
 
     /// The text format.
     pub fn text(&self) -> prometheus::Result<String> {
+        if let Some(share) = self.quota_now.get() {
+            self.write_quota.set(share());
+        }
         TextEncoder::new().encode_to_string(&self.registry.gather())
     }
 
-    /// Sets every gauge that a status speaks of; what it does not know stays as it was.
-    pub fn publish(&self, status: &Status) {
-        for phase in Phase::ALL {
-            self.phase.with_label_values(&[phase.as_str()]).set(i64::from(*phase == status.phase));
-        }
-        for kind in ConditionKind::ALL {
-            let now = status.condition(*kind).map(|condition| condition.status);
-            for truth in Truth::ALL {
-                self.condition.with_label_values(&[kind.as_str(), truth.as_str()]).set(i64::from(now == Some(*truth)));
-            }
-        }
-        for brake in brakes() {
-            let bites = status.held.iter().any(|held| known_brake(&held.brake) == brake);
-            self.held.with_label_values(&[brake]).set(i64::from(bites));
-        }
-        self.token_revoked.set(i64::from(status.is_true(ConditionKind::TokenRevoked)));
-        self.users_lost.set(whole(status.progress.users_lost));
-        self.users.with_label_values(&["lost"]).set(whole(status.progress.users_lost));
-        self.quarantined.set(i64::from(status.cycle.quarantined));
-        set_time(&self.last_cycle, status.cycle.last_ended);
-        set_time(&self.last_attempt, status.last_attempt);
-        set_time(&self.last_success, status.last_success);
-        self.publish_gauges(&status.gauges);
+    /// A turn begins.
+    pub fn attempt(&self, at: Timestamp) {
+        self.last_attempt.set(unix(at));
     }
 
     /// One turn has ended.
@@ -192,9 +280,14 @@ impl Metrics {
         self.actions.with_label_values(&[kind, result.label()]).inc();
     }
 
-    /// Share of Graph's write quota in use, 0 to 1.
-    pub fn set_write_quota(&self, share: f64) {
-        self.write_quota.set(share);
+    /// Where to ask for the share of Graph's write quota in use, 0 to 1. The first one stays.
+    pub fn ask_write_quota(&self, share: impl Fn() -> f64 + Send + Sync + 'static) {
+        self.quota_now.get_or_init(|| Box::new(share));
+    }
+
+    /// The longest wait between two turns.
+    pub fn set_interval(&self, interval: Duration) {
+        self.interval.set(interval.as_secs_f64());
     }
 
     /// When our credential expires; `None` is not known.
@@ -221,87 +314,6 @@ impl Metrics {
     pub fn quiet_for(&self) -> Duration {
         self.beat.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
     }
-
-    fn publish_gauges(&self, gauges: &Gauges) {
-        let Gauges {
-            users_group_only,
-            users_direct_and_group,
-            users_direct_only,
-            groups_assigned,
-            groups_emptied,
-            groups_unassigned,
-            groups_refused,
-            group_members,
-            target_users_active,
-            target_users_inactive,
-            target_groups_managed,
-            target_groups_unmanaged,
-        } = gauges;
-        let labelled = [
-            (&self.users, "group_only", users_group_only),
-            (&self.users, "direct_and_group", users_direct_and_group),
-            (&self.users, "direct_only", users_direct_only),
-            (&self.groups, "assigned", groups_assigned),
-            (&self.groups, "emptied", groups_emptied),
-            (&self.groups, "unassigned", groups_unassigned),
-            (&self.groups, "refused", groups_refused),
-            (&self.target_users, "true", target_users_active),
-            (&self.target_users, "false", target_users_inactive),
-            (&self.target_groups, "true", target_groups_managed),
-            (&self.target_groups, "false", target_groups_unmanaged),
-        ];
-        for (gauge, label, value) in labelled {
-            if let Some(value) = value {
-                gauge.with_label_values(&[label]).set(whole(*value));
-            }
-        }
-        if let Some(value) = group_members {
-            self.group_members.set(whole(*value));
-        }
-    }
-
-    /// Every label set that is known beforehand: a series that appears late hides its first increase.
-    fn start_at_zero(&self) {
-        for phase in Phase::ALL {
-            self.phase.with_label_values(&[phase.as_str()]);
-        }
-        for kind in ConditionKind::ALL {
-            for truth in Truth::ALL {
-                self.condition.with_label_values(&[kind.as_str(), truth.as_str()]);
-            }
-        }
-        for state in ["group_only", "direct_and_group", "direct_only", "lost"] {
-            self.users.with_label_values(&[state]);
-        }
-        for state in ["assigned", "emptied", "unassigned", "refused"] {
-            self.groups.with_label_values(&[state]);
-        }
-        for truth in ["true", "false"] {
-            self.target_users.with_label_values(&[truth]);
-            self.target_groups.with_label_values(&[truth]);
-        }
-        for brake in brakes() {
-            self.held.with_label_values(&[brake]);
-        }
-        for result in TurnResult::ALL {
-            self.turns.with_label_values(&[result.label()]);
-        }
-        for kind in Action::KINDS {
-            for result in Done::ALL {
-                self.actions.with_label_values(&[kind, result.label()]);
-            }
-        }
-        for api in Api::ALL {
-            self.throttled.with_label_values(&[api.label()]);
-            self.throttle_wait.with_label_values(&[api.label()]);
-            for operation in operations(api) {
-                self.request_duration.with_label_values(&[api.label(), operation]);
-                for code in CODES {
-                    self.requests.with_label_values(&[api.label(), operation, code]);
-                }
-            }
-        }
-    }
 }
 
 impl Observer for Metrics {
@@ -318,16 +330,6 @@ impl Observer for Metrics {
     }
 }
 
-fn whole(value: u64) -> i64 {
-    i64::try_from(value).unwrap_or(i64::MAX)
-}
-
 fn unix(at: Timestamp) -> f64 {
     at.as_duration().as_secs_f64()
-}
-
-fn set_time(gauge: &Gauge, at: Option<Timestamp>) {
-    if let Some(at) = at {
-        gauge.set(unix(at));
-    }
 }

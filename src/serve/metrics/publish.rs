@@ -1,0 +1,148 @@
+//! From a status to the gauges, and all of it at 0 before there is one.
+
+use jiff::Timestamp;
+use prometheus::Gauge;
+
+use super::labels::{CODES, brakes, known_brake, operations};
+use super::{Metrics, unix};
+use crate::model::action::{Action, Done};
+use crate::model::condition::{ConditionKind, Reason, Truth};
+use crate::model::status::{Gauges, Phase, Status, TurnResult};
+use crate::world::http::Api;
+
+impl Metrics {
+    /// Sets every gauge that a status speaks of; what it does not know stays as it was.
+    pub fn publish(&self, status: &Status) {
+        for phase in Phase::ALL {
+            self.phase.with_label_values(&[phase.as_str()]).set(i64::from(*phase == status.phase));
+        }
+        for kind in ConditionKind::ALL {
+            let now = status.condition(*kind).map(|condition| condition.status);
+            for truth in Truth::ALL {
+                self.condition.with_label_values(&[kind.as_str(), truth.as_str()]).set(i64::from(now == Some(*truth)));
+            }
+        }
+        for reason in Reason::ALL {
+            let given = status.conditions.iter().any(|condition| condition.reason == *reason);
+            self.reason.with_label_values(&[reason.as_str()]).set(i64::from(given));
+        }
+        for brake in brakes() {
+            let bites = status.held.iter().any(|held| known_brake(&held.brake) == brake);
+            self.held.with_label_values(&[brake]).set(i64::from(bites));
+        }
+        set_time(&self.last_cycle, status.cycle.last_ended);
+        if status.gauges.job_quarantined.is_some() {
+            self.cycle_expected.set(status.cycle.expected_by.map_or(0.0, unix));
+        }
+        set_time(&self.last_success, status.last_success);
+        self.publish_gauges(&status.gauges);
+    }
+
+    fn publish_gauges(&self, gauges: &Gauges) {
+        let Gauges {
+            users_group_only,
+            users_direct_and_group,
+            users_direct_only,
+            groups_assigned,
+            groups_emptied,
+            groups_unassigned,
+            groups_refused,
+            group_members,
+            target_users_active,
+            target_users_inactive,
+            target_groups_managed,
+            target_groups_unmanaged,
+            users_lost,
+            token_revoked,
+            job_quarantined,
+            cycle_overdue,
+        } = gauges;
+        let labelled = [
+            (&self.users, "group_only", users_group_only),
+            (&self.users, "direct_and_group", users_direct_and_group),
+            (&self.users, "direct_only", users_direct_only),
+            (&self.users, "lost", users_lost),
+            (&self.groups, "assigned", groups_assigned),
+            (&self.groups, "emptied", groups_emptied),
+            (&self.groups, "unassigned", groups_unassigned),
+            (&self.groups, "refused", groups_refused),
+            (&self.target_users, "true", target_users_active),
+            (&self.target_users, "false", target_users_inactive),
+            (&self.target_groups, "true", target_groups_managed),
+            (&self.target_groups, "false", target_groups_unmanaged),
+        ];
+        for (gauge, label, value) in labelled {
+            if let Some(value) = value {
+                gauge.with_label_values(&[label]).set(whole(*value));
+            }
+        }
+        for (gauge, value) in [(&self.group_members, group_members), (&self.users_lost, users_lost)] {
+            if let Some(value) = value {
+                gauge.set(whole(*value));
+            }
+        }
+        let flags =
+            [(&self.token_revoked, token_revoked), (&self.quarantined, job_quarantined), (&self.cycle_overdue, cycle_overdue)];
+        for (gauge, value) in flags {
+            if let Some(value) = value {
+                gauge.set(i64::from(*value));
+            }
+        }
+    }
+
+    /// Every label set that is known beforehand: a series that appears late hides its first increase.
+    pub(super) fn start_at_zero(&self) {
+        for phase in Phase::ALL {
+            self.phase.with_label_values(&[phase.as_str()]);
+        }
+        for kind in ConditionKind::ALL {
+            for truth in Truth::ALL {
+                self.condition.with_label_values(&[kind.as_str(), truth.as_str()]);
+            }
+        }
+        for reason in Reason::ALL {
+            self.reason.with_label_values(&[reason.as_str()]);
+        }
+        for state in ["group_only", "direct_and_group", "direct_only", "lost"] {
+            self.users.with_label_values(&[state]);
+        }
+        for state in ["assigned", "emptied", "unassigned", "refused"] {
+            self.groups.with_label_values(&[state]);
+        }
+        for truth in ["true", "false"] {
+            self.target_users.with_label_values(&[truth]);
+            self.target_groups.with_label_values(&[truth]);
+        }
+        for brake in brakes() {
+            self.held.with_label_values(&[brake]);
+        }
+        for result in TurnResult::ALL {
+            self.turns.with_label_values(&[result.label()]);
+        }
+        for kind in Action::KINDS {
+            for result in Done::ALL {
+                self.actions.with_label_values(&[kind, result.label()]);
+            }
+        }
+        for api in Api::ALL {
+            self.throttled.with_label_values(&[api.label()]);
+            self.throttle_wait.with_label_values(&[api.label()]);
+            for operation in operations(api) {
+                self.request_duration.with_label_values(&[api.label(), operation]);
+                for code in CODES {
+                    self.requests.with_label_values(&[api.label(), operation, code]);
+                }
+            }
+        }
+    }
+}
+
+fn whole(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+fn set_time(gauge: &Gauge, at: Option<Timestamp>) {
+    if let Some(at) = at {
+        gauge.set(unix(at));
+    }
+}

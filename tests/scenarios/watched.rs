@@ -1,0 +1,97 @@
+//! What the gauges say where something can't be seen, and of cycles that don't come.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use axum::response::IntoResponse;
+use bytes::Bytes;
+use http::{Request, StatusCode};
+use tower::{Service, ServiceExt};
+use unscim::model::condition::{ConditionKind, Truth};
+use unscim::model::spec::Mode;
+use unscim::sim::scenario::Scenario;
+use unscim::world::http::{Transport, in_process};
+
+use crate::support::Rig;
+use crate::walk::small;
+
+/// Answers 503 to paths with `part` in them, from now on while it is switched on.
+fn failing(rig: &mut Rig, part: &'static str) -> Arc<AtomicBool> {
+    let (inner, on) = (rig.transport.clone(), Arc::new(AtomicBool::new(false)));
+    let is_on = on.clone();
+    let down = in_process(axum::Router::new().fallback(async || StatusCode::SERVICE_UNAVAILABLE.into_response()));
+    rig.transport = Transport::new(tower::service_fn(move |request: Request<Bytes>| {
+        let fails = is_on.load(Ordering::SeqCst) && request.uri().path().contains(part);
+        let mut to = if fails { down.clone() } else { inner.clone() };
+        async move { to.ready().await?.call(request).await }
+    }));
+    on
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_lost_stays_lost_while_the_app_cant_be_read_even_for_a_new_process() {
+    let mut rig = Rig::new(small()).await;
+    let down = failing(&mut rig, "/scim/v2/");
+    rig.until(10, |status| status.is_true(ConditionKind::BaselineRecorded)).await;
+    let record = rig.practice.scim_user(rig.user(4)).unwrap();
+    let patch = r#"{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{"op":"replace","path":"active","value":false}]}"#;
+    let request = Request::patch(format!("{}/Users/{record}", rig.spec.target.scim_url))
+        .header("authorization", format!("Bearer {}", rig.practice.scim_token()))
+        .header("content-type", "application/scim+json")
+        .body(Bytes::from(patch))
+        .unwrap();
+    assert!(rig.transport.ready().await.unwrap().call(request).await.unwrap().status().is_success());
+    let status = rig.until(20, |status| status.gauges.users_lost == Some(1)).await;
+    assert_eq!(status.condition(ConditionKind::UsersKept).unwrap().status, Truth::False);
+    down.store(true, Ordering::SeqCst);
+    rig.restart();
+    let status = rig.turn().await.status;
+    assert_eq!(status.condition(ConditionKind::UsersKept).unwrap().status, Truth::Unknown);
+    assert_eq!((status.gauges.users_lost, status.progress.users_lost), (Some(1), 1));
+    assert_eq!((status.gauges.target_users_active, status.gauges.token_revoked), (None, Some(false)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn memberships_and_paths_are_not_told_from_groups_that_were_not_read() {
+    let mut rig = Rig::new(small()).await;
+    rig.spec.mode = Mode::Observe;
+    let down = failing(&mut rig, "/members");
+    let gauges = rig.turn().await.status.gauges;
+    assert!(gauges.group_members > Some(0) && gauges.users_group_only.is_some());
+    rig.spec.mode = Mode::Enforce;
+    rig.until(10, |status| status.is_true(ConditionKind::BaselineRecorded)).await;
+    down.store(true, Ordering::SeqCst);
+    let gauges = rig.turn().await.status.gauges;
+    assert_eq!((gauges.group_members, gauges.users_group_only, gauges.groups_assigned), (None, None, Some(3)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cycle_that_does_not_end_is_overdue_after_the_time_out_and_none_is_due_of_a_paused_job() {
+    let hour = Duration::from_secs(3600);
+    let mut rig = Rig::new(Scenario { cycle_length: hour * 12, ..small() }).await;
+    rig.spec.mode = Mode::Observe;
+    let status = rig.turn().await.status;
+    assert_eq!(status.gauges.cycle_overdue, Some(false));
+    assert!(status.cycle.expected_by.is_some());
+    tokio::time::sleep(hour * 8).await;
+    assert_eq!(rig.turn().await.status.gauges.cycle_overdue, Some(true), "the time-out is 6 h");
+    rig.practice.admin().pause_job();
+    let status = rig.turn().await.status;
+    assert_eq!((status.gauges.cycle_overdue, status.cycle.expected_by), (Some(false), None));
+    rig.practice.admin().start_job();
+    assert_eq!(rig.turn().await.status.gauges.cycle_overdue, Some(true));
+    tokio::time::sleep(hour * 5).await;
+    rig.until(20, |status| status.gauges.cycle_overdue == Some(false)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_runs_once_a_day_is_not_late_by_a_time_out_of_hours() {
+    let day = Duration::from_secs(86_400);
+    let mut rig = Rig::new(Scenario { cycle_interval: day, ..small() }).await;
+    rig.spec.mode = Mode::Observe;
+    for _ in 0..5 {
+        assert_eq!(rig.turn().await.status.gauges.cycle_overdue, Some(false));
+        tokio::time::sleep(day / 4).await;
+    }
+}
