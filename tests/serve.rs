@@ -13,7 +13,12 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use unscim::model::action::{Action, Done};
 use unscim::model::condition::{Condition, ConditionKind, Reason, Truth};
-use unscim::model::status::{Brake, CycleStatus, Gauges, Held, Pending, Phase, Progress, Status, TurnResult};
+use unscim::model::id::GroupId;
+use unscim::model::names::Names;
+use unscim::model::status::{
+    Brake, CycleStatus, DeedOutcome, Gauges, GroupState, GroupStatus, Held, JournalEntry, Pending, Phase, Progress, Status,
+    TurnResult,
+};
 use unscim::serve::metrics::{Metrics, operations};
 use unscim::serve::{State, listen, router, view};
 use unscim::world::http::{Api, Observer};
@@ -29,7 +34,7 @@ fn at(second: i8) -> Timestamp {
 }
 
 fn condition(kind: ConditionKind, status: Truth, reason: Reason, message: &str) -> Condition {
-    Condition { kind, status, reason, message: message.into(), last_transition_time: at(0) }
+    Condition { kind, status, reason, message: message.into(), last_transition_time: at(0), expected_by: None }
 }
 
 fn status() -> Status {
@@ -62,6 +67,21 @@ fn status() -> Status {
             quarantined: true,
             ..CycleStatus::default()
         },
+        groups: vec![GroupStatus {
+            id: GroupId(uuid::Uuid::from_u128(7)),
+            name: "Design".into(),
+            state: GroupState::Refused,
+            members: Some(9),
+            why: Some("group Design is shared".into()),
+        }],
+        journal: vec![JournalEntry {
+            line: 5,
+            at: at(20),
+            action: "AssignUser".into(),
+            message: "assign 1 with role 2".into(),
+            outcome: DeedOutcome::Failed,
+            why: Some("denied (403)".into()),
+        }],
         notes: vec!["one group is nested".into()],
         last_attempt: Some(at(40)),
         last_success: Some(at(41)),
@@ -372,4 +392,31 @@ async fn it_listens_until_it_is_told_to_stop() {
     cancel.cancel();
     tokio::time::timeout(Duration::from_secs(10), serving).await.unwrap().unwrap().unwrap();
     assert!(client.get(format!("http://{addr}/livez")).send().await.is_err());
+}
+
+#[tokio::test]
+async fn names_are_in_no_answer_where_they_are_hidden() {
+    let named = || {
+        let ada = "ada@example.com";
+        let mut status = status();
+        for condition in &mut status.conditions {
+            condition.message = format!("{} {ada}", condition.message);
+        }
+        status.held[0].message = format!("of {ada}");
+        status.notes = vec![format!("<{ada}>")];
+        status.groups[0].why = Some(ada.into());
+        (status.journal[0].message, status.journal[0].why) = (ada.into(), Some(format!("no user '{ada}'")));
+        status
+    };
+    for (names, shown) in [(Names::Hidden, false), (Names::Shown, true)] {
+        let mut status = named();
+        status.withhold(names);
+        let state = state();
+        state.publish(&status);
+        let router = router(state);
+        for path in ["/", "/status", "/metrics"] {
+            let text = get(&router, path).await.1;
+            assert_eq!(text.contains("ada@"), shown && path == "/status", "{path}: {text}");
+        }
+    }
 }
