@@ -190,7 +190,7 @@ fn tiles(progress: &Progress) -> Vec<Tile> {
     let tone = |done: bool| if done { "done" } else { "busy" };
     vec![
         Tile {
-            label: "Protected users assigned themselves",
+            label: "Protected users assigned",
             tone: tone(users_assigned == users_protected),
             figure: format!("{users_assigned} of {users_protected}"),
             value: users_assigned,
