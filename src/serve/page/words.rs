@@ -16,7 +16,7 @@ pub(super) fn words_of(phase: Phase) -> (&'static str, &'static str) {
         }
         Phase::AwaitingRevocation => ("Everything is proven. Waiting until the app refuses the SCIM token.", "busy"),
         Phase::Retired => ("Done: no groups, every user kept, the token refused.", "done"),
-        Phase::Held => ("Stopped for safety. What holds it is below.", "stop"),
+        Phase::Held => ("A brake bites, or a decision is needed: see below.", "stop"),
     }
 }
 
