@@ -9,6 +9,7 @@ use axum::body::{Body, to_bytes};
 use http::{HeaderMap, Method, Request, StatusCode};
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use unscim::model::action::{Action, Done};
@@ -457,6 +458,45 @@ async fn events_begin_with_the_first_status_and_are_never_silent_for_long() {
     let (event, took) = next().await;
     assert!(event.contains("event: status") && took < Duration::from_secs(1), "{event}");
     assert!(next().await.0.starts_with(':'));
+}
+
+#[tokio::test]
+async fn whoever_watches_leaves_room_for_the_probes() {
+    let router = router(state());
+    let watch = async || {
+        let request = Request::builder().uri("/events").body(Body::empty()).unwrap();
+        router.clone().oneshot(request).await.unwrap()
+    };
+    let mut watching = Vec::new();
+    for _ in 0..128 {
+        watching.push(watch().await);
+    }
+    assert!(watching.iter().all(|answer| answer.status() == StatusCode::OK));
+    assert_eq!(watch().await.status(), StatusCode::SERVICE_UNAVAILABLE);
+    watching.pop();
+    assert_eq!(watch().await.status(), StatusCode::OK);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_connection_is_closed_and_one_that_watches_is_not() {
+    let cancel = CancellationToken::new();
+    let (addr, serving) = listen("127.0.0.1:0".parse().unwrap(), state(), cancel.clone()).await.unwrap();
+    let serving = tokio::spawn(serving);
+    let began = tokio::time::Instant::now();
+    let mut watching = tokio::net::TcpStream::connect(addr).await.unwrap();
+    watching.write_all(b"GET /events HTTP/1.1\r\nhost: here\r\n\r\n").await.unwrap();
+    let mut silent = tokio::net::TcpStream::connect(addr).await.unwrap();
+    let mut read = String::new();
+    while read.matches(": alive").count() < 12 {
+        let mut piece = [0; 1024];
+        let n = watching.read(&mut piece).await.unwrap();
+        assert!(n > 0, "closed after {:?}: {read}", began.elapsed());
+        read.push_str(std::str::from_utf8(&piece[..n]).unwrap());
+    }
+    assert!(began.elapsed() > Duration::from_secs(60));
+    assert_eq!(silent.read(&mut [0; 16]).await.unwrap_or(0), 0);
+    cancel.cancel();
+    serving.await.unwrap().unwrap();
 }
 
 #[tokio::test]

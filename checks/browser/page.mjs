@@ -321,8 +321,22 @@ async function decision() {
     await picture(url, "page-phone.png", { ...PHONE, deviceScaleFactor: 1.5, colorScheme: "dark" });
   }
   assert.deepEqual(page.trouble, []);
+  await polling(url);
   await page.context().close();
   end();
+}
+
+/// Without events it asks again by itself, and says so.
+async function polling(url) {
+  const page = await open(url, DESKTOP, "nothing-here");
+  await page.route("**/events", (route) => route.abort());
+  await page.goto(url);
+  const turn = async () => Number(await page.locator("#turn").textContent());
+  const before = await turn();
+  await until("a page that asks by itself", async () => (await turn()) > before);
+  await until("a page that says so", async () => /Live updates are lost/.test(await page.locator("#stale").textContent()));
+  tell("without events it asks by itself, and says so");
+  await page.context().close();
 }
 
 /// Everything done but the token, with names.

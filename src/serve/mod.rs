@@ -21,7 +21,7 @@ use axum::middleware::{Next, from_fn};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use serde::Serialize;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::model::status::Status;
@@ -60,6 +60,8 @@ struct Inner {
     published: watch::Sender<Option<Published>>,
     /// Answers without an end of their own end now.
     ended: CancellationToken,
+    /// For those answers.
+    seats: Arc<Semaphore>,
 }
 
 #[derive(Clone)]
@@ -87,8 +89,15 @@ impl State {
     /// `spec` is shown as it is, so it must hold no secret. Without a heartbeat for `stale_after`, `/livez` fails.
     pub fn new(name: &str, spec: serde_json::Value, metrics: Arc<Metrics>, stale_after: Duration) -> Self {
         metrics.beat();
-        let (published, ended) = (watch::Sender::new(None), CancellationToken::new());
-        State(Arc::new(Inner { name: name.to_owned(), spec, metrics, stale_after, published, ended }))
+        State(Arc::new(Inner {
+            name: name.to_owned(),
+            spec,
+            metrics,
+            stale_after,
+            published: watch::Sender::new(None),
+            ended: CancellationToken::new(),
+            seats: Arc::new(Semaphore::new(events::SEATS)),
+        }))
     }
 
     /// Shows this status everywhere: `/status`, the page, the metrics.
