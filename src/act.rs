@@ -76,7 +76,8 @@ pub async fn act(
             Ok((done, error)) => {
                 acted.done.push((action.clone(), done));
                 if let Some(error) = error {
-                    tracing::warn!(action = %action, result = done.label(), error = %error, "write not confirmed");
+                    let words = memory.names.of(&error.to_string());
+                    tracing::warn!(action = %action, result = done.label(), error = words, "write not confirmed");
                     acted.stopped = Some(error.to_string());
                     // One user's refusal says nothing of the next one's row; anything else does.
                     let independent =

@@ -77,6 +77,9 @@ pub struct Demo {
     /// Where to show the page, the status and the metrics
     #[arg(long, env = "UNSCIM_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:0")]
     pub listen: SocketAddr,
+    /// Name users in the status, on the page and in the log; without it they appear by their ids
+    #[arg(long, env = "UNSCIM_SHOW_NAMES", value_parser = BoolishValueParser::new())]
+    pub show_names: bool,
     /// End when the guide is done, instead of going on turning until Ctrl-C
     #[arg(long, env = "UNSCIM_ONCE", value_parser = BoolishValueParser::new())]
     pub once: bool,
@@ -98,6 +101,9 @@ pub struct Run {
     /// Take the first baseline if the ledger is empty. Not on a volume that was lost: who is protected would be forgotten
     #[arg(long, env = "UNSCIM_NEW_BASELINE", value_parser = BoolishValueParser::new())]
     pub new_baseline: bool,
+    /// Name users in the status, on the page and in the log; without it they appear by their ids
+    #[arg(long, env = "UNSCIM_SHOW_NAMES", value_parser = BoolishValueParser::new())]
+    pub show_names: bool,
     /// Text where stderr is a terminal, JSON otherwise
     #[arg(long, env = "UNSCIM_LOG_FORMAT")]
     pub log_format: Option<LogFormat>,

@@ -12,6 +12,7 @@ use crate::cli::{self, Exit};
 use crate::config;
 use crate::guide::GUIDE;
 use crate::model::condition::{ConditionKind, Truth};
+use crate::model::names::Names;
 use crate::model::spec::Mode;
 use crate::model::status::{Phase, Status};
 use crate::practice::{Served, own_folder};
@@ -45,7 +46,7 @@ pub async fn run(args: &cli::Demo, stop: &CancellationToken) -> Result<Exit> {
 
 async fn guide(served: &Served, folder: &Path, speed: f64, args: &cli::Demo, stop: &CancellationToken) -> Result<Exit> {
     let spec = config::load(&served.write_config(folder, speed, Mode::Enforce)?)?;
-    let mut daemon = Daemon::new(spec, SqliteLedger::open(&folder.join("data"))?, None)?;
+    let mut daemon = Daemon::new(spec, SqliteLedger::open(&folder.join("data"))?, None, Names::shown(args.show_names))?;
     let seen = daemon.listen(args.listen).await?;
     let practice = &served.practice;
     let (users, groups) = (practice.ids().users.len(), practice.ids().groups.len());

@@ -15,6 +15,7 @@ use crate::config::freeze::ConfigFreeze;
 use crate::guide::count;
 use crate::guide::way::Way;
 use crate::model::condition::{ConditionKind, Truth};
+use crate::model::names::Names;
 use crate::model::spec::Spec;
 use crate::reconcile::{Carried, Leave, Turn, turn};
 use crate::serve::view;
@@ -31,7 +32,8 @@ const STATUS_CAP: usize = 4 << 20;
 /// One turn with its hands tied.
 async fn look(spec: &Spec, config: &Path, ledger: SqliteLedger, stop: &CancellationToken) -> Result<Turn> {
     let world = Outside::new(spec, network(spec)?, Arc::new(Unobserved), ledger, SystemClock, ConfigFreeze::of(config));
-    turn(&world, spec, Leave::Looks, &mut Carried::default(), stop).await.context("interrupted")
+    let mut carried = Carried { names: Names::Shown, ..Carried::default() };
+    turn(&world, spec, Leave::Looks, &mut carried, stop).await.context("interrupted")
 }
 
 /// `unscim plan`.

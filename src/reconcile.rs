@@ -13,6 +13,7 @@ use crate::model::action::Done;
 use crate::model::baseline::Binding;
 use crate::model::condition::{ConditionKind, Truth};
 use crate::model::memory::{BaselineSource, Memory};
+use crate::model::names::Names;
 use crate::model::seen::{Seen, Why};
 use crate::model::snapshot::{Snapshot, TargetLook};
 use crate::model::spec::{Mode, Spec};
@@ -26,12 +27,16 @@ use crate::witness::witness;
 use crate::world::error::Result;
 use crate::world::{Clock, Ledger, Outcome, World};
 
+/// Deeds that a status tells: what happened lately; the report has all of them.
+const RECENT: usize = 20;
+
 /// What the process itself carries from turn to turn; everything that must survive it is in the ledger.
 #[derive(Debug, Default)]
 pub struct Carried {
     pub status: Option<Status>,
     /// The last round over the target.
     pub target: Option<TargetLook>,
+    pub names: Names,
 }
 
 /// How a turn went, for the caller's metrics and waits.
@@ -84,7 +89,8 @@ pub async fn turn(
     let facts = Facts::new(spec, &seen, &memory, now);
     let mode = if leave == Leave::Looks { Mode::Observe } else { spec.mode };
     let acted = act(world, spec, mode, &seen, &memory, approved, stop).await;
-    let status = report(&facts, &acted, carried.status.as_ref());
+    let recent = world.ledger().recent(RECENT);
+    let status = report(&facts, &acted, recent.ok(), carried.status.as_ref());
     carried.status = Some(status.clone());
     let way = if leave == Leave::Looks { way(&facts, acted.approved().actions()) } else { None };
     Some(Turn { status, acted, way })
@@ -108,7 +114,7 @@ pub async fn prepare(
     carried: &mut Carried,
     stop: &CancellationToken,
 ) -> Option<Prepared> {
-    let mut memory = recall(world, carried.target.clone());
+    let mut memory = recall(world, carried.target.clone(), carried.names);
     let seen = stop.run_until_cancelled(observe(world, spec, &memory)).await?;
     let now = world.clock().now();
     memory.target = match &seen.target.look {
@@ -124,9 +130,9 @@ pub async fn prepare(
 }
 
 /// What the ledger knows. A ledger that can't be read makes the baseline unknown, and that stops every write.
-pub(crate) fn recall(world: &impl World, target: Option<TargetLook>) -> Memory {
+pub(crate) fn recall(world: &impl World, target: Option<TargetLook>, names: Names) -> Memory {
     let ledger = world.ledger();
-    let mut memory = Memory { target, ..Memory::default() };
+    let mut memory = Memory { target, names, ..Memory::default() };
     let read = (|| {
         memory.remembered = ledger.remembered()?;
         memory.journal = ledger.journal()?;

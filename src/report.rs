@@ -1,10 +1,14 @@
 //! Turns what was done into what the world may read. Pure; keeps the times at which conditions changed.
 
+mod detail;
+mod expected;
+
 use jiff::Timestamp;
 
 use crate::act::Acted;
 use crate::guide::{Cover, Facts, GUIDE, count, empty, kept};
 use crate::model::condition::{Condition, ConditionKind, Reason, Truth};
+use crate::model::deed::Deed;
 use crate::model::id::GroupId;
 use crate::model::memory::{BaselineSource, later, since};
 use crate::model::snapshot::{Job, ScheduleState, TokenState};
@@ -12,7 +16,8 @@ use crate::model::spec::Mode;
 use crate::model::status::{CycleStatus, Gauges, Held, Pending, Phase, Progress, Status};
 use crate::plan::Judged;
 
-pub fn report(facts: &Facts, acted: &Acted, before: Option<&Status>) -> Status {
+/// `recent` are the last deeds, `None` where the ledger could not be read.
+pub fn report(facts: &Facts, acted: &Acted, recent: Option<Vec<Deed>>, before: Option<&Status>) -> Status {
     let plan = acted.approved().plan();
     let mut held: Vec<Held> = acted
         .approved()
@@ -64,19 +69,29 @@ pub fn report(facts: &Facts, acted: &Acted, before: Option<&Status>) -> Status {
             None => pending.push(Pending { action: action.kind().into(), count: 1 }),
         }
     }
-    Status {
+    let cycle = cycle(facts);
+    let expected: Vec<_> = judged.iter().map(|judged| expected::expected(facts, judged, &cycle)).collect();
+    let conditions = judged.into_iter().zip(expected).map(|(judged, expected)| dated(judged, expected, before, facts.now));
+    let mut status = Status {
         phase,
-        conditions: judged.into_iter().map(|judged| dated(judged, before, facts.now)).collect(),
+        conditions: conditions.collect(),
         progress: progress(facts),
         pending,
         held,
-        cycle: cycle(facts),
+        cycle,
+        groups: detail::groups(facts),
+        journal: match recent {
+            Some(deeds) => detail::journal(facts, &deeds),
+            None => before.map(|before| before.journal.clone()).unwrap_or_default(),
+        },
         notes: plan.findings.notes.clone(),
         last_attempt: Some(facts.now),
         last_success: if looked { Some(facts.now) } else { before.and_then(|before| before.last_success) },
         turn: facts.memory.remembered.turn,
         gauges: gauges(facts),
-    }
+    };
+    status.withhold(facts.memory.names);
+    status
 }
 
 fn judged_as(condition: ConditionKind, truth: Truth, reason: Reason, message: String) -> Judged {
@@ -84,7 +99,7 @@ fn judged_as(condition: ConditionKind, truth: Truth, reason: Reason, message: St
 }
 
 /// A condition keeps its time for as long as its truth stays.
-fn dated(judged: Judged, before: Option<&Status>, now: Timestamp) -> Condition {
+fn dated(judged: Judged, expected_by: Option<Timestamp>, before: Option<&Status>, now: Timestamp) -> Condition {
     let last_transition_time = before
         .and_then(|before| before.condition(judged.condition))
         .filter(|condition| condition.status == judged.truth)
@@ -95,6 +110,7 @@ fn dated(judged: Judged, before: Option<&Status>, now: Timestamp) -> Condition {
         reason: judged.reason,
         message: judged.message,
         last_transition_time,
+        expected_by,
     }
 }
 

@@ -15,6 +15,7 @@ use crate::guide::{Facts, count};
 use crate::model::action::{Action, Done};
 use crate::model::deed::Deed;
 use crate::model::memory::{Memory, Remembered};
+use crate::model::names::Names;
 use crate::model::seen::Seen;
 use crate::model::snapshot::Snapshot;
 use crate::model::spec::{Hold, Mode, Spec};
@@ -78,7 +79,7 @@ pub struct Rollback {
 
 /// Looks at everything that we have changed; writes nothing.
 pub async fn look(world: &impl World, spec: &Spec, direct: Direct, stop: &CancellationToken) -> Result<Rollback> {
-    let mut memory = recall(world, None);
+    let mut memory = recall(world, None, Names::Shown);
     match &memory.baseline {
         Seen::Known(_) => {}
         Seen::Absent => bail!("this ledger has no baseline: nothing was ever done by it"),

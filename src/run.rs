@@ -15,6 +15,7 @@ use crate::config;
 use crate::config::freeze::ConfigFreeze;
 use crate::model::action::Done;
 use crate::model::condition::ConditionKind;
+use crate::model::names::Names;
 use crate::model::spec::{Mode, Spec};
 use crate::model::status::Status;
 use crate::reconcile::{self, Carried, Leave, Turn, wait_after};
@@ -32,7 +33,8 @@ pub async fn run(args: &cli::Run, stop: &CancellationToken) -> Result<Exit> {
     let spec = config::load(&args.config.config)?;
     let ledger = SqliteLedger::open(&args.data_dir)?;
     let leave = if args.new_baseline { Leave::FirstBaseline } else { Leave::Writes };
-    let mut daemon = Daemon::new(spec, ledger, Some(ConfigFreeze::of(&args.config.config)))?;
+    let names = Names::shown(args.show_names);
+    let mut daemon = Daemon::new(spec, ledger, Some(ConfigFreeze::of(&args.config.config)), names)?;
     if args.once {
         return Ok(daemon.once(leave, stop).await);
     }
@@ -61,7 +63,7 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    pub fn new(spec: Spec, ledger: SqliteLedger, freeze: Option<ConfigFreeze>) -> Result<Self> {
+    pub fn new(spec: Spec, ledger: SqliteLedger, freeze: Option<ConfigFreeze>, names: Names) -> Result<Self> {
         let metrics = Arc::new(Metrics::new());
         metrics.reloaded();
         metrics.set_interval(spec.timing.interval);
@@ -69,7 +71,7 @@ impl Daemon {
         let pace = world.directory.pace();
         metrics.ask_write_quota(move || pace.write_quota_ratio());
         let shown = State::new(&spec.name, serde_json::to_value(&spec)?, metrics, spec.timing.interval + SILENCE);
-        Ok(Daemon { world, spec, shown, carried: Carried::default() })
+        Ok(Daemon { world, spec, shown, carried: Carried { names, ..Carried::default() } })
     }
 
     pub fn spec(&self) -> &Spec {

@@ -139,6 +139,7 @@ fn judgement_knows_no_clock_and_no_network() {
         root.join("report.rs"),
     ];
     sources(&root.join("guide"), &mut files);
+    sources(&root.join("report"), &mut files);
     sources(&root.join("model"), &mut files);
     for file in files {
         let text = std::fs::read_to_string(&file).unwrap();

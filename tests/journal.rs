@@ -35,6 +35,25 @@ fn written() -> TempDir {
     dir
 }
 
+#[test]
+fn the_last_writes_are_told_with_their_endings_and_without_those_before() {
+    let dir = written();
+    let ledger = SqliteLedger::open(dir.path()).unwrap();
+    let all = ledger.deeds().unwrap();
+    assert_eq!(ledger.recent(0).unwrap(), []);
+    for most in 1..=4 {
+        assert_eq!(ledger.recent(most).unwrap(), all[all.len() - most..], "{most}");
+    }
+    assert_eq!(ledger.recent(100).unwrap(), all);
+    // An old one that ends late stays old.
+    let [first, ..] = all.as_slice() else { panic!("no deeds") };
+    let open = ledger.intend(9, &first.action, at(50)).unwrap();
+    let later = ledger.intend(9, &Action::RequestRevocation, at(51)).unwrap();
+    ledger.conclude(open, &Outcome::Failed("late".into()), at(60)).unwrap();
+    assert_eq!(ledger.recent(1).unwrap().iter().map(|deed| deed.line).collect::<Vec<_>>(), [later]);
+    assert_eq!(ledger.recent(2).unwrap()[0].ending.as_ref().unwrap().text.as_deref(), Some("late"));
+}
+
 /// Somebody with a SQL shell who knows how to switch the triggers off.
 fn tamper(dir: &Path, sql: &str) {
     let shell = Connection::open(dir.join("ledger.db")).unwrap();

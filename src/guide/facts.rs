@@ -9,6 +9,7 @@ use super::LOOKS;
 use crate::model::baseline::{Baseline, Protected};
 use crate::model::id::{AppRoleId, GroupId, UserId};
 use crate::model::memory::{DepartureKind, GoodCycle, Memory, since};
+use crate::model::names::Names;
 use crate::model::snapshot::{Assignment, Job, Principal, Snapshot, TokenState};
 use crate::model::spec::{MembersDecision, Select, Spec};
 
@@ -99,8 +100,10 @@ impl<'a> Facts<'a> {
         name.map_or_else(|| group.to_string(), |name| format!("{name:?} ({group})"))
     }
 
+    /// The one way for a user into a message.
     pub fn user_name(&self, user: UserId) -> String {
-        let name = self.baseline().and_then(|baseline| baseline.users.get(&user)?.name.clone());
+        let known = self.baseline().filter(|_| self.memory.names == Names::Shown);
+        let name = known.and_then(|baseline| baseline.users.get(&user)?.name.clone());
         name.map_or_else(|| user.to_string(), |name| format!("{name} ({user})"))
     }
 

@@ -67,4 +67,7 @@ pub struct Condition {
     pub reason: Reason,
     pub message: String,
     pub last_transition_time: Timestamp,
+    /// When what it waits for should have come, where that is known; by the clock of the one who is waited for.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub expected_by: Option<Timestamp>,
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::action::Action;
 use crate::model::baseline::Baseline;
 use crate::model::id::{AppRoleId, GroupId, UserId};
+use crate::model::names::Names;
 use crate::model::seen::Seen;
 use crate::model::snapshot::{Calibration, Probe, TargetLook};
 
@@ -22,6 +23,8 @@ pub struct Memory {
     pub journal: Journal,
     /// Kept by the process, not by the ledger: the last round over the target.
     pub target: Option<TargetLook>,
+    /// Of the process too: whether messages may name users.
+    pub names: Names,
 }
 
 /// What a judgement may call "the baseline".

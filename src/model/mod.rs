@@ -7,6 +7,7 @@ pub mod deed;
 pub mod engine;
 pub mod id;
 pub mod memory;
+pub mod names;
 pub mod seen;
 pub mod snapshot;
 pub mod spec;

@@ -4,6 +4,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::model::condition::{Condition, ConditionKind, Truth, closed_list};
+use crate::model::id::GroupId;
+use crate::model::names::Names;
 
 closed_list! {
     /// Where the retirement stands.
@@ -45,6 +47,12 @@ pub struct Status {
     pub pending: Vec<Pending>,
     pub held: Vec<Held>,
     pub cycle: CycleStatus,
+    /// The managed groups, by name.
+    #[serde(default)]
+    pub groups: Vec<GroupStatus>,
+    /// The last writes, oldest first; the ledger has all of them.
+    #[serde(default)]
+    pub journal: Vec<JournalEntry>,
     /// Things that are so and need no stop: worth an operator's eye.
     pub notes: Vec<String>,
     pub last_attempt: Option<Timestamp>,
@@ -57,6 +65,17 @@ pub struct Status {
 impl Status {
     pub fn condition(&self, kind: ConditionKind) -> Option<&Condition> {
         self.conditions.iter().find(|condition| condition.kind == kind)
+    }
+
+    /// Takes names out of every text that others had a hand in. Groups keep theirs.
+    pub fn withhold(&mut self, names: Names) {
+        let conditions = self.conditions.iter_mut().map(|condition| &mut condition.message);
+        let held = self.held.iter_mut().map(|held| &mut held.message);
+        let groups = self.groups.iter_mut().filter_map(|group| group.why.as_mut());
+        let journal = self.journal.iter_mut().flat_map(|entry| std::iter::once(&mut entry.message).chain(entry.why.as_mut()));
+        for text in conditions.chain(held).chain(groups).chain(journal).chain(&mut self.notes) {
+            *text = names.of(text);
+        }
     }
 
     pub fn is_true(&self, kind: ConditionKind) -> bool {
@@ -94,6 +113,59 @@ pub struct Held {
     /// A brake's label, `preflight`, or `refused`.
     pub brake: String,
     pub message: String,
+}
+
+closed_list! {
+    /// What happens to a managed group, or has happened.
+    GroupState {
+        /// Something of it could not be read.
+        Unknown,
+        /// A person must decide.
+        Refused,
+        ToBeEmptied,
+        /// It goes with its members, by the operator's decision.
+        MembersKept,
+        /// It is assigned and has no user left.
+        Empty,
+        Unassigned,
+        /// And gone at the target.
+        Gone,
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GroupStatus {
+    pub id: GroupId,
+    pub name: String,
+    pub state: GroupState,
+    /// Its user members, as read in this turn.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub members: Option<u64>,
+    /// Why it is refused, or not known, or what it waits for.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub why: Option<String>,
+}
+
+closed_list! {
+    /// How a write ended, as far as is known.
+    DeedOutcome { Done, AlreadySo, Failed, Unknown }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct JournalEntry {
+    /// The journal's line.
+    pub line: i64,
+    /// When it was begun.
+    pub at: Timestamp,
+    pub action: String,
+    /// The same in words.
+    pub message: String,
+    pub outcome: DeedOutcome,
+    /// Why it is so, where something is to be said.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub why: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

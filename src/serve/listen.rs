@@ -36,7 +36,14 @@ pub async fn listen(
     let bound = listener.local_addr().map_err(trouble)?;
     let listener = Bounded { listener, seats: Arc::new(Semaphore::new(CONNECTIONS)) };
     let serving = async move {
-        let serve = axum::serve(listener, router(state)).with_graceful_shutdown(cancel.clone().cancelled_owned());
+        let stopped = {
+            let (cancel, ended) = (cancel.clone(), state.0.ended.clone());
+            async move {
+                cancel.cancelled().await;
+                ended.cancel();
+            }
+        };
+        let serve = axum::serve(listener, router(state)).with_graceful_shutdown(stopped);
         let too_late = async {
             cancel.cancelled().await;
             tokio::time::sleep(GRACE).await;

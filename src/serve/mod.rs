@@ -1,12 +1,13 @@
 //! Seen from outside: one listener, read only. It shows the last published status and never looks at the world itself.
 
+mod events;
 mod listen;
 pub mod metrics;
 mod page;
 pub mod telemetry;
 pub mod view;
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -20,6 +21,8 @@ use axum::middleware::{Next, from_fn};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use serde::Serialize;
+use tokio::sync::{Semaphore, watch};
+use tokio_util::sync::CancellationToken;
 
 use crate::model::status::Status;
 pub use listen::listen;
@@ -53,9 +56,15 @@ struct Inner {
     spec: serde_json::Value,
     metrics: Arc<Metrics>,
     stale_after: Duration,
-    published: RwLock<Option<Published>>,
+    /// The newest status; whoever is slow misses those between.
+    published: watch::Sender<Option<Published>>,
+    /// Answers without an end of their own end now.
+    ended: CancellationToken,
+    /// For those answers.
+    seats: Arc<Semaphore>,
 }
 
+#[derive(Clone)]
 struct Published {
     status: Arc<Status>,
     document: Arc<str>,
@@ -80,7 +89,15 @@ impl State {
     /// `spec` is shown as it is, so it must hold no secret. Without a heartbeat for `stale_after`, `/livez` fails.
     pub fn new(name: &str, spec: serde_json::Value, metrics: Arc<Metrics>, stale_after: Duration) -> Self {
         metrics.beat();
-        State(Arc::new(Inner { name: name.to_owned(), spec, metrics, stale_after, published: RwLock::new(None) }))
+        State(Arc::new(Inner {
+            name: name.to_owned(),
+            spec,
+            metrics,
+            stale_after,
+            published: watch::Sender::new(None),
+            ended: CancellationToken::new(),
+            seats: Arc::new(Semaphore::new(events::SEATS)),
+        }))
     }
 
     /// Shows this status everywhere: `/status`, the page, the metrics.
@@ -95,8 +112,7 @@ impl State {
         let document = serde_json::to_string(&document).expect("a status has string keys only").into();
         self.0.metrics.publish(status);
         self.heartbeat();
-        *self.0.published.write().unwrap_or_else(PoisonError::into_inner) =
-            Some(Published { status: Arc::new(status.clone()), document });
+        self.0.published.send_replace(Some(Published { status: Arc::new(status.clone()), document }));
     }
 
     /// The loop is alive.
@@ -114,7 +130,7 @@ impl State {
     }
 
     fn published<T>(&self, read: impl FnOnce(&Published) -> T) -> Option<T> {
-        self.0.published.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(read)
+        self.0.published.borrow().as_ref().map(read)
     }
 }
 
@@ -125,6 +141,7 @@ pub fn router(state: State) -> Router {
         .route("/page.css", get(async || asset("text/css; charset=utf-8", page::CSS)))
         .route("/page.js", get(async || asset("text/javascript; charset=utf-8", page::JS)))
         .route("/status", get(show_status))
+        .route("/events", get(events::show))
         .route("/metrics", get(show_metrics))
         .route("/livez", get(livez))
         .route("/healthz", get(livez))
@@ -143,7 +160,9 @@ async fn guard(request: Request, next: Next) -> Response {
             .await
             .unwrap_or_else(|_| (StatusCode::SERVICE_UNAVAILABLE, "took too long\n").into_response())
     };
-    response.headers_mut().extend(HEADERS);
+    for (name, value) in HEADERS {
+        response.headers_mut().insert(name, value);
+    }
     response
 }
 
@@ -159,7 +178,7 @@ fn asset(kind: &'static str, text: &'static str) -> impl IntoResponse {
 async fn show_page(Shared(State(inner)): Shared<State>) -> Response {
     let state = State(inner);
     let status = state.published(|published| published.status.clone());
-    match page::render(&state.0.name, status.as_deref()) {
+    match page::render(&state.0.name, state.0.spec["target"]["profile"].as_str(), status.as_deref()) {
         Ok(html) => Html(html).into_response(),
         Err(error) => {
             tracing::error!(%error, "the status page can't be rendered");

@@ -22,6 +22,9 @@ pub fn render(document: &Value) -> String {
         let since = text(&condition["lastTransitionTime"]);
         line(&mut out, &format!("  {kind:<17} {truth:<8} {reason:<24} since {since}"));
         wrapped(&mut out, "      ", &text_or(&condition["message"], ""));
+        if let Some(at) = condition["expectedBy"].as_str() {
+            line(&mut out, &format!("      expected by {}", clean(at)));
+        }
     }
 
     heading(&mut out, "Progress");
@@ -45,6 +48,15 @@ pub fn render(document: &Value) -> String {
         line(&mut out, "  the job is in quarantine");
     }
 
+    list(&mut out, "Groups", &status["groups"], |item| {
+        let [name, state, members] = ["name", "state", "members"].map(|key| text(&item[key]));
+        let why = item["why"].as_str().map(|why| format!(": {}", clean(why))).unwrap_or_default();
+        format!("{name} ({}): {state}, {members} users in it{why}", text(&item["id"]))
+    });
+    list(&mut out, "Last writes", &status["journal"], |item| {
+        let why = item["why"].as_str().map(|why| format!(": {}", clean(why))).unwrap_or_default();
+        format!("{} {} ({}){why}", text(&item["at"]), text(&item["message"]), text(&item["outcome"]))
+    });
     list(&mut out, "Pending", &status["pending"], |item| format!("{} x {}", text(&item["count"]), text(&item["action"])));
     list(&mut out, "Held", &status["held"], |item| format!("{}: {}", text(&item["brake"]), text(&item["message"])));
     list(&mut out, "Notes", &status["notes"], text);
@@ -139,6 +151,8 @@ mod tests {
                 "cycle": {"lastState": "Succeeded", "quarantined": true},
                 "pending": [{"action": "AssignUser", "count": 2}],
                 "held": [{"brake": "shrunk", "message": "a \u{1b}[31mlist shrank"}],
+                "groups": [{"id": "7", "name": "Design", "state": "Refused", "members": 9, "why": "it is shared"}],
+                "journal": [{"at": "2026-11-24T09:00:00Z", "message": "assign 1", "outcome": "Done"}],
                 "notes": ["a note"]}});
         let shown = render(&document);
         for part in [
@@ -152,6 +166,8 @@ mod tests {
             "2 x AssignUser",
             "shrunk: a [31mlist shrank",
             "a note",
+            "Design (7): Refused, 9 users in it: it is shared",
+            "2026-11-24T09:00:00Z assign 1 (Done)",
         ] {
             assert!(shown.contains(part), "{part} in\n{shown}");
         }

@@ -127,6 +127,8 @@ pub trait Ledger {
     fn journal(&self) -> Result<Journal>;
     /// Every write that was ever begun, oldest first.
     fn deeds(&self) -> Result<Vec<Deed>>;
+    /// The last of them, at most so many; for showing, so no chain is walked for it.
+    fn recent(&self, most: usize) -> Result<Vec<Deed>>;
     /// Writes what is remembered; only what changed since the last call.
     fn remember(&self, remembered: &Remembered) -> Result<()> {
         self.witness(remembered, &[])

@@ -253,6 +253,9 @@ impl Ledger for Hand {
     fn journal(&self) -> Result<Journal> {
         unreachable!("{UNASKED}")
     }
+    fn recent(&self, _: usize) -> Result<Vec<Deed>> {
+        unreachable!("{UNASKED}")
+    }
     fn deeds(&self) -> Result<Vec<Deed>> {
         unreachable!("{UNASKED}")
     }

@@ -15,6 +15,7 @@ use unscim::model::baseline::{Baseline, Binding, ManagedGroup, Protected};
 use unscim::model::condition::Reason;
 use unscim::model::id::*;
 use unscim::model::memory::*;
+use unscim::model::names::Names;
 use unscim::model::seen::{Seen, Why};
 use unscim::model::snapshot::*;
 use unscim::model::spec::*;
@@ -430,6 +431,7 @@ fn memory() -> Memory {
     Memory {
         baseline: Seen::Known(baseline),
         target: Some(target),
+        names: Names::Shown,
         remembered: Remembered { turn: 50, calibration: Some(calibration), ..Remembered::default() },
         ..Memory::default()
     }

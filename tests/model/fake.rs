@@ -398,6 +398,10 @@ impl Ledger for Fake<'_> {
         unreachable!("only a rollback asks for them")
     }
 
+    fn recent(&self, _: usize) -> Result<Vec<Deed>> {
+        unreachable!("only a status asks for them")
+    }
+
     fn witness(&self, remembered: &Remembered, _: &[Witnessed]) -> Result<()> {
         self.book.borrow_mut().remembered = remembered.clone();
         Ok(())

@@ -3,6 +3,7 @@
 mod bad_input;
 mod cuts;
 mod support;
+mod told;
 mod turns;
 mod undone;
 mod walk;

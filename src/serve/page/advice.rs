@@ -1,4 +1,4 @@
-//! What a person must do: one sentence for each reason that waits for one, nothing for the others.
+//! What a person must do: one sentence for each reason and brake that waits for one, nothing for the others.
 
 use crate::model::condition::Reason;
 
@@ -17,14 +17,15 @@ pub(super) fn for_reason(reason: Reason) -> Option<&'static str> {
         Reason::JobNotActive => Some("Start the provisioning job in Entra again."),
         Reason::TargetGroupsRemain => Some("Groups remain at the target: delete them there, as the message says."),
         Reason::UsersLost => Some("Users are missing or inactive at the target. Find out why before anything else."),
-        Reason::AwaitingOperator => Some("Delete the SCIM token in the app's settings. It is noticed by itself."),
+        Reason::AwaitingOperator => Some(
+            "Delete the SCIM token in the app's settings. Everything before it is proven, and the deletion is noticed by itself.",
+        ),
         Reason::UnmanagedGroupAssigned => Some(
             "A group that was not handed over is assigned to the app: the token serves it too. Remove it, or leave the token.",
         ),
         Reason::RevokedTooEarly => {
             Some("The token is refused before its time. Put a valid one into Entra and into the token file.")
         }
-        Reason::HeldByBrake | Reason::HeldByRefusal => Some("Read below what holds it, and decide."),
         Reason::Passed
         | Reason::LookFailed
         | Reason::Recorded
@@ -60,6 +61,42 @@ pub(super) fn for_reason(reason: Reason) -> Option<&'static str> {
         | Reason::Unreachable
         | Reason::Retired
         | Reason::InProgress
+        | Reason::HeldByBrake
+        | Reason::HeldByRefusal
         | Reason::NothingHeld => None,
+    }
+}
+
+/// By its name in `held`. What mends itself asks for nobody; preflight and lost users speak through their conditions.
+pub(super) fn for_brake(brake: &str) -> Option<&'static str> {
+    match brake {
+        "frozen" => Some("Remove the file freeze, or set hold: None, when it may go on."),
+        "uncovered" => Some("If this stays, find out who takes direct assignments away while unscim runs."),
+        "foreseen" => Some("Look at the users named: Entra would change them at the app. unscim plan lists every call."),
+        "too-much" => Some("Check that the number is meant, then raise the limit."),
+        "shrunk" => Some("If somebody made the list shorter on purpose, raise limits.maxShrink until it has been seen once."),
+        "not-approved" => {
+            Some("Do what the message says; where an approval is missing, read unscim plan and approve its digest.")
+        }
+        "fights" => Some("Agree with whoever undoes it, a person or another tool; then raise the limit."),
+        "refused" => Some("Decide what the message asks for; everything else goes on."),
+        "blind" | "users-lost" | "window" | "preflight" => None,
+        _ => Some("Read below what holds it, and decide."),
+    }
+}
+
+/// Where the token is deleted.
+pub(super) fn clicks(profile: Option<&str>) -> &'static [&'static str] {
+    match profile {
+        Some("uniqkey") => &[
+            "Sign in to Uniqkey as an administrator.",
+            "Open Settings, then Integrations.",
+            "Delete the secret token. Leave unscim's own token file as it is.",
+        ],
+        _ => &[
+            "Sign in to the app as an administrator.",
+            "Open the settings of its SCIM or user provisioning.",
+            "Delete the token that Entra uses. Leave unscim's own token file as it is.",
+        ],
     }
 }

@@ -1,5 +1,5 @@
-//! The status page: the status in words, for whoever has to wait or to decide. It names no user and loads nothing from
-//! elsewhere.
+//! The status page: the status in words, for whoever has to wait or to decide. It says what `/status` says, and loads
+//! nothing from elsewhere.
 
 mod advice;
 mod words;
@@ -8,8 +8,8 @@ use askama::Template;
 use jiff::Timestamp;
 
 use crate::model::condition::{Condition, ConditionKind, Reason, Truth};
-use crate::model::status::{Progress, Status};
-use words::{scrub, step_title, words_of};
+use crate::model::status::{GroupStatus, Held, JournalEntry, Progress, Status};
+use words::{group_words, outcome_words, step_title, words_of};
 
 pub(super) const CSS: &str = include_str!("page.css");
 pub(super) const JS: &str = include_str!("page.js");
@@ -28,44 +28,87 @@ const STEPS: [ConditionKind; 5] = [
 struct Page<'a> {
     name: &'a str,
     version: &'static str,
-    view: Option<View>,
+    view: Option<View<'a>>,
 }
 
-struct View {
+struct View<'a> {
     phase: &'static str,
     tone: &'static str,
     words: &'static str,
-    advice: Vec<Advice>,
-    bars: Vec<Bar>,
-    steps: Vec<Row>,
-    rest: Vec<Row>,
-    held: Vec<(String, String)>,
-    pending: Vec<(String, u64)>,
+    advice: Vec<Advice<'a>>,
+    tiles: Vec<Tile>,
+    steps: Vec<Row<'a>>,
+    rest: Vec<Row<'a>>,
+    /// What is not said under the advice already.
+    held: Vec<&'a Held>,
+    groups: Vec<Group<'a>>,
+    /// Newest first.
+    journal: Vec<Entry<'a>>,
+    pending: Vec<(&'a str, u64)>,
     times: Vec<(&'static str, Time)>,
-    cycle_state: Option<String>,
-    notes: Vec<String>,
+    cycle_state: Option<&'a str>,
+    notes: &'a [String],
     turn: u64,
 }
 
-struct Advice {
-    text: String,
-    message: String,
+impl View<'_> {
+    fn is_quiet(&self) -> bool {
+        self.advice.is_empty()
+    }
 }
 
-struct Bar {
+struct Advice<'a> {
+    text: &'static str,
+    /// Where to click, one after the other.
+    clicks: &'static [&'static str],
+    message: &'a str,
+    /// The entry of `held` that says the same.
+    brake: Option<&'a str>,
+}
+
+impl Advice<'_> {
+    fn tells(&self, held: &Held) -> bool {
+        self.brake == Some(&held.brake) && self.message == held.message
+    }
+}
+
+struct Tile {
     label: &'static str,
+    tone: &'static str,
+    figure: String,
     value: u64,
+    /// Without a bar where it is 0.
     max: u64,
-    text: String,
+    more: String,
 }
 
-struct Row {
+struct Row<'a> {
+    kind: &'static str,
     title: &'static str,
     tone: &'static str,
     state: &'static str,
     reason: &'static str,
-    message: String,
+    message: &'a str,
     since: Time,
+    expected: Option<Time>,
+}
+
+struct Group<'a> {
+    id: String,
+    name: &'a str,
+    tone: &'static str,
+    state: &'static str,
+    members: String,
+    why: Option<&'a str>,
+}
+
+struct Entry<'a> {
+    line: i64,
+    at: Time,
+    message: &'a str,
+    tone: &'static str,
+    outcome: &'static str,
+    why: Option<&'a str>,
 }
 
 struct Time {
@@ -73,12 +116,12 @@ struct Time {
     shown: String,
 }
 
-/// The whole page; without a status it says that the first look is under way.
-pub(super) fn render(name: &str, status: Option<&Status>) -> askama::Result<String> {
-    Page { name, version: env!("CARGO_PKG_VERSION"), view: status.map(view) }.render()
+/// The whole page; without a status it says that the first look is under way. `profile` is the target's, as in the spec.
+pub(super) fn render(name: &str, profile: Option<&str>, status: Option<&Status>) -> askama::Result<String> {
+    Page { name, version: env!("CARGO_PKG_VERSION"), view: status.map(|status| view(profile, status)) }.render()
 }
 
-fn view(status: &Status) -> View {
+fn view<'a>(profile: Option<&str>, status: &'a Status) -> View<'a> {
     let (words, tone) = words_of(status.phase);
     let cycle = &status.cycle;
     let times = [
@@ -88,38 +131,50 @@ fn view(status: &Status) -> View {
         ("Last look", status.last_attempt),
         ("Last look that saw everything", status.last_success),
     ];
+    let advice = advice(profile, status);
+    let held = status.held.iter().filter(|held| advice.iter().all(|advice| !advice.tells(held))).collect();
     View {
         phase: status.phase.as_str(),
         tone,
         words,
-        advice: advice(status),
-        bars: bars(&status.progress),
+        advice,
+        tiles: tiles(&status.progress),
         steps: STEPS.iter().filter_map(|kind| status.condition(*kind)).map(row).collect(),
         rest: status.conditions.iter().filter(|condition| !STEPS.contains(&condition.kind)).map(row).collect(),
-        held: status.held.iter().map(|held| (scrub(&held.brake), scrub(&held.message))).collect(),
-        pending: status.pending.iter().map(|pending| (scrub(&pending.action), pending.count)).collect(),
+        held,
+        groups: status.groups.iter().map(group).collect(),
+        journal: status.journal.iter().rev().map(entry).collect(),
+        pending: status.pending.iter().map(|pending| (pending.action.as_str(), pending.count)).collect(),
         times: times.into_iter().filter_map(|(label, at)| Some((label, time(at?)))).collect(),
-        cycle_state: if cycle.quarantined { Some("in quarantine".into()) } else { cycle.last_state.as_deref().map(scrub) },
-        notes: status.notes.iter().map(|note| scrub(note)).collect(),
+        cycle_state: if cycle.quarantined { Some("in quarantine") } else { cycle.last_state.as_deref() },
+        notes: &status.notes,
         turn: status.turn,
     }
 }
 
-/// What only a person can do: one line for each reason, once.
-fn advice(status: &Status) -> Vec<Advice> {
-    let mut seen = Vec::new();
-    let mut found = Vec::new();
-    for condition in &status.conditions {
-        let Some(text) = advice::for_reason(condition.reason) else { continue };
-        if !seen.contains(&condition.reason) {
-            seen.push(condition.reason);
-            found.push(Advice { text: text.into(), message: scrub(&condition.message) });
+/// What only a person can do: one line for each reason and brake, once.
+fn advice<'a>(profile: Option<&str>, status: &'a Status) -> Vec<Advice<'a>> {
+    let mut found: Vec<Advice> = Vec::new();
+    let mut add = |text: Option<&'static str>, clicks, message: &'a str| {
+        let is_new = |text: &&str| found.iter().all(|other| other.text != *text && !other.message.contains(message));
+        if let Some(text) = text.filter(is_new) {
+            found.push(Advice { text, clicks, message, brake: None });
         }
+    };
+    for condition in &status.conditions {
+        let clicks = if condition.reason == Reason::AwaitingOperator { advice::clicks(profile) } else { &[] };
+        add(advice::for_reason(condition.reason), clicks, condition.message.as_str());
+    }
+    for held in &status.held {
+        add(advice::for_brake(&held.brake), &[], held.message.as_str());
+    }
+    for advice in &mut found {
+        advice.brake = status.held.iter().find(|held| held.message == advice.message).map(|held| held.brake.as_str());
     }
     found
 }
 
-fn bars(progress: &Progress) -> Vec<Bar> {
+fn tiles(progress: &Progress) -> Vec<Tile> {
     let Progress {
         users_protected,
         users_assigned,
@@ -132,35 +187,48 @@ fn bars(progress: &Progress) -> Vec<Bar> {
         users_kept,
     } = *progress;
     let gone = groups.saturating_sub(groups_assigned);
+    let tone = |done: bool| if done { "done" } else { "busy" };
     vec![
-        Bar {
-            label: "Users with an assignment of their own",
+        Tile {
+            label: "Protected users assigned",
+            tone: tone(users_assigned == users_protected),
+            figure: format!("{users_assigned} of {users_protected}"),
             value: users_assigned,
             max: users_protected,
-            text: format!("{users_assigned} of {users_protected}"),
+            more: left(users_protected.saturating_sub(users_assigned), "to go"),
         },
-        Bar {
-            label: "Memberships left in the groups",
-            value: 0,
-            max: 0,
-            text: if memberships == 0 { "none left".into() } else { format!("{memberships} left") },
-        },
-        Bar {
-            label: "Groups taken off the app",
-            value: gone,
-            max: groups,
-            text: format!("{gone} of {groups}, {groups_assigned} still assigned, {target_groups} still at the target"),
-        },
-        Bar {
-            label: "Users kept at the target",
+        Tile {
+            label: "Users lost at the target",
+            tone: if users_lost > 0 { "stop" } else { tone(users_kept == users_counted) },
+            figure: format!("{users_lost} lost"),
             value: users_kept,
             max: users_counted,
-            text: format!("{users_kept} of {users_counted}, {users_lost} lost"),
+            more: format!("{users_kept} of {users_counted} kept"),
+        },
+        Tile {
+            label: "Memberships to remove",
+            tone: tone(memberships == 0),
+            figure: left(memberships, "left"),
+            value: 0,
+            max: 0,
+            more: "of users, in groups that are still assigned".into(),
+        },
+        Tile {
+            label: "Groups taken off the app",
+            tone: tone(groups_assigned == 0 && target_groups == 0),
+            figure: format!("{gone} of {groups}"),
+            value: gone,
+            max: groups,
+            more: format!("{groups_assigned} still assigned, {target_groups} still at the target"),
         },
     ]
 }
 
-fn row(condition: &Condition) -> Row {
+fn left(n: u64, what: &str) -> String {
+    if n == 0 { format!("none {what}") } else { format!("{n} {what}") }
+}
+
+fn row(condition: &Condition) -> Row<'_> {
     let (tone, state) = match (condition.kind, condition.status) {
         (ConditionKind::Held, Truth::True) => ("stop", "Held"),
         (ConditionKind::Held, Truth::False) => ("done", "Free"),
@@ -171,13 +239,32 @@ fn row(condition: &Condition) -> Row {
         (_, Truth::Unknown) => ("later", "Not known"),
     };
     Row {
+        kind: condition.kind.as_str(),
         title: step_title(condition.kind),
         tone,
         state,
         reason: condition.reason.as_str(),
-        message: scrub(&condition.message),
+        message: &condition.message,
         since: time(condition.last_transition_time),
+        expected: condition.expected_by.map(time),
     }
+}
+
+fn group(group: &GroupStatus) -> Group<'_> {
+    let (tone, state) = group_words(group.state);
+    Group {
+        id: group.id.to_string(),
+        name: &group.name,
+        tone,
+        state,
+        members: group.members.map_or_else(|| "not read".into(), |members| members.to_string()),
+        why: group.why.as_deref(),
+    }
+}
+
+fn entry(entry: &JournalEntry) -> Entry<'_> {
+    let (tone, outcome) = outcome_words(entry.outcome);
+    Entry { line: entry.line, at: time(entry.at), message: &entry.message, tone, outcome, why: entry.why.as_deref() }
 }
 
 fn time(at: Timestamp) -> Time {

@@ -1,41 +1,64 @@
 "use strict";
-// Fetches the page again and puts in what changed. Without scripts the page reloads itself.
-const shown = new Map();
-const live = (root) => root.querySelectorAll("[data-live]");
-const copyAttributes = (from, to) => {
-  for (const name of ["class", "hidden"]) {
-    if (from.hasAttribute(name)) to.setAttribute(name, from.getAttribute(name));
-    else to.removeAttribute(name);
-  }
-};
+// Puts the newest page into this one, node by node, so that focus, selection and what is unfolded stay.
+// Each status is announced by an event; without events it asks again. Without scripts the page reloads itself.
+const POLL = 5000, QUIET = 30000;
+const stale = document.getElementById("stale");
+let events, fresh = Date.now(), failed = false, busy = false, again = false;
 
-for (const part of live(document)) shown.set(part.id, part.outerHTML);
+function patch(old, now) {
+  if (old.nodeType !== now.nodeType || old.nodeName !== now.nodeName || old.id !== now.id) return old.replaceWith(now.cloneNode(true));
+  if (old.nodeType !== Node.ELEMENT_NODE) {
+    if (old.data !== now.data) old.data = now.data;
+    return;
+  }
+  for (const { name } of [...old.attributes]) if (name !== "open" && !now.hasAttribute(name)) old.removeAttribute(name);
+  for (const { name, value } of now.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+  while (old.childNodes.length > now.childNodes.length) old.lastChild.remove();
+  [...now.childNodes].forEach((child, n) => {
+    if (n < old.childNodes.length) patch(old.childNodes[n], child);
+    else old.append(child.cloneNode(true));
+  });
+}
 
 async function refresh() {
-  const answer = await fetch(location.pathname, { cache: "no-store", signal: AbortSignal.timeout(5000) });
-  if (!answer.ok) throw new Error(String(answer.status));
-  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-  const parts = [...live(fresh)];
-  // Another set of parts: the first status has come, or another version answers.
-  if (parts.length !== shown.size || parts.some((part) => !shown.has(part.id))) return location.reload();
-  document.title = fresh.title;
-  for (const part of parts) {
-    if (shown.get(part.id) === part.outerHTML) continue;
-    shown.set(part.id, part.outerHTML);
-    const old = document.getElementById(part.id);
-    copyAttributes(part, old);
-    old.replaceChildren(...part.childNodes);
-  }
+  if (busy) return void (again = true);
+  busy = true;
+  do {
+    again = false;
+    try {
+      const answer = await fetch(location.pathname, { cache: "no-store", signal: AbortSignal.timeout(5000) });
+      if (!answer.ok) throw new Error(String(answer.status));
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      document.title = page.title;
+      patch(document.getElementById("live"), page.getElementById("live"));
+      fresh = Date.now();
+      failed = false;
+    } catch {
+      failed = true;
+    }
+  } while (again);
+  busy = false;
+  tell();
 }
 
-async function turn() {
-  const stale = document.getElementById("stale");
-  try {
-    if (!document.hidden) await refresh();
-    stale.hidden = true;
-  } catch {
-    stale.hidden = false;
-  }
-  setTimeout(turn, 2000);
+const isLive = () => events.readyState === EventSource.OPEN;
+
+function tell() {
+  const text = failed ? `No connection since ${new Date(fresh).toLocaleTimeString()}. What you see is stale.`
+    : isLive() ? "" : "Live updates are lost. Asking every few seconds instead.";
+  if (stale.textContent !== text) stale.textContent = text;
 }
-setTimeout(turn, 2000);
+
+function listen() {
+  events = new EventSource("events");
+  events.addEventListener("status", refresh);
+  events.onopen = events.onerror = tell;
+}
+
+listen();
+setInterval(() => {
+  if (events.readyState === EventSource.CLOSED) listen();
+  // A connection that died silently looks open.
+  if (!isLive() || Date.now() - fresh > QUIET) refresh();
+  else tell();
+}, POLL);

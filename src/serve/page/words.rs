@@ -1,7 +1,7 @@
-//! The words of the page, and what is struck from the words of others.
+//! The words of the page.
 
 use crate::model::condition::ConditionKind;
-use crate::model::status::Phase;
+use crate::model::status::{DeedOutcome, GroupState, Phase};
 
 /// A phase as a sentence, and its tone.
 pub(super) fn words_of(phase: Phase) -> (&'static str, &'static str) {
@@ -16,18 +16,18 @@ pub(super) fn words_of(phase: Phase) -> (&'static str, &'static str) {
         }
         Phase::AwaitingRevocation => ("Everything is proven. Waiting until the app refuses the SCIM token.", "busy"),
         Phase::Retired => ("Done: no groups, every user kept, the token refused.", "done"),
-        Phase::Held => ("Stopped for safety. A person must decide.", "stop"),
+        Phase::Held => ("A brake bites, or a decision is needed: see below.", "stop"),
     }
 }
 
-/// A condition as a heading.
+/// A condition as a heading; the five steps as the guide's judges call them.
 pub(super) fn step_title(kind: ConditionKind) -> &'static str {
     match kind {
         ConditionKind::UsersAssigned => "Assign every user directly",
-        ConditionKind::GroupsEmptied => "Empty the groups",
-        ConditionKind::GroupsUnassigned => "Take the groups off the app",
-        ConditionKind::CycleCompleted => "Let provisioning run and check the target",
-        ConditionKind::TokenRevoked => "Have the SCIM token deleted",
+        ConditionKind::GroupsEmptied => "Remove the users from the groups",
+        ConditionKind::GroupsUnassigned => "Remove the groups from the provisioning",
+        ConditionKind::CycleCompleted => "Let the provisioning run a full cycle",
+        ConditionKind::TokenRevoked => "Delete the SCIM token",
         ConditionKind::Preflight => "Safe to begin",
         ConditionKind::BaselineRecorded => "Baseline on record",
         ConditionKind::UsersKept => "Every user kept at the target",
@@ -38,29 +38,25 @@ pub(super) fn step_title(kind: ConditionKind) -> &'static str {
     }
 }
 
-/// Control characters, addresses and users' ids out: the page may be open on a screen that others see.
-pub(super) fn scrub(text: &str) -> String {
-    let mut after_user = false;
-    let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()).map(|word| {
-        let core = word.trim_matches(|c: char| !c.is_alphanumeric());
-        let is_id = core.parse::<uuid::Uuid>().is_ok();
-        let strike = word.contains('@') || (is_id && after_user);
-        after_user = matches!(core.to_ascii_lowercase().as_str(), "user" | "users") || (after_user && is_id);
-        if strike { "(name withheld)" } else { word }
-    });
-    words.collect::<Vec<_>>().join(" ")
+/// What happens to a group: its tone, and the word.
+pub(super) fn group_words(state: GroupState) -> (&'static str, &'static str) {
+    match state {
+        GroupState::Unknown => ("later", "Not known"),
+        GroupState::Refused => ("stop", "Needs you"),
+        GroupState::ToBeEmptied => ("busy", "Assigned, to be emptied"),
+        GroupState::MembersKept => ("busy", "Assigned, goes with its members"),
+        GroupState::Empty => ("busy", "Assigned, empty"),
+        GroupState::Unassigned => ("done", "Unassigned"),
+        GroupState::Gone => ("done", "Unassigned, gone at the target"),
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn users_are_not_named_and_groups_are() {
-        let id = "11111111-1111-1111-1111-111111111111";
-        assert_eq!(scrub("lost: ada@example.com, and others"), "lost: (name withheld) and others");
-        assert_eq!(scrub(&format!("remove user {id} from group {id}")), format!("remove user (name withheld) from group {id}"));
-        assert_eq!(scrub(&format!("users {id}, {id}: lost")), "users (name withheld) (name withheld) lost");
-        assert_eq!(scrub("a\u{1b}[31m\nb"), "a [31m b");
+/// How a write ended: its tone, and the word.
+pub(super) fn outcome_words(outcome: DeedOutcome) -> (&'static str, &'static str) {
+    match outcome {
+        DeedOutcome::Done => ("done", "Done"),
+        DeedOutcome::AlreadySo => ("done", "So already"),
+        DeedOutcome::Failed => ("stop", "Failed"),
+        DeedOutcome::Unknown => ("later", "Not known yet"),
     }
 }

@@ -1,7 +1,7 @@
 //! The journal: a line before each write and a line after it, and what the lines add up to.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Rows, Transaction, params};
 
 use super::chain;
 use super::trouble::Trouble;
@@ -59,8 +59,19 @@ pub(super) fn conclude(transaction: &Transaction<'_>, intent: i64, outcome: &Out
 
 /// Every write that was begun, oldest first. Read line by line as the chain is walked: no index is trusted for it.
 pub(super) fn deeds(connection: &Connection) -> Result<Vec<Deed>, Trouble> {
-    let mut statement = connection.prepare("SELECT * FROM journal NOT INDEXED ORDER BY id")?;
-    let mut rows = statement.query([])?;
+    told(connection.prepare("SELECT * FROM journal NOT INDEXED ORDER BY id")?.query([])?)
+}
+
+/// The last ones, at most so many.
+pub(super) fn recent(connection: &Connection, most: usize) -> Result<Vec<Deed>, Trouble> {
+    let mut statement = connection.prepare_cached(
+        "WITH last AS (SELECT id FROM journal WHERE intent IS NULL ORDER BY id DESC LIMIT ?1)
+         SELECT * FROM journal WHERE id IN last OR intent IN last ORDER BY id",
+    )?;
+    told(statement.query([i64::try_from(most)?])?)
+}
+
+fn told(mut rows: Rows<'_>) -> Result<Vec<Deed>, Trouble> {
     let mut deeds: Vec<Deed> = Vec::new();
     let time = |text: Option<String>| text.map(|text| text.parse::<Timestamp>()).transpose();
     while let Some(row) = rows.next()? {

@@ -134,6 +134,10 @@ impl Ledger for SqliteLedger {
         self.inner().read("reading the journal", journal::deeds)
     }
 
+    fn recent(&self, most: usize) -> Result<Vec<Deed>> {
+        self.inner().read("reading the journal", |connection| journal::recent(connection, most))
+    }
+
     fn witness(&self, remembered: &Remembered, witnessed: &[Witnessed]) -> Result<()> {
         let mut inner = self.inner();
         if inner.recall()? == remembered && witnessed.is_empty() {

@@ -1,0 +1,111 @@
+//! What a status tells beyond its conditions: single groups, the last writes, when to look again, and nobody by name.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use http::Method;
+use tower::ServiceExt as _;
+use unscim::model::condition::ConditionKind;
+use unscim::model::id::GroupId;
+use unscim::model::names::Names;
+use unscim::model::spec::{Acknowledgement, EmptyGroups, MembersDecision};
+use unscim::model::status::{DeedOutcome, GroupState, Phase, Status};
+use unscim::sim::scenario::{GroupTrait, Scenario};
+use unscim::sim::{Effect, Fault};
+
+use crate::support::Rig;
+use crate::walk::small;
+
+fn named(status: &Status) -> bool {
+    serde_json::to_string(status).unwrap().contains('@')
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_group_goes_one_way_and_the_last_writes_are_told() {
+    let mut rig = Rig::new(small()).await;
+    let mut ways: BTreeMap<GroupId, Vec<GroupState>> = BTreeMap::new();
+    let mut expected = BTreeSet::new();
+    let mut revoked = false;
+    let last = loop {
+        let turn = rig.turn().await;
+        let status = &turn.status;
+        for group in &status.groups {
+            let way = ways.entry(group.id).or_default();
+            if way.last() != Some(&group.state) {
+                way.push(group.state);
+            }
+            assert_eq!(group.state == GroupState::Refused, group.why.as_ref().is_some_and(|why| !why.starts_with("waits for")));
+        }
+        assert!(status.journal.len() <= 20 && status.journal.is_sorted_by_key(|entry| entry.line), "{:?}", status.journal);
+        assert!(!named(status), "{status:#?}");
+        expected.extend(status.conditions.iter().filter(|one| one.expected_by.is_some()).map(|one| one.reason.as_str()));
+        if status.phase == Phase::AwaitingRevocation && !revoked {
+            rig.practice.revoke_token().unwrap();
+            revoked = true;
+        }
+        if status.phase == Phase::Retired {
+            break turn.status;
+        }
+        tokio::time::sleep(unscim::reconcile::wait_after(&turn, &rig.spec)).await;
+    };
+    for way in ways.values() {
+        let on = [GroupState::ToBeEmptied, GroupState::Empty, GroupState::Unassigned, GroupState::Gone];
+        assert_eq!(*way, on, "{ways:?}");
+    }
+    for reason in
+        ["Settling", "AwaitingSettleCycle", "CanaryRunning", "ReadingAgain", "AwaitingEmptyCycle", "AwaitingCycle", "Confirming"]
+    {
+        assert!(expected.contains(reason), "{reason} in {expected:?}");
+    }
+    assert!(last.conditions.iter().all(|condition| condition.expected_by.is_none()), "nothing is awaited any more");
+    let entry = last.journal.last().unwrap();
+    assert_eq!((entry.action.as_str(), entry.outcome), ("RequestRevocation", DeedOutcome::Done));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_to_become_of_a_group_follows_the_decisions() {
+    let traits = [(2, [GroupTrait::OtherApp].into()), (3, [GroupTrait::OtherApp].into())].into();
+    let mut rig = Rig::new(Scenario { group_traits: traits, ..small() }).await;
+    rig.spec.groups.empty_groups = EmptyGroups::WhenExclusive;
+    rig.spec.groups.acknowledge.push(Acknowledgement::UndiscoverableUses);
+    rig.spec.groups.list[2].members = Some(MembersDecision::Keep);
+    let ids: Vec<GroupId> = rig.spec.groups.list.iter().map(|entry| entry.id).collect();
+    let status = rig.until_phase(Phase::Held).await;
+    let of = |id| status.groups.iter().find(|group| group.id == id).unwrap();
+    assert_eq!(of(ids[0]).state, GroupState::ToBeEmptied);
+    assert_eq!(of(ids[2]).state, GroupState::MembersKept);
+    let refused = of(ids[1]);
+    assert_eq!(refused.state, GroupState::Refused);
+    assert!(refused.members.is_some_and(|members| members > 0), "{refused:?}");
+    assert!(refused.why.as_ref().is_some_and(|why| why.contains("members: Remove or members: Keep")), "{refused:?}");
+    assert!(status.groups.is_sorted_by_key(|group| group.name.to_lowercase()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn users_are_named_only_where_that_is_asked_for() {
+    for names in [Names::Hidden, Names::Shown] {
+        let mut rig = Rig::new(small()).await;
+        rig.carried.names = names;
+        // What the service says of a user is not ours to word.
+        let body = r#"{"error":{"code":"Request_BadRequest","message":"ada@example.com can't be assigned"}}"#.to_owned();
+        let answer = Effect::Answer { status: 400, headers: Vec::new(), body };
+        rig.practice.faults().add(Fault::once("/appRoleAssignedTo", answer).on(Method::POST));
+        let first = rig.until(20, |status| !status.journal.is_empty()).await;
+        let failed = first.journal.iter().find(|entry| entry.outcome == DeedOutcome::Failed).unwrap();
+        let why = failed.why.as_deref().unwrap();
+        assert!(
+            why.contains(if names == Names::Shown { "ada@example.com" } else { "(name withheld) can't be assigned" }),
+            "{why}"
+        );
+        assert_eq!(named(&first), names == Names::Shown, "{first:#?}");
+        rig.until(200, |status| status.phase == Phase::EmptyingGroups).await;
+        let id = rig.practice.scim_user(rig.user(1)).expect("he has a record");
+        let delete = http::Request::delete(format!("/scim/v2/Users/{id}"))
+            .header("authorization", format!("Bearer {}", rig.practice.scim_token()))
+            .body(axum::body::Body::empty());
+        let answer = rig.practice.router().oneshot(delete.unwrap()).await.unwrap();
+        assert!(answer.status().is_success(), "{answer:?}");
+        let lost = rig.until(200, |status| status.progress.users_lost > 0).await;
+        let message = &lost.condition(ConditionKind::UsersKept).unwrap().message;
+        assert_eq!(message.contains('@'), names == Names::Shown, "{message}");
+    }
+}
