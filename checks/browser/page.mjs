@@ -146,7 +146,7 @@ function compare(page, document) {
   ]);
   assert.deepEqual(page.held.toSorted(), status.held.map(({ brake, message }) => [brake, flat(message)]).toSorted());
   assert.deepEqual(page.groups, status.groups.map(({ id, name, state, members, why }) =>
-    ({ id, name: flat(name), state: GROUPS[state], members: members == null ? "not read" : String(members), why: flat(why) })));
+    ({ id, name: flat(name), state: GROUPS[state], members: members == null ? "–" : String(members), why: flat(why) })));
   assert.ok(page.journal.length <= 20);
   assert.deepEqual(page.journal, status.journal.toReversed().map(({ line, at, message, outcome, why }) =>
     ({ line, at, message: flat(message), outcome: OUTCOMES[outcome], why: flat(why) })));

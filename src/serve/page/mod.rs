@@ -257,7 +257,7 @@ fn group(group: &GroupStatus) -> Group<'_> {
         name: &group.name,
         tone,
         state,
-        members: group.members.map_or_else(|| "not read".into(), |members| members.to_string()),
+        members: group.members.map_or_else(|| "–".into(), |members| members.to_string()),
         why: group.why.as_deref(),
     }
 }
