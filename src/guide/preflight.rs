@@ -266,22 +266,33 @@ fn groups(facts: &Facts, found: &mut Findings) {
 fn roles(facts: &Facts, found: &mut Findings) {
     let (Some(app), Some(look)) = (facts.seen.app.known(), facts.seen.assignments.known()) else { return };
     let wished = facts.wished_groups();
-    let used: BTreeSet<_> = look
+    let held: BTreeSet<_> = look
         .value
         .iter()
         .filter(|row| matches!(row.principal, Principal::Group(group) if wished.contains(&group)))
-        .map(|row| *facts.spec.roles.get(&row.role).unwrap_or(&row.role))
+        .map(|row| row.role)
         .collect();
+    let trouble = |role: AppRoleId| match app.roles.iter().find(|declared| declared.id == role) {
+        None if role == DEFAULT_ACCESS && app.roles.iter().all(|role| !role.enabled || !role.for_users) => None,
+        None => Some("the app does not declare it"),
+        Some(declared) if !declared.enabled => Some("it is disabled"),
+        Some(declared) if !declared.for_users => Some("it is not for users"),
+        Some(_) => None,
+    };
+    for (role, other) in facts.spec.roles.iter().filter(|(role, other)| held.contains(role) && role != other) {
+        if trouble(*role).is_none() {
+            found.refusals.push(format!(
+                "spec.roles gives users {other} for role {role} of their groups, though users can be given {role} itself: they would lose it with the groups; take it out of spec.roles"
+            ));
+        }
+    }
+    let used: BTreeSet<_> = held.iter().map(|role| *facts.spec.roles.get(role).unwrap_or(role)).collect();
     for role in used {
-        let declared = app.roles.iter().find(|declared| declared.id == role);
-        let trouble = match declared {
-            None if role == DEFAULT_ACCESS && app.roles.iter().all(|role| !role.enabled || !role.for_users) => continue,
-            None => "the app does not declare it",
-            Some(declared) if !declared.enabled => "it is disabled",
-            Some(declared) if !declared.for_users => "it is not for users",
-            Some(_) => continue,
-        };
-        found.refusals.push(format!("users can't be given role {role}: {trouble}; name the one to assign instead in spec.roles"));
+        if let Some(trouble) = trouble(role) {
+            found
+                .refusals
+                .push(format!("users can't be given role {role}: {trouble}; name the one to assign instead in spec.roles"));
+        }
     }
 }
 

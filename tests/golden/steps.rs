@@ -30,6 +30,7 @@ fn assign_gives_everybody_each_role_of_his_groups() {
 fn assign_gives_the_mapped_role_where_the_spec_names_one() {
     let mut case = Case::untouched();
     case.spec.roles.insert(role(1), role(7));
+    assert!(case.refusals().iter().any(|why| why.contains("take it out of spec.roles")), "he may hold it: {:?}", case.refusals());
     let wanted = acts(&case.judge(1), Reason::AssignmentsMissing);
     assert!(wanted.contains(&Action::AssignUser { user: user(1), role: role(7) }) && wanted.len() == 4);
     case.spec.roles.insert(role(2), role(9));
