@@ -280,7 +280,12 @@ fn judge(facts: &Facts) -> Verdict {
     if !actions.is_empty() {
         let all = actions.iter().map(Vec::len).sum::<usize>();
         match canary(facts) {
-            Canary::Running(on) => return Verdict::Wait { reason: Reason::CanaryRunning, on },
+            Canary::Running(on) if refused.is_empty() => return Verdict::Wait { reason: Reason::CanaryRunning, on },
+            // A decision is asked for all the while, or it would be missed for as long as the canary takes.
+            Canary::Running(on) => {
+                let why = format!("waits for {on}");
+                return Verdict::Act { reason: Reason::CanaryRunning, why, actions: Vec::new(), refused };
+            }
             Canary::First => {
                 actions.sort_by_key(Vec::len);
                 actions.truncate(1);

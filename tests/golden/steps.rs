@@ -1,5 +1,6 @@
 //! Met, act, wait, refuse, for each of the five steps.
 
+use unscim::guide::Verdict;
 use unscim::model::action::Action;
 use unscim::model::condition::Reason;
 use unscim::model::memory::{Departure, DepartureKind, Streak};
@@ -88,6 +89,20 @@ fn empty_takes_one_user_first_and_the_rest_after_a_cycle_and_a_look() {
     let mut all = Case::assigned();
     all.spec.rollout = Rollout::AllAtOnce;
     assert_eq!(acts(&all.judge(2), Reason::MembersRemain).len(), 4);
+}
+
+#[test]
+fn empty_asks_for_a_decision_while_the_canary_runs() {
+    let mut case = Case::assigned();
+    case.profile(2).dynamic = true;
+    case.confirmed(&remove(1, 1), 100);
+    case.leave(1, 1);
+    let verdict = case.judge(2);
+    assert!(acts(&verdict, Reason::CanaryRunning).is_empty());
+    assert!(
+        matches!(&verdict, Verdict::Act { refused, .. } if refused.iter().any(|why| why.contains("dynamic"))),
+        "{verdict:#?}"
+    );
 }
 
 #[test]
