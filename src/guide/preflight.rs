@@ -190,6 +190,7 @@ fn scope(facts: &Facts, found: &mut Findings) {
         )),
         None => {}
     }
+    elsewhere(facts, found);
     let Some(schema) = facts.seen.schema.known() else { return };
     match &schema.group {
         None => found.refusals.push("the job's schema has no group mapping: groups were never provisioned by it".into()),
@@ -213,6 +214,19 @@ fn scope(facts: &Facts, found: &mut Findings) {
         found
             .notes
             .push("the user mapping has a scoping filter: users whom it excludes are assigned but expected nowhere".into());
+    }
+}
+
+/// Another address may be another way to the same app, so this is for a person to see.
+fn elsewhere(facts: &Facts, found: &mut Findings) {
+    let base = facts.seen.settings.known().and_then(|settings| settings.base_address.as_deref());
+    let Some(base) = base.and_then(|base| url::Url::parse(base).ok()) else { return };
+    let place = |url: &url::Url| format!("{}{}", url.origin().ascii_serialization(), url.path().trim_end_matches('/'));
+    let (base, ours) = (place(&base), place(&facts.spec.target.scim_url));
+    if base != ours {
+        found.notes.push(format!(
+            "Entra provisions to {base}, and target.scimUrl is {ours}: see that both lead to the same app, or the wrong one is verified"
+        ));
     }
 }
 

@@ -1,6 +1,6 @@
 //! Met, act, wait, refuse, for each of the five steps.
 
-use unscim::guide::Verdict;
+use unscim::guide::{Verdict, preflight};
 use unscim::model::action::Action;
 use unscim::model::condition::Reason;
 use unscim::model::memory::{Departure, DepartureKind, Streak};
@@ -89,6 +89,20 @@ fn empty_takes_one_user_first_and_the_rest_after_a_cycle_and_a_look() {
     let mut all = Case::assigned();
     all.spec.rollout = Rollout::AllAtOnce;
     assert_eq!(acts(&all.judge(2), Reason::MembersRemain).len(), 4);
+}
+
+#[test]
+fn another_address_of_the_app_is_noted_whatever_slash_or_query_it_ends_in() {
+    let mut case = Case::assigned();
+    let mut notes = |base: &str| {
+        let Seen::Known(settings) = &mut case.seen.settings else { panic!("the settings are not known") };
+        settings.base_address = Some(base.into());
+        preflight::check(&case.facts()).notes.into_iter().filter(|note| note.contains("target.scimUrl")).count()
+    };
+    assert_eq!(notes("http://127.0.0.1:1/scim/?aadOptscim062020"), 0);
+    assert_eq!(notes("http://127.0.0.1:1/scim/v2"), 1);
+    assert_eq!(notes("https://staging.example.com/scim"), 1);
+    assert_eq!(notes("no address"), 0);
 }
 
 #[test]
