@@ -33,17 +33,21 @@ impl Freeze for ConfigFreeze {
         }
         // A config that can't be read any more changes nothing; what it said last goes on.
         let text = fs::read_to_string(&self.config).ok()?;
-        says_held(&text).then(|| format!("spec.hold is Held in {}; set it to None to go on", self.config.display()))
+        says_held(&text).then(|| format!("spec.hold in {} is not None; set it to None to go on", self.config.display()))
     }
 }
 
-/// Even a config that is wrong elsewhere may pull the brake.
+/// Even a config that is wrong elsewhere may pull the brake, and so may a word that is not quite right: only `None` lets go.
 fn says_held(text: &str) -> bool {
     match tree::parse(text.strip_prefix('\u{feff}').unwrap_or(text)) {
-        Ok((value, _)) => value.pointer("/spec/hold").and_then(serde_json::Value::as_str) == Some("Held"),
+        Ok((value, _)) => match value.pointer("/spec/hold") {
+            None | Some(serde_json::Value::Null) => false,
+            Some(hold) => hold.as_str() != Some("None"),
+        },
         Err(_) => text.lines().any(|line| {
             let line = line.split('#').next().unwrap_or_default();
-            line.split_once("hold:").is_some_and(|(before, after)| before.trim().is_empty() && after.contains("Held"))
+            let hold = line.split_once("hold:").filter(|(before, _)| before.trim().is_empty());
+            hold.is_some_and(|(_, hold)| !["", "None"].contains(&hold.trim().trim_matches(['"', '\''])))
         }),
     }
 }
@@ -63,11 +67,24 @@ mod tests {
         fs::write(dir.path().join(FILE), "").unwrap();
         assert!(freeze.why().is_some_and(|why| why.contains("remove it to go on")));
         fs::remove_file(dir.path().join(FILE)).unwrap();
-        for held in ["spec:\n  hold: Held\n", "spec: [\n  hold: Held # now\n", "spec:\n  hold: Held\n  nonsense: 1\n"] {
+        for held in [
+            "spec:\n  hold: Held\n",
+            "spec: [\n  hold: Held # now\n",
+            "spec:\n  hold: Held\n  nonsense: 1\n",
+            "spec:\n  hold: held\n",
+            "spec:\n  hold: true\n",
+            "spec: [\n  hold: stop\n",
+        ] {
             fs::write(&config, held).unwrap();
             assert!(freeze.why().is_some_and(|why| why.contains("spec.hold")), "{held}");
         }
-        for open in ["spec:\n  hold: None\n", "spec: [\n  # hold: Held\n", "spec:\n  target:\n    hold: Held\n"] {
+        for open in [
+            "spec:\n  hold: None\n",
+            "spec: [\n  # hold: Held\n",
+            "spec:\n  target:\n    hold: Held\n",
+            "spec:\n  hold:\n",
+            "spec: [\n  hold: 'None'\n",
+        ] {
             fs::write(&config, open).unwrap();
             assert_eq!(freeze.why(), None, "{open}");
         }
