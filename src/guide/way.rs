@@ -12,7 +12,7 @@ use super::{Cover, Facts, GUIDE, LOOKS, count, decisions, waves};
 use crate::model::action::Action;
 use crate::model::baseline::Baseline;
 use crate::model::engine::ScimCall;
-use crate::model::id::{AppRoleId, GroupId};
+use crate::model::id::{AppRoleId, GroupId, UserId};
 use crate::model::memory::later;
 use crate::model::seen::Seen;
 use crate::model::spec::{Afterwards, MembersDecision, RevocationBy};
@@ -65,6 +65,8 @@ pub struct Group {
     pub assigned: bool,
     /// Users in it now; `None` is not known.
     pub users: Option<u64>,
+    /// They themselves: whoever keeps the plan can put them back by it.
+    pub user_ids: Option<Vec<UserId>>,
     /// `Remove`, `Keep`, `Empty` (nobody is in it), `Undecided`, `Unknown` or `Done`.
     pub members: &'static str,
     /// What else hangs on it, and so would be taken from its users.
@@ -313,6 +315,7 @@ fn groups(facts: &Facts, baseline: &Baseline) -> Vec<Group> {
             roles: group.roles.iter().copied().collect(),
             assigned,
             users: members.map(|look| look.value.users.len() as u64),
+            user_ids: members.map(|look| look.value.users.iter().copied().collect()),
             members: decision,
             uses,
             why,
@@ -322,7 +325,7 @@ fn groups(facts: &Facts, baseline: &Baseline) -> Vec<Group> {
 }
 
 fn calls(facts: &Facts, stage: &Stage) -> Calls {
-    let user = |id: &crate::model::id::UserId| facts.user_name(*id);
+    let user = |id: &UserId| facts.user_name(*id);
     let group = |id: &GroupId| facts.group_name(*id);
     let call = |call: &ScimCall| match call {
         ScimCall::CreateUser { user: id, .. } => format!("create user {}", user(id)),

@@ -67,6 +67,7 @@ fn users_and_groups_are_told_apart() {
     case.profile(1).licensed = true;
     case.profile(2).dynamic = true;
     let groups = of(&case).groups;
+    assert_eq!(groups[0].user_ids, Some(vec![user(1), user(2)]));
     assert_eq!((groups[0].members, groups[1].members), ("Undecided", "Undecided"));
     assert!(groups[0].uses.iter().any(|what| what.contains("licences")) && groups[1].why.as_ref().unwrap().contains("Keep"));
 }
