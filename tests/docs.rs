@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use unscim::model::condition::Reason;
-use unscim::model::status::Brake;
+use unscim::model::status::{Brake, Phase};
 use unscim::serve::metrics::{Metrics, operations};
 use unscim::sim::scenario::Scenario;
 use unscim::world::http::Api;
@@ -51,6 +51,44 @@ fn the_runbook_explains_every_reason_and_every_brake_and_nothing_else() {
     let (missing, invented): (Vec<_>, Vec<_>) =
         (expected.difference(&explained).collect(), explained.difference(&expected).collect());
     assert!(missing.is_empty() && invented.is_empty(), "missing: {missing:?}; no longer there: {invented:?}");
+}
+
+/// Heading -> what stands under it.
+fn entries(text: &str) -> Vec<(&str, String)> {
+    let mut found: Vec<(&str, String)> = Vec::new();
+    let mut open = false;
+    for line in text.lines() {
+        if let Some(heading) = line.strip_prefix("### ").or_else(|| line.strip_prefix("#### ")) {
+            found.push((heading, String::new()));
+            open = true;
+        } else if line.starts_with('#') {
+            open = false;
+        } else if let Some((_, body)) = found.last_mut().filter(|_| open) {
+            body.push_str(line);
+            body.push(' ');
+        }
+    }
+    found
+}
+
+#[test]
+fn every_entry_of_the_runbook_says_what_it_means_and_who_acts() {
+    let text = read("docs/reasons.md");
+    let entries = entries(&text);
+    assert!(entries.len() > 60, "{}", entries.len());
+    for (heading, body) in entries {
+        let meaning = body.split("**").next().unwrap();
+        assert!(meaning.split_whitespace().count() > 2 || meaning.contains("See ["), "{heading} does not say what it means");
+        assert!(body.contains("**Do**") || body.contains("**By itself**"), "{heading} does not say who acts");
+    }
+}
+
+#[test]
+fn the_runbook_names_every_phase() {
+    let text = read("docs/reasons.md");
+    let table = text.split("## Phases").nth(1).and_then(|rest| rest.split("\n## ").next()).unwrap();
+    let named: Vec<&str> = table.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    assert_eq!(named, Phase::ALL.iter().map(|phase| phase.as_str()).collect::<Vec<_>>());
 }
 
 #[test]
