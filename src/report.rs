@@ -16,8 +16,8 @@ use crate::model::spec::Mode;
 use crate::model::status::{CycleStatus, Gauges, Held, Pending, Phase, Progress, Status};
 use crate::plan::Judged;
 
-/// `recent` are the last deeds, `None` where the ledger could not be read.
-pub fn report(facts: &Facts, acted: &Acted, recent: Option<Vec<Deed>>, before: Option<&Status>) -> Status {
+/// `recent` are the last deeds, `None` where the ledger could not be read; `trouble` is what is wrong with the config on disk.
+pub fn report(facts: &Facts, acted: &Acted, recent: Option<Vec<Deed>>, trouble: Option<&str>, before: Option<&Status>) -> Status {
     let plan = acted.approved().plan();
     let mut held: Vec<Held> = acted
         .approved()
@@ -40,6 +40,7 @@ pub fn report(facts: &Facts, acted: &Acted, recent: Option<Vec<Deed>>, before: O
     judged.push(users_kept(facts));
     judged.push(graph.clone());
     judged.push(reachable_target(facts));
+    judged.push(config_loaded(trouble));
     let retired = plan.steps.len() == GUIDE.len() && plan.steps.iter().all(|step| step.truth == Truth::True);
     let looked = graph.truth == Truth::True;
     judged.push(if held.is_empty() {
@@ -92,6 +93,18 @@ pub fn report(facts: &Facts, acted: &Acted, recent: Option<Vec<Deed>>, before: O
     };
     status.withhold(facts.memory.names);
     status
+}
+
+fn config_loaded(trouble: Option<&str>) -> Judged {
+    match trouble {
+        None => {
+            judged_as(ConditionKind::ConfigLoaded, Truth::True, Reason::ConfigInForce, "the config on disk is in force".into())
+        }
+        Some(why) => {
+            let message = format!("the config on disk is not in force, the last good one is: {why}");
+            judged_as(ConditionKind::ConfigLoaded, Truth::False, Reason::ConfigInvalid, message)
+        }
+    }
 }
 
 fn judged_as(condition: ConditionKind, truth: Truth, reason: Reason, message: String) -> Judged {

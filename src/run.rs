@@ -11,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::act::Acted;
 use crate::cli::{self, Exit};
-use crate::config;
 use crate::config::freeze::ConfigFreeze;
+use crate::config::watch::{News, Watched};
 use crate::model::action::Done;
 use crate::model::condition::ConditionKind;
 use crate::model::names::Names;
@@ -30,11 +30,12 @@ const SILENCE: Duration = Duration::from_secs(600);
 
 /// `unscim run`.
 pub async fn run(args: &cli::Run, stop: &CancellationToken) -> Result<Exit> {
-    let spec = config::load(&args.config.config)?;
+    let (spec, config) = Watched::load(&args.config.config)?;
     let ledger = SqliteLedger::open(&args.data_dir)?;
     let leave = if args.new_baseline { Leave::FirstBaseline } else { Leave::Writes };
     let names = Names::shown(args.show_names);
     let mut daemon = Daemon::new(spec, ledger, Some(ConfigFreeze::of(&args.config.config)), names)?;
+    daemon.config = Some(config);
     if args.once {
         return Ok(daemon.once(leave, stop).await);
     }
@@ -60,6 +61,7 @@ pub struct Daemon {
     spec: Spec,
     shown: State,
     carried: Carried,
+    config: Option<Watched>,
 }
 
 impl Daemon {
@@ -71,7 +73,7 @@ impl Daemon {
         let pace = world.directory.pace();
         metrics.ask_write_quota(move || pace.write_quota_ratio());
         let shown = State::new(&spec.name, serde_json::to_value(&spec)?, metrics, spec.timing.interval + SILENCE);
-        Ok(Daemon { world, spec, shown, carried: Carried { names, ..Carried::default() } })
+        Ok(Daemon { world, spec, shown, carried: Carried { names, ..Carried::default() }, config: None })
     }
 
     pub fn spec(&self) -> &Spec {
@@ -80,6 +82,7 @@ impl Daemon {
 
     /// One turn, shown; `None` if it was asked to stop while it looked.
     pub async fn turn(&mut self, leave: Leave, stop: &CancellationToken) -> Option<Turn> {
+        self.reread();
         let begun = Instant::now();
         self.shown.metrics().attempt(self.world.clock.now());
         let turn = reconcile::turn(&self.world, &self.spec, leave, &mut self.carried, stop).await?;
@@ -91,6 +94,40 @@ impl Daemon {
         self.shown.publish(&turn.status);
         reconcile::log(&turn);
         Some(turn)
+    }
+
+    /// Takes up a config that has changed since; a bad one changes nothing, and is told.
+    fn reread(&mut self) {
+        let trouble = match self.config.as_mut().map(Watched::look) {
+            None | Some(News::Nothing) => return,
+            Some(News::Good(spec)) => self.refit(*spec).err().map(|error| format!("{error:#}")),
+            Some(News::Bad(errors)) => Some(errors.to_string()),
+        };
+        match &trouble {
+            None => {
+                self.shown.metrics().reloaded();
+                tracing::info!(name = self.spec.name, mode = ?self.spec.mode, "the config has changed and is in force");
+            }
+            Some(why) => {
+                self.shown.metrics().reload_failed();
+                tracing::error!(why, "the config has changed and is wrong; the last good one stays in force");
+            }
+        }
+        self.carried.config_trouble = trouble;
+    }
+
+    fn refit(&mut self, spec: Spec) -> Result<()> {
+        let (transport, shown) = (network(&spec)?, serde_json::to_value(&spec)?);
+        let metrics = self.shown.metrics();
+        metrics.set_interval(spec.timing.interval);
+        self.world.refit(&spec, transport, metrics.clone());
+        self.shown.resource(&spec.name, shown, spec.timing.interval + SILENCE);
+        // What was read at one target says nothing of another.
+        if spec.target != self.spec.target {
+            self.carried.target = None;
+        }
+        self.spec = spec;
+        Ok(())
     }
 
     /// Waits as long as this turn wants; at once when asked to stop.

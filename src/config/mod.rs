@@ -5,6 +5,7 @@ mod form;
 pub mod freeze;
 mod raw;
 mod tree;
+pub mod watch;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
