@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use tokio_util::sync::CancellationToken;
 use unscim::cli::{Cli, Exit, SchemaOf, Verb};
+use unscim::config::watch::Watched;
 use unscim::{config, demo, evidence, inspect, practice, rollback, run, serve};
 
 fn main() -> ExitCode {
@@ -41,7 +42,9 @@ fn start(verb: &Verb) -> anyhow::Result<Exit> {
         | Verb::Verify(_)
         | Verb::Schema { .. } => (None, "warn"),
     };
-    serve::telemetry::init(format, level)?;
+    let config = if let Verb::Run(args) = verb { Some(Watched::load(&args.config.config)?) } else { None };
+    let traces = config.as_ref().and_then(|(spec, _)| spec.telemetry.traces.as_ref());
+    let telemetry = serve::telemetry::init(format, level, traces)?;
     if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
         anyhow::bail!("a TLS provider was installed twice");
     }
@@ -50,7 +53,10 @@ fn start(verb: &Verb) -> anyhow::Result<Exit> {
         tokio::spawn(on_signal(stop.clone()));
         match verb {
             Verb::Demo(args) => demo::run(args, &stop).await,
-            Verb::Run(args) => run::run(args, &stop).await,
+            Verb::Run(args) => {
+                let config = config.expect("it was read above");
+                run::run(args, config, telemetry, &stop).await
+            }
             Verb::Plan(args) => inspect::plan(args, &stop).await,
             Verb::Check(args) => inspect::check(args, &stop).await,
             Verb::Status(args) => inspect::status(args).await,

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use crate::act::Acted;
 use crate::cli::{self, Exit};
@@ -20,6 +21,7 @@ use crate::model::spec::{Mode, Spec};
 use crate::model::status::Status;
 use crate::reconcile::{self, Carried, Leave, Turn, wait_after};
 use crate::serve::metrics::Metrics;
+use crate::serve::telemetry::{Telemetry, trace_id};
 use crate::serve::{State, listen};
 use crate::wiring::{Outside, network};
 use crate::world::ledger::SqliteLedger;
@@ -29,13 +31,14 @@ use crate::world::{Clock as _, SystemClock};
 const SILENCE: Duration = Duration::from_secs(600);
 
 /// `unscim run`.
-pub async fn run(args: &cli::Run, stop: &CancellationToken) -> Result<Exit> {
-    let (spec, config) = Watched::load(&args.config.config)?;
+pub async fn run(args: &cli::Run, config: (Spec, Watched), telemetry: Telemetry, stop: &CancellationToken) -> Result<Exit> {
+    let (spec, config) = config;
+    telemetry.level(spec.telemetry.log_level);
     let ledger = SqliteLedger::open(&args.data_dir)?;
     let leave = if args.new_baseline { Leave::FirstBaseline } else { Leave::Writes };
     let names = Names::shown(args.show_names);
     let mut daemon = Daemon::new(spec, ledger, Some(ConfigFreeze::of(&args.config.config)), names)?;
-    daemon.config = Some(config);
+    daemon.config = Some(Live { file: config, telemetry });
     if args.once {
         return Ok(daemon.once(leave, stop).await);
     }
@@ -61,7 +64,19 @@ pub struct Daemon {
     spec: Spec,
     shown: State,
     carried: Carried,
-    config: Option<Watched>,
+    config: Option<Live>,
+}
+
+/// What follows the config while it runs.
+struct Live {
+    file: Watched,
+    telemetry: Telemetry,
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.telemetry.end();
+    }
 }
 
 impl Daemon {
@@ -85,20 +100,23 @@ impl Daemon {
         self.reread();
         let begun = Instant::now();
         self.shown.metrics().attempt(self.world.clock.now());
-        let turn = reconcile::turn(&self.world, &self.spec, leave, &mut self.carried, stop).await?;
+        let span = tracing::info_span!("turn", trace_id = tracing::field::Empty);
+        span.record("trace_id", trace_id(&span));
+        let turning = reconcile::turn(&self.world, &self.spec, leave, &mut self.carried, stop);
+        let turn = turning.instrument(span.clone()).await?;
         let metrics = self.shown.metrics();
         metrics.turn(turn.result(), begun.elapsed());
         for (action, done) in turn.acted.done() {
             metrics.action(action.kind(), *done);
         }
         self.shown.publish(&turn.status);
-        reconcile::log(&turn);
+        span.in_scope(|| reconcile::log(&turn));
         Some(turn)
     }
 
     /// Takes up a config that has changed since; a bad one changes nothing, and is told.
     fn reread(&mut self) {
-        let trouble = match self.config.as_mut().map(Watched::look) {
+        let trouble = match self.config.as_mut().map(|live| live.file.look()) {
             None | Some(News::Nothing) => return,
             Some(News::Good(spec)) => self.refit(*spec).err().map(|error| format!("{error:#}")),
             Some(News::Bad(errors)) => Some(errors.to_string()),
@@ -122,6 +140,9 @@ impl Daemon {
         metrics.set_interval(spec.timing.interval);
         self.world.refit(&spec, transport, metrics.clone());
         self.shown.resource(&spec.name, shown, spec.timing.interval + SILENCE);
+        if let Some(live) = &self.config {
+            live.telemetry.level(spec.telemetry.log_level);
+        }
         // What was read at one target says nothing of another.
         if spec.target != self.spec.target {
             self.carried.target = None;

@@ -4,5 +4,6 @@ mod died;
 mod evidence;
 mod lives;
 mod support;
+mod traced;
 mod undone;
 mod verbs;

@@ -81,6 +81,7 @@ fn spec(layout: Layout) -> Spec {
             write_share: Percent(50),
         },
         timing: Timing { interval: minutes(1), settle: minutes(2), request_timeout: Duration::from_secs(30) },
+        telemetry: Telemetry::default(),
     }
 }
 
