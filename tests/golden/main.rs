@@ -4,6 +4,7 @@
 mod act;
 mod brakes;
 mod hand;
+mod plan;
 mod settle;
 mod steps;
 mod support;
