@@ -153,7 +153,7 @@ fn awaiting(facts: &Facts, confirmed: jiff::Timestamp, have: usize, needed: usiz
     let margin = humantime::format_duration(facts.spec.provisioning.cycle_margin);
     let on = format!("{} that began {margin} or more after {confirmed:.0}, of which {have} ended well", count(needed, "cycle"));
     let latest = facts.memory.remembered.cycles.last().map_or(confirmed, |cycle| cycle.ended.max(confirmed));
-    let overdue = facts.seen.jobs.known().is_some_and(|look| since(latest, look.at) > facts.spec.provisioning.cycle_timeout);
+    let overdue = facts.seen.jobs.known().is_some_and(|look| since(latest, look.at) > facts.cycle_limit());
     let on = format!("{on}{}", doubt(facts));
     Verdict::Wait { reason: if overdue { Reason::CycleOverdue } else { Reason::AwaitingCycle }, on }
 }

@@ -246,6 +246,8 @@ fn cycle_is_overdue_in_quarantine_or_not_active_and_says_so() {
     let mut case = Case::unassigned();
     case.spec.provisioning.cycle_timeout = std::time::Duration::from_secs(60);
     waits(&case.judge(4), Reason::CycleOverdue, "of which 0 ended well");
+    case.job().interval = Some(std::time::Duration::from_secs(24 * 3600));
+    waits(&case.judge(4), Reason::AwaitingCycle, "of which 0 ended well");
     let mut case = Case::unassigned();
     case.job().quarantine = Some(Quarantine { reason: "Escrow".into(), message: "too many".into() });
     refuses(&case.judge(4), Reason::JobQuarantined, "Escrow");
