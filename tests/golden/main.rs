@@ -3,6 +3,7 @@
 
 mod act;
 mod brakes;
+mod cycles;
 mod hand;
 mod plan;
 mod settle;
