@@ -102,10 +102,9 @@ pub fn prove(facts: &Facts) -> Result<CycleProof, Verdict> {
     }
     let needed = facts.spec.provisioning.verify_cycles as usize;
     let cycles = facts.good_cycles_after(confirmed);
-    if cycles.len() < needed {
+    let Some(last) = needed.checked_sub(1).and_then(|last| cycles.get(last)) else {
         return Err(awaiting(facts, confirmed, cycles.len(), needed));
-    }
-    let Some(last) = cycles.get(needed - 1) else { return Err(awaiting(facts, confirmed, cycles.len(), needed)) };
+    };
     let Some(look) = facts.memory.target.as_ref().filter(|look| look.turn >= last.turn) else {
         return Err(Verdict::Wait { reason: Reason::VerifyingTarget, on: "a look at the target after the last cycle".into() });
     };
