@@ -251,7 +251,7 @@ fn foreseen(facts: &Facts, plan: &Plan) -> Option<Bite> {
     (!harm.is_empty()).then(|| {
         let names = some_of(harm.iter().map(|(user, what)| format!("{} would be {what}", facts.user_name(*user))));
         let message = format!(
-            "Entra would change {} at the target in a cycle after it, and none may be: {names}; nothing is taken away until their assignments show why not",
+            "Entra would change {} at the target in a cycle after it, and none may be: {names}; nothing is taken away until a look shows that it would not",
             part(harm.len(), facts.baseline().map_or(0, |baseline| baseline.users.len()), "protected user")
         );
         (Brake::Foreseen, Strikes::Destructive, message)
@@ -359,11 +359,18 @@ fn fights(facts: &Facts, plan: &Plan) -> Option<Bite> {
         })
         .collect();
     (!again.is_empty()).then(|| {
+        let told = again.iter().map(|action| {
+            let entry = facts.memory.journal.entry(&action.key());
+            let (times, last) = entry.map_or((0, None), |entry| (entry.confirmed, entry.last_confirmed));
+            let last = last.map_or_else(String::new, |at| format!(", last at {at:.0}"));
+            format!("{action} (done {}{last}, and this look shows it undone)", count(times as usize, "time"))
+        });
         let message = format!(
-            "{} of this plan corrected more than {} (limits.fights) and undone by somebody else each time: {}",
+            "{} of this plan corrected more than {} (limits.fights) and undone by somebody else each time: {}; find out who undoes it; it goes on \
+             by itself when it stays done, or when limits.fights is raised",
             part(again.len(), plan.actions.len(), "object"),
             count(facts.spec.limits.fights as usize, "time"),
-            some_of(again)
+            some_of(told)
         );
         (Brake::Fights, Strikes::Everything, message)
     })

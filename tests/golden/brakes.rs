@@ -1,11 +1,13 @@
 //! Each brake just under its limit and just over it: what it lets through, and what its message says.
 
+use std::collections::BTreeSet;
+
 use unscim::guide::decisions::digest;
 use unscim::model::action::Action;
 use unscim::model::memory::{BaselineSource, Size};
 use unscim::model::seen::Seen;
 use unscim::model::snapshot::{LogRow, Principal, TokenState};
-use unscim::model::spec::{Hold, MembersDecision, Rollout};
+use unscim::model::spec::{GroupEntry, Hold, MembersDecision, Rollout};
 use unscim::model::status::Brake;
 use unscim::model::window::{Clock, Day, Window, Windows};
 
@@ -284,7 +286,8 @@ fn fights_gives_in_after_the_limit() {
     case.confirmed(&again, 100);
     assert!(case.approve().held().is_empty() && case.approve().actions().contains(&again), "the first time, and once again");
     case.confirmed(&again, 110);
-    bitten(&case, Brake::Fights, "corrected more than 2 times (limits.fights)");
+    bitten(&case, Brake::Fights, "1 of 2 objects (50.0%) of this plan corrected more than 2 times (limits.fights)");
+    bitten(&case, Brake::Fights, "(done 3 times, last at 2026-11-24T13:50:00Z, and this look shows it undone)");
 }
 
 #[test]
@@ -379,6 +382,22 @@ fn not_approved_refuses_everything_that_was_decided_otherwise_than_the_approval_
     let Seen::Known(baseline) = &case.memory.baseline else { panic!() };
     case.spec.approval = Some(digest(&case.spec, baseline));
     assert_eq!(destructive(&case), 4);
+    // Each group's decision is in it, whichever place it has.
+    let mut three = ready();
+    let Seen::Known(baseline) = &mut three.memory.baseline else { panic!() };
+    let copy = baseline.groups[&group(2)].clone();
+    baseline.groups.insert(group(3), copy);
+    let baseline = baseline.clone();
+    three.spec.groups.list.push(GroupEntry { id: group(3), members: None });
+    let digests: BTreeSet<_> = (0..3)
+        .map(|n| {
+            let mut spec = three.spec.clone();
+            spec.groups.list[n].members = Some(MembersDecision::Keep);
+            digest(&spec, &baseline)
+        })
+        .chain([digest(&three.spec, &baseline)])
+        .collect();
+    assert_eq!(digests.len(), 4);
     // People come and go.
     let mut people = ready();
     people.spec.approval.clone_from(&case.spec.approval);

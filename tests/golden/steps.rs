@@ -274,6 +274,10 @@ fn cycle_is_overdue_in_quarantine_or_not_active_and_says_so() {
     let mut case = Case::unassigned();
     case.spec.provisioning.cycle_timeout = std::time::Duration::from_secs(60);
     waits(&case.judge(4), Reason::CycleOverdue, "of which 0 ended well");
+    case.spec.provisioning.cycle_timeout = std::time::Duration::from_secs(400 * 60);
+    waits(&case.judge(4), Reason::AwaitingCycle, "of which 0 ended well");
+    case.spec.provisioning.cycle_timeout = std::time::Duration::from_secs(400 * 60 - 1);
+    waits(&case.judge(4), Reason::CycleOverdue, "of which 0 ended well");
     case.job().interval = Some(std::time::Duration::from_secs(24 * 3600));
     waits(&case.judge(4), Reason::AwaitingCycle, "of which 0 ended well");
     let mut case = Case::unassigned();
