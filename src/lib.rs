@@ -32,6 +32,7 @@ pub mod run;
 pub mod serve;
 pub mod settle;
 pub mod sim;
+pub mod term;
 pub mod undo;
 pub mod wiring;
 pub mod witness;

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory as _, Parser as _};
 use tokio_util::sync::CancellationToken;
 use unscim::cli::{Cli, Exit, SchemaOf, Verb};
 use unscim::config::watch::Watched;
@@ -18,10 +18,16 @@ fn main() -> ExitCode {
     };
     match start(&cli.verb) {
         Ok(exit) => code(exit),
-        Err(error) => {
-            eprintln!("unscim: {error:#}");
-            code(if error.is::<config::Errors>() { Exit::Usage } else { Exit::Trouble })
-        }
+        Err(error) => match error.downcast_ref::<config::Errors>() {
+            Some(errors) => {
+                anstream::eprint!("unscim: {}", errors.excerpts());
+                code(Exit::Usage)
+            }
+            None => {
+                eprintln!("unscim: {error:#}");
+                code(Exit::Trouble)
+            }
+        },
     }
 }
 
@@ -40,6 +46,7 @@ fn start(verb: &Verb) -> anyhow::Result<Exit> {
         | Verb::Rollback(_)
         | Verb::Report(_)
         | Verb::Verify(_)
+        | Verb::Completions { .. }
         | Verb::Schema { .. } => (None, "warn"),
     };
     let config = if let Verb::Run(args) = verb { Some(Watched::load(&args.config.config)?) } else { None };
@@ -64,6 +71,10 @@ fn start(verb: &Verb) -> anyhow::Result<Exit> {
             Verb::Rollback(args) => rollback::run(args, &stop).await,
             Verb::Report(args) => evidence::report(args),
             Verb::Verify(args) => evidence::verify(args),
+            Verb::Completions { shell } => {
+                clap_complete::generate(*shell, &mut Cli::command(), "unscim", &mut std::io::stdout());
+                Ok(Exit::Done)
+            }
             Verb::Schema { of: SchemaOf::Config } => {
                 println!("{:#}", config::schema());
                 Ok(Exit::Done)
