@@ -63,7 +63,7 @@ pub async fn plan(args: &cli::Plan, stop: &CancellationToken) -> Result<Exit> {
 fn plan_text(spec: &Spec, turn: &Turn) -> Sheet {
     let status = &turn.status;
     let mut sheet = Sheet::new();
-    sheet.item("", Tone::Title, &spec.name, &format!("(mode {:?})", spec.mode));
+    sheet.item("", Tone::Title, &format!("{} ", spec.name), &format!("(mode {:?})", spec.mode));
     sheet.blank();
     for (title, kind) in [
         ("preflight", ConditionKind::Preflight),

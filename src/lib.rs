@@ -13,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 pub mod act;
+pub mod bars;
 pub mod brakes;
 pub mod cli;
 pub mod config;

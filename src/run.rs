@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use crate::act::Acted;
+use crate::bars::Bars;
 use crate::cli::{self, Exit};
 use crate::config::freeze::ConfigFreeze;
 use crate::config::watch::{News, Watched};
@@ -21,9 +22,10 @@ use crate::model::spec::{Mode, Spec};
 use crate::model::status::Status;
 use crate::reconcile::{self, Carried, Leave, Turn, wait_after};
 use crate::serve::metrics::Metrics;
-use crate::serve::telemetry::{Telemetry, trace_id};
+use crate::serve::telemetry::{LogFormat, Telemetry, trace_id};
 use crate::serve::{State, listen};
 use crate::wiring::{Outside, network};
+use crate::world::http::{Api, Observer};
 use crate::world::ledger::SqliteLedger;
 use crate::world::{Clock as _, SystemClock};
 
@@ -37,7 +39,8 @@ pub async fn run(args: &cli::Run, config: (Spec, Watched), telemetry: Telemetry,
     let ledger = SqliteLedger::open(&args.data_dir)?;
     let leave = if args.new_baseline { Leave::FirstBaseline } else { Leave::Writes };
     let names = Names::shown(args.show_names);
-    let mut daemon = Daemon::new(spec, ledger, Some(ConfigFreeze::of(&args.config.config)), names)?;
+    let bars = Bars::fitting(!args.once && args.log_format.unwrap_or_else(LogFormat::fitting) == LogFormat::Text);
+    let mut daemon = Daemon::new(spec, ledger, Some(ConfigFreeze::of(&args.config.config)), names, bars)?;
     daemon.config = Some(Live { file: config, telemetry });
     if args.once {
         return Ok(daemon.once(leave, stop).await);
@@ -65,6 +68,13 @@ pub struct Daemon {
     shown: State,
     carried: Carried,
     config: Option<Live>,
+    bars: Bars,
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        self.bars.end();
+    }
 }
 
 /// What follows the config while it runs.
@@ -80,15 +90,16 @@ impl Drop for Live {
 }
 
 impl Daemon {
-    pub fn new(spec: Spec, ledger: SqliteLedger, freeze: Option<ConfigFreeze>, names: Names) -> Result<Self> {
+    pub fn new(spec: Spec, ledger: SqliteLedger, freeze: Option<ConfigFreeze>, names: Names, bars: Bars) -> Result<Self> {
         let metrics = Arc::new(Metrics::new());
         metrics.reloaded();
         metrics.set_interval(spec.timing.interval);
-        let world = Outside::new(&spec, network(&spec)?, metrics.clone(), ledger, SystemClock, freeze);
+        let observer = Arc::new(Watching { metrics: metrics.clone(), bars: bars.clone() });
+        let world = Outside::new(&spec, network(&spec)?, observer, ledger, SystemClock, freeze);
         let pace = world.directory.pace();
         metrics.ask_write_quota(move || pace.write_quota_ratio());
         let shown = State::new(&spec.name, serde_json::to_value(&spec)?, metrics, spec.timing.interval + SILENCE);
-        Ok(Daemon { world, spec, shown, carried: Carried { names, ..Carried::default() }, config: None })
+        Ok(Daemon { world, spec, shown, carried: Carried { names, ..Carried::default() }, config: None, bars })
     }
 
     pub fn spec(&self) -> &Spec {
@@ -110,6 +121,7 @@ impl Daemon {
             metrics.action(action.kind(), *done);
         }
         self.shown.publish(&turn.status);
+        self.bars.show(&turn.status);
         span.in_scope(|| reconcile::log(&turn));
         Some(turn)
     }
@@ -138,7 +150,8 @@ impl Daemon {
         let (transport, shown) = (network(&spec)?, serde_json::to_value(&spec)?);
         let metrics = self.shown.metrics();
         metrics.set_interval(spec.timing.interval);
-        self.world.refit(&spec, transport, metrics.clone());
+        let observer = Arc::new(Watching { metrics: metrics.clone(), bars: self.bars.clone() });
+        self.world.refit(&spec, transport, observer);
         self.shown.resource(&spec.name, shown, spec.timing.interval + SILENCE);
         if let Some(live) = &self.config {
             live.telemetry.level(spec.telemetry.log_level);
@@ -179,6 +192,25 @@ impl Daemon {
         let end = CancellationToken::new();
         let (address, serving) = listen(addr, self.shown.clone(), end.clone()).await?;
         Ok(Seen { address, end, serving: tokio::spawn(serving) })
+    }
+}
+
+/// Every answer, for the metrics and the bars.
+struct Watching {
+    metrics: Arc<Metrics>,
+    bars: Bars,
+}
+
+impl Observer for Watching {
+    fn answered(&self, api: Api, operation: &'static str, code: &str, took: Duration) {
+        self.metrics.answered(api, operation, code, took);
+        if api == Api::Graph && code.starts_with('2') {
+            self.bars.wrote(operation);
+        }
+    }
+
+    fn throttled(&self, api: Api, wait: Duration) {
+        self.metrics.throttled(api, wait);
     }
 }
 

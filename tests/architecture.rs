@@ -25,8 +25,9 @@ const TABLE: &[(&str, &[&str])] = &[
     ("reconcile", &["model", "guide", "plan", "brakes", "observe", "remember", "settle", "witness", "act", "report", "world"]),
     ("sim", &["model::id", "model::engine", "sim"]),
     ("config", &["model", "config", "world::Freeze"]),
-    ("serve", &["model", "serve", "term", "world::http"]),
+    ("serve", &["model", "serve", "bars", "term", "world::http"]),
     ("term", &["term"]),
+    ("bars", &["model", "term"]),
     ("wiring", &["model", "world"]),
     (
         "run",
@@ -89,7 +90,7 @@ const TABLE: &[(&str, &[&str])] = &[
         &["model", "guide", "cli", "evidence", "term", "world::SystemClock", "world::Clock", "world::Ledger", "world::ledger"],
     ),
     ("practice", &["model", "cli", "sim"]),
-    ("demo", &["model", "guide", "cli", "config", "term", "practice", "reconcile", "run", "sim", "world::ledger"]),
+    ("demo", &["model", "guide", "bars", "cli", "config", "practice", "reconcile", "run", "sim", "world::ledger"]),
 ];
 
 /// Clients that only the wiring may know.

@@ -51,7 +51,7 @@ pub fn init(format: Option<LogFormat>, level: &'static str, traces: Option<&Trac
         },
     };
     let (filter, handle) = reload::Layer::new(first);
-    let lines = fmt::layer().with_writer(std::io::stderr);
+    let lines = fmt::layer().with_writer(|| crate::bars::Lines);
     let lines: Box<dyn Layer<Registry> + Send + Sync> = match format.unwrap_or_else(LogFormat::fitting) {
         LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).with_target(false).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).with_span_list(false).boxed(),
