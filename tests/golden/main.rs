@@ -3,9 +3,11 @@
 
 mod act;
 mod brakes;
+mod coverage;
 mod cycles;
 mod hand;
 mod plan;
+mod preflight;
 mod settle;
 mod steps;
 mod support;
