@@ -2,6 +2,7 @@
 //! just over its limit. "Again changes nothing" is asserted for every verdict.
 
 mod act;
+mod baseline;
 mod brakes;
 mod coverage;
 mod cycles;
