@@ -25,7 +25,7 @@ closed_list! {
     /// What a status always speaks of. `True` is the good value for all but `Held`.
     ConditionKind {
         Preflight, BaselineRecorded, UsersAssigned, GroupsEmptied, GroupsUnassigned, CycleCompleted, UsersKept,
-        TokenRevoked, GraphReachable, TargetReachable, Held, Ready,
+        TokenRevoked, GraphReachable, TargetReachable, ConfigLoaded, Held, Ready,
     }
 }
 
@@ -54,6 +54,7 @@ closed_list! {
         TokenRejected, AwaitingOperator, WebhookCalled, AwaitingPause, Confirming, ProbeInconclusive, UnmanagedGroupAssigned,
         RevokedTooEarly,
         // the rest
+        ConfigInForce, ConfigInvalid,
         Blocked, Reachable, Unreachable, Retired, InProgress, HeldByBrake, HeldByRefusal, NothingHeld,
     }
 }

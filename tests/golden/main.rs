@@ -2,8 +2,13 @@
 //! just over its limit. "Again changes nothing" is asserted for every verdict.
 
 mod act;
+mod baseline;
 mod brakes;
+mod coverage;
+mod cycles;
 mod hand;
+mod plan;
+mod preflight;
 mod settle;
 mod steps;
 mod support;

@@ -33,6 +33,7 @@ pub(super) fn step_title(kind: ConditionKind) -> &'static str {
         ConditionKind::UsersKept => "Every user kept at the target",
         ConditionKind::GraphReachable => "Microsoft Graph answers",
         ConditionKind::TargetReachable => "The app's SCIM service answers",
+        ConditionKind::ConfigLoaded => "The config on disk is in force",
         ConditionKind::Held => "Held",
         ConditionKind::Ready => "Retired and in order",
     }
