@@ -8,7 +8,7 @@ use crate::model::id::{AppRoleId, GroupId, ScimId, UserId};
 use crate::model::memory::BaselineSource;
 use crate::model::seen::Seen;
 use crate::model::snapshot::{DirectoryUser, JobCode, Principal, Quarantine, ScheduleState, ScimUser, TargetLook, TokenState};
-use crate::model::spec::{Acknowledgement, Afterwards, AppRef, MatchBy, Mode, Profile, ScopeConfirmed};
+use crate::model::spec::{Acknowledgement, Afterwards, AppRef, MatchBy, Mode, Profile, ScopeConfirmed, Select};
 
 /// What stands in the way, and what only deserves to be known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -255,6 +255,24 @@ fn groups(facts: &Facts, found: &mut Findings) {
         }
         if facts.wished_groups().is_empty() {
             found.refusals.push("no group is assigned to the app: there is nothing to retire".into());
+        }
+    }
+    if let Some(baseline) = facts.baseline().filter(|_| facts.memory.source == BaselineSource::Ledger) {
+        let listed = if facts.spec.groups.select == Select::Listed { facts.wished_groups() } else { BTreeSet::new() };
+        let late: Vec<_> = listed.iter().filter(|group| !baseline.groups.contains_key(group)).collect();
+        if !late.is_empty() {
+            found.notes.push(format!(
+                "groups.list names groups that are not in the baseline, which was taken before: {}; they are not touched; start anew with another --data-dir to retire them too",
+                some_of(late.into_iter().map(|group| facts.group_name(*group)))
+            ));
+        }
+        let withdrawn: Vec<_> =
+            baseline.groups.keys().filter(|group| facts.is_withdrawn(**group) && !facts.rows_of(**group).is_empty()).collect();
+        if !withdrawn.is_empty() {
+            found.notes.push(format!(
+                "groups that are in the baseline were taken off groups.list: {}; they keep their members and their assignment, and step 3 waits for them",
+                some_of(withdrawn.into_iter().map(|group| facts.group_name(*group)))
+            ));
         }
     }
     if let Some(baseline) = facts.baseline() {

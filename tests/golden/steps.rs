@@ -133,6 +133,18 @@ fn another_address_of_the_app_is_noted_whatever_slash_or_query_it_ends_in() {
 }
 
 #[test]
+fn a_list_that_no_longer_is_the_baseline_is_noted() {
+    let mut case = Case::assigned();
+    let notes = |case: &Case| preflight::check(&case.facts()).notes.join("\n");
+    assert!(!notes(&case).contains("groups.list"), "{}", notes(&case));
+    case.spec.groups.list.retain(|entry| entry.id != group(1));
+    case.spec.groups.list.push(GroupEntry { id: group(7), members: None });
+    let noted = notes(&case);
+    assert!(noted.contains("are not in the baseline") && noted.contains(&group(7).to_string()), "{noted}");
+    assert!(noted.contains("taken off groups.list") && noted.contains("keep their members"), "{noted}");
+}
+
+#[test]
 fn empty_asks_for_a_decision_while_the_canary_runs() {
     let mut case = Case::assigned();
     case.profile(2).dynamic = true;
