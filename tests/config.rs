@@ -392,3 +392,16 @@ fn windows_and_released_users_are_read_and_their_mistakes_told() {
     let refused = read(&with("  windows: { timeZone: UTC, open: [] }\n")).unwrap_err();
     assert!(refused.contains("no hours at all"), "{refused}");
 }
+
+#[test]
+fn what_is_shown_of_a_spec_has_no_address_that_may_be_a_secret() {
+    let text = example("webhook.yaml")
+        .replace("wiki/revoke", "path-s3cret?key=query-s3cret")
+        .replace("https://wiki.example.com/scim", "https://wiki.example.com/scim?sig=s3cret");
+    let spec = read(&text).unwrap();
+    assert_eq!(spec.target.scim_url.query(), Some("sig=s3cret"));
+    let shown = serde_json::to_value(&spec).unwrap();
+    assert_eq!(shown["target"]["revocation"]["webhook"]["url"], "https://hooks.example.com");
+    assert_eq!(shown["target"]["scimUrl"], "https://wiki.example.com/scim");
+    assert!(!shown.to_string().contains("s3cret"), "{shown}");
+}

@@ -196,6 +196,7 @@ pub enum Acknowledgement {
 #[serde(rename_all = "camelCase")]
 pub struct Target {
     pub profile: Profile,
+    #[serde(serialize_with = "without_query")]
     pub scim_url: Url,
     pub token_file: PathBuf,
     pub match_by: MatchBy,
@@ -251,6 +252,8 @@ pub enum RevocationBy {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Webhook {
+    /// It may be a secret in itself, so no more of it than who is called is ever shown.
+    #[serde(serialize_with = "as_origin")]
     pub url: Url,
     /// `POST`, `PUT`, `PATCH` or `DELETE`.
     pub method: String,
@@ -346,6 +349,17 @@ impl Serialize for Percent {
     fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
         s.collect_str(&format_args!("{}%", self.0))
     }
+}
+
+fn as_origin<S: serde::Serializer>(url: &Url, s: S) -> Result<S::Ok, S::Error> {
+    s.collect_str(&url.origin().ascii_serialization())
+}
+
+/// A query may hold more than an address.
+fn without_query<S: serde::Serializer>(url: &Url, s: S) -> Result<S::Ok, S::Error> {
+    let mut url = url.clone();
+    url.set_query(None);
+    s.collect_str(&url)
 }
 
 fn as_duration<S: serde::Serializer>(value: &Duration, s: S) -> Result<S::Ok, S::Error> {
