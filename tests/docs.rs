@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::CommandFactory as _;
+use serde_json::Value;
 use unscim::cli::Cli;
 use unscim::model::condition::Reason;
 use unscim::model::status::{Brake, Phase};
@@ -289,4 +290,168 @@ fn every_metric_of_ours_says_what_to_do_with_it() {
         let (name, words) = help.split_once(' ').unwrap();
         assert!(words.split_whitespace().count() > 8 && words.ends_with('.'), "{name}: {words}");
     }
+}
+
+/// What stands in code in a page: each line of a block, and each span in a line.
+fn code(text: &str) -> Vec<String> {
+    let (mut found, mut prose, mut block) = (Vec::new(), String::new(), false);
+    for line in text.lines() {
+        if line.trim_start().starts_with("```") {
+            block = !block;
+        } else if block {
+            found.push(line.trim().to_owned());
+        } else {
+            // A span may go on in the next line.
+            prose.push_str(line);
+            prose.push(' ');
+        }
+    }
+    found.extend(prose.split('`').skip(1).step_by(2).map(str::to_owned));
+    found
+}
+
+/// Every piece of code in every page, with the page.
+fn all_code() -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    pages(&root(), &mut found);
+    let of_page = |page: PathBuf| {
+        let text = std::fs::read_to_string(&page).unwrap();
+        let name = page.strip_prefix(root()).unwrap().display().to_string();
+        code(&text).into_iter().map(move |piece| (name.clone(), piece))
+    };
+    found.into_iter().flat_map(of_page).collect()
+}
+
+#[test]
+fn every_verb_and_flag_in_the_docs_is_one() {
+    let mut command = Cli::command();
+    command.build();
+    let flags = |verb: &str| -> Option<BTreeSet<String>> {
+        let verb = command.get_subcommands().find(|known| known.get_name() == verb)?;
+        Some(verb.get_arguments().filter_map(|arg| arg.get_long().map(str::to_owned)).collect())
+    };
+    let all: BTreeSet<String> = command.get_subcommands().flat_map(|verb| flags(verb.get_name()).unwrap()).collect();
+    // Of cargo and its tools.
+    let others = ["release", "profile", "iterate", "shard", "locked"];
+    let mut checked = 0;
+    // With these words the journal's chain begins.
+    for (page, piece) in all_code().into_iter().filter(|(_, piece)| piece != "unscim journal 1") {
+        let words: Vec<&str> = piece.split_whitespace().take_while(|word| !["|", ">", "#", "&&"].contains(word)).collect();
+        let ours = |word: &&str| *word == "unscim" || word.ends_with("/unscim") || word.ends_with("/unscim-bin");
+        let verb = match words.iter().position(ours) {
+            Some(at) if at == 0 => words.get(1),
+            _ if words.first() == Some(&"cargo") && words.get(1) == Some(&"run") => {
+                words.iter().position(|word| *word == "--").and_then(|at| words.get(at + 1))
+            }
+            _ => None,
+        };
+        let long = |word: &&str| word.strip_prefix("--").map(|flag| flag.split('=').next().unwrap_or(flag).to_owned());
+        if let Some(verb) = verb.filter(|verb| !verb.starts_with('-')) {
+            let known = flags(verb).unwrap_or_else(|| panic!("{page}: there is no verb {verb}: {piece}"));
+            let after = words.iter().skip_while(|word| *word != verb).filter_map(long);
+            for flag in after.filter(|flag| !flag.is_empty()) {
+                assert!(known.contains(&flag), "{page}: {verb} has no --{flag}: {piece}");
+            }
+            checked += 1;
+        } else if let Some(flag) = words.first().and_then(long) {
+            assert!(all.contains(&flag) || flag == "version" || others.contains(&&*flag), "{page}: nothing has --{flag}");
+            checked += 1;
+        }
+    }
+    assert!(checked > 40, "{checked}");
+}
+
+#[test]
+fn every_file_in_the_docs_is_there() {
+    let tops = ["src", "tests", "docs", "config", "deploy", "checks", ".ci", ".cargo"];
+    let mut checked = 0;
+    for (page, piece) in all_code() {
+        for word in piece.split_whitespace().filter(|word| !word.contains(['*', '<', '{', '$', '…', '|'])) {
+            let word = word.trim_start_matches("./").trim_end_matches([',', ';', '.', ')', '/']);
+            let Some((top, _)) = word.split_once('/').filter(|(top, _)| tops.contains(top)) else { continue };
+            let beside = root().join(&page).parent().unwrap().join(word);
+            let within = top == "deploy" && root().join("deploy/helm/unscim").join(word).exists();
+            assert!(root().join(word).exists() || beside.exists() || within, "{page}: {word} is not there: {piece}");
+            checked += 1;
+        }
+    }
+    assert!(checked > 40, "{checked}");
+}
+
+/// Paths of the config's fields, and what each of them may say where that is a closed list.
+fn fields(schema: &Value, at: &Value, path: &str, found: &mut BTreeMap<String, BTreeSet<String>>) {
+    if let Some(name) = at["$ref"].as_str().and_then(|name| name.strip_prefix("#/$defs/")) {
+        fields(schema, &schema["$defs"][name], path, found);
+    }
+    for word in at["enum"].as_array().into_iter().flatten().chain(at.get("const")).filter_map(Value::as_str) {
+        found.entry(path.to_owned()).or_default().insert(word.to_owned());
+    }
+    for list in ["oneOf", "anyOf", "allOf"] {
+        for one in at[list].as_array().into_iter().flatten() {
+            fields(schema, one, path, found);
+        }
+    }
+    if at["items"].is_object() {
+        fields(schema, &at["items"], path, found);
+    }
+    for (name, inner) in at["properties"].as_object().into_iter().flatten() {
+        let path = format!("{path}.{name}");
+        found.entry(path.clone()).or_default();
+        fields(schema, inner, &path, found);
+    }
+}
+
+#[test]
+fn every_field_of_the_config_in_the_docs_is_one() {
+    let schema = unscim::config::schema();
+    let mut known = BTreeMap::new();
+    fields(&schema, &schema, "", &mut known);
+    let names: BTreeSet<&str> = known.keys().filter_map(|path| path.rsplit('.').next()).collect();
+    let is_name =
+        |text: &str| text.starts_with(|c: char| c.is_ascii_lowercase()) && text.chars().all(|c| c.is_ascii_alphanumeric());
+    let ends = |path: String| known.iter().filter(move |(known, _)| known.ends_with(&path)).map(|(_, values)| values);
+    let mut checked = 0;
+    for (page, piece) in all_code() {
+        // `limits.maxUsers`, `spec.hold`
+        let parts: Vec<&str> = piece.split('.').collect();
+        if parts.len() > 1 && parts.iter().all(|part| is_name(part)) && names.contains(parts[0]) && !piece.ends_with(".rs") {
+            assert!(ends(format!(".{piece}")).next().is_some(), "{page}: the config has no {piece}");
+            checked += 1;
+        }
+        // `mode: Enforce`
+        if let Some((field, value)) = piece.split_once(": ").filter(|(field, _)| is_name(field)) {
+            let values: BTreeSet<&String> = ends(format!(".{field}")).flatten().collect();
+            if !values.is_empty() && value.chars().all(|c| c.is_ascii_alphabetic()) {
+                assert!(values.iter().any(|known| *known == value), "{page}: {field} is never {value}");
+                checked += 1;
+            }
+        }
+    }
+    assert!(checked > 60, "{checked}");
+}
+
+#[test]
+fn every_variable_of_the_environment_in_the_docs_is_read_somewhere() {
+    fn sources(dir: &Path, all: &mut String) {
+        for entry in std::fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                sources(&path, all);
+            } else if !path.ends_with("docs.rs") {
+                all.push_str(&std::fs::read_to_string(&path).unwrap_or_default());
+            }
+        }
+    }
+    let mut all = read("Dockerfile");
+    for dir in ["src", "tests", "checks"] {
+        sources(&root().join(dir), &mut all);
+    }
+    let mut checked = 0;
+    for (page, piece) in all_code() {
+        for name in piece.split(|c: char| !c.is_ascii_uppercase() && c != '_').filter(|name| name.starts_with("UNSCIM_")) {
+            assert!(name == "UNSCIM_" || name == "UNSCIM_WRITE_DOCS" || all.contains(name), "{page}: nothing reads {name}");
+            checked += 1;
+        }
+    }
+    assert!(checked > 40, "{checked}");
 }
