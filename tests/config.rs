@@ -219,6 +219,7 @@ fn every_mistake_has_its_place_and_a_remedy() {
             "mode: Observe\n  timing: { interval: 2h }",
             "spec.timing.interval: longer than is of use; write at most 1h",
         ),
+        ("mode: Observe", "mode: Observe\n  timing: { settle: 59s }", "spec.timing.settle: too short to believe anything by"),
         ("mode: Observe", "mode: Observe\n  provisioning: { verifyCycles: 0 }", "0 is too few; write at least 1"),
         (
             "mode: Observe",

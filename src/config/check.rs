@@ -332,9 +332,14 @@ impl<'a> Check<'a> {
 
     fn timing(&mut self, raw: &raw::Timing) -> Timing {
         let hour = Duration::from_secs(3600);
+        let settle = self.span(raw.settle, default::SETTLE, "spec.timing.settle", DAY);
+        // Reads lag writes by minutes, and an approval lives no longer than this.
+        if settle < Duration::from_secs(60) && !settle.is_zero() {
+            self.wrong("spec.timing.settle", "too short to believe anything by; write at least 1m");
+        }
         Timing {
             interval: self.span(raw.interval, default::INTERVAL, "spec.timing.interval", hour),
-            settle: self.span(raw.settle, default::SETTLE, "spec.timing.settle", DAY),
+            settle,
             request_timeout: self.span(raw.request_timeout, default::REQUEST_TIMEOUT, "spec.timing.requestTimeout", hour),
         }
     }
