@@ -339,7 +339,7 @@ fn every_verb_and_flag_in_the_docs_is_one() {
         let words: Vec<&str> = piece.split_whitespace().take_while(|word| !["|", ">", "#", "&&"].contains(word)).collect();
         let ours = |word: &&str| *word == "unscim" || word.ends_with("/unscim") || word.ends_with("/unscim-bin");
         let verb = match words.iter().position(ours) {
-            Some(at) if at == 0 => words.get(1),
+            Some(0) => words.get(1),
             _ if words.first() == Some(&"cargo") && words.get(1) == Some(&"run") => {
                 words.iter().position(|word| *word == "--").and_then(|at| words.get(at + 1))
             }
