@@ -143,7 +143,7 @@ impl Rollback {
         if self.names.is_empty() {
             sheet.say("Nothing to put back now.");
         } else {
-            sheet.item("", Tone::Title, "To be put back, in this order", &format!(" ({}):", count(self.names.len(), "write")));
+            sheet.item("", Tone::Title, "To be put back, in this order ", &format!("({}):", count(self.names.len(), "write")));
             sheet.list("  ", &self.names, SHOWN);
         }
         if self.undo.already > 0 {

@@ -68,7 +68,7 @@ pub fn verify(args: &cli::Verify) -> Result<Exit> {
             sheet.say(&format!("the head that was asked for is that of line {line}: up to there nothing has changed since"));
         }
     } else {
-        sheet.item("", Tone::Bad, "the journal does NOT hold", &format!(" ({lines}):"));
+        sheet.item("", Tone::Bad, "the journal does NOT hold ", &format!("({lines}):"));
         for broken in &found.breaks {
             sheet.item("  ", Tone::Plain, "- ", &format!("line {} is {}", broken.line, broken.what));
         }
