@@ -3,6 +3,7 @@
 
 mod act;
 mod brakes;
+mod credential;
 mod hand;
 mod settle;
 mod steps;
