@@ -5,6 +5,7 @@ mod act;
 mod brakes;
 mod credential;
 mod hand;
+mod permissions;
 mod settle;
 mod steps;
 mod support;
