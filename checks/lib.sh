@@ -10,6 +10,12 @@ PIDS=()
 cleanup() {
   local status=$?
   for pid in "${PIDS[@]}"; do kill "$pid" 2>/dev/null || true; done
+  # Who does not listen is ended all the same.
+  for _ in $(seq 50); do
+    [ -n "$(jobs -rp)" ] || break
+    sleep 0.2
+  done
+  for pid in "${PIDS[@]}"; do kill -9 "$pid" 2>/dev/null || true; done
   for pid in "${PIDS[@]}"; do wait "$pid" 2>/dev/null || true; done
   if declare -F on_exit >/dev/null; then on_exit; fi
   rm -rf "$WORK"
@@ -43,7 +49,8 @@ until_true() {
 apt_need() {
   command -v "$1" >/dev/null && return
   shift
-  [ -n "${APT_UPDATED:-}" ] || apt-get -o DPkg::Lock::Timeout=300 -qq update
+  # `DPkg::Lock::Timeout` is not for the lock of the lists.
+  [ -n "${APT_UPDATED:-}" ] || until_true 120 apt-get -qq update
   export APT_UPDATED=1
   DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 -qq install -y --no-install-recommends "$@" >/dev/null
 }

@@ -1,21 +1,22 @@
 //! Limits over a whole plan. [`approve`] is the only maker of [`Approved`]; it trusts no step and looks at every action again.
 
+mod single;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use crate::guide::empty::{Plan as MembersPlan, plan_for};
 use crate::guide::{Cover, Facts, LOOKS, count, decisions, foresight, kept, part, some_of, waves};
 use crate::model::action::Action;
 use crate::model::baseline::Baseline;
 use crate::model::id::{AppRoleId, GroupId, UserId};
 use crate::model::memory::BaselineSource;
 use crate::model::seen::Seen;
-use crate::model::snapshot::Principal;
 use crate::model::spec::Hold;
 use crate::model::status::Brake;
 use crate::model::window::Hours;
 use crate::plan::Plan;
+use single::{not_approved, uncovered};
 
 /// A plan that passed every brake, in order, good until `expires`.
 #[derive(Debug)]
@@ -251,7 +252,7 @@ fn foreseen(facts: &Facts, plan: &Plan) -> Option<Bite> {
     (!harm.is_empty()).then(|| {
         let names = some_of(harm.iter().map(|(user, what)| format!("{} would be {what}", facts.user_name(*user))));
         let message = format!(
-            "Entra would change {} at the target in a cycle after it, and none may be: {names}; nothing is taken away until their assignments show why not",
+            "Entra would change {} at the target in a cycle after it, and none may be: {names}; nothing is taken away until a look shows that it would not",
             part(harm.len(), facts.baseline().map_or(0, |baseline| baseline.users.len()), "protected user")
         );
         (Brake::Foreseen, Strikes::Destructive, message)
@@ -359,101 +360,19 @@ fn fights(facts: &Facts, plan: &Plan) -> Option<Bite> {
         })
         .collect();
     (!again.is_empty()).then(|| {
+        let told = again.iter().map(|action| {
+            let entry = facts.memory.journal.entry(&action.key());
+            let (times, last) = entry.map_or((0, None), |entry| (entry.confirmed, entry.last_confirmed));
+            let last = last.map_or_else(String::new, |at| format!(", last at {at:.0}"));
+            format!("{action} (done {}{last}, and this look shows it undone)", count(times as usize, "time"))
+        });
         let message = format!(
-            "{} of this plan corrected more than {} (limits.fights) and undone by somebody else each time: {}",
+            "{} of this plan corrected more than {} (limits.fights) and undone by somebody else each time: {}; find out who undoes it; it goes on \
+             by itself when it stays done, or when limits.fights is raised",
             part(again.len(), plan.actions.len(), "object"),
             count(facts.spec.limits.fights as usize, "time"),
-            some_of(again)
+            some_of(told)
         );
         (Brake::Fights, Strikes::Everything, message)
     })
-}
-
-/// Would any of these leave somebody without a row of his own? Counted afresh from this turn's lists, not from the steps.
-fn uncovered(facts: &Facts, actions: &[Action]) -> Option<String> {
-    let mut concerned: BTreeSet<(UserId, GroupId)> = BTreeSet::new();
-    let mut blind_groups = Vec::new();
-    for action in actions {
-        match action {
-            Action::RemoveMember { group, user } => {
-                concerned.insert((*user, *group));
-            }
-            Action::UnassignGroup { group, .. } => {
-                let staying = facts.users_of(*group).filter(|(id, user)| !facts.is_let_go(*id, user, *group));
-                concerned.extend(staying.map(|(id, _)| (id, *group)));
-                match facts.seen.groups.get(group).and_then(|seen| seen.members.known()) {
-                    Some(look) => concerned.extend(look.value.users.iter().map(|user| (*user, *group))),
-                    None => blind_groups.push(facts.group_name(*group)),
-                }
-            }
-            _ => {}
-        }
-    }
-    let concerned_users = concerned.iter().map(|(user, _)| user).collect::<BTreeSet<_>>().len();
-    let bare: Vec<_> = concerned.into_iter().filter(|(user, group)| !stands_alone(facts, *user, *group)).collect();
-    if bare.is_empty() && blind_groups.is_empty() {
-        return None;
-    }
-    let names: BTreeSet<_> = bare.iter().map(|(user, _)| facts.user_name(*user)).collect();
-    Some(format!(
-        "{} would be left without a direct assignment of the same role that was seen twice, and none may be: {}{}; it goes on by itself when two \
-         looks have shown it",
-        part(names.len(), concerned_users, "user"),
-        some_of(names),
-        if blind_groups.is_empty() { String::new() } else { format!("; members not known: {}", some_of(blind_groups)) }
-    ))
-}
-
-fn stands_alone(facts: &Facts, id: UserId, group: GroupId) -> bool {
-    let Some(look) = facts.seen.assignments.known() else { return false };
-    let Some(user) = facts.baseline().and_then(|baseline| baseline.users.get(&id)) else { return false };
-    if facts.cover(id, user) == Cover::Departed {
-        return true;
-    }
-    let mut needed: BTreeSet<_> =
-        facts.rows_of(group).iter().map(|row| *facts.spec.roles.get(&row.role).unwrap_or(&row.role)).collect();
-    needed.extend(facts.baseline().map(|baseline| baseline.roles_of(user, &facts.spec.roles)).unwrap_or_default());
-    needed.iter().all(|role| {
-        let now = look.value.iter().any(|row| row.principal == Principal::User(id) && row.role == *role);
-        let before = facts
-            .memory
-            .remembered
-            .covered_since
-            .get(&id)
-            .and_then(|roles| roles.get(role))
-            .is_some_and(|first| *first < look.at);
-        now && before
-    })
-}
-
-/// Only what was handed to us, and members only where that was decided.
-fn not_approved(facts: &Facts, open: &BTreeSet<GroupId>, action: &Action) -> Option<String> {
-    let managed = |group: &GroupId| facts.baseline().is_some_and(|baseline| baseline.groups.contains_key(group));
-    match action {
-        Action::RemoveMember { group, .. } | Action::UnassignGroup { group, .. } if !managed(group) => {
-            Some(format!("group {} is not in the managed set", facts.group_name(*group)))
-        }
-        Action::RemoveMember { group, .. } | Action::UnassignGroup { group, .. } if facts.is_withdrawn(*group) => Some(format!(
-            "group {} is in the baseline, but no longer in groups.list; list it again, or start anew with another --data-dir",
-            facts.group_name(*group)
-        )),
-        Action::RemoveMember { group, .. } | Action::UnassignGroup { group, .. } if !open.contains(group) => {
-            Some(format!("group {} belongs to a later wave", facts.group_name(*group)))
-        }
-        Action::RemoveMember { group, .. } => match plan_for(facts, *group) {
-            MembersPlan::Empty => None,
-            MembersPlan::Keep => Some(format!("the members of {} are to be kept", facts.group_name(*group))),
-            MembersPlan::Nothing => Some(format!("group {} has no members to remove", facts.group_name(*group))),
-            MembersPlan::Undecided(why) | MembersPlan::Unknown(why) => Some(why),
-        },
-        Action::AssignUser { user, .. } if facts.is_released(*user) => {
-            Some(format!("user {} is in spec.released", facts.user_name(*user)))
-        }
-        Action::AssignUser { user, .. } => (!facts.baseline().is_some_and(|baseline| baseline.users.contains_key(user)))
-            .then(|| format!("user {user} was never in scope through a managed group")),
-        Action::RestoreAssignment { .. } | Action::RestoreMember { .. } | Action::RemoveDirect { .. } => {
-            Some(format!("only a rollback may do this: {action}"))
-        }
-        Action::UnassignGroup { .. } | Action::PauseJob { .. } | Action::RequestRevocation | Action::RecordBaseline => None,
-    }
 }

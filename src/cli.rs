@@ -1,12 +1,11 @@
 //! Verbs, flags and exit codes.
 
-use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use anyhow::Context as _;
 use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use url::Url;
 
 use crate::serve::telemetry::LogFormat;
@@ -45,6 +44,8 @@ pub enum Verb {
     Report(Report),
     /// The journal's hash chain, offline: every edited, missing or re-ordered line
     Verify(Verify),
+    /// What a shell needs to complete verbs and flags, to stdout
+    Completions { shell: Shell },
     /// JSON schema of the config
     Schema {
         /// The schema of what
@@ -127,6 +128,8 @@ pub struct Check {
     /// Only the config: no file beside it is read and nobody is asked
     #[arg(long, env = "UNSCIM_OFFLINE", value_parser = BoolishValueParser::new())]
     pub offline: bool,
+    #[arg(long, env = "UNSCIM_OUTPUT", default_value = "text")]
+    pub output: Output,
 }
 
 #[derive(Debug, Args)]
@@ -164,6 +167,8 @@ pub struct Rollback {
     /// Then also take back the direct assignments that the daemon made, of users whom the groups carry again
     #[arg(long)]
     pub remove_direct: bool,
+    #[arg(long, env = "UNSCIM_OUTPUT", default_value = "text")]
+    pub output: Output,
 }
 
 #[derive(Debug, Args)]
@@ -221,12 +226,4 @@ pub enum Exit {
     Waiting = 4,
     /// Usage or config.
     Usage = 64,
-}
-
-/// To stdout; a reader that went away is no trouble of ours.
-pub(crate) fn print(text: &str) -> anyhow::Result<()> {
-    match std::io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        other => other.context("writing to stdout"),
-    }
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use tokio_util::sync::CancellationToken;
 
+use crate::bars::{Bars, aside};
 use crate::cli::{self, Exit};
 use crate::config;
 use crate::guide::GUIDE;
@@ -46,7 +47,8 @@ pub async fn run(args: &cli::Demo, stop: &CancellationToken) -> Result<Exit> {
 
 async fn guide(served: &Served, folder: &Path, speed: f64, args: &cli::Demo, stop: &CancellationToken) -> Result<Exit> {
     let spec = config::load(&served.write_config(folder, speed, Mode::Enforce)?)?;
-    let mut daemon = Daemon::new(spec, SqliteLedger::open(&folder.join("data"))?, None, Names::shown(args.show_names))?;
+    let mut daemon =
+        Daemon::new(spec, SqliteLedger::open(&folder.join("data"))?, None, Names::shown(args.show_names), Bars::fitting(true))?;
     let seen = daemon.listen(args.listen).await?;
     let practice = &served.practice;
     let (users, groups) = (practice.ids().users.len(), practice.ids().groups.len());
@@ -58,19 +60,19 @@ async fn guide(served: &Served, folder: &Path, speed: f64, args: &cli::Demo, sto
         let status = &turn.status;
         show(status, &mut shown);
         if status.phase == Phase::AwaitingRevocation && !revoked {
-            println!("  a person deletes the token in the app's settings");
+            say("  a person deletes the token in the app's settings");
             practice.revoke_token().context("deleting the practice tenant's token")?;
             revoked = true;
         }
         if ended.is_none() && status.is_true(ConditionKind::Ready) {
             let (kept, counted) = (status.progress.users_kept, status.progress.users_counted);
             let safe = kept == counted && practice.out_of_scope_moments().is_empty();
-            println!("{kept} of {counted} users kept");
+            say(&format!("{kept} of {counted} users kept"));
             ended = Some(if safe { Exit::Done } else { Exit::Trouble });
             if args.once {
                 break;
             }
-            println!("turning on: see the page, or press Ctrl-C");
+            say("turning on: see the page, or press Ctrl-C");
         }
         if ended.is_none() && begun.elapsed() > AT_MOST {
             bail!("the demo did not end within {}", humantime::format_duration(AT_MOST));
@@ -82,6 +84,11 @@ async fn guide(served: &Served, folder: &Path, speed: f64, args: &cli::Demo, sto
     }
     seen.close().await?;
     Ok(ended.unwrap_or(Exit::Done))
+}
+
+/// A line to stdout that does not tear the bars.
+fn say(line: &str) {
+    aside(|| println!("{line}"));
 }
 
 /// A line for each change of a step.
@@ -96,15 +103,15 @@ fn show(status: &Status, shown: &mut BTreeMap<u8, String>) {
         let key = format!("{mark}{}", condition.reason);
         if shown.get(&step.number) != Some(&key) {
             let progress = &status.progress;
-            println!(
+            say(&format!(
                 "{line}  [{}/{} assigned, {} memberships, {} groups]",
                 progress.users_assigned, progress.users_protected, progress.memberships, progress.groups_assigned
-            );
+            ));
             shown.insert(step.number, key);
         }
     }
     for held in &status.held {
-        println!("     held ({}): {}", held.brake, held.message);
+        say(&format!("     held ({}): {}", held.brake, held.message));
     }
 }
 

@@ -1,6 +1,5 @@
 //! The verbs that look and tell: `plan`, `check`, `status`. Nothing is written but stdout.
 
-use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::{self, Exit, Output, print};
+use crate::cli::{self, Exit, Output};
 use crate::config;
 use crate::config::freeze::ConfigFreeze;
 use crate::guide::count;
@@ -19,6 +18,7 @@ use crate::model::names::Names;
 use crate::model::spec::Spec;
 use crate::reconcile::{Carried, Leave, Turn, turn};
 use crate::serve::view;
+use crate::term::{Sheet, Tone, print};
 use crate::wiring::{Outside, network};
 use crate::world::SystemClock;
 use crate::world::http::Unobserved;
@@ -45,8 +45,8 @@ pub async fn plan(args: &cli::Plan, stop: &CancellationToken) -> Result<Exit> {
     };
     let turn = look(&spec, &args.config.config, ledger, stop).await?;
     match args.output {
-        Output::Text => print(&plan_text(&spec, &turn))?,
-        Output::Json => print(&format!("{:#}\n", plan_json(&turn)))?,
+        Output::Text => plan_text(&spec, &turn).print()?,
+        Output::Json => json_out(&plan_json(&turn))?,
     }
     let status = &turn.status;
     Ok(if !status.is_true(ConditionKind::GraphReachable) {
@@ -60,40 +60,42 @@ pub async fn plan(args: &cli::Plan, stop: &CancellationToken) -> Result<Exit> {
     })
 }
 
-fn plan_text(spec: &Spec, turn: &Turn) -> String {
+fn plan_text(spec: &Spec, turn: &Turn) -> Sheet {
     let status = &turn.status;
-    let mut out = format!("{} (mode {:?})\n\n", spec.name, spec.mode);
-    let condition = |out: &mut String, title: &str, kind| {
-        if let Some(condition) = status.condition(kind) {
-            let mark = match condition.status {
-                Truth::True => "done",
-                Truth::False => "open",
-                Truth::Unknown => "?",
-            };
-            let _ = writeln!(out, "  {mark:<5}{title}: {} ({})", condition.message, condition.reason);
-        }
-    };
-    condition(&mut out, "preflight", ConditionKind::Preflight);
-    condition(&mut out, "baseline", ConditionKind::BaselineRecorded);
-    condition(&mut out, "users kept", ConditionKind::UsersKept);
+    let mut sheet = Sheet::new();
+    sheet.item("", Tone::Title, &format!("{} ", spec.name), &format!("(mode {:?})", spec.mode));
+    sheet.blank();
+    for (title, kind) in [
+        ("preflight", ConditionKind::Preflight),
+        ("baseline", ConditionKind::BaselineRecorded),
+        ("users kept", ConditionKind::UsersKept),
+    ] {
+        let Some(condition) = status.condition(kind) else { continue };
+        let (tone, mark) = match condition.status {
+            Truth::True => (Tone::Good, "done"),
+            Truth::False => (Tone::Open, "open"),
+            Truth::Unknown => (Tone::Open, "?"),
+        };
+        sheet.item("  ", tone, &format!("{mark:<5}"), &format!("{title}: {} ({})", condition.message, condition.reason));
+    }
     if let Some(way) = &turn.way {
-        out += &way_text(spec, way);
+        way_text(spec, way, &mut sheet);
     }
     let now = turn.way.as_ref().map(|way| way.now.as_slice()).unwrap_or_default();
     if now.is_empty() {
-        out += "\nA turn would do nothing now.\n";
+        sheet.title(Tone::Title, "A turn would do nothing now.");
     } else {
-        let _ = writeln!(out, "\nA turn would do now:");
-        shortened(&mut out, now);
+        sheet.title(Tone::Title, "A turn would do now:");
+        sheet.list("  ", now, SHOWN);
     }
-    list(&mut out, "Held:", status.held.iter().map(|held| format!("{}: {}", held.brake, held.message)));
-    list(&mut out, "Notes:", status.notes.iter().cloned());
-    out
+    let held: Vec<_> = status.held.iter().map(|held| format!("{}: {}", held.brake, held.message)).collect();
+    list(&mut sheet, Tone::Bad, "Held:", &held);
+    list(&mut sheet, Tone::Title, "Notes:", &status.notes);
+    sheet
 }
 
-fn way_text(spec: &Spec, way: &Way) -> String {
+fn way_text(spec: &Spec, way: &Way, sheet: &mut Sheet) {
     let users = &way.users;
-    let mut out = format!("\n{} protected users", users.protected);
     let kinds = [
         (users.enabled, "enabled"),
         (users.disabled, "disabled"),
@@ -107,52 +109,48 @@ fn way_text(spec: &Spec, way: &Way) -> String {
         (users.released, "released"),
     ];
     let kinds: Vec<String> = kinds.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
-    let _ = writeln!(out, "{}{}", if kinds.is_empty() { "" } else { ": " }, kinds.join(", "));
-    let _ = writeln!(out, "\n{} managed groups:", way.groups.len());
-    for group in &way.groups {
-        let users = group.users.map_or_else(|| "members not known".to_owned(), |users| count(users as usize, "user"));
-        let _ = write!(out, "  {:?} ({}): {users}, members: {}", group.name, group.id, group.members);
-        if !group.uses.is_empty() {
-            let _ = write!(out, "; {}", group.uses.join("; "));
-        }
-        if let Some(why) = &group.why {
-            let _ = write!(out, "; {why}");
-        }
-        out.push('\n');
-    }
-    out += "\nThe way from here:\n";
-    for leg in &way.steps {
-        let what = if leg.left.is_empty() { "nothing left".to_owned() } else { leg.left.join("; ") };
-        let cycles =
-            if leg.cycles > 0 { format!("; {} to wait for", count(leg.cycles as usize, "cycle")) } else { String::new() };
-        let _ = writeln!(out, "  {}. {}: {what}{cycles} ({})", leg.number, leg.title, rounded(leg.takes));
-    }
+    let kinds = if kinds.is_empty() { String::new() } else { format!(": {}", kinds.join(", ")) };
+    sheet.blank();
+    sheet.say(&format!("{}{kinds}", count(users.protected as usize, "protected user")));
+    sheet.title(Tone::Title, &format!("{}:", count(way.groups.len(), "managed group")));
+    sheet.table(
+        &["group", "users", "members", "what hangs on it, and why"],
+        way.groups.iter().map(|group| {
+            let users = group.users.map_or_else(|| "not known".to_owned(), |users| users.to_string());
+            let about = group.uses.iter().chain(&group.why).map(String::as_str).collect::<Vec<_>>().join("; ");
+            vec![format!("{} ({})", group.name, group.id), users, group.members.to_owned(), about]
+        }),
+    );
+    sheet.title(Tone::Title, "The way from here:");
+    sheet.table(
+        &["step", "what is left", "cycles", "writes", "at least"],
+        way.steps.iter().map(|leg| {
+            let left = if leg.left.is_empty() { "nothing".to_owned() } else { leg.left.join("; ") };
+            let step = format!("{}. {}", leg.number, leg.title);
+            vec![step, left, leg.cycles.to_string(), leg.writes.to_string(), rounded(leg.takes)]
+        }),
+    );
     let takes: Duration = way.steps.iter().map(|leg| leg.takes).sum();
-    let _ = writeln!(
-        out,
-        "  in all {}, and done {} from now at the soonest ({:.0}): at {}% of Graph's write quota, every cycle on time, nobody to wait for",
+    sheet.say(&format!(
+        "In all {}, and done {} from now at the soonest ({:.0}): at {}% of Graph's write quota, every cycle on time, nobody to wait for.",
         count(way.writes as usize, "write"),
         rounded(takes),
         way.earliest,
         spec.limits.write_share.0
-    );
-    out += "\nWhat Entra would then send to the app:\n";
+    ));
+    sheet.title(Tone::Title, "What Entra would then send to the app:");
     for stage in &way.calls {
-        let _ = writeln!(out, "  after {}:{}", stage.after, if stage.calls.is_empty() { " nothing" } else { "" });
-        shortened(&mut out, &stage.calls);
+        sheet.item(
+            "  ",
+            Tone::Plain,
+            "",
+            &format!("after {}:{}", stage.after, if stage.calls.is_empty() { " nothing" } else { "" }),
+        );
+        sheet.list("    ", &stage.calls, SHOWN);
     }
-    let _ = writeln!(out, "\nThe decisions in it: {}", way.digest);
-    let _ = writeln!(out, "  as spec.approval it makes Enforce refuse anything decided otherwise");
-    out
-}
-
-fn shortened(out: &mut String, lines: &[String]) {
-    for line in lines.iter().take(SHOWN) {
-        let _ = writeln!(out, "    {line}");
-    }
-    if lines.len() > SHOWN {
-        let _ = writeln!(out, "    and {} more (--output json lists them all)", lines.len() - SHOWN);
-    }
+    sheet.blank();
+    sheet.say(&format!("The decisions in it: {}", way.digest));
+    sheet.say("As spec.approval it makes Enforce refuse anything decided otherwise.");
 }
 
 /// To the minute, as nothing here is known better.
@@ -176,35 +174,56 @@ fn plan_json(turn: &Turn) -> Value {
 /// `unscim check`.
 pub async fn check(args: &cli::Check, stop: &CancellationToken) -> Result<Exit> {
     let spec = config::load(&args.config.config)?;
-    let mut out = format!("config: {} is fine (mode {:?})\n", args.config.config.display(), spec.mode);
     if args.offline {
-        print(&out)?;
+        match args.output {
+            Output::Text => print(&fine(args, &spec))?,
+            Output::Json => {
+                json_out(&json!({ "config": args.config.config, "mode": spec.mode, "offline": true, "passed": true }))?
+            }
+        }
         return Ok(Exit::Done);
     }
     let turn = look(&spec, &args.config.config, SqliteLedger::in_memory()?, stop).await?;
     let findings = &turn.acted.approved().plan().findings;
     let (refusals, unknowns) = (&findings.refusals, &findings.unknowns);
-    list(&mut out, "Refused; a person must decide:", refusals.iter().cloned());
-    list(&mut out, "Could not be looked at:", unknowns.iter().cloned());
-    let refused = turn.status.held.iter().filter(|held| held.brake != "preflight");
-    list(&mut out, "Would be held later:", refused.map(|held| format!("{}: {}", held.brake, held.message)));
-    list(&mut out, "Notes:", findings.notes.iter().cloned());
-    let progress = &turn.status.progress;
-    let _ = writeln!(
-        out,
-        "\n{} groups, {} users to protect, {} of them assigned themselves",
-        progress.groups, progress.users_protected, progress.users_assigned
-    );
     let exit = match (refusals.is_empty(), unknowns.is_empty()) {
         (false, _) => Exit::Held,
         (true, false) => Exit::Trouble,
-        (true, true) => {
-            out += "preflight: passed\n";
-            Exit::Done
-        }
+        (true, true) => Exit::Done,
     };
-    print(&out)?;
+    let later: Vec<_> = turn.status.held.iter().filter(|held| held.brake != "preflight").collect();
+    let progress = &turn.status.progress;
+    if args.output == Output::Json {
+        json_out(&json!({
+            "config": args.config.config, "mode": spec.mode, "offline": false, "passed": exit == Exit::Done,
+            "refused": refusals, "unknown": unknowns, "heldLater": later, "notes": findings.notes, "progress": progress,
+        }))?;
+        return Ok(exit);
+    }
+    let mut sheet = Sheet::new();
+    list(&mut sheet, Tone::Bad, "Refused; a person must decide:", refusals);
+    list(&mut sheet, Tone::Open, "Could not be looked at:", unknowns);
+    let later: Vec<_> = later.iter().map(|held| format!("{}: {}", held.brake, held.message)).collect();
+    list(&mut sheet, Tone::Open, "Would be held later:", &later);
+    list(&mut sheet, Tone::Title, "Notes:", &findings.notes);
+    sheet.blank();
+    sheet.say(&format!(
+        "{} groups, {} users to protect, {} of them assigned themselves",
+        progress.groups, progress.users_protected, progress.users_assigned
+    ));
+    if exit == Exit::Done {
+        sheet.item("", Tone::Good, "preflight: passed", "");
+    }
+    print(&(fine(args, &spec) + &sheet.into_text()))?;
     Ok(exit)
+}
+
+fn fine(args: &cli::Check, spec: &Spec) -> String {
+    format!("config: {} is fine (mode {:?})\n", args.config.config.display(), spec.mode)
+}
+
+fn json_out(document: &Value) -> Result<()> {
+    print(&format!("{document:#}\n"))
 }
 
 /// `unscim status`.
@@ -231,18 +250,15 @@ pub async fn status(args: &cli::Status) -> Result<Exit> {
         Ok(_) | Err(_) => bail!("{url} answers {code} and no status; is that unscim? (--url)"),
     };
     match args.output {
-        Output::Text => print(&view::render(&document))?,
-        Output::Json => print(&format!("{document:#}\n"))?,
+        Output::Text => view::render(&document, Sheet::new()).print()?,
+        Output::Json => json_out(&document)?,
     }
     Ok(Exit::Done)
 }
 
-fn list(out: &mut String, title: &str, items: impl Iterator<Item = String>) {
-    let items: Vec<String> = items.collect();
+fn list(sheet: &mut Sheet, tone: Tone, title: &str, items: &[String]) {
     if !items.is_empty() {
-        let _ = writeln!(out, "\n{title}");
-        for item in items {
-            let _ = writeln!(out, "  - {item}");
-        }
+        sheet.title(tone, title);
+        sheet.list("  ", items, usize::MAX);
     }
 }

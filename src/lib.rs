@@ -13,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 pub mod act;
+pub mod bars;
 pub mod brakes;
 pub mod cli;
 pub mod config;
@@ -32,6 +33,7 @@ pub mod run;
 pub mod serve;
 pub mod settle;
 pub mod sim;
+pub mod term;
 pub mod undo;
 pub mod wiring;
 pub mod witness;

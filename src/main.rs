@@ -2,9 +2,10 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory as _, Parser as _};
 use tokio_util::sync::CancellationToken;
 use unscim::cli::{Cli, Exit, SchemaOf, Verb};
+use unscim::config::watch::Watched;
 use unscim::{config, demo, evidence, inspect, practice, rollback, run, serve};
 
 fn main() -> ExitCode {
@@ -17,10 +18,16 @@ fn main() -> ExitCode {
     };
     match start(&cli.verb) {
         Ok(exit) => code(exit),
-        Err(error) => {
-            eprintln!("unscim: {error:#}");
-            code(if error.is::<config::Errors>() { Exit::Usage } else { Exit::Trouble })
-        }
+        Err(error) => match error.downcast_ref::<config::Errors>() {
+            Some(errors) => {
+                anstream::eprint!("unscim: {}", errors.excerpts());
+                code(Exit::Usage)
+            }
+            None => {
+                eprintln!("unscim: {error:#}");
+                code(Exit::Trouble)
+            }
+        },
     }
 }
 
@@ -39,9 +46,12 @@ fn start(verb: &Verb) -> anyhow::Result<Exit> {
         | Verb::Rollback(_)
         | Verb::Report(_)
         | Verb::Verify(_)
+        | Verb::Completions { .. }
         | Verb::Schema { .. } => (None, "warn"),
     };
-    serve::telemetry::init(format, level)?;
+    let config = if let Verb::Run(args) = verb { Some(Watched::load(&args.config.config)?) } else { None };
+    let traces = config.as_ref().and_then(|(spec, _)| spec.telemetry.traces.as_ref());
+    let telemetry = serve::telemetry::init(format, level, traces)?;
     if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
         anyhow::bail!("a TLS provider was installed twice");
     }
@@ -50,7 +60,10 @@ fn start(verb: &Verb) -> anyhow::Result<Exit> {
         tokio::spawn(on_signal(stop.clone()));
         match verb {
             Verb::Demo(args) => demo::run(args, &stop).await,
-            Verb::Run(args) => run::run(args, &stop).await,
+            Verb::Run(args) => {
+                let config = config.expect("it was read above");
+                run::run(args, config, telemetry, &stop).await
+            }
             Verb::Plan(args) => inspect::plan(args, &stop).await,
             Verb::Check(args) => inspect::check(args, &stop).await,
             Verb::Status(args) => inspect::status(args).await,
@@ -58,6 +71,10 @@ fn start(verb: &Verb) -> anyhow::Result<Exit> {
             Verb::Rollback(args) => rollback::run(args, &stop).await,
             Verb::Report(args) => evidence::report(args),
             Verb::Verify(args) => evidence::verify(args),
+            Verb::Completions { shell } => {
+                clap_complete::generate(*shell, &mut Cli::command(), "unscim", &mut std::io::stdout());
+                Ok(Exit::Done)
+            }
             Verb::Schema { of: SchemaOf::Config } => {
                 println!("{:#}", config::schema());
                 Ok(Exit::Done)

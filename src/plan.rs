@@ -45,11 +45,11 @@ pub fn plan(facts: &Facts, new_baseline: NewBaseline) -> Plan {
         plan.actions.push(Action::RecordBaseline);
     }
     let started = plan.baseline.truth == Truth::True || plan.baseline.reason == Reason::Provisional;
-    let mut unmet: Option<&'static str> = None;
+    let mut unmet = None;
     for step in &GUIDE {
         let blocked = match (started, unmet) {
-            (false, _) => Some("the baseline"),
-            (true, Some(earlier)) if step.reach == Reach::Everything => Some(earlier),
+            (false, _) => Some("the baseline".to_owned()),
+            (true, Some(earlier)) if step.reach == Reach::Everything => Some(format!("step {earlier}")),
             (true, _) => None,
         };
         if let Some(on) = blocked {
@@ -59,7 +59,7 @@ pub fn plan(facts: &Facts, new_baseline: NewBaseline) -> Plan {
         }
         let verdict = (step.judge)(facts);
         if !verdict.is_met() && unmet.is_none() {
-            unmet = Some(step.title);
+            unmet = Some(step.number);
         }
         let judged = |truth, reason, message| Judged { condition: step.condition, truth, reason, message };
         plan.steps.push(match verdict {

@@ -37,6 +37,8 @@ pub struct Carried {
     /// The last round over the target.
     pub target: Option<TargetLook>,
     pub names: Names,
+    /// What is wrong with the config on disk; an older one is in force.
+    pub config_trouble: Option<String>,
 }
 
 /// How a turn went, for the caller's metrics and waits.
@@ -90,7 +92,7 @@ pub async fn turn(
     let mode = if leave == Leave::Looks { Mode::Observe } else { spec.mode };
     let acted = act(world, spec, mode, &seen, &memory, approved, stop).await;
     let recent = world.ledger().recent(RECENT);
-    let status = report(&facts, &acted, recent.ok(), carried.status.as_ref());
+    let status = report(&facts, &acted, recent.ok(), carried.config_trouble.as_deref(), carried.status.as_ref());
     carried.status = Some(status.clone());
     let way = if leave == Leave::Looks { way(&facts, acted.approved().actions()) } else { None };
     Some(Turn { status, acted, way })

@@ -17,8 +17,8 @@ use crate::model::spec::Mode;
 use crate::model::status::{CycleStatus, Gauges, Held, Pending, Phase, Progress, Status};
 use crate::plan::Judged;
 
-/// `recent` are the last deeds, `None` where the ledger could not be read.
-pub fn report(facts: &Facts, acted: &Acted, recent: Option<Vec<Deed>>, before: Option<&Status>) -> Status {
+/// `recent` are the last deeds, `None` where the ledger could not be read; `trouble` is what is wrong with the config on disk.
+pub fn report(facts: &Facts, acted: &Acted, recent: Option<Vec<Deed>>, trouble: Option<&str>, before: Option<&Status>) -> Status {
     let plan = acted.approved().plan();
     let mut held: Vec<Held> = acted
         .approved()
@@ -42,6 +42,7 @@ pub fn report(facts: &Facts, acted: &Acted, recent: Option<Vec<Deed>>, before: O
     judged.push(credential::valid(facts));
     judged.push(graph.clone());
     judged.push(reachable_target(facts));
+    judged.push(config_loaded(trouble));
     let retired = plan.steps.len() == GUIDE.len() && plan.steps.iter().all(|step| step.truth == Truth::True);
     let looked = graph.truth == Truth::True;
     judged.push(if held.is_empty() {
@@ -77,7 +78,7 @@ pub fn report(facts: &Facts, acted: &Acted, recent: Option<Vec<Deed>>, before: O
     let mut status = Status {
         phase,
         conditions: conditions.collect(),
-        progress: progress(facts),
+        progress: progress(facts, before),
         pending,
         held,
         cycle,
@@ -94,6 +95,18 @@ pub fn report(facts: &Facts, acted: &Acted, recent: Option<Vec<Deed>>, before: O
     };
     status.withhold(facts.memory.names);
     status
+}
+
+fn config_loaded(trouble: Option<&str>) -> Judged {
+    match trouble {
+        None => {
+            judged_as(ConditionKind::ConfigLoaded, Truth::True, Reason::ConfigInForce, "the config on disk is in force".into())
+        }
+        Some(why) => {
+            let message = format!("the config on disk is not in force, the last good one is: {why}");
+            judged_as(ConditionKind::ConfigLoaded, Truth::False, Reason::ConfigInvalid, message)
+        }
+    }
 }
 
 fn judged_as(condition: ConditionKind, truth: Truth, reason: Reason, message: String) -> Judged {
@@ -213,7 +226,7 @@ fn reachable_target(facts: &Facts) -> Judged {
     }
 }
 
-fn progress(facts: &Facts) -> Progress {
+fn progress(facts: &Facts, before: Option<&Status>) -> Progress {
     let mut progress = Progress::default();
     let Some(baseline) = facts.baseline() else { return progress };
     let remembered = &facts.memory.remembered;
@@ -222,7 +235,11 @@ fn progress(facts: &Facts) -> Progress {
         baseline.users.iter().filter(|(id, user)| !matches!(facts.cover(**id, user), Cover::Missing(_))).count() as u64;
     progress.groups = baseline.groups.len() as u64;
     progress.groups_assigned = baseline.groups.keys().filter(|group| !facts.rows_of(**group).is_empty()).count() as u64;
-    progress.memberships = memberships(facts);
+    // A group that was not read may have members.
+    progress.memberships = match before {
+        Some(before) if !are_members_read(facts) => before.progress.memberships,
+        _ => memberships(facts),
+    };
     if let Some(tally) = kept::tally(facts) {
         progress.users_lost = tally.lost.len() as u64;
         progress.users_counted = tally.counted as u64;
@@ -240,6 +257,13 @@ fn progress(facts: &Facts) -> Progress {
         progress.target_groups = remaining.len() as u64;
     }
     progress
+}
+
+/// The lists of members of all managed groups that are assigned.
+fn are_members_read(facts: &Facts) -> bool {
+    let is_read = |group: &GroupId| facts.seen.groups.get(group).is_some_and(|seen| seen.members.is_known());
+    let groups = facts.baseline().into_iter().flat_map(|baseline| baseline.groups.keys());
+    facts.seen.assignments.is_known() && groups.filter(|group| !facts.rows_of(**group).is_empty()).all(is_read)
 }
 
 /// User memberships left in managed groups that are still assigned and not to be kept.
@@ -276,9 +300,7 @@ fn cycle(facts: &Facts) -> CycleStatus {
 fn cycle_overdue(facts: &Facts) -> Option<bool> {
     let (look, job) = (facts.seen.jobs.known()?, facts.job()?);
     let last = job.last.as_ref()?;
-    // A job with a long interval of its own is not late by our time-out.
-    let limit = facts.spec.provisioning.cycle_timeout.max(job.interval.unwrap_or_default() * 2);
-    let silent = since(last.ended.unwrap_or(last.began), look.at) > limit;
+    let silent = since(last.ended.unwrap_or(last.began), look.at) > facts.cycle_limit();
     Some(silent && job.quarantine.is_none() && is_due(facts, job))
 }
 
@@ -291,11 +313,9 @@ fn gauges(facts: &Facts) -> Gauges {
     };
     let Some(baseline) = facts.baseline() else { return gauges };
     let remembered = &facts.memory.remembered;
-    gauges.users_lost = Some(progress(facts).users_lost);
+    gauges.users_lost = Some(progress(facts, None).users_lost);
     gauges.token_revoked = Some(facts.is_token_rejected());
-    let is_read = |group: &GroupId| facts.seen.groups.get(group).is_some_and(|seen| seen.members.is_known());
-    let all_read = baseline.groups.keys().filter(|group| !facts.rows_of(**group).is_empty()).all(is_read);
-    if facts.seen.assignments.is_known() && all_read {
+    if are_members_read(facts) {
         let (mut group_only, mut both, mut direct) = (0, 0, 0);
         for (id, user) in &baseline.users {
             let through_group = user.groups.iter().any(|group| {

@@ -1,13 +1,12 @@
 //! `unscim rollback`: shows what of ours can be undone and, where that is asked for, undoes it.
 
-use std::fmt::Write as _;
-
 use anyhow::{Context, Result, bail};
 use jiff::Timestamp;
+use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::act::{PutBack, put_back};
-use crate::cli::{self, Exit, print};
+use crate::cli::{self, Exit, Output};
 use crate::config;
 use crate::config::freeze::ConfigFreeze;
 use crate::guide::way::by_name;
@@ -23,6 +22,7 @@ use crate::model::window::Hours;
 use crate::observe::observe;
 use crate::reconcile::{bound_elsewhere, recall};
 use crate::remember::remember;
+use crate::term::{Sheet, Tone, print};
 use crate::undo::{Direct, Undo, undo};
 use crate::wiring::{Outside, network};
 use crate::world::http::Unobserved;
@@ -33,12 +33,11 @@ use crate::world::{Clock as _, Directory as _, Ledger as _, SystemClock, World, 
 const SHOWN: usize = 20;
 
 /// What cannot be undone by anybody, in plain words.
-const GONE: &str = "\
-What no rollback brings back:
-  - a SCIM token that was deleted: make a new one in the app, and enter it on the app's provisioning page in Entra
-  - a group that was deleted at the target: the next cycle creates it under a new id, without what the app kept in it
-  - what happened in the app meanwhile
-";
+const GONE: [&str; 3] = [
+    "a SCIM token that was deleted: make a new one in the app, and enter it on the app's provisioning page in Entra",
+    "a group that was deleted at the target: the next cycle creates it under a new id, without what the app kept in it",
+    "what happened in the app meanwhile",
+];
 
 /// `unscim rollback`.
 pub async fn run(args: &cli::Rollback, stop: &CancellationToken) -> Result<Exit> {
@@ -49,16 +48,30 @@ pub async fn run(args: &cli::Rollback, stop: &CancellationToken) -> Result<Exit>
     let world = Outside::new(&spec, network(&spec)?, std::sync::Arc::new(Unobserved), ledger, SystemClock, freeze);
     let direct = if args.remove_direct { Direct::Go } else { Direct::Stay };
     let rollback = look(&world, &spec, direct, stop).await?;
-    print(&rollback.shown())?;
+    let text = args.output == Output::Text;
+    if text {
+        rollback.shown().print()?;
+    }
+    let json = |back: Option<&PutBack>| match args.output {
+        Output::Text => Ok(()),
+        Output::Json => print(&format!("{:#}\n", rollback.document(back))),
+    };
     if rollback.undo.actions().is_empty() {
+        json(None)?;
         return Ok(if rollback.undo.waits.is_empty() { Exit::Done } else { Exit::Waiting });
     }
     if !args.yes {
-        print("\nNothing was written. Stop the daemon and run this again with --yes to do it.\n")?;
+        json(None)?;
+        if text {
+            print("\nNothing was written. Stop the daemon and run this again with --yes to do it.\n")?;
+        }
         return Ok(Exit::Pending);
     }
     let back = rollback.carry_out(&world, &spec, stop).await?;
-    print(&told(&back))?;
+    json(Some(&back))?;
+    if text {
+        told(&back).print()?;
+    }
     Ok(if back.stopped.is_some() || !back.failed.is_empty() {
         Exit::Held
     } else if rollback.undo.waits.is_empty() {
@@ -125,30 +138,39 @@ async fn people(world: &impl World, spec: &Spec, deeds: &[Deed], now: &mut Snaps
 }
 
 impl Rollback {
-    pub fn shown(&self) -> String {
-        let mut out = String::new();
+    pub fn shown(&self) -> Sheet {
+        let mut sheet = Sheet::new();
         if self.names.is_empty() {
-            out += "Nothing to put back now.\n";
+            sheet.say("Nothing to put back now.");
         } else {
-            let _ = writeln!(out, "To be put back, in this order ({}):", count(self.names.len(), "write"));
-            for name in self.names.iter().take(SHOWN) {
-                let _ = writeln!(out, "  {name}");
-            }
-            if self.names.len() > SHOWN {
-                let _ = writeln!(out, "  … and {} more", self.names.len() - SHOWN);
-            }
+            sheet.item("", Tone::Title, "To be put back, in this order", &format!(" ({}):", count(self.names.len(), "write")));
+            sheet.list("  ", &self.names, SHOWN);
         }
         if self.undo.already > 0 {
-            let _ = writeln!(out, "\nAlready as before: {}", count(self.undo.already, "object"));
+            sheet.blank();
+            sheet.say(&format!("Already as before: {}", count(self.undo.already, "object")));
         }
         for (title, lines) in [("Waits for:", &self.undo.waits), ("Stays as it is:", &self.undo.stays)] {
             if !lines.is_empty() {
-                let _ = writeln!(out, "\n{title}");
-                lines.iter().for_each(|line| _ = writeln!(out, "  - {line}"));
+                sheet.title(Tone::Title, title);
+                sheet.list("  ", lines, usize::MAX);
             }
         }
-        let _ = write!(out, "\n{GONE}");
-        out
+        sheet.title(Tone::Title, "What no rollback brings back:");
+        sheet.list("  ", &GONE.map(str::to_owned), usize::MAX);
+        sheet
+    }
+
+    /// For machines; `back` is what was done of it.
+    fn document(&self, back: Option<&PutBack>) -> Value {
+        let done = back.map(|back| {
+            let done = back.done.iter().map(|(action, done)| json!({ "action": action, "result": done.label() }));
+            json!({ "done": done.collect::<Vec<_>>(), "refused": back.failed, "stopped": back.stopped })
+        });
+        json!({
+            "actions": self.undo.actions(), "alreadyAsBefore": self.undo.already, "waits": self.undo.waits, "stays": self.undo.stays,
+            "carriedOut": done,
+        })
     }
 
     /// Writes, each with its line in the journal. From its beginning on the ledger is held until the mode is set anew.
@@ -179,20 +201,20 @@ fn forbidden(spec: &Spec, undo: &Undo, at: Timestamp) -> Option<String> {
     }
 }
 
-fn told(back: &PutBack) -> String {
+fn told(back: &PutBack) -> Sheet {
     let number = |wanted: Done| back.done.iter().filter(|(_, done)| *done == wanted).count();
-    let mut out = format!("\nDone: {}", count(number(Done::Ok), "write"));
-    if number(Done::Already) > 0 {
-        let _ = write!(out, ", {} already so", number(Done::Already));
-    }
-    out.push('\n');
+    let mut sheet = Sheet::new();
+    let already = if number(Done::Already) > 0 { format!(", {} already so", number(Done::Already)) } else { String::new() };
+    sheet.blank();
+    sheet.say(&format!("Done: {}{already}", count(number(Done::Ok), "write")));
     for line in &back.failed {
-        let _ = writeln!(out, "  refused: {line}");
+        sheet.item("  ", Tone::Bad, "refused: ", line);
     }
     if let Some(why) = &back.stopped {
-        let _ = writeln!(out, "Stopped: {why}. What was done is in the journal; run it again for the rest.");
+        sheet.item("", Tone::Bad, "Stopped: ", &format!("{why}. What was done is in the journal; run it again for the rest."));
     }
-    out +=
-        "The ledger is held now: the daemon writes nothing until it has run with spec.mode: Observe and the mode is set again.\n";
-    out
+    sheet.say(
+        "The ledger is held now: the daemon writes nothing until it has run with spec.mode: Observe and the mode is set again.",
+    );
+    sheet
 }

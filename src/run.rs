@@ -8,11 +8,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use crate::act::Acted;
+use crate::bars::Bars;
 use crate::cli::{self, Exit};
-use crate::config;
 use crate::config::freeze::ConfigFreeze;
+use crate::config::watch::{News, Watched};
 use crate::model::action::Done;
 use crate::model::condition::ConditionKind;
 use crate::model::names::Names;
@@ -20,8 +22,10 @@ use crate::model::spec::{Mode, Spec};
 use crate::model::status::Status;
 use crate::reconcile::{self, Carried, Leave, Turn, wait_after};
 use crate::serve::metrics::Metrics;
+use crate::serve::telemetry::{LogFormat, Telemetry, trace_id};
 use crate::serve::{State, listen};
 use crate::wiring::{Outside, network};
+use crate::world::http::{Api, Observer};
 use crate::world::ledger::SqliteLedger;
 use crate::world::{Clock as _, SystemClock};
 
@@ -29,12 +33,15 @@ use crate::world::{Clock as _, SystemClock};
 const SILENCE: Duration = Duration::from_secs(600);
 
 /// `unscim run`.
-pub async fn run(args: &cli::Run, stop: &CancellationToken) -> Result<Exit> {
-    let spec = config::load(&args.config.config)?;
+pub async fn run(args: &cli::Run, config: (Spec, Watched), telemetry: Telemetry, stop: &CancellationToken) -> Result<Exit> {
+    let (spec, config) = config;
+    telemetry.level(spec.telemetry.log_level);
     let ledger = SqliteLedger::open(&args.data_dir)?;
     let leave = if args.new_baseline { Leave::FirstBaseline } else { Leave::Writes };
     let names = Names::shown(args.show_names);
-    let mut daemon = Daemon::new(spec, ledger, Some(ConfigFreeze::of(&args.config.config)), names)?;
+    let bars = Bars::fitting(!args.once && args.log_format.unwrap_or_else(LogFormat::fitting) == LogFormat::Text);
+    let mut daemon = Daemon::new(spec, ledger, Some(ConfigFreeze::of(&args.config.config)), names, bars)?;
+    daemon.config = Some(Live { file: config, telemetry });
     if args.once {
         return Ok(daemon.once(leave, stop).await);
     }
@@ -60,18 +67,39 @@ pub struct Daemon {
     spec: Spec,
     shown: State,
     carried: Carried,
+    config: Option<Live>,
+    bars: Bars,
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        self.bars.end();
+    }
+}
+
+/// What follows the config while it runs.
+struct Live {
+    file: Watched,
+    telemetry: Telemetry,
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.telemetry.end();
+    }
 }
 
 impl Daemon {
-    pub fn new(spec: Spec, ledger: SqliteLedger, freeze: Option<ConfigFreeze>, names: Names) -> Result<Self> {
+    pub fn new(spec: Spec, ledger: SqliteLedger, freeze: Option<ConfigFreeze>, names: Names, bars: Bars) -> Result<Self> {
         let metrics = Arc::new(Metrics::new());
         metrics.reloaded();
         metrics.set_interval(spec.timing.interval);
-        let world = Outside::new(&spec, network(&spec)?, metrics.clone(), ledger, SystemClock, freeze);
+        let observer = Arc::new(Watching { metrics: metrics.clone(), bars: bars.clone() });
+        let world = Outside::new(&spec, network(&spec)?, observer, ledger, SystemClock, freeze);
         let pace = world.directory.pace();
         metrics.ask_write_quota(move || pace.write_quota_ratio());
         let shown = State::new(&spec.name, serde_json::to_value(&spec)?, metrics, spec.timing.interval + SILENCE);
-        Ok(Daemon { world, spec, shown, carried: Carried { names, ..Carried::default() } })
+        Ok(Daemon { world, spec, shown, carried: Carried { names, ..Carried::default() }, config: None, bars })
     }
 
     pub fn spec(&self) -> &Spec {
@@ -80,17 +108,60 @@ impl Daemon {
 
     /// One turn, shown; `None` if it was asked to stop while it looked.
     pub async fn turn(&mut self, leave: Leave, stop: &CancellationToken) -> Option<Turn> {
+        self.reread();
         let begun = Instant::now();
         self.shown.metrics().attempt(self.world.clock.now());
-        let turn = reconcile::turn(&self.world, &self.spec, leave, &mut self.carried, stop).await?;
+        let span = tracing::info_span!("turn", trace_id = tracing::field::Empty);
+        span.record("trace_id", trace_id(&span));
+        let turning = reconcile::turn(&self.world, &self.spec, leave, &mut self.carried, stop);
+        let turn = turning.instrument(span.clone()).await?;
         let metrics = self.shown.metrics();
         metrics.turn(turn.result(), begun.elapsed());
         for (action, done) in turn.acted.done() {
             metrics.action(action.kind(), *done);
         }
         self.shown.publish(&turn.status);
-        reconcile::log(&turn);
+        self.bars.show(&turn.status);
+        span.in_scope(|| reconcile::log(&turn));
         Some(turn)
+    }
+
+    /// Takes up a config that has changed since; a bad one changes nothing, and is told.
+    fn reread(&mut self) {
+        let trouble = match self.config.as_mut().map(|live| live.file.look()) {
+            None | Some(News::Nothing) => return,
+            Some(News::Good(spec)) => self.refit(*spec).err().map(|error| format!("{error:#}")),
+            Some(News::Bad(errors)) => Some(errors.to_string()),
+        };
+        match &trouble {
+            None => {
+                self.shown.metrics().reloaded();
+                tracing::info!(name = self.spec.name, mode = ?self.spec.mode, "the config has changed and is in force");
+            }
+            Some(why) => {
+                self.shown.metrics().reload_failed();
+                tracing::error!(why, "the config has changed and is wrong; the last good one stays in force");
+            }
+        }
+        self.carried.config_trouble = trouble;
+    }
+
+    fn refit(&mut self, spec: Spec) -> Result<()> {
+        let (transport, shown) = (network(&spec)?, serde_json::to_value(&spec)?);
+        let metrics = self.shown.metrics();
+        metrics.set_interval(spec.timing.interval);
+        let observer = Arc::new(Watching { metrics: metrics.clone(), bars: self.bars.clone() });
+        self.world.refit(&spec, transport, observer);
+        self.shown.resource(&spec.name, shown, spec.timing.interval + SILENCE);
+        if let Some(live) = &self.config {
+            live.telemetry.level(spec.telemetry.log_level);
+        }
+        // What was read at one target says nothing of another.
+        if spec.target != self.spec.target {
+            self.carried.target = None;
+        }
+        self.spec = spec;
+        Ok(())
     }
 
     /// Waits as long as this turn wants; at once when asked to stop.
@@ -121,6 +192,25 @@ impl Daemon {
         let end = CancellationToken::new();
         let (address, serving) = listen(addr, self.shown.clone(), end.clone()).await?;
         Ok(Seen { address, end, serving: tokio::spawn(serving) })
+    }
+}
+
+/// Every answer, for the metrics and the bars.
+struct Watching {
+    metrics: Arc<Metrics>,
+    bars: Bars,
+}
+
+impl Observer for Watching {
+    fn answered(&self, api: Api, operation: &'static str, code: &str, took: Duration) {
+        self.metrics.answered(api, operation, code, took);
+        if api == Api::Graph && code.starts_with('2') {
+            self.bars.wrote(operation);
+        }
+    }
+
+    fn throttled(&self, api: Api, wait: Duration) {
+        self.metrics.throttled(api, wait);
     }
 }
 

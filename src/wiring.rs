@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::model::spec::Spec;
 use crate::world::error::Result;
 use crate::world::graph::GraphDirectory;
+use crate::world::graph::pace::Pace;
 use crate::world::graph::token::{EntraTokens, Machine};
 use crate::world::http::{self, Api, Http, Observer, Transport, Trust};
 use crate::world::ledger::SqliteLedger;
@@ -24,6 +25,31 @@ pub struct Outside<C, F> {
     pub freeze: F,
 }
 
+/// What depends on the spec.
+struct Clients {
+    directory: GraphDirectory<EntraTokens>,
+    target: ScimTarget,
+    hook: RevocationHook,
+}
+
+impl Clients {
+    fn new(spec: &Spec, transport: &Transport, observer: &Arc<dyn Observer>, pace: Arc<Pace>) -> Clients {
+        let http = |api| Http::new(transport.clone(), api, spec.timing.request_timeout, observer.clone());
+        let machine = Machine::from_variables(|name| std::env::var(name).ok());
+        let token = EntraTokens::new(http(Api::Token), &spec.entra, machine);
+        Clients {
+            directory: GraphDirectory::new(http(Api::Graph), token, spec.entra.graph.clone(), pace),
+            target: ScimTarget::new(
+                http(Api::Scim),
+                spec.target.scim_url.clone(),
+                SecretFile::new(spec.target.token_file.clone()),
+                spec.target.profile,
+            ),
+            hook: RevocationHook::new(http(Api::Webhook), spec.target.revocation.webhook.clone()),
+        }
+    }
+}
+
 impl<C: Clock, F: Freeze> Outside<C, F> {
     /// Over any transport: the network, or a router in a test.
     pub fn new(
@@ -34,22 +60,17 @@ impl<C: Clock, F: Freeze> Outside<C, F> {
         clock: C,
         freeze: F,
     ) -> Self {
-        let http = |api| Http::new(transport.clone(), api, spec.timing.request_timeout, observer.clone());
-        let machine = Machine::from_variables(|name| std::env::var(name).ok());
-        let token = EntraTokens::new(http(Api::Token), &spec.entra, machine);
-        Outside {
-            directory: GraphDirectory::new(http(Api::Graph), token, spec.entra.graph.clone(), spec.limits.write_share),
-            target: ScimTarget::new(
-                http(Api::Scim),
-                spec.target.scim_url.clone(),
-                SecretFile::new(spec.target.token_file.clone()),
-                spec.target.profile,
-            ),
-            ledger,
-            hook: RevocationHook::new(http(Api::Webhook), spec.target.revocation.webhook.clone()),
-            clock,
-            freeze,
-        }
+        let pace = Arc::new(Pace::new(spec.limits.write_share));
+        let Clients { directory, target, hook } = Clients::new(spec, &transport, &observer, pace);
+        Outside { directory, target, ledger, hook, clock, freeze }
+    }
+
+    /// The same, by another spec; the ledger stays, and what was spent of the write quota is not forgotten.
+    pub fn refit(&mut self, spec: &Spec, transport: Transport, observer: Arc<dyn Observer>) {
+        let pace = self.directory.pace();
+        pace.share(spec.limits.write_share);
+        let Clients { directory, target, hook } = Clients::new(spec, &transport, &observer, pace);
+        (self.directory, self.target, self.hook) = (directory, target, hook);
     }
 }
 

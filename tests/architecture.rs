@@ -25,16 +25,32 @@ const TABLE: &[(&str, &[&str])] = &[
     ("reconcile", &["model", "guide", "plan", "brakes", "observe", "remember", "settle", "witness", "act", "report", "world"]),
     ("sim", &["model::id", "model::engine", "sim"]),
     ("config", &["model", "config", "world::Freeze"]),
-    ("serve", &["model", "serve", "world::http"]),
+    ("serve", &["model", "serve", "bars", "term", "world::http"]),
+    ("term", &["term"]),
+    ("bars", &["model", "term"]),
     ("wiring", &["model", "world"]),
     (
         "run",
-        &["model", "act", "cli", "config", "reconcile", "serve", "wiring", "world::Clock", "world::SystemClock", "world::ledger"],
+        &[
+            "model",
+            "act",
+            "bars",
+            "cli",
+            "config",
+            "reconcile",
+            "serve",
+            "wiring",
+            "world::Clock",
+            "world::SystemClock",
+            "world::http",
+            "world::ledger",
+        ],
     ),
     (
         "inspect",
         &[
             "model",
+            "term",
             "guide",
             "cli",
             "config",
@@ -50,6 +66,7 @@ const TABLE: &[(&str, &[&str])] = &[
         "rollback",
         &[
             "model",
+            "term",
             "guide",
             "act",
             "cli",
@@ -69,9 +86,12 @@ const TABLE: &[(&str, &[&str])] = &[
             "world::ledger",
         ],
     ),
-    ("evidence", &["model", "guide", "cli", "evidence", "world::SystemClock", "world::Clock", "world::Ledger", "world::ledger"]),
+    (
+        "evidence",
+        &["model", "guide", "cli", "evidence", "term", "world::SystemClock", "world::Clock", "world::Ledger", "world::ledger"],
+    ),
     ("practice", &["model", "cli", "sim"]),
-    ("demo", &["model", "guide", "cli", "config", "practice", "reconcile", "run", "sim", "world::ledger"]),
+    ("demo", &["model", "guide", "bars", "cli", "config", "practice", "reconcile", "run", "sim", "world::ledger"]),
 ];
 
 /// Clients that only the wiring may know.

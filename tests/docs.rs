@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use clap::CommandFactory as _;
+use unscim::cli::Cli;
 use unscim::guide::permissions::{NEEDS, WIDER, When};
 use unscim::model::condition::Reason;
 use unscim::model::status::Brake;
@@ -200,14 +202,67 @@ fn metrics_page() -> String {
     page
 }
 
-#[test]
-fn the_page_about_the_metrics_is_what_the_program_shows() {
-    let (page, path) = (metrics_page(), root().join("docs/metrics.md"));
+/// A page that the program itself writes.
+fn holds(name: &str, page: &str) {
+    let path = root().join(name);
     if std::env::var_os("UNSCIM_WRITE_DOCS").is_some() {
-        std::fs::write(&path, &page).unwrap();
+        std::fs::write(&path, page).unwrap();
     }
     let remedy = "`UNSCIM_WRITE_DOCS=1 cargo test --locked --test docs` writes it anew";
-    assert!(std::fs::read_to_string(&path).unwrap_or_default() == page, "docs/metrics.md is not what it should be; {remedy}");
+    assert!(std::fs::read_to_string(&path).unwrap_or_default() == page, "{name} is not what it should be; {remedy}");
+}
+
+#[test]
+fn the_page_about_the_metrics_is_what_the_program_shows() {
+    holds("docs/metrics.md", &metrics_page());
+}
+
+fn cli_page() -> String {
+    let mut command = Cli::command();
+    command.build();
+    let mut page = String::from(
+        "# Command line\n\nFrom the program itself; `UNSCIM_WRITE_DOCS=1 cargo test --locked --test docs` writes this page. A flag wins over its \
+         variable in\nthe environment, that over the config, that over the default. Tables and paragraphs fold to the width of the terminal, \
+         or to 100 columns\nwhere there is none; colours are for terminals alone, and `NO_COLOR` switches them off. `--output json` is for \
+         machines.\n\n| exit code | |\n|---|---|\n| 0 | done, or nothing to do |\n| 1 | trouble: could not look |\n| 2 | changes are pending (`plan`, \
+         `rollback`) |\n| 3 | refused or held: a person must decide |\n| 4 | waiting for a cycle or a person (`--once`, `rollback`) |\n\
+         | 64 | usage or config |\n\n## JSON\n\n| verb | fields |\n|---|---|\n\
+         | `plan` | `conditions`, `progress`, `way` (digest, users, groups, steps, calls), `actions`, `held`, `notes` |\n\
+         | `check` | `config`, `mode`, `offline`, `passed`, `refused`, `unknown`, `heldLater`, `notes`, `progress` |\n\
+         | `status` | the document of `/status` |\n\
+         | `rollback` | `actions`, `alreadyAsBefore`, `waits`, `stays`, `carriedOut` (`done`, `refused`, `stopped`; null where it was only shown) |\n\
+         | `verify` | `holds`, `lines`, `head`, `breaks`, `asked`, `askedAtLine` |\n\
+         | `report --format json` | the evidence ([evidence.md](evidence.md)) |\n",
+    );
+    for verb in command.get_subcommands() {
+        write!(page, "\n## unscim {}\n\n", verb.get_name()).unwrap();
+        wrapped(&mut page, "", &format!("{}.", verb.get_about().map(ToString::to_string).unwrap_or_default()));
+        let mut first = true;
+        for arg in verb.get_arguments().filter(|arg| !["help", "version"].contains(&arg.get_id().as_str())) {
+            if std::mem::take(&mut first) {
+                page.push('\n');
+            }
+            let name = arg.get_long().map_or_else(|| arg.get_id().to_string().to_uppercase(), |long| format!("--{long}"));
+            let mut about = arg.get_help().map(ToString::to_string).unwrap_or_default();
+            let values = arg.get_possible_values();
+            let takes_value = arg.get_action().takes_values();
+            if takes_value && !values.is_empty() {
+                let values: Vec<_> = values.iter().map(|value| format!("`{}`", value.get_name())).collect();
+                about = format!("{about}{}one of {}", if about.is_empty() { "" } else { "; " }, values.join(", "));
+            }
+            if let Some(default) = arg.get_default_values().first().filter(|_| takes_value) {
+                about.push_str(&format!("; `{}` without it", default.to_string_lossy()));
+            }
+            let env = arg.get_env().map(|env| format!(" (`{}`)", env.to_string_lossy())).unwrap_or_default();
+            wrapped(&mut page, "- ", &format!("`{name}`{env}: {about}"));
+        }
+    }
+    page
+}
+
+#[test]
+fn the_page_about_the_command_line_is_what_the_program_takes() {
+    holds("docs/cli.md", &cli_page());
 }
 
 #[test]

@@ -22,6 +22,7 @@ use unscim::model::status::{
 };
 use unscim::serve::metrics::{Metrics, operations};
 use unscim::serve::{State, listen, router, view};
+use unscim::term::Sheet;
 use unscim::world::http::{Api, Observer};
 
 const LIMIT: Duration = Duration::from_secs(600);
@@ -197,7 +198,7 @@ async fn a_published_status_shows_everywhere() {
         assert_eq!(shown.get(name), Some(&value), "{name}");
     }
 
-    let text = view::render(&document);
+    let text = view::render(&document, Sheet::of(100)).plain();
     assert!(text.starts_with("uniqkey: EmptyingGroups (turn 42, mode Enforce)\n"), "{text}");
 }
 

@@ -15,7 +15,7 @@ use super::{Mistake, Variables};
 use crate::model::id::{AppRoleId, GroupId, ServicePrincipalId, UserId};
 use crate::model::spec::{
     Acknowledgement, Afterwards, AppRef, EmptyGroups, GroupEntry, Groups, Limits, MatchBy, Percent, Provisioning, Revocation,
-    RevocationBy, Rollout, Select, Spec, Target, Timing, Webhook,
+    RevocationBy, Rollout, Select, Spec, Target, Telemetry, Timing, Traces, Webhook,
 };
 use crate::model::window::{Window, Windows};
 
@@ -55,6 +55,7 @@ impl<'a> Check<'a> {
         let released = self.released(spec.released.unwrap_or_default());
         let rollout = self.rollout(spec.rollout.unwrap_or(raw::Rollout::Canary), groups.as_ref());
         let windows = spec.windows.and_then(|raw| self.windows(raw));
+        let telemetry = self.telemetry(spec.telemetry.unwrap_or_default());
         Some(Spec {
             name: name?.0,
             mode: mode?,
@@ -68,6 +69,7 @@ impl<'a> Check<'a> {
             released,
             rollout,
             windows,
+            telemetry,
             limits,
             timing,
         })
@@ -208,6 +210,14 @@ impl<'a> Check<'a> {
             open.push(Window { days: days.unwrap_or_default(), from: from.0, to: to.0 });
         }
         Some(Windows { time_zone: name?.0, zone: zone?, open })
+    }
+
+    fn telemetry(&mut self, raw: raw::Telemetry) -> Telemetry {
+        let traces = raw.traces.and_then(|traces| {
+            let link = self.need(traces.otlp_endpoint, "spec.telemetry.traces.otlpEndpoint")?;
+            Some(Traces { otlp_endpoint: link.0 })
+        });
+        Telemetry { log_level: raw.log_level, traces }
     }
 
     fn target(&mut self, raw: raw::Target) -> Option<Target> {

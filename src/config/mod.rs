@@ -2,10 +2,12 @@
 
 mod check;
 mod entra;
+mod excerpt;
 mod form;
 pub mod freeze;
 mod raw;
 mod tree;
+pub mod watch;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -55,7 +57,7 @@ pub fn parse_with(text: &str, name: &str, folder: &Path, variables: Variables) -
     if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
         return Err(Errors::whole(name, "empty; see config/ for examples".into()));
     }
-    let errors = |mistakes: Vec<Mistake>| Errors { file: name.to_owned(), mistakes };
+    let errors = |mistakes: Vec<Mistake>| Errors { file: name.to_owned(), mistakes, text: text.to_owned() };
     let (value, places) =
         tree::parse(text).map_err(|(place, what)| errors(vec![Mistake { place, path: String::new(), what }]))?;
     if !value.is_object() {
@@ -214,11 +216,14 @@ pub struct Mistake {
 pub struct Errors {
     file: String,
     pub mistakes: Vec<Mistake>,
+    /// What was read, for excerpts.
+    text: String,
 }
 
 impl Errors {
     fn whole(file: &str, what: String) -> Self {
-        Errors { file: file.to_owned(), mistakes: vec![Mistake { place: Place::START, path: String::new(), what }] }
+        let mistakes = vec![Mistake { place: Place::START, path: String::new(), what }];
+        Errors { file: file.to_owned(), mistakes, text: String::new() }
     }
 }
 

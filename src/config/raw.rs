@@ -8,8 +8,8 @@ use serde::Deserialize;
 
 use super::form::{Approval, FilePath, Guid, Link, Name, Share, Span, Text, TimeOfDay};
 use crate::model::spec::{
-    Acknowledgement, Afterwards, Cloud, EmptyGroups, Hold, MatchBy, MembersDecision, Mode, Profile, RevocationBy, ScopeConfirmed,
-    Select,
+    Acknowledgement, Afterwards, Cloud, EmptyGroups, Hold, LogLevel, MatchBy, MembersDecision, Mode, Profile, RevocationBy,
+    ScopeConfirmed, Select,
 };
 use crate::model::window::Day;
 
@@ -94,8 +94,27 @@ pub struct Spec {
     pub rollout: Option<Rollout>,
     /// Hours in which something may be taken away; users are covered at any time. Default: always.
     pub windows: Option<Windows>,
+    pub telemetry: Option<Telemetry>,
     pub limits: Option<Limits>,
     pub timing: Option<Timing>,
+}
+
+/// What the log and the traces tell.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Telemetry {
+    /// How much the log tells; read again while it runs. UNSCIM_LOG wins over it.
+    pub log_level: Option<LogLevel>,
+    pub traces: Option<Traces>,
+}
+
+/// Traces: a span for each turn, with one for each request in it. A change takes effect with the next start.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Traces {
+    /// Root of a collector that takes OTLP over HTTP, as an agent on the same host: http://127.0.0.1:4318/.
+    #[schemars(required)]
+    pub otlp_endpoint: Option<Link>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]

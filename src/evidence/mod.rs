@@ -2,15 +2,14 @@
 
 mod report;
 
-use std::fmt::Write as _;
-
 use anyhow::{Result, bail};
 use serde_json::json;
 
 use crate::cli::Format;
-use crate::cli::{self, Exit, Output, print};
+use crate::cli::{self, Exit, Output};
 use crate::guide::count;
 use crate::model::seen::Seen;
+use crate::term::{Sheet, Tone, print};
 use crate::world::ledger::SqliteLedger;
 use crate::world::{Clock as _, Ledger as _, SystemClock};
 
@@ -61,22 +60,23 @@ pub fn verify(args: &cli::Verify) -> Result<Exit> {
         return Ok(if holds { Exit::Done } else { Exit::Held });
     }
     let lines = count(usize::try_from(found.lines)?, "line");
-    let mut out = String::new();
+    let mut sheet = Sheet::new();
     if holds {
-        let _ = writeln!(out, "the journal holds: {lines}, each follows from the one before it\nhead: {}", found.head);
+        sheet.item("", Tone::Good, "the journal holds", &format!(": {lines}, each follows from the one before it"));
+        sheet.say(&format!("head: {}", found.head));
         if let Some(line) = found.asked {
-            let _ = writeln!(out, "the head that was asked for is that of line {line}: up to there nothing has changed since");
+            sheet.say(&format!("the head that was asked for is that of line {line}: up to there nothing has changed since"));
         }
     } else {
-        let _ = writeln!(out, "the journal does NOT hold ({lines}):");
+        sheet.item("", Tone::Bad, "the journal does NOT hold", &format!(" ({lines}):"));
         for broken in &found.breaks {
-            let _ = writeln!(out, "  - line {} is {}", broken.line, broken.what);
+            sheet.item("  ", Tone::Plain, "- ", &format!("line {} is {}", broken.line, broken.what));
         }
         if let Some(head) = forgotten {
-            let _ = writeln!(out, "  - no line has the head {head}: lines up to it were changed or cut off");
+            sheet.item("  ", Tone::Plain, "- ", &format!("no line has the head {head}: lines up to it were changed or cut off"));
         }
-        out += "keep a copy of the data directory as it is, and compare it with a backup; what to do: docs/evidence.md\n";
+        sheet.say("keep a copy of the data directory as it is, and compare it with a backup; what to do: docs/evidence.md");
     }
-    print(&out)?;
+    sheet.print()?;
     Ok(if holds { Exit::Done } else { Exit::Held })
 }

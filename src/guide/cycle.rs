@@ -102,10 +102,9 @@ pub fn prove(facts: &Facts) -> Result<CycleProof, Verdict> {
     }
     let needed = facts.spec.provisioning.verify_cycles as usize;
     let cycles = facts.good_cycles_after(confirmed);
-    if cycles.len() < needed {
+    let Some(last) = needed.checked_sub(1).and_then(|last| cycles.get(last)) else {
         return Err(awaiting(facts, confirmed, cycles.len(), needed));
-    }
-    let Some(last) = cycles.get(needed - 1) else { return Err(awaiting(facts, confirmed, cycles.len(), needed)) };
+    };
     let Some(look) = facts.memory.target.as_ref().filter(|look| look.turn >= last.turn) else {
         return Err(Verdict::Wait { reason: Reason::VerifyingTarget, on: "a look at the target after the last cycle".into() });
     };
@@ -153,7 +152,7 @@ fn awaiting(facts: &Facts, confirmed: jiff::Timestamp, have: usize, needed: usiz
     let margin = humantime::format_duration(facts.spec.provisioning.cycle_margin);
     let on = format!("{} that began {margin} or more after {confirmed:.0}, of which {have} ended well", count(needed, "cycle"));
     let latest = facts.memory.remembered.cycles.last().map_or(confirmed, |cycle| cycle.ended.max(confirmed));
-    let overdue = facts.seen.jobs.known().is_some_and(|look| since(latest, look.at) > facts.spec.provisioning.cycle_timeout);
+    let overdue = facts.seen.jobs.known().is_some_and(|look| since(latest, look.at) > facts.cycle_limit());
     let on = format!("{on}{}", doubt(facts));
     Verdict::Wait { reason: if overdue { Reason::CycleOverdue } else { Reason::AwaitingCycle }, on }
 }

@@ -129,6 +129,12 @@ impl<'a> Facts<'a> {
         self.spec.entra.job(&self.seen.jobs.known()?.value)
     }
 
+    /// From when on a cycle is late: a job with a long interval of its own is not late by our time-out.
+    pub fn cycle_limit(&self) -> Duration {
+        let interval = self.job().and_then(|job| job.interval).unwrap_or_default();
+        self.spec.provisioning.cycle_timeout.max(interval * 2)
+    }
+
     /// Entra's threshold against accidental deletions, per cycle. Which of its two places decides is not documented
     /// (facts/entra.md section 6.8): the smaller one counts.
     pub fn delete_threshold(&self) -> Option<u64> {

@@ -25,7 +25,7 @@ closed_list! {
     /// What a status always speaks of. `True` is the good value for all but `Held`.
     ConditionKind {
         Preflight, BaselineRecorded, UsersAssigned, GroupsEmptied, GroupsUnassigned, CycleCompleted, UsersKept,
-        TokenRevoked, CredentialValid, GraphReachable, TargetReachable, Held, Ready,
+        TokenRevoked, CredentialValid, GraphReachable, TargetReachable, ConfigLoaded, Held, Ready,
     }
 }
 
@@ -56,6 +56,7 @@ closed_list! {
         // our credential at Entra
         CredentialInForce, CredentialExpiring, CredentialExpired, CredentialRefused, ExpiryNotKnown,
         // the rest
+        ConfigInForce, ConfigInvalid,
         Blocked, Reachable, Unreachable, Retired, InProgress, HeldByBrake, HeldByRefusal, NothingHeld,
     }
 }

@@ -7,7 +7,7 @@ mod page;
 pub mod telemetry;
 pub mod view;
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -52,16 +52,22 @@ const HEADERS: [(HeaderName, HeaderValue); 5] = [
 pub struct State(Arc<Inner>);
 
 struct Inner {
-    name: String,
-    spec: serde_json::Value,
+    resource: RwLock<Resource>,
     metrics: Arc<Metrics>,
-    stale_after: Duration,
     /// The newest status; whoever is slow misses those between.
     published: watch::Sender<Option<Published>>,
     /// Answers without an end of their own end now.
     ended: CancellationToken,
     /// For those answers.
     seats: Arc<Semaphore>,
+}
+
+/// What is retired, and how.
+#[derive(Clone)]
+struct Resource {
+    name: String,
+    spec: serde_json::Value,
+    stale_after: Duration,
 }
 
 #[derive(Clone)]
@@ -90,23 +96,32 @@ impl State {
     pub fn new(name: &str, spec: serde_json::Value, metrics: Arc<Metrics>, stale_after: Duration) -> Self {
         metrics.beat();
         State(Arc::new(Inner {
-            name: name.to_owned(),
-            spec,
+            resource: RwLock::new(Resource { name: name.to_owned(), spec, stale_after }),
             metrics,
-            stale_after,
             published: watch::Sender::new(None),
             ended: CancellationToken::new(),
             seats: Arc::new(Semaphore::new(events::SEATS)),
         }))
     }
 
+    /// The same for a spec that has changed, from the next status on.
+    pub fn resource(&self, name: &str, spec: serde_json::Value, stale_after: Duration) {
+        let resource = Resource { name: name.to_owned(), spec, stale_after };
+        *self.0.resource.write().unwrap_or_else(PoisonError::into_inner) = resource;
+    }
+
+    fn read(&self) -> Resource {
+        self.0.resource.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Shows this status everywhere: `/status`, the page, the metrics.
     pub fn publish(&self, status: &Status) {
+        let Resource { name, spec, .. } = self.read();
         let document = Document {
             api_version: "unscim.dev/v1alpha1",
             kind: "ScimRetirement",
-            metadata: Metadata { name: &self.0.name },
-            spec: &self.0.spec,
+            metadata: Metadata { name: &name },
+            spec: &spec,
             status,
         };
         let document = serde_json::to_string(&document).expect("a status has string keys only").into();
@@ -178,7 +193,8 @@ fn asset(kind: &'static str, text: &'static str) -> impl IntoResponse {
 async fn show_page(Shared(State(inner)): Shared<State>) -> Response {
     let state = State(inner);
     let status = state.published(|published| published.status.clone());
-    match page::render(&state.0.name, state.0.spec["target"]["profile"].as_str(), status.as_deref()) {
+    let Resource { name, spec, .. } = state.read();
+    match page::render(&name, spec["target"]["profile"].as_str(), status.as_deref()) {
         Ok(html) => Html(html).into_response(),
         Err(error) => {
             tracing::error!(%error, "the status page can't be rendered");
@@ -207,7 +223,7 @@ async fn show_metrics(Shared(state): Shared<State>) -> Response {
 
 async fn livez(Shared(state): Shared<State>) -> Response {
     let quiet = state.metrics().quiet_for();
-    if quiet <= state.0.stale_after {
+    if quiet <= state.read().stale_after {
         return "ok\n".into_response();
     }
     let text = format!("no sign of life for {}\n", humantime::format_duration(Duration::from_secs(quiet.as_secs())));

@@ -2,32 +2,40 @@
 
 use serde_json::Value;
 
-const WIDTH: usize = 100;
+use crate::term::{Sheet, Tone, clean};
 
-/// At most 100 columns, no colours, no control characters.
-pub fn render(document: &Value) -> String {
+/// No control characters but our own colours.
+pub fn render(document: &Value, mut sheet: Sheet) -> Sheet {
     let status = &document["status"];
-    let mut out = String::new();
     let name = text(&document["metadata"]["name"]);
     let mode = document["spec"]["mode"].as_str().map(|mode| format!(", mode {}", clean(mode))).unwrap_or_default();
-    line(&mut out, &format!("{name}: {} (turn {}{mode})", text(&status["phase"]), text(&status["turn"])));
-    line(
-        &mut out,
-        &format!("last look {}, last that saw everything {}", text(&status["lastAttempt"]), text(&status["lastSuccess"])),
-    );
+    let phase = text(&status["phase"]);
+    let tone = match phase.as_str() {
+        "Retired" => Tone::Good,
+        "Held" => Tone::Bad,
+        _ => Tone::Title,
+    };
+    sheet.item("", tone, &format!("{name}: {phase} "), &format!("(turn {}{mode})", text(&status["turn"])));
+    sheet.say(&format!("last look {}, last that saw everything {}", text(&status["lastAttempt"]), text(&status["lastSuccess"])));
 
-    heading(&mut out, "Conditions");
+    sheet.title(Tone::Title, "Conditions");
     for condition in items(&status["conditions"]) {
         let [kind, truth, reason] = ["type", "status", "reason"].map(|key| text(&condition[key]));
+        // True is the good value for all but this one.
+        let tone = match (kind.as_str() == "Held", truth.as_str()) {
+            (false, "True") | (true, "False") => Tone::Good,
+            (true, "True") => Tone::Bad,
+            _ => Tone::Open,
+        };
         let since = text(&condition["lastTransitionTime"]);
-        line(&mut out, &format!("  {kind:<17} {truth:<8} {reason:<24} since {since}"));
-        wrapped(&mut out, "      ", &text_or(&condition["message"], ""));
+        sheet.item("  ", tone, &format!("{truth:<8}"), &format!("{kind}: {reason}, since {since}"));
+        sheet.item("          ", Tone::Plain, "", &text_or(&condition["message"], ""));
         if let Some(at) = condition["expectedBy"].as_str() {
-            line(&mut out, &format!("      expected by {}", clean(at)));
+            sheet.item("          ", Tone::Plain, "", &format!("expected by {at}"));
         }
     }
 
-    heading(&mut out, "Progress");
+    sheet.title(Tone::Title, "Progress");
     let count = |key: &str| text(&status["progress"][key]);
     for (label, value) in [
         ("users assigned", format!("{} of {}", count("usersAssigned"), count("usersProtected"))),
@@ -36,49 +44,49 @@ pub fn render(document: &Value) -> String {
         ("groups at the target", count("targetGroups")),
         ("users kept", format!("{} of {}, {} lost", count("usersKept"), count("usersCounted"), count("usersLost"))),
     ] {
-        line(&mut out, &format!("  {label:<21} {value}"));
+        sheet.item("  ", Tone::Faint, &format!("{label:<22}"), &value);
     }
 
     let cycle = &status["cycle"];
-    heading(&mut out, "Provisioning cycle");
+    sheet.title(Tone::Title, "Provisioning cycle");
     for (label, key) in [("state", "lastState"), ("began", "lastBegan"), ("ended", "lastEnded"), ("expected by", "expectedBy")] {
-        line(&mut out, &format!("  {label:<21} {}", text(&cycle[key])));
+        sheet.item("  ", Tone::Faint, &format!("{label:<22}"), &text(&cycle[key]));
     }
     if cycle["quarantined"].as_bool() == Some(true) {
-        line(&mut out, "  the job is in quarantine");
+        sheet.item("  ", Tone::Open, "", "the job is in quarantine");
     }
 
-    list(&mut out, "Groups", &status["groups"], |item| {
-        let [name, state, members] = ["name", "state", "members"].map(|key| text(&item[key]));
-        let why = item["why"].as_str().map(|why| format!(": {}", clean(why))).unwrap_or_default();
-        format!("{name} ({}): {state}, {members} users in it{why}", text(&item["id"]))
+    if items(&status["groups"]).next().is_some() {
+        sheet.title(Tone::Title, "Groups");
+        let row = |item: &Value| {
+            let [name, id, state, members, why] = ["name", "id", "state", "members", "why"].map(|key| text_or(&item[key], ""));
+            vec![format!("{name} ({id})"), state, members, why]
+        };
+        sheet.table(&["group", "state", "users in it", "why"], items(&status["groups"]).map(row));
+    }
+    if items(&status["journal"]).next().is_some() {
+        sheet.title(Tone::Title, "Last writes");
+        let row = |item: &Value| ["at", "message", "outcome", "why"].map(|key| text_or(&item[key], "")).to_vec();
+        sheet.table(&["at", "what", "outcome", "why"], items(&status["journal"]).map(row));
+    }
+    list(&mut sheet, Tone::Title, "Pending", &status["pending"], |item| {
+        format!("{} x {}", text(&item["count"]), text(&item["action"]))
     });
-    list(&mut out, "Last writes", &status["journal"], |item| {
-        let why = item["why"].as_str().map(|why| format!(": {}", clean(why))).unwrap_or_default();
-        format!("{} {} ({}){why}", text(&item["at"]), text(&item["message"]), text(&item["outcome"]))
-    });
-    list(&mut out, "Pending", &status["pending"], |item| format!("{} x {}", text(&item["count"]), text(&item["action"])));
-    list(&mut out, "Held", &status["held"], |item| format!("{}: {}", text(&item["brake"]), text(&item["message"])));
-    list(&mut out, "Notes", &status["notes"], text);
-    out
+    list(&mut sheet, Tone::Bad, "Held", &status["held"], |item| format!("{}: {}", text(&item["brake"]), text(&item["message"])));
+    list(&mut sheet, Tone::Title, "Notes", &status["notes"], text);
+    sheet
 }
 
-fn list(out: &mut String, title: &str, value: &Value, show: impl Fn(&Value) -> String) {
-    if items(value).next().is_some() {
-        heading(out, title);
-        for item in items(value) {
-            wrapped(out, "  ", &show(item));
-        }
+fn list(sheet: &mut Sheet, tone: Tone, title: &str, value: &Value, show: impl Fn(&Value) -> String) {
+    let lines: Vec<String> = items(value).map(show).collect();
+    if !lines.is_empty() {
+        sheet.title(tone, title);
+        sheet.list("  ", &lines, usize::MAX);
     }
 }
 
 fn items(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
-}
-
-fn heading(out: &mut String, title: &str) {
-    out.push('\n');
-    line(out, title);
 }
 
 fn text(value: &Value) -> String {
@@ -93,49 +101,15 @@ fn text_or(value: &Value, absent: &str) -> String {
     }
 }
 
-/// A group's name must not steer the terminal.
-fn clean(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
-}
-
-fn line(out: &mut String, text: &str) {
-    out.extend(text.trim_end().chars().take(WIDTH));
-    out.push('\n');
-}
-
-/// Breaks between words; a word that is too long alone is cut into pieces. Later lines are indented further.
-fn wrapped(out: &mut String, indent: &str, text: &str) {
-    let room = WIDTH - indent.len() - 2;
-    let mut current = String::new();
-    let mut hanging = "";
-    let mut flush = |current: &mut String| {
-        line(out, &format!("{indent}{hanging}{current}"));
-        current.clear();
-        hanging = "  ";
-    };
-    for word in text.split_whitespace() {
-        let letters: Vec<char> = word.chars().collect();
-        for piece in letters.chunks(room) {
-            let used = current.chars().count();
-            if used > 0 && used + 1 + piece.len() > room {
-                flush(&mut current);
-            }
-            if !current.is_empty() {
-                current.push(' ');
-            }
-            current.extend(piece);
-        }
-    }
-    if !current.is_empty() {
-        flush(&mut current);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
+
+    fn plain(document: &Value, width: usize) -> String {
+        anstream::adapter::strip_str(&render(document, Sheet::of(width)).into_text()).to_string()
+    }
 
     #[test]
     fn a_status_fits_the_terminal_and_says_everything() {
@@ -154,7 +128,7 @@ mod tests {
                 "groups": [{"id": "7", "name": "Design", "state": "Refused", "members": 9, "why": "it is shared"}],
                 "journal": [{"at": "2026-11-24T09:00:00Z", "message": "assign 1", "outcome": "Done"}],
                 "notes": ["a note"]}});
-        let shown = render(&document);
+        let shown = plain(&document, 100);
         for part in [
             "uniqkey: Held (turn 42, mode Enforce)",
             "last look 2026-11-24T10:00:00Z",
@@ -166,19 +140,24 @@ mod tests {
             "2 x AssignUser",
             "shrunk: a [31mlist shrank",
             "a note",
-            "Design (7): Refused, 9 users in it: it is shared",
-            "2026-11-24T09:00:00Z assign 1 (Done)",
+            "Design (7)",
+            "it is shared",
+            "assign 1",
         ] {
             assert!(shown.contains(part), "{part} in\n{shown}");
         }
         assert_eq!(shown.matches('ß').count(), 300);
-        assert!(shown.lines().all(|line| line.chars().count() <= WIDTH && !line.contains('\u{1b}')), "{shown}");
+        for width in [60, 100, 140] {
+            let shown = plain(&document, width);
+            assert!(shown.lines().all(|line| line.chars().count() <= width && !line.contains('\u{1b}')), "{shown}");
+            assert_eq!(shown.matches('ß').count(), 300);
+        }
     }
 
     #[test]
     fn a_document_of_another_shape_is_shown_as_far_as_it_goes() {
-        let shown = render(&json!({"status": {"phase": "Later", "conditions": 7}}));
+        let shown = plain(&json!({"status": {"phase": "Later", "conditions": 7}}), 100);
         assert!(shown.starts_with("-: Later (turn -)\n"), "{shown}");
-        render(&Value::Null);
+        plain(&Value::Null, 100);
     }
 }

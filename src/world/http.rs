@@ -11,12 +11,17 @@ use http::{HeaderMap, Method, Request, StatusCode};
 use jiff::Timestamp;
 use tower::util::BoxCloneSyncService;
 use tower::{Service, ServiceExt};
+use tracing::Instrument as _;
+use tracing::field::Empty;
 use url::Url;
 
 use super::error::{Error, Result};
 
 /// No answer larger than this is read (bytes). Graph's pages of 999 objects stay well below it.
 pub const BODY_CAP: usize = 16 << 20;
+
+/// Target of the spans of requests: for traces, not for the log.
+pub const SPANS: &str = "unscim::request";
 
 pub type Transport = BoxCloneSyncService<Request<Bytes>, http::Response<Bytes>, TransportError>;
 
@@ -125,15 +130,25 @@ impl Http {
             request.headers_mut().insert("client-request-id", value);
         }
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        // No path and no query: a webhook's may hold a secret.
+        let span = tracing::info_span!(
+            target: SPANS, "request", otel.name = operation, otel.kind = "client", api = self.api.label(),
+            http.request.method = %method, server.address = request.uri().host(), client_request_id,
+            http.response.status_code = Empty, request_id = Empty, otel.status_code = Empty, error.type = Empty
+        );
         let begun = tokio::time::Instant::now();
         let mut transport = self.transport.clone();
-        let result = tokio::time::timeout(self.timeout, async { transport.ready().await?.call(request).await }).await;
+        let result =
+            tokio::time::timeout(self.timeout, async { transport.ready().await?.call(request).await }.instrument(span.clone()))
+                .await;
         let took = begun.elapsed();
         let error = match result {
             Ok(Ok(response)) => {
                 let (parts, body) = response.into_parts();
                 self.observer.answered(self.api, operation, parts.status.as_str(), took);
                 let at = parts.headers.get("date").and_then(|date| date.to_str().ok()).and_then(http_date);
+                span.record("http.response.status_code", parts.status.as_u16());
+                span.record("request_id", parts.headers.get("request-id").and_then(|id| id.to_str().ok()));
                 let answer = Answer { status: parts.status, headers: parts.headers, body, at, client_request_id };
                 tracing::debug!(
                     api = self.api.label(), %method, path, status = answer.status.as_u16(), took_ms = took.as_millis() as u64,
@@ -147,6 +162,8 @@ impl Http {
             }
             Ok(Err(TransportError::TimedOut)) | Err(_) => Error::TimedOut { doing: doing.to_owned(), after: self.timeout },
         };
+        span.record("otel.status_code", "ERROR");
+        span.record("error.type", error.label());
         self.observer.answered(self.api, operation, error.label(), took);
         tracing::debug!(api = self.api.label(), %method, path, client_request_id, error = %error, "request failed");
         Err(error)

@@ -174,3 +174,36 @@ async fn a_port_that_is_taken_and_a_ledger_that_is_damaged_are_told_with_a_remed
     assert!(stderr(&ended).contains("it was left as it is"), "{}", stderr(&ended));
     assert_eq!(rig.served.practice.writes(), []);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_config_that_changes_is_taken_up_and_a_wrong_one_changes_nothing() {
+    let rig = Rig::new(Mode::Observe).await;
+    let mut daemon = rig.start();
+    let root = daemon.root().await;
+    let loaded = |status: &Value, truth: &str| {
+        let conditions = status["conditions"].as_array().unwrap();
+        conditions.iter().any(|condition| condition["type"] == "ConfigLoaded" && condition["status"] == truth)
+    };
+    daemon.until_status("a turn", |status| loaded(status, "True")).await;
+    rig.edit("mode: Observe", "mode: Look");
+    let document = daemon.until_status("the mistake", |status| loaded(status, "False")).await;
+    assert_eq!((&document["spec"]["mode"], &document["status"]["phase"]), (&"Observe".into(), &"Observing".into()));
+    let reload = async || {
+        let metrics = get(&format!("{root}/metrics")).await.1;
+        metrics.lines().find_map(|line| line.strip_prefix("unscim_config_last_reload_success ").map(str::to_owned))
+    };
+    assert_eq!(reload().await.as_deref(), Some("0"));
+    rig.edit("mode: Look", "mode: Enforce");
+    let document = daemon.until_status("the new mode", |status| status["phase"] != "Observing").await;
+    assert_eq!(document["spec"]["mode"], "Enforce");
+    assert!(loaded(&document["status"], "True"));
+    assert_eq!(reload().await.as_deref(), Some("1"));
+    daemon.until_phase("AwaitingRevocation").await;
+    rig.served.practice.revoke_token().unwrap();
+    daemon.until_status("Retired", |status| status["phase"] == "Retired").await;
+    rig.assert_nobody_hurt();
+    daemon.signal("-TERM");
+    assert_eq!(daemon.exit_code().await, Some(0));
+    let told = daemon.log().into_iter().filter(|line| line.contains("the config has changed and is wrong")).count();
+    assert_eq!(told, 1, "once, however many turns");
+}

@@ -4,5 +4,7 @@ mod died;
 mod evidence;
 mod lives;
 mod support;
+mod terminal;
+mod traced;
 mod undone;
 mod verbs;

@@ -12,7 +12,7 @@ use http::Request;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tower::{Service, ServiceExt};
-use unscim::sim::scenario::Scenario;
+use unscim::sim::scenario::{GroupTrait, Scenario};
 use unscim::world::error::Result;
 use unscim::world::http::Transport;
 use unscim::world::ledger::SqliteLedger;
@@ -95,6 +95,7 @@ async fn sizes(rig: &mut Rig) -> Vec<(&'static str, Result<usize>)> {
         ("properties", directory.member_properties(ids.groups[0], "userPrincipalName").await.map(|users| users.len())),
         ("schema", directory.schema(app, &ids.job).await.map(|_| 1)),
         ("settings", directory.settings(app).await.map(|_| 1)),
+        ("policies", directory.policies().await.map(|policies| policies.iter().map(|policy| policy.groups.len()).sum())),
         ("log", directory.log(&ids.job, "2026-11-01T00:00:00Z".parse().unwrap()).await.map(|look| look.value.len())),
     ];
     for group in &ids.groups {
@@ -113,7 +114,10 @@ fn is_no_shorter(seed: u64, found: &[(&'static str, Result<usize>)], whole: &[(&
 
 #[tokio::test(start_paused = true)]
 async fn no_garbled_answer_is_taken_for_a_shorter_list() {
-    let mut rig = Rig::new(Scenario { users: 9, groups: 2, page_size: 4, ..Scenario::default() }).await;
+    let mut scenario = Scenario { users: 9, groups: 2, page_size: 4, ..Scenario::default() };
+    scenario.permissions.push("Policy.Read.All".into());
+    scenario.group_traits.insert(1, [GroupTrait::ConditionalAccess].into());
+    let mut rig = Rig::new(scenario).await;
     let whole = sizes(&mut rig).await;
     assert!(whole.iter().all(|(_, size)| size.is_ok()), "{whole:?}");
     let on = Arc::new(Mutex::new(None));

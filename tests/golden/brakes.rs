@@ -1,11 +1,13 @@
 //! Each brake just under its limit and just over it: what it lets through, and what its message says.
 
+use std::collections::BTreeSet;
+
 use unscim::guide::decisions::digest;
 use unscim::model::action::Action;
 use unscim::model::memory::{BaselineSource, Size};
 use unscim::model::seen::Seen;
 use unscim::model::snapshot::{LogRow, Principal, TokenState};
-use unscim::model::spec::{Hold, MembersDecision, Rollout};
+use unscim::model::spec::{GroupEntry, Hold, MembersDecision, Rollout};
 use unscim::model::status::Brake;
 use unscim::model::window::{Clock, Day, Window, Windows};
 
@@ -177,7 +179,22 @@ fn shrunk_bites_while_a_shorter_list_is_unexplained() {
     case.memory.remembered.sizes.insert("assignments".into(), Size { count: 40, ours: 0, smaller: None });
     assert_eq!(destructive(&case), 4);
     case.memory.remembered.sizes.insert("assignments".into(), Size { count: 40, ours: 0, smaller: Some((30, 1)) });
-    bitten(&case, Brake::Shrunk, "assignments had 40 entries and has 30, 25% less");
+    bitten(
+        &case,
+        Brake::Shrunk,
+        "assignments had 40 entries and has 30, 25% less, without a write of ours to explain it (looking again)",
+    );
+    // Whom it lacks: rows that were confirmed and are not there, and no others.
+    let mut lacking = ready();
+    lacking.unrow(Principal::User(user(3)));
+    lacking.memory.remembered.sizes.insert("assignments".into(), Size { count: 40, ours: 0, smaller: Some((30, 2)) });
+    bitten(&lacking, Brake::Shrunk, "(looking again; of the protected users it lacks user3@contoso.example");
+    let message = |case: &Case| case.approve().held()[0].1.clone();
+    assert!(!message(&lacking).contains("user1@contoso.example"), "{}", message(&lacking));
+    let mut begun = Case::untouched();
+    begun.memory.journal.entries.entry(Action::AssignUser { user: user(2), role: role(1) }.key()).or_default().begin(1, at(10));
+    begun.memory.remembered.sizes = lacking.memory.remembered.sizes.clone();
+    assert!(!message(&begun).contains("user2@contoso.example"), "nobody has confirmed it: {}", message(&begun));
     let list = format!("members/{}", group(1));
     case.memory.remembered.sizes = [(list, Size { count: 9, ours: 0, smaller: Some((1, 3)) })].into();
     case.leave(1, 2);
@@ -205,6 +222,35 @@ fn uncovered_looks_at_every_user_afresh() {
 }
 
 #[test]
+fn uncovered_counts_a_row_that_was_seen_once_for_nothing() {
+    let mut case = ready();
+    let removal = Action::RemoveMember { group: group(1), user: user(1) };
+    for (since, held) in [(NOW - 1, false), (NOW, true)] {
+        case.in_sight(1, 1, since);
+        let approved = case.approve_with([removal.clone()]);
+        assert_eq!(approved.held().iter().any(|(brake, _)| *brake == Brake::Uncovered), held, "in sight since {since}");
+    }
+}
+
+#[test]
+fn uncovered_asks_nothing_for_a_released_user_who_has_left_the_group() {
+    let mut case = Case::emptied();
+    case.spec.released.insert(user(1));
+    case.unrow(Principal::User(user(1)));
+    let unassigned = |case: &Case| {
+        let actions = case.approve().actions().to_vec();
+        actions.iter().filter(|action| matches!(action, Action::UnassignGroup { .. })).count()
+    };
+    assert_eq!(unassigned(&case), 2, "{:#?}", case.approve().held());
+    // Who was in it and was not released counts as before.
+    let row = case.rows().iter().find(|row| row.principal == Principal::Group(group(1))).unwrap().id.clone();
+    case.rows().retain(|row| (row.principal, row.role) != (Principal::User(user(2)), role(1)));
+    let forced = case.approve_with([Action::UnassignGroup { group: group(1), assignment: row, role: role(1) }]);
+    let named = forced.held().iter().any(|(brake, why)| *brake == Brake::Uncovered && why.contains("user2@contoso.example"));
+    assert!(named, "{:#?}", forced.held());
+}
+
+#[test]
 fn not_approved_strikes_what_was_taken_off_the_list() {
     let mut case = ready();
     case.spec.groups.list.remove(0);
@@ -223,6 +269,7 @@ fn not_approved_strikes_strangers_and_members_that_nobody_decided_about() {
     case.spec.groups.list[0].members = Some(MembersDecision::Keep);
     let approved = case.approve_with([stranger.clone(), kept.clone(), newcomer.clone()]);
     let why = approved.held().iter().find(|(brake, _)| *brake == Brake::NotApproved).map(|(_, why)| why.clone()).unwrap();
+    assert!(why.starts_with("3 of 6 actions (50.0%) of this plan may not be: "), "{why}");
     for words in ["not in the managed set", "are to be kept", "was never in scope through a managed group"] {
         assert!(why.contains(words), "{words}: {why}");
     }
@@ -239,7 +286,8 @@ fn fights_gives_in_after_the_limit() {
     case.confirmed(&again, 100);
     assert!(case.approve().held().is_empty() && case.approve().actions().contains(&again), "the first time, and once again");
     case.confirmed(&again, 110);
-    bitten(&case, Brake::Fights, "corrected more than 2 times (limits.fights)");
+    bitten(&case, Brake::Fights, "1 of 2 objects (50.0%) of this plan corrected more than 2 times (limits.fights)");
+    bitten(&case, Brake::Fights, "(done 3 times, last at 2026-11-24T13:50:00Z, and this look shows it undone)");
 }
 
 #[test]
@@ -276,6 +324,13 @@ fn window_takes_nothing_away_outside_its_hours_and_ends_an_approval_with_them() 
     let approved = open(22 * 60, 22 * 60 + 2).approve();
     assert!(approved.held().is_empty() && approved.expires() == at(NOW + 2), "{:#?}", approved.held());
     assert_eq!(open(22 * 60, 23 * 60).approve().expires(), at(NOW + 5));
+    // Where nothing is to be taken away, the hours say nothing.
+    for (from, to) in [(22 * 60, 22 * 60 + 2), (20 * 60, 21 * 60)] {
+        let mut case = Case::untouched();
+        case.spec.windows = open(from, to).spec.windows;
+        let approved = case.approve();
+        assert!(approved.held().is_empty() && approved.expires() == at(NOW + 5), "{:#?}", approved.held());
+    }
 }
 
 #[test]
@@ -327,6 +382,22 @@ fn not_approved_refuses_everything_that_was_decided_otherwise_than_the_approval_
     let Seen::Known(baseline) = &case.memory.baseline else { panic!() };
     case.spec.approval = Some(digest(&case.spec, baseline));
     assert_eq!(destructive(&case), 4);
+    // Each group's decision is in it, whichever place it has.
+    let mut three = ready();
+    let Seen::Known(baseline) = &mut three.memory.baseline else { panic!() };
+    let copy = baseline.groups[&group(2)].clone();
+    baseline.groups.insert(group(3), copy);
+    let baseline = baseline.clone();
+    three.spec.groups.list.push(GroupEntry { id: group(3), members: None });
+    let digests: BTreeSet<_> = (0..3)
+        .map(|n| {
+            let mut spec = three.spec.clone();
+            spec.groups.list[n].members = Some(MembersDecision::Keep);
+            digest(&spec, &baseline)
+        })
+        .chain([digest(&three.spec, &baseline)])
+        .collect();
+    assert_eq!(digests.len(), 4);
     // People come and go.
     let mut people = ready();
     people.spec.approval.clone_from(&case.spec.approval);

@@ -2,10 +2,15 @@
 //! just over its limit. "Again changes nothing" is asserted for every verdict.
 
 mod act;
+mod baseline;
 mod brakes;
+mod coverage;
 mod credential;
+mod cycles;
 mod hand;
 mod permissions;
+mod plan;
+mod preflight;
 mod settle;
 mod steps;
 mod support;

@@ -1,5 +1,6 @@
 //! Met, act, wait, refuse, for each of the five steps.
 
+use unscim::guide::Verdict;
 use unscim::model::action::Action;
 use unscim::model::condition::Reason;
 use unscim::model::memory::{Departure, DepartureKind, Streak};
@@ -67,6 +68,33 @@ fn assign_owes_nothing_to_who_is_gone_and_waits_for_nobody_who_is_disabled() {
     let short = Streak { looks: 2, ..streak };
     case.memory.remembered.departed.insert(user(1), Departure { kind: DepartureKind::Deleted, streak: short });
     assert_eq!(acts(&case.judge(1), Reason::AssignmentsMissing).len(), 2, "two looks are not three");
+}
+
+#[test]
+fn assign_restores_after_the_retirement_only_what_a_group_still_gives() {
+    let mut case = Case::retired();
+    met(&case.judge(1), Reason::AllAssigned);
+    assert!(!format!("{:?}", case.judge(1)).contains("removed by others"));
+    case.unrow(Principal::User(user(1)));
+    let verdict = case.judge(1);
+    met(&verdict, Reason::AllAssigned);
+    assert!(format!("{verdict:?}").contains("1 direct assignment was removed by others after the retirement"), "{verdict:?}");
+    // A group of his that is assigned again brings him into scope: he is to stand on his own feet before it goes.
+    case.assign_group(1, 1);
+    case.members(1).insert(user(1));
+    assert_eq!(acts(&case.judge(1), Reason::AssignmentsMissing), [Action::AssignUser { user: user(1), role: role(1) }]);
+    // Another group's is none of his business.
+    case.unrow(Principal::Group(group(1)));
+    case.assign_group(2, 2);
+    met(&case.judge(1), Reason::AllAssigned);
+}
+
+#[test]
+fn assign_names_whom_it_is_about() {
+    let case = Case::untouched();
+    let Verdict::Act { why, .. } = case.judge(1) else { panic!() };
+    assert!(why.starts_with("4 direct assignments still missing for user1@contoso.example ("), "{why}");
+    assert_eq!(why.matches("user2@contoso.example").count(), 1, "{why}");
 }
 
 #[test]
@@ -246,6 +274,12 @@ fn cycle_is_overdue_in_quarantine_or_not_active_and_says_so() {
     let mut case = Case::unassigned();
     case.spec.provisioning.cycle_timeout = std::time::Duration::from_secs(60);
     waits(&case.judge(4), Reason::CycleOverdue, "of which 0 ended well");
+    case.spec.provisioning.cycle_timeout = std::time::Duration::from_secs(400 * 60);
+    waits(&case.judge(4), Reason::AwaitingCycle, "of which 0 ended well");
+    case.spec.provisioning.cycle_timeout = std::time::Duration::from_secs(400 * 60 - 1);
+    waits(&case.judge(4), Reason::CycleOverdue, "of which 0 ended well");
+    case.job().interval = Some(std::time::Duration::from_secs(24 * 3600));
+    waits(&case.judge(4), Reason::AwaitingCycle, "of which 0 ended well");
     let mut case = Case::unassigned();
     case.job().quarantine = Some(Quarantine { reason: "Escrow".into(), message: "too many".into() });
     refuses(&case.judge(4), Reason::JobQuarantined, "Escrow");

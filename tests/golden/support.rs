@@ -312,6 +312,7 @@ fn spec() -> Spec {
             write_share: Percent(50),
         },
         timing: Timing { interval: minutes(1), settle: minutes(5), request_timeout: Duration::from_secs(30) },
+        telemetry: Telemetry::default(),
     }
 }
 

@@ -127,6 +127,7 @@ fn fewer_groups_than_entras_threshold_are_unassigned_before_a_cycle_has_deleted_
     assert_eq!(acts(&case.judge(3), Reason::RowsRemain).len(), 2);
     case.job().delete_threshold = Some(3);
     assert_eq!(acts(&case.judge(3), Reason::RowsRemain).len(), 2);
+    assert_eq!((case.approve().actions().len(), case.approve().held().len()), (2, 0), "as many as there is room for");
     for threshold in [2, 1] {
         case.job().delete_threshold = Some(threshold);
         assert_eq!(acts(&case.judge(3), Reason::RowsRemain).len(), 1, "under {threshold}");

@@ -13,6 +13,7 @@ use unscim::model::id::{GroupId, ServicePrincipalId, TenantId, UserId};
 use unscim::model::spec::{AppRef, Cloud, Credential, Entra, Percent};
 use unscim::world::error::Result;
 use unscim::world::graph::GraphDirectory;
+use unscim::world::graph::pace::Pace;
 use unscim::world::graph::token::TokenSource;
 use unscim::world::http::{Api, Http, Unobserved, in_process};
 use uuid::Uuid;
@@ -178,7 +179,7 @@ impl TokenSource for Tokens {
 
 pub fn graph(answer: impl Fn(&Sent, usize) -> Reply + Send + Sync + 'static) -> (GraphDirectory<Tokens>, Log) {
     let (http, log) = service(Api::Graph, answer);
-    (GraphDirectory::new(http, Tokens::default(), ROOT.parse().unwrap(), Percent(50)), log)
+    (GraphDirectory::new(http, Tokens::default(), ROOT.parse().unwrap(), Arc::new(Pace::new(Percent(50)))), log)
 }
 
 pub fn row(n: u128) -> Value {

@@ -67,6 +67,19 @@ pub enum Step {
     Revoke,
 }
 
+impl Step {
+    /// It uses up some of what may go wrong.
+    pub fn is_trouble(&self) -> bool {
+        match self {
+            Step::Look { fails, .. } => fails.is_some(),
+            Step::Write(fate) => *fate != Fate::Done,
+            Step::Cycle { good, .. } => !good,
+            Step::Admin(_) => true,
+            Step::Tick | Step::Revoke => false,
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 pub struct State {
     pub tenant: Tenant,

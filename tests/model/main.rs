@@ -14,6 +14,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
+use rand::{RngExt, SeedableRng};
 use stateright::{Checker, Model, Property};
 use unscim::model::id::*;
 use unscim::model::spec::*;
@@ -82,6 +85,7 @@ fn spec(layout: Layout) -> Spec {
             write_share: Percent(50),
         },
         timing: Timing { interval: minutes(1), settle: minutes(2), request_timeout: Duration::from_secs(30) },
+        telemetry: Telemetry::default(),
     }
 }
 
@@ -193,6 +197,44 @@ fn two_users_whatever_interleaves() {
         assert_eq!(found, Vec::<String>::new());
         assert!(states > 300, "{states}");
     }
+}
+
+/// All the trouble at once is more than can be explored: ways through it by chance, each to its end. `UNSCIM_MODEL_WALKS` is
+/// their number, `UNSCIM_SEED` the first seed.
+#[test]
+fn ways_through_all_the_trouble_at_once() {
+    let number = |name, default| std::env::var(name).map_or(default, |text| text.parse::<u64>().expect("a number"));
+    let (walks, first) = (number("UNSCIM_MODEL_WALKS", 60), number("UNSCIM_SEED", 1));
+    let (mut states, mut spent) = (0u64, 0u64);
+    for seed in first..first + walks {
+        let machine = machine(if seed % 4 == 0 { THREE } else { TWO }, 2, 1, 2);
+        let mut dice = StdRng::seed_from_u64(seed);
+        let (mut state, mut steps, mut told) = (machine.start(), Vec::new(), Vec::new());
+        for _ in 0..300 {
+            steps.clear();
+            machine.steps(&state, &mut steps);
+            // Seldom, so that it comes late as often as early.
+            let trouble = dice.random_range(0..25) == 0;
+            let some: Vec<&Step> = steps.iter().filter(|step| step.is_trouble() == trouble).collect();
+            let Some(step) = some.choose(&mut dice) else {
+                if steps.is_empty() {
+                    break;
+                }
+                continue;
+            };
+            let Some(next) = machine.next(&state, step) else { continue };
+            told.push(format!("{step:?}"));
+            states += 1;
+            state = next;
+            assert_eq!(state.tenant.violation, None, "seed {seed}:\n  {}", told.join("\n  "));
+        }
+        if let Err(why) = machine.turns_left(&state, |_| false) {
+            panic!("seed {seed}: {why}\n  {}", told.join("\n  "));
+        }
+        spent += u64::from(5 - state.left.faults - state.left.crashes - state.left.admin);
+    }
+    eprintln!("{walks} ways, {states} states, {spent} troubles met");
+    assert!(spent > walks, "{spent} troubles in {walks} ways");
 }
 
 /// The key of a state leaves out what nothing depends on. If it left out more, two states of one key would part somewhere.

@@ -219,10 +219,15 @@ impl Tenant {
         self.dropped(&before);
     }
 
+    /// An admin's hand was there within the time that reads lag.
+    fn is_just_touched(&self, user: UserId) -> bool {
+        self.touched.get(&user).is_some_and(|at| *at + TICK >= self.now)
+    }
+
     /// A write of ours takes nobody's last path, unless an admin's hand was there within the time that reads lag.
     fn dropped(&mut self, before: &BTreeSet<UserId>) {
         let after = self.scope(0);
-        let lost = before.difference(&after).find(|user| self.touched.get(user).is_none_or(|at| *at + TICK < self.now));
+        let lost = before.difference(&after).find(|user| !self.is_just_touched(**user));
         if let Some(user) = lost.copied() {
             self.blame(format!("a write of ours takes the last path of {user}"));
         }
@@ -231,7 +236,10 @@ impl Tenant {
     pub fn unassign(&mut self, key: (Principal, AppRoleId), keeps_members: bool) {
         if let Some(group) = group_of(&key.0).filter(|_| self.rows.now.contains_key(&key)) {
             for user in self.members[&group].now.clone() {
-                self.proven(user, "his group unassigned");
+                // Who has just joined is covered when that shows, as the first look after the group's end must say.
+                if !self.is_just_touched(user) {
+                    self.proven(user, "his group unassigned");
+                }
             }
             let list = &self.members[&group];
             let just_joined = list.before.as_ref().is_some_and(BTreeSet::is_empty);

@@ -114,6 +114,7 @@ pub fn spec_for(practice: &Practice, dir: &Path) -> Spec {
             fights: 2,
             write_share: Percent(50),
         },
+        telemetry: Telemetry::default(),
         timing: Timing {
             interval: Duration::from_secs(60),
             settle: Duration::from_secs(300),

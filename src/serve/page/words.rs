@@ -34,6 +34,7 @@ pub(super) fn step_title(kind: ConditionKind) -> &'static str {
         ConditionKind::CredentialValid => "The Entra credential is in force",
         ConditionKind::GraphReachable => "Microsoft Graph answers",
         ConditionKind::TargetReachable => "The app's SCIM service answers",
+        ConditionKind::ConfigLoaded => "The config on disk is in force",
         ConditionKind::Held => "Held",
         ConditionKind::Ready => "Retired and in order",
     }

@@ -28,7 +28,7 @@ use crate::model::snapshot::{
     App, Assignment, CredentialLife, DirectoryUser, GroupProfile, GroupUses, Job, LogRow, Look, Members, Permissions, Policy,
     SyncSchema, SyncSettings,
 };
-use crate::model::spec::{AppRef, Percent};
+use crate::model::spec::AppRef;
 
 /// One tenant's Graph.
 pub struct GraphDirectory<T> {
@@ -37,9 +37,8 @@ pub struct GraphDirectory<T> {
 }
 
 impl<T: TokenSource> GraphDirectory<T> {
-    /// `graph_root` is without the version; `write_share` is our part of the tenant's write quota.
-    pub fn new(http: Http, token: T, graph_root: Url, write_share: Percent) -> Self {
-        let pace = Arc::new(Pace::new(write_share));
+    /// `graph_root` is without the version; `pace` holds our writes to our part of the tenant's write quota.
+    pub fn new(http: Http, token: T, graph_root: Url, pace: Arc<Pace>) -> Self {
         GraphDirectory { client: GraphClient::new(http, token, graph_root, Arc::clone(&pace)), pace }
     }
 

@@ -13,13 +13,13 @@ const WARNED_AT: f64 = 0.8;
 
 /// A token bucket. Its burst and its rate together stay within the share in any window.
 pub struct Pace {
-    /// Writes per second.
-    rate: f64,
-    burst: f64,
     state: Mutex<State>,
 }
 
 struct State {
+    /// Writes per second.
+    rate: f64,
+    burst: f64,
     tokens: f64,
     filled: Instant,
     /// Until then the rate is halved.
@@ -30,14 +30,17 @@ struct State {
 
 impl Pace {
     pub fn new(share: Percent) -> Self {
-        let writes = (f64::from(QUOTA) * f64::from(share.0.min(100)) / 100.0).max(10.0);
-        let burst = writes / 10.0;
+        let (rate, burst) = limits(share);
         let now = Instant::now();
-        Pace {
-            rate: (writes - burst) / WINDOW.as_secs_f64(),
-            burst,
-            state: Mutex::new(State { tokens: burst, filled: now, slow_until: now, spent: VecDeque::new() }),
-        }
+        let state = State { rate, burst, tokens: burst, filled: now, slow_until: now, spent: VecDeque::new() };
+        Pace { state: Mutex::new(state) }
+    }
+
+    /// Another share from now on; what was spent is not given back.
+    pub fn share(&self, share: Percent) {
+        let mut state = self.refilled();
+        (state.rate, state.burst) = limits(share);
+        state.tokens = state.tokens.min(state.burst);
     }
 
     /// Waits until one more write fits.
@@ -67,7 +70,7 @@ impl Pace {
             state.spent.push_back(now);
             return None;
         }
-        let rate = if state.slow_until > state.filled { self.rate / 2.0 } else { self.rate };
+        let rate = if state.slow_until > state.filled { state.rate / 2.0 } else { state.rate };
         // The timer counts whole milliseconds; without one more the last wait would repeat.
         Some(Duration::from_secs_f64((1.0 - state.tokens) / rate) + Duration::from_millis(1))
     }
@@ -77,13 +80,21 @@ impl Pace {
         let now = Instant::now();
         let slow = state.slow_until.min(now).saturating_duration_since(state.filled);
         let full = now.saturating_duration_since(state.filled).saturating_sub(slow);
-        state.tokens = (state.tokens + (full.as_secs_f64() + slow.as_secs_f64() / 2.0) * self.rate).min(self.burst);
+        let filled = (full.as_secs_f64() + slow.as_secs_f64() / 2.0) * state.rate;
+        state.tokens = (state.tokens + filled).min(state.burst);
         state.filled = now;
         while state.spent.front().is_some_and(|then| now.saturating_duration_since(*then) >= WINDOW) {
             state.spent.pop_front();
         }
         state
     }
+}
+
+/// Writes per second and at once.
+fn limits(share: Percent) -> (f64, f64) {
+    let writes = (f64::from(QUOTA) * f64::from(share.0.min(100)) / 100.0).max(10.0);
+    let burst = writes / 10.0;
+    ((writes - burst) / WINDOW.as_secs_f64(), burst)
 }
 
 #[cfg(test)]

@@ -1,0 +1,98 @@
+//! Brakes over single actions: would this one leave somebody bare, or touch what was not handed to us?
+
+use std::collections::BTreeSet;
+
+use crate::guide::empty::{Plan as MembersPlan, plan_for};
+use crate::guide::{Cover, Facts, part, some_of};
+use crate::model::action::Action;
+use crate::model::id::{GroupId, UserId};
+use crate::model::snapshot::Principal;
+
+/// Would any of these leave somebody without a row of his own? Counted afresh from this turn's lists, not from the steps.
+pub(super) fn uncovered(facts: &Facts, actions: &[Action]) -> Option<String> {
+    let mut concerned: BTreeSet<(UserId, GroupId)> = BTreeSet::new();
+    let mut blind_groups = Vec::new();
+    for action in actions {
+        match action {
+            Action::RemoveMember { group, user } => {
+                concerned.insert((*user, *group));
+            }
+            Action::UnassignGroup { group, .. } => {
+                let staying = facts.users_of(*group).filter(|(id, user)| !facts.is_let_go(*id, user, *group));
+                concerned.extend(staying.map(|(id, _)| (id, *group)));
+                match facts.seen.groups.get(group).and_then(|seen| seen.members.known()) {
+                    Some(look) => concerned.extend(look.value.users.iter().map(|user| (*user, *group))),
+                    None => blind_groups.push(facts.group_name(*group)),
+                }
+            }
+            _ => {}
+        }
+    }
+    let concerned_users = concerned.iter().map(|(user, _)| user).collect::<BTreeSet<_>>().len();
+    let bare: Vec<_> = concerned.into_iter().filter(|(user, group)| !stands_alone(facts, *user, *group)).collect();
+    if bare.is_empty() && blind_groups.is_empty() {
+        return None;
+    }
+    let names: BTreeSet<_> = bare.iter().map(|(user, _)| facts.user_name(*user)).collect();
+    Some(format!(
+        "{} would be left without a direct assignment of the same role that was seen twice, and none may be: {}{}; it goes on by itself when two \
+         looks have shown it",
+        part(names.len(), concerned_users, "user"),
+        some_of(names),
+        if blind_groups.is_empty() { String::new() } else { format!("; members not known: {}", some_of(blind_groups)) }
+    ))
+}
+
+fn stands_alone(facts: &Facts, id: UserId, group: GroupId) -> bool {
+    let Some(look) = facts.seen.assignments.known() else { return false };
+    let Some(user) = facts.baseline().and_then(|baseline| baseline.users.get(&id)) else { return false };
+    if facts.cover(id, user) == Cover::Departed {
+        return true;
+    }
+    let mut needed: BTreeSet<_> =
+        facts.rows_of(group).iter().map(|row| *facts.spec.roles.get(&row.role).unwrap_or(&row.role)).collect();
+    needed.extend(facts.baseline().map(|baseline| baseline.roles_of(user, &facts.spec.roles)).unwrap_or_default());
+    needed.iter().all(|role| {
+        let now = look.value.iter().any(|row| row.principal == Principal::User(id) && row.role == *role);
+        let before = facts
+            .memory
+            .remembered
+            .covered_since
+            .get(&id)
+            .and_then(|roles| roles.get(role))
+            .is_some_and(|first| *first < look.at);
+        now && before
+    })
+}
+
+/// Only what was handed to us, and members only where that was decided.
+pub(super) fn not_approved(facts: &Facts, open: &BTreeSet<GroupId>, action: &Action) -> Option<String> {
+    let managed = |group: &GroupId| facts.baseline().is_some_and(|baseline| baseline.groups.contains_key(group));
+    match action {
+        Action::RemoveMember { group, .. } | Action::UnassignGroup { group, .. } if !managed(group) => {
+            Some(format!("group {} is not in the managed set", facts.group_name(*group)))
+        }
+        Action::RemoveMember { group, .. } | Action::UnassignGroup { group, .. } if facts.is_withdrawn(*group) => Some(format!(
+            "group {} is in the baseline, but no longer in groups.list; list it again, or start anew with another --data-dir",
+            facts.group_name(*group)
+        )),
+        Action::RemoveMember { group, .. } | Action::UnassignGroup { group, .. } if !open.contains(group) => {
+            Some(format!("group {} belongs to a later wave", facts.group_name(*group)))
+        }
+        Action::RemoveMember { group, .. } => match plan_for(facts, *group) {
+            MembersPlan::Empty => None,
+            MembersPlan::Keep => Some(format!("the members of {} are to be kept", facts.group_name(*group))),
+            MembersPlan::Nothing => Some(format!("group {} has no members to remove", facts.group_name(*group))),
+            MembersPlan::Undecided(why) | MembersPlan::Unknown(why) => Some(why),
+        },
+        Action::AssignUser { user, .. } if facts.is_released(*user) => {
+            Some(format!("user {} is in spec.released", facts.user_name(*user)))
+        }
+        Action::AssignUser { user, .. } => (!facts.baseline().is_some_and(|baseline| baseline.users.contains_key(user)))
+            .then(|| format!("user {user} was never in scope through a managed group")),
+        Action::RestoreAssignment { .. } | Action::RestoreMember { .. } | Action::RemoveDirect { .. } => {
+            Some(format!("only a rollback may do this: {action}"))
+        }
+        Action::UnassignGroup { .. } | Action::PauseJob { .. } | Action::RequestRevocation | Action::RecordBaseline => None,
+    }
+}

@@ -1,0 +1,96 @@
+//! Which cycles are good.
+
+use unscim::guide::cycle::good;
+use unscim::model::seen::Seen;
+use unscim::model::snapshot::{ExecutionState, Job, JobCode, LogRow, Quarantine, ScheduleState};
+use uuid::Uuid;
+
+use crate::support::*;
+
+/// The last cycle began at minute 580 and ended at 583.
+fn judged(change: impl FnOnce(&mut Job)) -> Result<(), String> {
+    in_case(|_| {}, change)
+}
+
+fn in_case(about: impl FnOnce(&mut Case), change: impl FnOnce(&mut Job)) -> Result<(), String> {
+    let mut case = Case::assigned();
+    change(case.job());
+    about(&mut case);
+    let job = case.job().clone();
+    good(&case.facts(), &job).map(|cycle| assert_eq!((cycle.began, cycle.turn), (job.last.unwrap().began, 50)))
+}
+
+fn refused(verdict: Result<(), String>, words: &str) {
+    assert!(verdict.as_ref().is_err_and(|why| why.contains(words)), "{words:?}: {verdict:?}");
+}
+
+#[test]
+fn a_cycle_is_good_when_it_ended_in_a_steady_state_of_an_active_job() {
+    assert_eq!(judged(|_| {}), Ok(()));
+    refused(judged(|job| job.last = None), "no cycle has ended yet");
+    refused(judged(|job| job.quarantine = Some(Quarantine { reason: "r".into(), message: "m".into() })), "quarantine");
+    refused(judged(|job| job.code = JobCode::Quarantine), "quarantine");
+    refused(judged(|job| job.code = JobCode::Paused), "not active");
+    refused(judged(|job| job.schedule = ScheduleState::Paused), "not active");
+}
+
+#[test]
+fn its_end_and_the_steady_state_do_not_lie_before_its_beginning() {
+    let ended = |minute: Option<i64>| judged(move |job| job.last.as_mut().unwrap().ended = minute.map(at));
+    refused(ended(None), "has not ended");
+    refused(ended(Some(579)), "has not ended");
+    assert_eq!(ended(Some(580)), Ok(()));
+    let steady = |minute: Option<i64>| judged(move |job| job.steady_state_last = minute.map(at));
+    refused(steady(None), "steady state");
+    refused(steady(Some(579)), "steady state");
+    assert_eq!(steady(Some(580)), Ok(()));
+    for (state, words) in [(ExecutionState::Failed, "failed"), (ExecutionState::Other("Odd".into()), "not known here: Odd")] {
+        refused(judged(move |job| job.last.as_mut().unwrap().state = state), words);
+    }
+}
+
+fn failure(minute: i64, source: Option<Uuid>) -> LogRow {
+    LogRow {
+        id: "row-3".into(),
+        at: at(minute),
+        action: "update".into(),
+        status: "failure".into(),
+        source,
+        source_kind: None,
+        target: None,
+        deactivates: false,
+        skip_reason: None,
+        reason: Some("the app said no".into()),
+    }
+}
+
+#[test]
+fn errors_of_single_entries_count_only_where_the_log_shows_that_they_touch_nobody_of_ours() {
+    let stranger = Some(Uuid::from_u128(9));
+    let with = |rows: Vec<LogRow>, about: fn(&mut Case)| {
+        let change = |job: &mut Job| job.last.as_mut().unwrap().state = ExecutionState::EntryLevelErrors;
+        let rows = move |case: &mut Case| {
+            let Seen::Known(log) = &mut case.seen.log else { panic!() };
+            log.value = rows;
+            about(case);
+        };
+        in_case(rows, change)
+    };
+    let plain: fn(&mut Case) = |_| {};
+    assert_eq!(with(vec![failure(581, stranger)], plain), Ok(()));
+    for edge in [580, 583] {
+        assert_eq!(with(vec![failure(edge, stranger)], plain), Ok(()), "{edge}");
+    }
+    for outside in [579, 584] {
+        refused(with(vec![failure(outside, stranger)], plain), "does not show them yet");
+    }
+    refused(with(vec![], plain), "does not show them yet");
+    refused(with(vec![LogRow { status: "success".into(), ..failure(581, stranger) }], plain), "does not show them yet");
+    refused(with(vec![failure(581, None)], plain), "names nobody (row row-3)");
+    let ours = Some(user(2).0);
+    refused(with(vec![failure(581, stranger), failure(581, ours)], plain), "who is protected (row row-3: the app said no)");
+    assert_eq!(with(vec![failure(581, ours)], |case| _ = case.spec.released.insert(user(2))), Ok(()));
+    refused(with(vec![failure(581, Some(group(1).0))], plain), "for the managed group");
+    refused(with(vec![failure(581, stranger)], |case| case.seen.log = Seen::Unknown(failed("denied"))), "can't be read");
+    refused(with(vec![failure(581, stranger)], |case| case.memory.baseline = Seen::Absent), "no baseline");
+}

@@ -1,0 +1,366 @@
+//! Every finding of preflight by itself, and what is next to it and no finding.
+
+use unscim::guide::preflight::{Findings, check};
+use unscim::model::action::Action;
+use unscim::model::memory::BaselineSource;
+use unscim::model::seen::{Seen, Why};
+use unscim::model::snapshot::*;
+use unscim::model::spec::*;
+
+use crate::support::*;
+
+fn found(change: impl FnOnce(&mut Case)) -> Findings {
+    let mut case = Case::untouched();
+    change(&mut case);
+    check(&case.facts())
+}
+
+/// Exactly this refusal, and nothing that could not be looked at.
+fn refuses(words: &str, change: impl FnOnce(&mut Case)) {
+    let found = found(change);
+    assert!(found.refusals.len() == 1 && found.refusals[0].contains(words), "{words:?}: {found:#?}");
+    assert!(found.unknowns.is_empty(), "{found:#?}");
+}
+
+fn passes(change: impl FnOnce(&mut Case)) {
+    let found = found(change);
+    assert!(found.refusals.is_empty() && found.unknowns.is_empty(), "{found:#?}");
+}
+
+fn notes(words: &str, change: impl FnOnce(&mut Case)) {
+    let found = found(change);
+    assert!(found.notes.iter().any(|note| note.contains(words)), "{words:?}: {found:#?}");
+}
+
+fn settings(case: &mut Case) -> &mut SyncSettings {
+    let Seen::Known(settings) = &mut case.seen.settings else { panic!() };
+    settings
+}
+
+fn schema(case: &mut Case) -> &mut SyncSchema {
+    let Seen::Known(schema) = &mut case.seen.schema else { panic!() };
+    schema
+}
+
+fn app(case: &mut Case) -> &mut App {
+    let Seen::Known(app) = &mut case.seen.app else { panic!() };
+    app
+}
+
+/// As before there is a baseline on disk.
+fn provisional(case: &mut Case) {
+    case.memory.source = BaselineSource::Provisional;
+}
+
+#[test]
+fn a_tenant_in_order_passes() {
+    passes(|_| {});
+    passes(provisional);
+}
+
+#[test]
+fn what_could_not_be_read_is_unknown_and_what_is_refused_or_absent_is_a_refusal() {
+    type Look = fn(&mut Case, Why);
+    let looks: [(&str, Look); 4] = [
+        ("the enterprise application with object id", |case, why| case.seen.app = Seen::Unknown(why)),
+        ("the app's assignments", |case, why| case.seen.assignments = Seen::Unknown(why)),
+        ("the synchronization jobs", |case, why| case.seen.jobs = Seen::Unknown(why)),
+        ("the job's schema", |case, why| case.seen.schema = Seen::Unknown(why)),
+    ];
+    for (what, look) in looks {
+        let unknown = found(|case| look(case, Why::new("transient", "the service is down")));
+        assert!(unknown.refusals.is_empty() && unknown.unknowns.len() == 1, "{what}: {unknown:#?}");
+        assert!(unknown.unknowns[0].starts_with(what), "{unknown:#?}");
+        for kind in ["denied", "credential", "ambiguous", "file", "malformed"] {
+            refuses(what, |case| look(case, Why::new(kind, "no")));
+        }
+    }
+    refuses("does not exist; correct the config", |case| case.seen.app = Seen::Absent);
+    let other = |app| {
+        move |case: &mut Case| {
+            case.spec.entra.app = app;
+            case.seen.app = Seen::Absent;
+        }
+    };
+    refuses("with appId 00000000-0000-0000-0000-000000000009", other(AppRef::AppId(uuid::Uuid::from_u128(9))));
+    refuses("the enterprise application \"Uniqkey\"", other(AppRef::DisplayName("Uniqkey".into())));
+    // The log is support: it is stated, and holds nothing.
+    notes("the provisioning log could not be read: no", |case| case.seen.log = Seen::Unknown(Why::new("denied", "no")));
+    passes(|case| case.seen.log = Seen::Unknown(Why::new("denied", "no")));
+}
+
+#[test]
+fn enforce_needs_the_permissions_for_what_it_would_do() {
+    let held = |roles: &[&str], wids: &[&str]| {
+        let permissions = Permissions {
+            roles: roles.iter().map(ToString::to_string).collect(),
+            directory_roles: wids.iter().map(ToString::to_string).collect(),
+        };
+        move |case: &mut Case| case.seen.permissions = Seen::Known(permissions)
+    };
+    let both = ["AppRoleAssignment.ReadWrite.All", "GroupMember.ReadWrite.All"];
+    passes(held(&both, &[]));
+    refuses("no GroupMember.ReadWrite.All", held(&both[..1], &[]));
+    refuses("no AppRoleAssignment.ReadWrite.All", held(&both[1..], &[]));
+    // This template is in every token and grants nothing; any other may serve.
+    refuses("no GroupMember.ReadWrite.All", held(&both[..1], &["0997a1d0-0d1d-4acb-b408-d5ca73121e90"]));
+    passes(held(&[], &["62e90394-69f5-4237-9190-012177145e10"]));
+    let nothing = held(&[], &[]);
+    passes(move |case| {
+        nothing(case);
+        case.spec.mode = Mode::Observe;
+    });
+    passes(|case| case.seen.permissions = Seen::Unknown(failed("transient")));
+    let pausing = |role: Option<&'static str>| {
+        move |case: &mut Case| {
+            case.spec.provisioning.afterwards = Afterwards::Pause;
+            role.into_iter().for_each(|role| case.hold_permission(role));
+        }
+    };
+    refuses("needed for afterwards: Pause", pausing(None));
+    passes(pausing(Some("Synchronization.ReadWrite.All")));
+    passes(pausing(Some("Application.ReadWrite.OwnedBy")));
+}
+
+#[test]
+fn a_role_assignable_group_is_emptied_only_with_the_permission_for_it() {
+    let assignable = |case: &mut Case| {
+        case.profile(1).role_assignable = true;
+        case.spec.groups.list[0].members = Some(MembersDecision::Remove);
+    };
+    refuses("is role-assignable, and the token has no RoleManagement.ReadWrite.Directory", assignable);
+    passes(|case| {
+        assignable(case);
+        case.hold_permission("RoleManagement.ReadWrite.Directory");
+    });
+    passes(|case| {
+        assignable(case);
+        case.spec.groups.list[0].members = Some(MembersDecision::Keep);
+    });
+    // It is not assigned any more: nobody will empty it.
+    passes(|case| {
+        assignable(case);
+        case.unrow(Principal::Group(group(1)));
+    });
+    passes(|case| case.spec.groups.list[0].members = Some(MembersDecision::Remove));
+}
+
+#[test]
+fn there_is_one_job_and_it_runs() {
+    let jobs = |case: &mut Case, n: usize| {
+        let Seen::Known(look) = &mut case.seen.jobs else { panic!() };
+        let first = look.value[0].clone();
+        look.value = (0..n).map(|k| Job { id: unscim::model::id::JobId(format!("scim.{k}")), ..first.clone() }).collect();
+    };
+    refuses("has no synchronization job: nothing is provisioned", |case| jobs(case, 0));
+    refuses("has 2 synchronization jobs (scim.0, scim.1)", |case| jobs(case, 2));
+    passes(|case| {
+        jobs(case, 2);
+        case.spec.entra.job_id = Some(unscim::model::id::JobId("scim.1".into()));
+    });
+    refuses("no synchronization job scim.7; it has: scim.0", |case| {
+        jobs(case, 1);
+        case.spec.entra.job_id = Some(unscim::model::id::JobId("scim.7".into()));
+    });
+    refuses("is paused by somebody else (JobPaused)", |case| case.job().schedule = ScheduleState::Paused);
+    refuses("is paused by somebody else (JobPaused)", |case| case.job().code = JobCode::Paused);
+    passes(|case| {
+        case.job().schedule = ScheduleState::Paused;
+        let job = case.job().id.clone();
+        case.confirmed(&Action::PauseJob { job }, 10);
+    });
+    for change in [
+        (|case: &mut Case| case.job().code = JobCode::NotRun) as fn(&mut Case),
+        |case| case.job().code = JobCode::NotConfigured,
+        |case| case.job().last = None,
+    ] {
+        refuses("has never finished a cycle", change);
+    }
+    refuses("is disabled; no cycle would carry", |case| case.job().schedule = ScheduleState::Disabled);
+    refuses("has the status \"Odd\"", |case| case.job().code = JobCode::Other("Odd".into()));
+    let quarantined = |reason: &'static str| {
+        move |case: &mut Case| case.job().quarantine = Some(Quarantine { reason: reason.into(), message: "too many".into() })
+    };
+    refuses("allow it on the app's provisioning page (\"Allow deletes\")", quarantined("TooManyDeletes"));
+    refuses("mend the cause on the app's provisioning page", quarantined("EncounteredBaseEscrowThreshold"));
+    let mut proven = Case::cycled();
+    quarantined("TooManyDeletes")(&mut proven);
+    assert!(check(&proven.facts()).refusals.is_empty(), "step 4 is proven: it is expected");
+}
+
+#[test]
+fn the_scope_is_assigned_only_and_groups_leave() {
+    refuses("synchronizes all users and groups (SyncAll)", |case| settings(case).sync_all = Some(true));
+    refuses("(SyncAll) is not known; look in the portal", |case| settings(case).sync_all = None);
+    refuses("is not known: the service is down; look", |case| case.seen.settings = Seen::Unknown(failed("transient")));
+    let word = |case: &mut Case| {
+        settings(case).sync_all = None;
+        case.spec.provisioning.scope_confirmed = Some(ScopeConfirmed::AssignedOnly);
+    };
+    passes(word);
+    notes("is the operator's word", word);
+    // The word does not outweigh what is read.
+    refuses("synchronizes all users", |case| {
+        word(case);
+        settings(case).sync_all = Some(true);
+    });
+    refuses("SkipOutOfScopeDeletions is on", |case| settings(case).skip_out_of_scope_deletions = Some(true));
+    passes(|case| settings(case).skip_out_of_scope_deletions = None);
+    refuses("has no group mapping", |case| schema(case).group = None);
+    refuses("group mapping is off", |case| schema(case).group.as_mut().unwrap().enabled = false);
+    refuses("lacks the Delete action", |case| schema(case).group.as_mut().unwrap().deletes = false);
+    refuses("set target.matchFrom", |case| schema(case).user.as_mut().unwrap().sources.clear());
+    notes("has a scoping filter", |case| schema(case).user.as_mut().unwrap().scoped = true);
+    notes("is 7 per cycle", |case| settings(case).delete_threshold = Some(7));
+    notes("with 3 (one more than the groups that go in one cycle)", |_| {});
+    notes("with 2 (one more than", |case| case.spec.rollout = Rollout::Waves(vec![vec![group(1)], vec![group(2)]]));
+    // Nothing of it is asked once the token is proven dead.
+    let mut retired = Case::retired();
+    settings(&mut retired).sync_all = Some(true);
+    schema(&mut retired).group = None;
+    assert!(check(&retired.facts()).refusals.is_empty());
+}
+
+#[test]
+fn listed_groups_exist_are_assigned_and_count() {
+    refuses("is listed but not assigned to this app; a mistyped id?", |case| {
+        provisional(case);
+        case.unrow(Principal::Group(group(1)));
+    });
+    refuses("does not exist; correct its id in groups.list", |case| {
+        provisional(case);
+        case.unrow(Principal::Group(group(1)));
+        case.seen.groups.get_mut(&group(1)).unwrap().profile = Seen::Absent;
+    });
+    refuses("is not security-enabled", |case| {
+        provisional(case);
+        case.profile(1).security_enabled = false;
+    });
+    let unread = found(|case| {
+        provisional(case);
+        case.seen.groups.get_mut(&group(1)).unwrap().profile = Seen::Unknown(failed("transient"));
+    });
+    assert!(unread.refusals.is_empty() && unread.unknowns[0].contains("could not be read"), "{unread:#?}");
+    // Once the baseline is on disk, a group may be gone.
+    passes(|case| case.unrow(Principal::Group(group(1))));
+    let none = found(|case| {
+        provisional(case);
+        case.spec.groups.select = Select::AllAssigned;
+        case.unrow(Principal::Group(group(1)));
+        case.unrow(Principal::Group(group(2)));
+    });
+    assert!(none.refusals.iter().any(|why| why.contains("there is nothing to retire")), "{none:#?}");
+    notes("UnmanagedGroupAssigned", |case| case.assign_group(7, 1));
+    notes("names users who are not protected anyway", |case| _ = case.spec.released.insert(user(9)));
+    assert!(found(|case| _ = case.spec.released.insert(user(1))).notes.iter().all(|note| !note.contains("spec.released")));
+    notes("has no Policy.Read.All", |case| case.seen.policies = Seen::Unknown(Why::not_looked("Conditional Access")));
+    assert!(found(|case| case.seen.policies = Seen::Known(vec![])).notes.iter().all(|note| !note.contains("Policy")));
+}
+
+#[test]
+fn a_role_is_one_that_users_can_be_given() {
+    refuses("the app does not declare it", |case| app(case).roles.retain(|declared| declared.id != role(2)));
+    refuses("it is disabled", |case| app(case).roles[0].enabled = false);
+    refuses("it is not for users", |case| app(case).roles[0].for_users = false);
+    passes(|case| {
+        app(case).roles[0].enabled = false;
+        case.spec.roles.insert(role(1), role(2));
+    });
+    // The all-zero role stands for an app without roles of its own.
+    let zero = |case: &mut Case| {
+        case.unrow(Principal::Group(group(1)));
+        let id = unscim::model::id::AssignmentId("zero".into());
+        let role = unscim::model::id::AppRoleId(uuid::Uuid::nil());
+        case.rows().push(Assignment { id, principal: Principal::Group(group(1)), role, created: None, display_name: None });
+    };
+    refuses("the app does not declare it", zero);
+    passes(|case| {
+        zero(case);
+        case.unrow(Principal::Group(group(2)));
+        app(case).roles.clear();
+    });
+    passes(|case| {
+        zero(case);
+        case.unrow(Principal::Group(group(2)));
+        app(case).roles.iter_mut().for_each(|role| role.enabled = false);
+    });
+    refuses("the app does not declare it", |case| {
+        zero(case);
+        case.unrow(Principal::Group(group(2)));
+        app(case).roles[0].enabled = false;
+    });
+    // A role that only a stranger's group has is none of our business.
+    passes(|case| case.assign_group(7, 9));
+}
+
+#[test]
+fn the_target_can_be_read_and_the_probe_is_calibrated() {
+    let acknowledged =
+        |case: &mut Case| case.spec.groups.acknowledge.retain(|known| *known != Acknowledgement::TargetGroupContent);
+    refuses("credentials saved into a Uniqkey group may go with it", acknowledged);
+    passes(|case| {
+        acknowledged(case);
+        case.spec.target.profile = Profile::Generic;
+    });
+    passes(|case| {
+        acknowledged(case);
+        case.spec.mode = Mode::Observe;
+    });
+    refuses("RevokedTooEarly: the SCIM token is refused (401)", |case| case.seen.target.token = TokenState::Refused(401));
+    let unread = |case: &mut Case| {
+        case.memory.target = None;
+        case.seen.target.look = Seen::Unknown(failed("transient"));
+    };
+    refuses("the target can't be read: the service is down", unread);
+    passes(|case| case.seen.target.look = Seen::Unknown(failed("transient")));
+    let uncalibrated = |seen: Option<Seen<Calibration>>| {
+        move |case: &mut Case| {
+            case.memory.remembered.calibration = None;
+            case.seen.calibration = seen;
+        }
+    };
+    refuses("can't be calibrated: the service is down", uncalibrated(Some(Seen::Unknown(failed("transient")))));
+    refuses("the service has no such path", uncalibrated(Some(Seen::Absent)));
+    let later = found(uncalibrated(None));
+    assert!(later.refusals.is_empty() && later.unknowns == ["the revocation probe is not calibrated yet"], "{later:#?}");
+    let mut proven = Case::cycled();
+    proven.memory.remembered.calibration = None;
+    proven.seen.target.token = TokenState::Refused(401);
+    assert!(check(&proven.facts()).refusals.is_empty(), "step 4 is proven");
+    notes("steps 4 and 5 are open again", |case| case.memory.remembered.revocations_void = 1);
+    assert!(found(|_| {}).notes.iter().all(|note| !note.contains("open again")));
+}
+
+#[test]
+fn records_at_the_target_leave_no_doubt_before_the_first_baseline() {
+    let nameless = |case: &mut Case| case.target().users.get_mut(&scim(1)).unwrap().user_name = None;
+    refuses("1 user at the target without a userName (u-1)", |case| {
+        provisional(case);
+        nameless(case);
+    });
+    passes(nameless);
+    passes(|case| {
+        provisional(case);
+        nameless(case);
+        case.spec.target.match_by = MatchBy::ExternalId;
+        case.spec.target.match_from = Some("objectId".into());
+    });
+    let twice = |case: &mut Case| {
+        let name = "user2@contoso.example".to_owned();
+        let known = DirectoryUser {
+            id: user(2),
+            user_principal_name: Some(name.clone()),
+            match_value: Some(name.clone()),
+            enabled: Some(true),
+            guest: false,
+        };
+        case.seen.users.insert(user(2), Seen::Known(known));
+        let record = ScimUser { id: scim(9), user_name: Some(name.to_uppercase()), external_id: None, active: Some(true) };
+        case.target().users.insert(scim(9), record);
+    };
+    refuses("2 records at the target match user2@contoso.example", |case| {
+        provisional(case);
+        twice(case);
+    });
+    passes(twice);
+}
