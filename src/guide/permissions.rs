@@ -100,7 +100,7 @@ pub const NEEDS: &[Need] = &[
         operations: &["pause"],
         permissions: &["Synchronization.ReadWrite.All"],
         when: When::Pauses,
-        what_for: "pause the job (afterwards: Pause)",
+        what_for: "pause the job",
     },
 ];
 

@@ -90,7 +90,7 @@ fn permissions(facts: &Facts, found: &mut Findings) {
                 found.notes.push(format!("the token has no {permission}, needed to {what_for}; grant it with admin consent"));
             }
             When::Pauses => found.refusals.push(format!(
-                "the token has no {permission}, needed to {what_for}; grant it with admin consent, or set afterwards: Leave"
+                "the token has no {permission}, needed for afterwards: Pause; grant it with admin consent, or set afterwards: Leave"
             )),
             When::Enforce | When::Empties => found.refusals.push(format!(
                 "the token has no {permission}, needed in Enforce to {what_for}; grant it with admin consent, or give the app a directory role that covers it"

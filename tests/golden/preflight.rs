@@ -117,7 +117,7 @@ fn enforce_needs_the_permissions_for_what_it_would_do() {
             role.into_iter().for_each(|role| case.hold_permission(role));
         }
     };
-    refuses("(afterwards: Pause)", pausing(None));
+    refuses("needed for afterwards: Pause", pausing(None));
     passes(pausing(Some("Synchronization.ReadWrite.All")));
     passes(pausing(Some("Application.ReadWrite.OwnedBy")));
 }
