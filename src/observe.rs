@@ -27,6 +27,7 @@ pub async fn observe(world: &impl World, spec: &Spec, memory: &Memory) -> Snapsh
     let began = world.clock().now();
     let frozen = world.freeze().why();
     let mut now = Snapshot { began, frozen, permissions: seen(directory.permissions().await), ..Snapshot::default() };
+    now.credential = directory.credential_life();
     now.app = seen(directory.app(&spec.entra.app).await);
     let retired = memory.remembered.revocation_proof.is_some();
     if let Some(app) = now.app.known().map(|app| app.id) {

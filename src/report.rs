@@ -1,5 +1,6 @@
 //! Turns what was done into what the world may read. Pure; keeps the times at which conditions changed.
 
+mod credential;
 mod detail;
 mod expected;
 
@@ -38,6 +39,7 @@ pub fn report(facts: &Facts, acted: &Acted, recent: Option<Vec<Deed>>, trouble: 
     let mut judged = vec![preflight(facts, acted), plan.baseline.clone()];
     judged.extend(plan.steps.iter().cloned());
     judged.push(users_kept(facts));
+    judged.push(credential::valid(facts));
     judged.push(graph.clone());
     judged.push(reachable_target(facts));
     judged.push(config_loaded(trouble));
@@ -306,6 +308,7 @@ fn gauges(facts: &Facts) -> Gauges {
     let mut gauges = Gauges {
         job_quarantined: facts.job().map(|job| job.quarantine.is_some()),
         cycle_overdue: cycle_overdue(facts),
+        credential_expires: facts.seen.credential.map(|life| life.ends),
         ..Gauges::default()
     };
     let Some(baseline) = facts.baseline() else { return gauges };

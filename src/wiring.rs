@@ -7,8 +7,8 @@ use crate::model::spec::Spec;
 use crate::world::error::Result;
 use crate::world::graph::GraphDirectory;
 use crate::world::graph::pace::Pace;
-use crate::world::graph::token::ClientSecret;
-use crate::world::http::{self, Api, Http, Observer, Transport};
+use crate::world::graph::token::{EntraTokens, Machine};
+use crate::world::http::{self, Api, Http, Observer, Transport, Trust};
 use crate::world::ledger::SqliteLedger;
 use crate::world::scim::ScimTarget;
 use crate::world::secret::SecretFile;
@@ -17,7 +17,7 @@ use crate::world::{Clock, Freeze, World};
 
 /// Everything outside, ready to be asked.
 pub struct Outside<C, F> {
-    pub directory: GraphDirectory<ClientSecret>,
+    pub directory: GraphDirectory<EntraTokens>,
     pub target: ScimTarget,
     pub ledger: SqliteLedger,
     pub hook: RevocationHook,
@@ -27,7 +27,7 @@ pub struct Outside<C, F> {
 
 /// What depends on the spec.
 struct Clients {
-    directory: GraphDirectory<ClientSecret>,
+    directory: GraphDirectory<EntraTokens>,
     target: ScimTarget,
     hook: RevocationHook,
 }
@@ -35,15 +35,8 @@ struct Clients {
 impl Clients {
     fn new(spec: &Spec, transport: &Transport, observer: &Arc<dyn Observer>, pace: Arc<Pace>) -> Clients {
         let http = |api| Http::new(transport.clone(), api, spec.timing.request_timeout, observer.clone());
-        let secret = SecretFile::new(spec.entra.credential.client_secret_file.clone());
-        let token = ClientSecret::new(
-            http(Api::Token),
-            &spec.entra.authority,
-            spec.entra.tenant_id,
-            spec.entra.credential.client_id,
-            secret,
-            &spec.entra.graph,
-        );
+        let machine = Machine::from_variables(|name| std::env::var(name).ok());
+        let token = EntraTokens::new(http(Api::Token), &spec.entra, machine);
         Clients {
             directory: GraphDirectory::new(http(Api::Graph), token, spec.entra.graph.clone(), pace),
             target: ScimTarget::new(
@@ -83,11 +76,13 @@ impl<C: Clock, F: Freeze> Outside<C, F> {
 
 /// The network as `new` wants it.
 pub fn network(spec: &Spec) -> Result<Transport> {
-    http::network(spec.timing.request_timeout.min(Duration::from_secs(10)))
+    let hosts = [&spec.entra.authority, &spec.entra.graph].into_iter().filter_map(|url| url.host_str().map(str::to_owned));
+    let trust = spec.entra.ca_file.clone().map(|bundle| Trust { bundle, hosts: hosts.collect() });
+    http::network(spec.timing.request_timeout.min(Duration::from_secs(10)), trust)
 }
 
 impl<C: Clock, F: Freeze> World for Outside<C, F> {
-    type Directory = GraphDirectory<ClientSecret>;
+    type Directory = GraphDirectory<EntraTokens>;
     type Target = ScimTarget;
     type Ledger = SqliteLedger;
     type Clock = C;

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use serde_json::Value;
-use unscim::config::{load, parse, schema};
-use unscim::model::spec::{Hold, Mode, Spec};
+use serde_json::{Value, json};
+use unscim::config::{load, parse, parse_with, schema};
+use unscim::model::spec::{Cloud, Entra, Hold, Mode, Spec};
 
 fn examples() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("config")
@@ -159,8 +159,28 @@ fn every_mistake_has_its_place_and_a_remedy() {
         ),
         (
             secret,
-            "managedIdentity: {}",
-            "spec.entra.credential.managedIdentity: not supported by this version; use clientSecretFile",
+            "clientSecretFile: s\n      managedIdentity: {}",
+            "spec.entra.credential: clientSecretFile and managedIdentity together; keep one kind of credential",
+        ),
+        (
+            secret,
+            "privateKeyFile: k\n      federatedTokenFile: t",
+            "privateKeyFile and federatedTokenFile together; keep one kind of credential",
+        ),
+        (secret, "certificateFile: c", "spec.entra.credential.privateKeyFile: missing; it has no default"),
+        (secret, "privateKeyFile: k", "spec.entra.credential.certificateFile: missing; it has no default"),
+        (
+            secret,
+            "managedIdentity: { clientId: x }",
+            "spec.entra.credential.managedIdentity.clientId: unknown field; leave it out",
+        ),
+        (secret, "managedIdentity: true", "spec.entra.credential.managedIdentity: "),
+        (secret, "privateKey: hunter2", "put it into a file of its own and name that with privateKeyFile"),
+        (secret, "federatedToken: hunter2", "secrets never stand in this file"),
+        (
+            "clientId: 33333333-3333-3333-3333-333333333333\n      clientSecretFile: /run/secrets/unscim/client-secret",
+            "{}",
+            "spec.entra.credential: names no credential; give one of clientSecretFile, certificateFile with privateKeyFile, federatedTokenFile and managedIdentity: {}",
         ),
         ("select: AllAssigned", "select: Listed", "spec.groups.list: names no group; list the ids"),
         ("select: AllAssigned", "list: []", "spec.groups.list: names no group"),
@@ -405,4 +425,111 @@ fn what_is_shown_of_a_spec_has_no_address_that_may_be_a_secret() {
     assert_eq!(shown["target"]["revocation"]["webhook"]["url"], "https://hooks.example.com");
     assert_eq!(shown["target"]["scimUrl"], "https://wiki.example.com/scim");
     assert!(!shown.to_string().contains("s3cret"), "{shown}");
+}
+
+/// The shortest example with these lines for its credential, and these variables.
+fn with_credential(lines: &str, variables: &[(&str, &str)]) -> Result<Entra, String> {
+    let given = "    credential:\n      clientId: 33333333-3333-3333-3333-333333333333\n      clientSecretFile: /run/secrets/unscim/client-secret\n";
+    let text = changed(&[(given, lines)]);
+    let variable = |name: &str| variables.iter().find(|(set, _)| *set == name).map(|(_, value)| (*value).to_owned());
+    let spec = parse_with(&text, "f.yaml", Path::new("/etc/unscim"), &variable);
+    spec.map(|spec| spec.entra).map_err(|errors| errors.to_string())
+}
+
+const CLIENT: &str = "33333333-3333-3333-3333-333333333333";
+
+#[test]
+fn every_kind_of_credential_is_read_and_shown_in_the_words_of_the_file() {
+    let kinds = [
+        (
+            format!("    credential: {{ clientId: {CLIENT}, certificateFile: c.pem, privateKeyFile: /k.pem }}\n"),
+            json!({"clientId": CLIENT, "certificateFile": "/etc/unscim/c.pem", "privateKeyFile": "/k.pem"}),
+        ),
+        (
+            format!("    credential: {{ clientId: {CLIENT}, federatedTokenFile: t }}\n"),
+            json!({"clientId": CLIENT, "federatedTokenFile": "/etc/unscim/t"}),
+        ),
+        ("    credential: { managedIdentity: {} }\n".into(), json!({"managedIdentity": {}})),
+        (
+            format!("    credential: {{ clientId: {CLIENT}, managedIdentity: {{}} }}\n"),
+            json!({"clientId": CLIENT, "managedIdentity": {}}),
+        ),
+    ];
+    let others =
+        [("AZURE_CLIENT_ID", "x"), ("AZURE_TENANT_ID", "x"), ("AZURE_FEDERATED_TOKEN_FILE", "/t"), ("AZURE_AUTHORITY_HOST", "x")];
+    for (lines, shown) in kinds {
+        let variables = if lines.contains("federated") { &others[2..3] } else { &others[..] };
+        let entra = with_credential(&lines, variables).unwrap();
+        assert_eq!(serde_json::to_value(&entra.credential).unwrap(), shown, "the file stands before the variables");
+    }
+}
+
+#[test]
+fn the_variables_of_workload_identity_stand_in_where_the_file_says_nothing() {
+    let all = [
+        ("AZURE_CLIENT_ID", CLIENT),
+        ("AZURE_TENANT_ID", "99999999-9999-9999-9999-999999999999"),
+        ("AZURE_FEDERATED_TOKEN_FILE", "/var/run/token"),
+        ("AZURE_AUTHORITY_HOST", "https://login.partner.microsoftonline.cn/"),
+    ];
+    let found = json!({"clientId": CLIENT, "federatedTokenFile": "/var/run/token"});
+    for lines in ["", "    credential: {}\n", "    credential:\n"] {
+        let entra = with_credential(lines, &all).unwrap();
+        assert_eq!(serde_json::to_value(&entra.credential).unwrap(), found);
+        assert_eq!((entra.cloud, entra.authority.as_str()), (Cloud::China, "https://login.partner.microsoftonline.cn/"));
+        assert_eq!(entra.graph.as_str(), "https://microsoftgraph.chinacloudapi.cn/");
+        assert_eq!(entra.tenant_id.to_string(), "11111111-1111-1111-1111-111111111111", "the file says it");
+    }
+    let tenant = "    tenantId: 11111111-1111-1111-1111-111111111111\n";
+    let short = example("workload-identity.yaml");
+    assert!(short.contains(tenant));
+    let variable = |name: &str| all.iter().find(|(set, _)| *set == name).map(|(_, value)| (*value).to_owned());
+    let entra = parse_with(&short.replace(tenant, ""), "f", Path::new("/"), &variable).unwrap().entra;
+    assert_eq!(entra.tenant_id.to_string(), all[1].1);
+
+    let cloud = with_credential("    cloud: UsGovDod\n", &all).unwrap();
+    assert_eq!(
+        (cloud.authority.as_str(), cloud.graph.as_str()),
+        ("https://login.microsoftonline.us/", "https://dod-graph.microsoft.us/")
+    );
+    let own = "    endpoints: { graph: \"https://graph.example.com\" }\n";
+    let host = |host| [all[0], all[2], ("AZURE_AUTHORITY_HOST", host)];
+    assert_eq!(
+        with_credential(own, &host("https://login.example.com/")).unwrap().authority.as_str(),
+        "https://login.example.com/"
+    );
+    for (variables, words) in [
+        (&host("https://login.microsoftonline.us")[..], "write cloud: UsGov or cloud: UsGovDod"),
+        (&host("https://login.example.com"), "names login.example.com, which is no cloud known here"),
+        (&host("http://login.example.com"), "AZURE_AUTHORITY_HOST is http:// is accepted for loopback"),
+        (&all[2..3], "spec.entra.credential.clientId: missing, and AZURE_CLIENT_ID is not set"),
+        (&[all[2], ("AZURE_CLIENT_ID", "me")], "spec.entra.credential.clientId: missing, and in AZURE_CLIENT_ID \"me\" is no id"),
+        (&all[..1], "spec.entra.credential: missing; it has no default"),
+    ] {
+        let message = with_credential("", variables).unwrap_err();
+        assert!(message.contains(words) && message.lines().count() == 1, "{words}: {message}");
+    }
+}
+
+#[test]
+fn each_cloud_has_its_own_authority_and_graph() {
+    for (cloud, authority, graph) in [
+        ("Public", "https://login.microsoftonline.com/", "https://graph.microsoft.com/"),
+        ("UsGov", "https://login.microsoftonline.us/", "https://graph.microsoft.us/"),
+        ("UsGovDod", "https://login.microsoftonline.us/", "https://dod-graph.microsoft.us/"),
+        ("China", "https://login.chinacloudapi.cn/", "https://microsoftgraph.chinacloudapi.cn/"),
+    ] {
+        let entra = with_credential(&format!("    cloud: {cloud}\n    credential: {{ managedIdentity: {{}} }}\n"), &[]).unwrap();
+        assert_eq!((entra.authority.as_str(), entra.graph.as_str()), (authority, graph), "{cloud}");
+    }
+}
+
+#[test]
+fn no_other_tls_than_rustls_is_in_the_tree() {
+    let lock = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.lock")).unwrap();
+    let names: BTreeSet<&str> = lock.lines().filter_map(|line| line.strip_prefix("name = \"")?.strip_suffix('"')).collect();
+    assert!(names.contains("rustls") && names.len() > 100);
+    for other in ["openssl", "openssl-sys", "native-tls", "schannel-sys", "boring", "boring-sys", "gnutls", "mbedtls"] {
+        assert!(!names.contains(other), "{other}");
+    }
 }

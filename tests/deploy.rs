@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::CommandFactory;
 use serde_json::Value;
 use unscim::cli::Cli;
+use unscim::model::spec::Credential;
 use unscim::model::spec::Mode;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -110,7 +111,10 @@ fn what_the_pod_is_started_with_is_what_the_program_takes() {
     }
     for overlay in ["observe", "enforce"] {
         let spec = unscim::config::load(&deploy().join(format!("kubernetes/overlays/{overlay}/unscim.yaml"))).unwrap();
-        for path in [&spec.target.token_file, &spec.entra.credential.client_secret_file] {
+        let Credential::ClientSecret { client_secret_file, .. } = &spec.entra.credential else {
+            panic!("the examples have a secret")
+        };
+        for path in [&spec.target.token_file, client_secret_file] {
             assert!(is_mounted(path.to_str().unwrap()), "{} is on no volume", path.display());
         }
     }

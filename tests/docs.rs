@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::CommandFactory as _;
 use serde_json::Value;
 use unscim::cli::Cli;
+use unscim::guide::permissions::{NEEDS, WIDER, When};
 use unscim::model::condition::Reason;
 use unscim::model::status::{Brake, Phase};
 use unscim::serve::metrics::{Metrics, operations};
@@ -97,7 +98,7 @@ fn the_runbook_names_every_phase() {
 #[test]
 fn every_reason_is_given_somewhere() {
     let mut sources = Vec::new();
-    for dir in ["src/guide", "src"] {
+    for dir in ["src/guide", "src/report", "src"] {
         for entry in std::fs::read_dir(root().join(dir)).unwrap() {
             let path = entry.unwrap().path();
             if path.extension().is_some_and(|end| end == "rs") {
@@ -153,12 +154,34 @@ fn the_scenario_in_the_docs_can_be_played() {
     assert_eq!((scenario.seed, scenario.users, scenario.group_traits.len()), (7, 40, 2));
 }
 
+/// Words in backticks.
+fn quoted(cell: &str) -> BTreeSet<&str> {
+    cell.split('`').skip(1).step_by(2).collect()
+}
+
 #[test]
-fn the_permissions_name_every_operation_on_graph_and_no_other() {
+fn the_permissions_are_those_that_check_asks_for_with_every_operation_on_graph() {
     let text = read("docs/permissions.md");
-    let rows = text.lines().filter(|line| line.starts_with("| `"));
-    let named: BTreeSet<&str> = rows.flat_map(|row| row.split('|').nth(1).unwrap().split('`').skip(1).step_by(2)).collect();
+    let rows: Vec<_> =
+        text.lines().filter(|line| line.starts_with("| `")).map(|row| row.split('|').collect::<Vec<_>>()).collect();
+    assert_eq!(rows.len(), NEEDS.len());
+    for need in NEEDS {
+        let operations = need.operations.iter().copied().collect();
+        let row = rows.iter().find(|row| quoted(row[1]) == operations).unwrap_or_else(|| panic!("{operations:?} have no row"));
+        let (told, needed) = (quoted(row[3]), need.permissions.iter().copied().collect::<BTreeSet<_>>());
+        assert!(needed.is_subset(&told), "{operations:?} need {needed:?}");
+        let wider = WIDER.iter().filter(|(least, _)| needed.contains(least)).flat_map(|(_, wider)| *wider).copied();
+        let known: BTreeSet<&str> = needed.iter().copied().chain(wider).collect();
+        assert!(told.is_subset(&known), "{operations:?} need no {told:?}");
+        assert_eq!(row[3].contains("optional"), need.when == When::Optional, "{operations:?}");
+    }
+    let named: BTreeSet<&str> = NEEDS.iter().flat_map(|need| need.operations).copied().collect();
     assert_eq!(named, operations(Api::Graph).iter().copied().collect());
+    let (look, write) = text.split_once("## To write").unwrap();
+    for need in NEEDS {
+        let table = if matches!(need.when, When::Always | When::Optional) { look } else { write };
+        assert!(table.contains(&format!("| `{}`", need.operations[0])), "{:?}", need.operations);
+    }
 }
 
 /// At most 130 columns, as the other pages.

@@ -312,7 +312,6 @@ fn what_happens_is_counted() {
     metrics.ask_write_quota(|| 0.25);
     metrics.set_interval(Duration::from_secs(60));
     metrics.attempt(at(7));
-    metrics.set_credential_expiry(Some(at(0)));
     metrics.reloaded();
     let shown = series(&metrics.text().unwrap());
     for (name, value) in [
@@ -326,15 +325,13 @@ fn what_happens_is_counted() {
         ("unscim_write_quota_ratio", 0.25),
         ("unscim_reconcile_interval_seconds", 60.0),
         ("unscim_last_attempt_timestamp_seconds", at(7).as_second() as f64),
-        ("unscim_credential_expiry_timestamp_seconds", at(0).as_second() as f64),
         ("unscim_config_last_reload_success", 1.0),
     ] {
         assert_eq!(shown.get(name), Some(&value), "{name}");
     }
-    metrics.set_credential_expiry(None);
     metrics.reload_failed();
     let shown = series(&metrics.text().unwrap());
-    assert_eq!((shown["unscim_credential_expiry_timestamp_seconds"], shown["unscim_config_last_reload_success"]), (0.0, 0.0));
+    assert_eq!(shown["unscim_config_last_reload_success"], 0.0);
 }
 
 #[tokio::test(start_paused = true)]

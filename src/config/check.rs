@@ -7,16 +7,15 @@ use std::time::Duration;
 
 use http::HeaderName;
 use jiff::tz::TimeZone;
-use url::Url;
 
-use super::Mistake;
 use super::form::{Approval, FilePath, Guid, Share, Span, Text};
 use super::raw::{self, API_VERSION, Group, KIND, default};
 use super::tree::Places;
-use crate::model::id::{AppRoleId, GroupId, JobId, ServicePrincipalId, TenantId, UserId};
+use super::{Mistake, Variables};
+use crate::model::id::{AppRoleId, GroupId, ServicePrincipalId, UserId};
 use crate::model::spec::{
-    Acknowledgement, Afterwards, AppRef, Cloud, Credential, EmptyGroups, Entra, GroupEntry, Groups, Limits, MatchBy, Percent,
-    Provisioning, Revocation, RevocationBy, Rollout, Select, Spec, Target, Telemetry, Timing, Traces, Webhook,
+    Acknowledgement, Afterwards, AppRef, EmptyGroups, GroupEntry, Groups, Limits, MatchBy, Percent, Provisioning, Revocation,
+    RevocationBy, Rollout, Select, Spec, Target, Telemetry, Timing, Traces, Webhook,
 };
 use crate::model::window::{Window, Windows};
 
@@ -26,12 +25,13 @@ pub struct Check<'a> {
     places: &'a Places,
     /// Relative paths start here.
     folder: &'a Path,
+    variables: Variables<'a>,
     pub mistakes: Vec<Mistake>,
 }
 
 impl<'a> Check<'a> {
-    pub fn new(places: &'a Places, folder: &'a Path, mistakes: Vec<Mistake>) -> Self {
-        Check { places, folder, mistakes }
+    pub fn new(places: &'a Places, folder: &'a Path, variables: Variables<'a>, mistakes: Vec<Mistake>) -> Self {
+        Check { places, folder, variables, mistakes }
     }
 
     /// The spec, unless something was wrong with it.
@@ -75,28 +75,7 @@ impl<'a> Check<'a> {
         })
     }
 
-    fn entra(&mut self, raw: raw::Entra) -> Option<Entra> {
-        let cloud = raw.cloud.unwrap_or(Cloud::Public);
-        let tenant_id = self.need(raw.tenant_id, "spec.entra.tenantId");
-        let app = self.need(raw.app, "spec.entra.app").unwrap_or_default();
-        let app = self.app(app);
-        let credential = self.need(raw.credential, "spec.entra.credential").unwrap_or_default();
-        let client_id = self.need(credential.client_id, "spec.entra.credential.clientId");
-        let secret = self.need(credential.client_secret_file, "spec.entra.credential.clientSecretFile");
-        let endpoints = raw.endpoints.unwrap_or_default();
-        let (authority, graph) = endpoints_of(cloud);
-        Some(Entra {
-            cloud,
-            tenant_id: TenantId(tenant_id?.0),
-            app: app?,
-            job_id: raw.job_id.map(|id| JobId(id.0)),
-            credential: Credential { client_id: client_id?.0, client_secret_file: self.file(secret?) },
-            authority: endpoints.authority.map_or(authority, |link| link.0),
-            graph: endpoints.graph.map_or(graph, |link| link.0),
-        })
-    }
-
-    fn app(&mut self, raw: raw::App) -> Option<AppRef> {
+    pub(super) fn app(&mut self, raw: raw::App) -> Option<AppRef> {
         let named = ["servicePrincipalId", "appId", "displayName"]
             .into_iter()
             .filter(|name| self.places.has(&format!("spec.entra.app.{name}")))
@@ -353,7 +332,7 @@ impl<'a> Check<'a> {
     }
 
     /// Reports what is missing, once: not what is in the file but wrong, nor what lies in something missing.
-    fn need<T>(&mut self, value: Option<T>, path: &str) -> Option<T> {
+    pub(super) fn need<T>(&mut self, value: Option<T>, path: &str) -> Option<T> {
         let parent = path.rfind(['.', '[']).map_or("", |end| &path[..end]);
         if value.is_none() && !self.places.has(path) && (parent.is_empty() || self.places.has(parent)) {
             self.wrong(path, "missing; it has no default");
@@ -379,11 +358,20 @@ impl<'a> Check<'a> {
         value
     }
 
-    fn file(&self, FilePath(path): FilePath) -> PathBuf {
+    pub(super) fn has(&self, path: &str) -> bool {
+        self.places.has(path)
+    }
+
+    /// Where it is set to something.
+    pub(super) fn variable(&self, name: &str) -> Option<String> {
+        (self.variables)(name).filter(|value| !value.is_empty())
+    }
+
+    pub(super) fn file(&self, FilePath(path): FilePath) -> PathBuf {
         self.folder.join(path)
     }
 
-    fn wrong(&mut self, path: &str, what: impl Display) {
+    pub(super) fn wrong(&mut self, path: &str, what: impl Display) {
         self.mistakes.push(Mistake { place: self.places.value(path), path: path.to_owned(), what: what.to_string() });
     }
 }
@@ -394,16 +382,4 @@ fn share(value: Option<Share>, default: &str) -> Percent {
 
 fn parsed(default: &str) -> Span {
     Span::try_from(default.to_owned()).expect("a default is a valid duration")
-}
-
-/// Token endpoint and Graph of each cloud (Microsoft Graph, "National cloud deployments").
-fn endpoints_of(cloud: Cloud) -> (Url, Url) {
-    let (authority, graph) = match cloud {
-        Cloud::Public => ("https://login.microsoftonline.com", "https://graph.microsoft.com"),
-        Cloud::UsGov => ("https://login.microsoftonline.us", "https://graph.microsoft.us"),
-        Cloud::UsGovDod => ("https://login.microsoftonline.us", "https://dod-graph.microsoft.us"),
-        Cloud::China => ("https://login.chinacloudapi.cn", "https://microsoftgraph.chinacloudapi.cn"),
-    };
-    let known = |text: &str| Url::parse(text).expect("a known address is valid");
-    (known(authority), known(graph))
 }

@@ -1,6 +1,7 @@
 //! From a file to a [`Spec`]: strict, every mistake at once, each with its place and a remedy. Secrets are never in it.
 
 mod check;
+mod entra;
 mod excerpt;
 mod form;
 pub mod freeze;
@@ -44,6 +45,14 @@ pub fn load(path: &Path) -> Result<Spec, Errors> {
 
 /// Checks the text of a config. `name` stands in front of every mistake; relative paths start at `folder`.
 pub fn parse(text: &str, name: &str, folder: &Path) -> Result<Spec, Errors> {
+    parse_with(text, name, folder, &|variable| std::env::var(variable).ok())
+}
+
+/// A variable of the environment, where it is set.
+pub type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// The same with these variables.
+pub fn parse_with(text: &str, name: &str, folder: &Path, variables: Variables) -> Result<Spec, Errors> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
         return Err(Errors::whole(name, "empty; see config/ for examples".into()));
@@ -59,7 +68,7 @@ pub fn parse(text: &str, name: &str, folder: &Path) -> Result<Spec, Errors> {
         }]));
     }
     let (document, mistakes) = read(value, &places);
-    let mut check = Check::new(&places, folder, mistakes);
+    let mut check = Check::new(&places, folder, variables, mistakes);
     let spec = document.and_then(|document| check.document(document));
     let mut mistakes = check.mistakes;
     mistakes.sort();
@@ -163,12 +172,10 @@ fn unknown_field(rest: &str) -> String {
     let names: Vec<&str> = rest.split('`').skip(1).step_by(2).collect();
     let Some((name, known)) = names.split_first() else { return format!("unknown field {rest}") };
     let lower = name.to_lowercase();
-    if ["certificateFile", "privateKeyFile", "federatedTokenFile", "managedIdentity"].contains(name) {
-        return "not supported by this version; use clientSecretFile".into();
-    }
-    let secret = ["secret", "token", "password", "bearer"].iter().any(|word| lower.contains(word));
+    let secret = ["secret", "token", "password", "bearer", "privatekey"].iter().any(|word| lower.contains(word));
     if secret && !lower.ends_with("file") {
-        let field = known.iter().find(|field| field.ends_with("File")).unwrap_or(&"a field …File");
+        let own = known.iter().find(|field| field.to_lowercase() == format!("{lower}file"));
+        let field = own.or_else(|| known.iter().find(|field| field.ends_with("File"))).unwrap_or(&"a field …File");
         return format!("secrets never stand in this file; put it into a file of its own and name that with {field}");
     }
     let near = known.iter().map(|field| (strsim::damerau_levenshtein(&lower, &field.to_lowercase()), field)).min();

@@ -122,16 +122,16 @@ pub struct Traces {
 pub struct Entra {
     #[schemars(extend("default" = "Public"))]
     pub cloud: Option<Cloud>,
-    /// The directory (tenant) id.
-    #[schemars(required)]
+    /// The directory (tenant) id. Where left out, AZURE_TENANT_ID holds for a federated token, and nothing else does.
     pub tenant_id: Option<Guid>,
     #[schemars(required)]
     pub app: Option<App>,
     /// Id of the synchronization job; needed only where the app has more than one.
     pub job_id: Option<Text>,
-    #[schemars(required)]
     pub credential: Option<Credential>,
     pub endpoints: Option<Endpoints>,
+    /// File with certificate authorities (PEM), trusted for Entra and Graph beside the platform's own. Read anew when it changes.
+    pub ca_file: Option<FilePath>,
 }
 
 /// In what order groups lose something.
@@ -159,16 +159,30 @@ pub struct App {
     pub display_name: Option<Text>,
 }
 
-/// Who unscim is to Entra: an app registration and its secret.
+/// Who unscim is to Entra: an app registration with exactly one of a client secret, a certificate and a federated token, or a
+/// managed identity. Where none is named, the variables of Azure Workload Identity give a federated token. Paths start at the
+/// folder of this file; the files are read anew for every token.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Credential {
-    #[schemars(required)]
+    /// Application (client) id. Where left out, AZURE_CLIENT_ID holds for a federated token; of a managed identity it is
+    /// needed only where it is a user-assigned one.
     pub client_id: Option<Guid>,
-    /// File with the client secret. A relative path starts at the folder of this file. Read anew when it changes.
-    #[schemars(required)]
+    /// File with the client secret.
     pub client_secret_file: Option<FilePath>,
+    /// File with the certificate (PEM) that is registered with the application.
+    pub certificate_file: Option<FilePath>,
+    /// File with the certificate's RSA key (PEM, not encrypted). It may be the same file.
+    pub private_key_file: Option<FilePath>,
+    /// File with the token of a federated identity, as Kubernetes projects it. Where left out: AZURE_FEDERATED_TOKEN_FILE.
+    pub federated_token_file: Option<FilePath>,
+    /// `{}`: the identity that Azure gives to this machine, pod or app.
+    pub managed_identity: Option<ManagedIdentity>,
 }
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ManagedIdentity {}
 
 /// Overrides of the cloud's own addresses, for tests and private set-ups.
 #[derive(Debug, Default, Deserialize, JsonSchema)]

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::permissions::{self, ROLE_MANAGEMENT, When};
 use super::{Facts, count, empty, some_of, waves};
 use crate::model::baseline::{Baseline, Binding, ManagedGroup, Protected};
 use crate::model::id::{AppRoleId, GroupId, ScimId, UserId};
 use crate::model::memory::BaselineSource;
 use crate::model::seen::Seen;
 use crate::model::snapshot::{DirectoryUser, JobCode, Principal, Quarantine, ScheduleState, ScimUser, TargetLook, TokenState};
-use crate::model::spec::{Acknowledgement, Afterwards, AppRef, MatchBy, Mode, Profile, ScopeConfirmed, Select};
+use crate::model::spec::{Acknowledgement, AppRef, MatchBy, Mode, Profile, ScopeConfirmed, Select};
 
 /// What stands in the way, and what only deserves to be known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,8 +22,6 @@ pub struct Findings {
     pub notes: Vec<String>,
 }
 
-/// Without it Graph refuses to edit the members of a role-assignable group.
-const ROLE_MANAGEMENT: &str = "RoleManagement.ReadWrite.Directory";
 const DEFAULT_ACCESS: AppRoleId = AppRoleId(uuid::Uuid::nil());
 
 pub fn check(facts: &Facts) -> Findings {
@@ -72,39 +71,41 @@ fn looks(facts: &Facts, found: &mut Findings) {
 
 fn permissions(facts: &Facts, found: &mut Findings) {
     let Some(held) = facts.seen.permissions.known() else { return };
-    if facts.spec.mode != Mode::Enforce || held.has_directory_role() {
+    let profile = |group: &GroupId| facts.seen.groups.get(group).and_then(|seen| seen.profile.known());
+    let role_assignable: Vec<_> = facts
+        .wished_groups()
+        .into_iter()
+        .filter(|group| facts.spec.mode == Mode::Enforce && profile(group).is_some_and(|profile| profile.role_assignable))
+        .collect();
+    found.notes.extend(permissions::too_many(facts.spec, held, !role_assignable.is_empty()));
+    // A directory role may serve in place of any of them.
+    if held.has_directory_role() {
         return;
     }
-    for (permission, what_for) in
-        [("AppRoleAssignment.ReadWrite.All", "assign users and unassign groups"), ("GroupMember.ReadWrite.All", "remove members")]
-    {
-        if !held.roles.contains(permission) {
-            found.refusals.push(format!(
+    for (permission, need) in permissions::missing(facts.spec, held) {
+        let what_for = need.what_for;
+        match need.when {
+            // Looking tells by itself what it may not read.
+            When::Always | When::Optional => {
+                found.notes.push(format!("the token has no {permission}, needed to {what_for}; grant it with admin consent"));
+            }
+            When::Pauses => found.refusals.push(format!(
+                "the token has no {permission}, needed for afterwards: Pause; grant it with admin consent, or set afterwards: Leave"
+            )),
+            When::Enforce | When::Empties => found.refusals.push(format!(
                 "the token has no {permission}, needed in Enforce to {what_for}; grant it with admin consent, or give the app a directory role that covers it"
-            ));
+            )),
         }
     }
     if !held.roles.contains(ROLE_MANAGEMENT) {
-        let emptied = |group: &GroupId| {
-            let profile = facts.seen.groups.get(group).and_then(|seen| seen.profile.known());
-            profile.is_some_and(|profile| profile.role_assignable)
-                && !facts.rows_of(*group).is_empty()
-                && empty::plan_for(facts, *group) == empty::Plan::Empty
-        };
-        for group in facts.wished_groups().into_iter().filter(emptied) {
+        let emptied = |group: &GroupId| !facts.rows_of(*group).is_empty() && empty::plan_for(facts, *group) == empty::Plan::Empty;
+        for group in role_assignable.into_iter().filter(emptied) {
             found.refusals.push(format!(
                 "group {} is role-assignable, and the token has no {ROLE_MANAGEMENT}, needed in Enforce to remove its members; \
                  set members: Keep for it, or grant the permission with admin consent",
                 facts.group_name(group)
             ));
         }
-    }
-    let pausing = ["Synchronization.ReadWrite.All", "Application.ReadWrite.OwnedBy"];
-    if facts.spec.provisioning.afterwards == Afterwards::Pause && !pausing.iter().any(|may| held.roles.contains(*may)) {
-        found.refusals.push(
-            "the token has no Synchronization.ReadWrite.All, needed for afterwards: Pause; grant it with admin consent, or set afterwards: Leave"
-                .into(),
-        );
     }
 }
 

@@ -25,7 +25,7 @@ closed_list! {
     /// What a status always speaks of. `True` is the good value for all but `Held`.
     ConditionKind {
         Preflight, BaselineRecorded, UsersAssigned, GroupsEmptied, GroupsUnassigned, CycleCompleted, UsersKept,
-        TokenRevoked, GraphReachable, TargetReachable, ConfigLoaded, Held, Ready,
+        TokenRevoked, CredentialValid, GraphReachable, TargetReachable, ConfigLoaded, Held, Ready,
     }
 }
 
@@ -53,6 +53,8 @@ closed_list! {
         // 5 revoke
         TokenRejected, AwaitingOperator, WebhookCalled, AwaitingPause, Confirming, ProbeInconclusive, UnmanagedGroupAssigned,
         RevokedTooEarly,
+        // our credential at Entra
+        CredentialInForce, CredentialExpiring, CredentialExpired, CredentialRefused, ExpiryNotKnown,
         // the rest
         ConfigInForce, ConfigInvalid,
         Blocked, Reachable, Unreachable, Retired, InProgress, HeldByBrake, HeldByRefusal, NothingHeld,

@@ -24,6 +24,8 @@ pub struct Snapshot {
     /// Why the operator wants no write now.
     pub frozen: Option<String>,
     pub permissions: Seen<Permissions>,
+    /// `None`: not known.
+    pub credential: Option<CredentialLife>,
     pub app: Seen<App>,
     /// All rows of `appRoleAssignedTo`, all pages.
     pub assignments: Seen<Look<Vec<Assignment>>>,
@@ -42,6 +44,13 @@ pub struct Snapshot {
     pub probe: Option<Probe>,
     /// The probe's calibration, in turns in which it was made.
     pub calibration: Option<Seen<Calibration>>,
+}
+
+/// From when until when our credential is good, as far as it says so itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CredentialLife {
+    pub begins: Timestamp,
+    pub ends: Timestamp,
 }
 
 /// What the access token claims to allow: a hint, never a proof.

@@ -110,6 +110,9 @@ pub struct Entra {
     pub authority: Url,
     /// Root of Graph without the version, `https://graph.microsoft.com` for the public cloud.
     pub graph: Url,
+    /// Certificate authorities trusted for these two, beside the platform's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<PathBuf>,
 }
 
 impl Entra {
@@ -139,13 +142,35 @@ pub enum AppRef {
     DisplayName(String),
 }
 
-/// Who we are to Entra. Secrets are paths, re-read when they change.
+/// Who we are to Entra, and how we prove it. Secrets are paths, read again for every token.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Credential {
-    pub client_id: Uuid,
-    pub client_secret_file: PathBuf,
+#[serde(untagged, rename_all_fields = "camelCase")]
+pub enum Credential {
+    ClientSecret {
+        client_id: Uuid,
+        client_secret_file: PathBuf,
+    },
+    Certificate {
+        client_id: Uuid,
+        certificate_file: PathBuf,
+        private_key_file: PathBuf,
+    },
+    /// Workload identity federation: somebody else's token vouches for us.
+    Federated {
+        client_id: Uuid,
+        federated_token_file: PathBuf,
+    },
+    ManagedIdentity {
+        /// Names a user-assigned identity.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        client_id: Option<Uuid>,
+        managed_identity: ManagedIdentity,
+    },
 }
+
+/// Nothing is to be said of it: the machine knows who it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ManagedIdentity {}
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -201,6 +201,8 @@ pub struct Gauges {
     pub job_quarantined: Option<bool>,
     /// Cycles are due, and none has ended for longer than the time-out.
     pub cycle_overdue: Option<bool>,
+    /// Of our credential at Entra, as far as it says so; here `None` is shown as 0.
+    pub credential_expires: Option<Timestamp>,
 }
 
 /// How a turn ended.

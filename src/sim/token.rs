@@ -1,4 +1,5 @@
-//! Access tokens: given out for the right secret, JWT-shaped, with a signature that means nothing.
+//! Access tokens: given out for the right secret or a fitting assertion, whose signature is not looked at; JWT-shaped, with a
+//! signature that means nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -104,12 +105,22 @@ impl Tokens {
         if !field("scope").ends_with("/.default") {
             return refuse(400, "invalid_scope", 1_002_012, "The provided value for scope is not valid.".into());
         }
+        if let Some(assertion) = form.get("client_assertion") {
+            if let Err((code, text)) = fits(assertion, field("client_assertion_type"), ids) {
+                return refuse(401, "invalid_client", code, text.into());
+            }
+            return self.granted(ids, now, speed);
+        }
         if self.secret_state == ClientSecret::Expired {
             return refuse(401, "invalid_client", 7_000_222, "The provided client secret keys are expired.".into());
         }
         if field("client_secret") != self.secret {
             return refuse(401, "invalid_client", 7_000_215, "Invalid client secret provided.".into());
         }
+        self.granted(ids, now, speed)
+    }
+
+    fn granted(&mut self, ids: &Ids, now: Timestamp, speed: f64) -> (u16, Value) {
         let token = self.issue(ids, now, speed);
         (
             200,
@@ -134,4 +145,32 @@ impl Tokens {
         self.issued.insert(token.clone(), Claims { permissions, directory_roles, expires });
         token
     }
+}
+
+/// An assertion that the app signed itself with a certificate, or a federated token.
+fn fits(assertion: &str, kind: &str, ids: &Ids) -> Result<(), (u32, &'static str)> {
+    let payload = assertion.split('.').nth(1).and_then(|payload| URL_SAFE_NO_PAD.decode(payload).ok());
+    let claims = payload.and_then(|claims| serde_json::from_slice::<Value>(&claims).ok());
+    let Some(claims) = claims.filter(|_| kind == "urn:ietf:params:oauth:client-assertion-type:jwt-bearer") else {
+        return Err((50_027, "JWT token is invalid or malformed."));
+    };
+    let claim = |name: &str| claims.get(name).and_then(Value::as_str).unwrap_or_default();
+    let client = ids.client.to_string();
+    if claim("iss") != client {
+        let audience = "api://AzureADTokenExchange";
+        let is_meant =
+            claims["aud"] == audience || claims["aud"].as_array().is_some_and(|all| all.iter().any(|one| one == audience));
+        return if is_meant {
+            Ok(())
+        } else {
+            Err((700_212, "No matching federated identity record found for presented assertion audience."))
+        };
+    }
+    if claim("sub") != client {
+        return Err((700_021, "Client assertion application identifier doesn't match 'client_id' parameter."));
+    }
+    if !claim("aud").ends_with(&format!("/{}/oauth2/v2.0/token", ids.tenant)) {
+        return Err((700_023, "Client assertion audience claim does not match Realm issuer."));
+    }
+    Ok(())
 }

@@ -2,8 +2,9 @@
 //!
 //! Production and tests differ in one constructor: [`network`] goes through reqwest, [`in_process`] into a router.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode};
@@ -180,22 +181,24 @@ pub fn request(method: Method, url: &Url) -> Result<Request<Bytes>> {
     Ok(request)
 }
 
-/// The real network: TLS 1.2 or later through rustls, the system's roots, `HTTPS_PROXY` honoured except for loopback,
-/// never a redirect.
-pub fn network(connect_timeout: Duration) -> Result<Transport> {
-    let build = |proxy: bool| {
-        let builder = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(connect_timeout)
-            .pool_idle_timeout(Duration::from_secs(60))
-            .user_agent(concat!("unscim/", env!("CARGO_PKG_VERSION")));
-        if proxy { builder } else { builder.no_proxy() }
-            .build()
-            .map_err(|error| Error::Unreachable { doing: "starting the HTTP client".into(), cause: chain(&error) })
-    };
-    let (outward, loopback) = (build(true)?, build(false)?);
+/// Certificate authorities for some hosts, beside the platform's.
+#[derive(Clone, Debug)]
+pub struct Trust {
+    pub bundle: PathBuf,
+    pub hosts: Vec<String>,
+}
+
+/// The real network: TLS 1.2 or later through rustls, the system's roots and where it is asked for some more,
+/// `HTTPS_PROXY` honoured except for this machine's own addresses, never a redirect.
+pub fn network(connect_timeout: Duration, trust: Option<Trust>) -> Result<Transport> {
+    let usual = Clients::new(connect_timeout, Vec::new())?;
+    let trusting = trust.map(|trust| Trusting::new(connect_timeout, trust)).transpose()?.map(Arc::new);
     Ok(BoxCloneSyncService::new(tower::service_fn(move |request: Request<Bytes>| {
-        let client = if is_loopback(request.uri().host()) { &loopback } else { &outward }.clone();
+        let host = request.uri().host();
+        let client = match trusting.as_ref().filter(|trusting| host.is_some_and(|host| trusting.is_for(host))) {
+            Some(trusting) => trusting.client(host),
+            None => usual.of(host).clone(),
+        };
         async move {
             let request = reqwest::Request::try_from(request).map_err(|error| TransportError::Connect(chain(&error)))?;
             let mut response = client.execute(request).await.map_err(|error| from_reqwest(&error))?;
@@ -213,6 +216,85 @@ pub fn network(connect_timeout: Duration) -> Result<Transport> {
             Ok(out)
         }
     })))
+}
+
+/// One for the world, and one that no proxy sees.
+#[derive(Clone)]
+struct Clients {
+    outward: reqwest::Client,
+    direct: reqwest::Client,
+}
+
+impl Clients {
+    fn new(connect_timeout: Duration, more: Vec<reqwest::Certificate>) -> Result<Clients> {
+        let build = |proxy: bool| {
+            let builder = reqwest::Client::builder()
+                .redirect(reqwest::redirect::Policy::none())
+                .connect_timeout(connect_timeout)
+                .pool_idle_timeout(Duration::from_secs(60))
+                .min_tls_version(reqwest::tls::Version::TLS_1_2)
+                .user_agent(concat!("unscim/", env!("CARGO_PKG_VERSION")));
+            let builder = if more.is_empty() { builder } else { builder.tls_certs_merge(more.clone()) };
+            if proxy { builder } else { builder.no_proxy() }
+                .build()
+                .map_err(|error| Error::Unreachable { doing: "starting the HTTP client".into(), cause: chain(&error) })
+        };
+        Ok(Clients { outward: build(true)?, direct: build(false)? })
+    }
+
+    fn of(&self, host: Option<&str>) -> &reqwest::Client {
+        if is_loopback(host) || is_link_local(host) { &self.direct } else { &self.outward }
+    }
+}
+
+/// Clients that trust a bundle; made anew when the file changes.
+struct Trusting {
+    connect_timeout: Duration,
+    trust: Trust,
+    now: Mutex<(FileState, Clients)>,
+}
+
+/// Enough to tell a changed file from the one before.
+type FileState = Option<(SystemTime, u64)>;
+
+impl Trusting {
+    fn new(connect_timeout: Duration, trust: Trust) -> Result<Trusting> {
+        let now = (state_of(&trust.bundle), Clients::new(connect_timeout, certificates(&trust.bundle)?)?);
+        Ok(Trusting { connect_timeout, trust, now: Mutex::new(now) })
+    }
+
+    fn is_for(&self, host: &str) -> bool {
+        self.trust.hosts.iter().any(|trusted| trusted.eq_ignore_ascii_case(host))
+    }
+
+    fn client(&self, host: Option<&str>) -> reqwest::Client {
+        let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = state_of(&self.trust.bundle);
+        if state != now.0 {
+            now.0 = state;
+            match certificates(&self.trust.bundle).and_then(|more| Clients::new(self.connect_timeout, more)) {
+                Ok(clients) => now.1 = clients,
+                Err(error) => tracing::warn!(%error, "the certificate authorities read before stay trusted"),
+            }
+        }
+        now.1.of(host).clone()
+    }
+}
+
+fn state_of(path: &Path) -> FileState {
+    let file = std::fs::metadata(path).ok()?;
+    Some((file.modified().ok()?, file.len()))
+}
+
+fn certificates(bundle: &Path) -> Result<Vec<reqwest::Certificate>> {
+    let fail = |cause: String| Error::File { what: bundle.display().to_string(), cause };
+    let bytes = std::fs::read(bundle)
+        .map_err(|error| fail(format!("{error}; caFile must exist and be readable by the user this runs as")))?;
+    let found = reqwest::Certificate::from_pem_bundle(&bytes).unwrap_or_default();
+    if found.is_empty() {
+        return Err(fail("no certificate (PEM) in it; write the certificate authorities into it, or leave caFile out".into()));
+    }
+    Ok(found)
 }
 
 /// No sockets: requests go straight into a router. Works under tokio's paused clock.
@@ -234,6 +316,11 @@ pub fn is_loopback(host: Option<&str>) -> bool {
         let host = host.trim_start_matches('[').trim_end_matches(']');
         host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
     })
+}
+
+/// Where a machine asks who it is: no proxy may answer in its place.
+fn is_link_local(host: Option<&str>) -> bool {
+    host.and_then(|host| host.parse::<std::net::Ipv4Addr>().ok()).is_some_and(|ip| ip.is_link_local())
 }
 
 fn from_reqwest(error: &reqwest::Error) -> TransportError {

@@ -22,8 +22,8 @@ use crate::model::id::{AppRoleId, AssignmentId, GroupId, JobId, ScimId, ServiceP
 use crate::model::memory::{Journal, Remembered};
 use crate::model::seen::{Seen, Why};
 use crate::model::snapshot::{
-    App, Assignment, Calibration, DirectoryUser, GroupProfile, GroupUses, Job, LogRow, Look, Members, Permissions, Policy, Probe,
-    ScimGroup, ScimUser, SyncSchema, SyncSettings,
+    App, Assignment, Calibration, CredentialLife, DirectoryUser, GroupProfile, GroupUses, Job, LogRow, Look, Members,
+    Permissions, Policy, Probe, ScimGroup, ScimUser, SyncSchema, SyncSettings,
 };
 use crate::model::spec::AppRef;
 use crate::model::witness::Witnessed;
@@ -50,6 +50,10 @@ pub trait World {
 #[allow(async_fn_in_trait)]
 pub trait Directory {
     async fn permissions(&self) -> Result<Permissions>;
+    /// How long our credential is good; `None` where nobody can tell.
+    fn credential_life(&self) -> Option<CredentialLife> {
+        None
+    }
     async fn app(&self, app: &AppRef) -> Result<App>;
     async fn assignments(&self, app: ServicePrincipalId) -> Result<Look<Vec<Assignment>>>;
     async fn group(&self, group: GroupId) -> Result<GroupProfile>;

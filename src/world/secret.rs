@@ -1,8 +1,8 @@
 //! Secrets in files: read afresh each time, kept out of every text; this never writes one.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::error::{Error, Result};
 
@@ -17,13 +17,30 @@ impl SecretFile {
         SecretFile { path }
     }
 
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Something is wrong with what is in it.
+    pub fn trouble(&self, cause: impl Into<String>) -> Error {
+        Error::File { what: self.path.display().to_string(), cause: cause.into() }
+    }
+
+    /// All of it, where it may have several lines.
+    pub fn text(&self) -> Result<SecretString> {
+        let bytes = std::fs::read(&self.path)
+            .map_err(|error| self.trouble(format!("{error}; the file must exist and be readable by the user this runs as")))?;
+        let text = String::from_utf8(bytes)
+            .map_err(|_| self.trouble("it is not text; it must hold the secret alone, and certificates and keys as PEM"))?;
+        Ok(SecretString::from(text))
+    }
+
     /// What the file holds now, without one newline at its end.
     pub fn read(&self) -> Result<SecretString> {
-        let fail = |cause: String| Error::File { what: self.path.display().to_string(), cause };
-        let bytes = std::fs::read(&self.path)
-            .map_err(|error| fail(format!("{error}; the file must exist and be readable by the user this runs as")))?;
-        let text = String::from_utf8(bytes).map_err(|_| fail("it is not text; it must hold the secret alone".into()))?;
-        let value = text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
+        let fail = |cause: String| self.trouble(cause);
+        let text = self.text()?;
+        let text = text.expose_secret();
+        let value = text.strip_suffix('\n').map_or(text, |line| line.strip_suffix('\r').unwrap_or(line));
         if value.is_empty() {
             return Err(fail("it is empty; write the secret into it".into()));
         }
@@ -38,8 +55,6 @@ impl SecretFile {
 
 #[cfg(test)]
 mod tests {
-    use secrecy::ExposeSecret;
-
     use super::*;
 
     fn read(content: &[u8]) -> Result<String> {

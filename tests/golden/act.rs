@@ -29,7 +29,7 @@ fn now<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
-fn carry_out(case: &Case, hand: &Hand) -> Acted {
+pub fn carry_out(case: &Case, hand: &Hand) -> Acted {
     in_mode(case, hand, Mode::Enforce, &CancellationToken::new())
 }
 

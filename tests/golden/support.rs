@@ -271,9 +271,10 @@ fn spec() -> Spec {
             tenant_id: TenantId(Uuid::from_u128(1)),
             app: AppRef::ServicePrincipalId(ServicePrincipalId(Uuid::from_u128(2))),
             job_id: None,
-            credential: Credential { client_id: Uuid::from_u128(3), client_secret_file: PathBuf::from("secret") },
+            credential: Credential::ClientSecret { client_id: Uuid::from_u128(3), client_secret_file: PathBuf::from("secret") },
             authority: "http://127.0.0.1:1".parse().unwrap(),
             graph: "http://127.0.0.1:1".parse().unwrap(),
+            ca_file: None,
         },
         groups: Groups {
             select: Select::Listed,

@@ -9,8 +9,8 @@ use axum::extract::Request;
 use axum::response::Response;
 use secrecy::SecretString;
 use serde_json::{Value, json};
-use unscim::model::id::{GroupId, ServicePrincipalId, UserId};
-use unscim::model::spec::Percent;
+use unscim::model::id::{GroupId, ServicePrincipalId, TenantId, UserId};
+use unscim::model::spec::{AppRef, Cloud, Credential, Entra, Percent};
 use unscim::world::error::Result;
 use unscim::world::graph::GraphDirectory;
 use unscim::world::graph::pace::Pace;
@@ -32,6 +32,20 @@ pub fn group() -> GroupId {
 
 pub fn user(n: u128) -> UserId {
     UserId(Uuid::from_u128(0x1000 + n))
+}
+
+/// Tenant 1, over here.
+pub fn entra(credential: Credential) -> Entra {
+    Entra {
+        cloud: Cloud::Public,
+        tenant_id: TenantId(Uuid::from_u128(1)),
+        app: AppRef::ServicePrincipalId(app()),
+        job_id: None,
+        credential,
+        authority: "https://login.example".parse().unwrap(),
+        graph: ROOT.parse().unwrap(),
+        ca_file: None,
+    }
 }
 
 #[derive(Clone, Debug)]

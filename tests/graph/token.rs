@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
-use unscim::model::id::TenantId;
+use unscim::model::spec::Credential;
 use unscim::world::error::Error;
-use unscim::world::graph::token::{ClientSecret, TokenSource};
+use unscim::world::graph::token::{EntraTokens, Machine, TokenSource};
 use unscim::world::http::Api;
-use unscim::world::secret::SecretFile;
 use uuid::Uuid;
 
 use crate::service::*;
@@ -18,7 +17,7 @@ const SECRET: &str = "s3cr&t+~=";
 const ENCODED: &str = "s3cr%26t%2B%7E%3D";
 
 struct Set {
-    source: ClientSecret,
+    source: EntraTokens,
     log: Log,
     file: PathBuf,
     _dir: tempfile::TempDir,
@@ -29,9 +28,8 @@ fn set(answer: impl Fn(&Sent, usize) -> Reply + Send + Sync + 'static) -> Set {
     let file = dir.path().join("secret");
     std::fs::write(&file, format!("{SECRET}\n")).unwrap();
     let (http, log) = service(Api::Token, answer);
-    let (authority, graph) = ("https://login.example".parse().unwrap(), ROOT.parse().unwrap());
-    let (tenant, client) = (TenantId(Uuid::from_u128(1)), Uuid::from_u128(2));
-    let source = ClientSecret::new(http, &authority, tenant, client, SecretFile::new(file.clone()), &graph);
+    let credential = Credential::ClientSecret { client_id: Uuid::from_u128(2), client_secret_file: file.clone() };
+    let source = EntraTokens::new(http, &entra(credential), Machine::Imds);
     Set { source, log, file, _dir: dir }
 }
 

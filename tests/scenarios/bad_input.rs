@@ -1,11 +1,14 @@
 //! Wrong ids, wrong settings, wrong answers: each gives one clear message that names the thing and the remedy, and no write.
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use uuid::Uuid;
 
-use unscim::model::condition::{ConditionKind, Truth};
+use unscim::model::condition::{ConditionKind, Reason, Truth};
 use unscim::model::id::{GroupId, ServicePrincipalId, TenantId};
-use unscim::model::spec::{AppRef, GroupEntry};
+use unscim::model::spec::{AppRef, Credential, GroupEntry};
 use unscim::model::status::Status;
+use unscim::serve::metrics::Metrics;
 use unscim::sim::scenario::{ClientSecret, Job, JobState, Mapping, Scenario};
 use unscim::sim::scim_app::Quirk;
 use unscim::sim::{Effect, Fault};
@@ -72,7 +75,8 @@ async fn a_wrong_tenant() {
 #[tokio::test(start_paused = true)]
 async fn a_wrong_client() {
     let mut rig = rig(|_| {}).await;
-    rig.spec.entra.credential.client_id = NOBODY;
+    let client_secret_file = rig.dir.path().join("client-secret");
+    rig.spec.entra.credential = Credential::ClientSecret { client_id: NOBODY, client_secret_file };
     is_refused(&mut rig, &["AADSTS700016", "clientId"]).await;
 }
 
@@ -177,7 +181,8 @@ async fn a_client_secret_that_has_expired_or_cant_be_read() {
     let mut expired = rig(|scenario| scenario.client_secret = ClientSecret::Expired).await;
     is_refused(&mut expired, &["AADSTS7000222", "expired"]).await;
     let mut missing = rig(|_| {}).await;
-    missing.spec.entra.credential.client_secret_file = missing.dir.path().join("nowhere");
+    let (client_id, client_secret_file) = (missing.practice.ids().client, missing.dir.path().join("nowhere"));
+    missing.spec.entra.credential = Credential::ClientSecret { client_id, client_secret_file };
     is_refused(&mut missing, &["nowhere", "must exist and be readable"]).await;
     let mut empty = rig(|_| {}).await;
     std::fs::write(empty.dir.path().join("client-secret"), "\n").unwrap();
@@ -185,6 +190,31 @@ async fn a_client_secret_that_has_expired_or_cant_be_read() {
     let mut odd = rig(|_| {}).await;
     std::fs::write(odd.dir.path().join("client-secret"), "two\nlines").unwrap();
     is_refused(&mut odd, &["client-secret", "write the secret alone, on one line"]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_federated_token_for_somebody_else_and_one_that_fits() {
+    let mut rig = rig(|_| {}).await;
+    let (client_id, file) = (rig.practice.ids().client, rig.dir.path().join("federated"));
+    let token = |audience: &str| {
+        let claims =
+            format!(r#"{{"iss":"https://issuer.example","sub":"s","aud":["{audience}"],"iat":1700000000,"exp":4102444800}}"#);
+        format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(claims))
+    };
+    std::fs::write(&file, token("https://kubernetes.default.svc")).unwrap();
+    rig.spec.entra.credential = Credential::Federated { client_id, federated_token_file: file.clone() };
+    let status = looked(&mut rig).await;
+    let condition = status.condition(ConditionKind::CredentialValid).unwrap();
+    assert_eq!(condition.reason, Reason::CredentialRefused);
+    assert!(condition.message.contains("no federated credential of application"), "{}", condition.message);
+    // The file's new content is tried at once, without a restart.
+    std::fs::write(&file, token("api://AzureADTokenExchange")).unwrap();
+    let status = rig.turn().await.status;
+    assert!(status.is_true(ConditionKind::CredentialValid) && status.is_true(ConditionKind::GraphReachable));
+    let metrics = Metrics::new();
+    metrics.publish(&status);
+    let shown = metrics.text().unwrap();
+    assert!(shown.lines().any(|line| line == "unscim_credential_expiry_timestamp_seconds 4102444800"), "{shown}");
 }
 
 #[tokio::test(start_paused = true)]

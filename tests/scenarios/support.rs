@@ -69,9 +69,10 @@ pub fn spec_for(practice: &Practice, dir: &Path) -> Spec {
             tenant_id: ids.tenant,
             app: AppRef::ServicePrincipalId(ids.service_principal),
             job_id: None,
-            credential: Credential { client_id: ids.client, client_secret_file: dir.join("client-secret") },
+            credential: Credential::ClientSecret { client_id: ids.client, client_secret_file: dir.join("client-secret") },
             authority: url(""),
             graph: url(""),
+            ca_file: None,
         },
         groups: Groups {
             select: Select::Listed,

@@ -242,7 +242,8 @@ impl Metrics {
             credential_expiry: real(
                 r,
                 "credential_expiry_timestamp_seconds",
-                "When our Entra credential expires, in Unix seconds; 0 if not known. Renew it before.",
+                "When our Entra credential expires, in Unix seconds: the certificate's end, or the federated token's, which is \
+                 renewed by itself; 0 if not known, as of a client secret. Where the condition CredentialValid is False, renew it.",
             ),
             reload_success: gauge(
                 r,
@@ -288,11 +289,6 @@ impl Metrics {
     /// The longest wait between two turns.
     pub fn set_interval(&self, interval: Duration) {
         self.interval.set(interval.as_secs_f64());
-    }
-
-    /// When our credential expires; `None` is not known.
-    pub fn set_credential_expiry(&self, at: Option<Timestamp>) {
-        self.credential_expiry.set(at.map_or(0.0, unix));
     }
 
     /// The config as last read is in force.

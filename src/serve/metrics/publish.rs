@@ -56,7 +56,9 @@ impl Metrics {
             token_revoked,
             job_quarantined,
             cycle_overdue,
+            credential_expires,
         } = gauges;
+        self.credential_expiry.set(credential_expires.map_or(0.0, unix));
         let labelled = [
             (&self.users, "group_only", users_group_only),
             (&self.users, "direct_and_group", users_direct_and_group),

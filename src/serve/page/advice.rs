@@ -27,7 +27,12 @@ pub(super) fn for_reason(reason: Reason) -> Option<&'static str> {
         Reason::RevokedTooEarly => {
             Some("The token is refused before its time. Put a valid one into Entra and into the token file.")
         }
-        Reason::Passed
+        Reason::CredentialExpiring => Some("The Entra credential is about to expire. Renew it in its files."),
+        Reason::CredentialExpired => Some("The Entra credential has expired. Put a new one into its files."),
+        Reason::CredentialRefused => Some("Entra refuses the credential. Do what the message says."),
+        Reason::CredentialInForce
+        | Reason::ExpiryNotKnown
+        | Reason::Passed
         | Reason::LookFailed
         | Reason::Recorded
         | Reason::Provisional

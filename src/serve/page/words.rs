@@ -31,6 +31,7 @@ pub(super) fn step_title(kind: ConditionKind) -> &'static str {
         ConditionKind::Preflight => "Safe to begin",
         ConditionKind::BaselineRecorded => "Baseline on record",
         ConditionKind::UsersKept => "Every user kept at the target",
+        ConditionKind::CredentialValid => "The Entra credential is in force",
         ConditionKind::GraphReachable => "Microsoft Graph answers",
         ConditionKind::TargetReachable => "The app's SCIM service answers",
         ConditionKind::ConfigLoaded => "The config on disk is in force",

@@ -1,7 +1,9 @@
 //! Microsoft Graph behind [`Directory`]: every list is whole or an error, every write goes out once, and what is not
 //! in `writes::Write` is never done.
 
+mod assertion;
 mod client;
+mod identity;
 pub mod pace;
 mod reads;
 mod sync;
@@ -23,8 +25,8 @@ use super::http::Http;
 use super::{Directory, Written};
 use crate::model::id::{AppRoleId, AssignmentId, GroupId, JobId, ServicePrincipalId, UserId};
 use crate::model::snapshot::{
-    App, Assignment, DirectoryUser, GroupProfile, GroupUses, Job, LogRow, Look, Members, Permissions, Policy, SyncSchema,
-    SyncSettings,
+    App, Assignment, CredentialLife, DirectoryUser, GroupProfile, GroupUses, Job, LogRow, Look, Members, Permissions, Policy,
+    SyncSchema, SyncSettings,
 };
 use crate::model::spec::AppRef;
 
@@ -49,6 +51,10 @@ impl<T: TokenSource> GraphDirectory<T> {
 impl<T: TokenSource> Directory for GraphDirectory<T> {
     async fn permissions(&self) -> Result<Permissions> {
         token::permissions(&self.client.token().token().await?)
+    }
+
+    fn credential_life(&self) -> Option<CredentialLife> {
+        self.client.token().credential_life()
     }
 
     async fn app(&self, app: &AppRef) -> Result<App> {

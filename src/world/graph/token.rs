@@ -1,4 +1,4 @@
-//! Access tokens for Graph by client secret; the secret comes from its file each time, and neither it nor a token is ever shown.
+//! Access tokens for Graph: kept, replaced early, asked for once at a time; neither a token nor what it was asked with is ever shown.
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -7,48 +7,49 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use bytes::Bytes;
-use http::{HeaderValue, Method, header};
+use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::time::Instant;
-use url::{Url, form_urlencoded};
-use uuid::Uuid;
+use url::form_urlencoded;
 
+pub use super::identity::Machine;
+use super::identity::{Asking, Identity};
 use super::wire::{one_line, shape};
-use crate::model::id::TenantId;
-use crate::model::snapshot::Permissions;
+use crate::model::snapshot::{CredentialLife, Permissions};
+use crate::model::spec::Entra;
 use crate::world::error::{Error, Result};
-use crate::world::http::{Answer, Http, request};
-use crate::world::secret::SecretFile;
+use crate::world::http::{Answer, Http};
 
 /// Where access tokens come from.
 pub trait TokenSource: Send + Sync {
     fn token(&self) -> impl Future<Output = Result<SecretString>> + Send;
     /// The token was refused; the next call gets another.
     fn forget(&self);
+    /// How long what we ask with is good, where that can be read.
+    fn credential_life(&self) -> Option<CredentialLife> {
+        None
+    }
 }
 
 /// A token is replaced this long before its end, or at half of a life shorter than twice that.
 const EARLY: Duration = Duration::from_secs(300);
 /// After a failed replacement the old token serves this long before the next attempt.
 const RETRY: Duration = Duration::from_secs(30);
-/// A secret that was refused is not sent again for this long, unless the file has another.
+/// A credential that was refused is not sent again for this long, unless the file has another.
 const REFUSED_FOR: Duration = Duration::from_secs(5);
+/// The machine's own service may ask for no longer wait.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// Nobody gives out tokens for longer; keeps odd answers from overflowing the clock.
 const LONGEST_LIFE: u64 = 7 * 24 * 3_600;
 
 const DOING: &str = "getting a token";
 
-/// The client credentials flow with a secret from a file, read afresh for every request.
-pub struct ClientSecret {
+/// The tokens of one identity.
+pub struct EntraTokens {
     http: Http,
-    url: Url,
-    tenant: TenantId,
-    client_id: Uuid,
-    secret: SecretFile,
-    scope: String,
+    identity: Identity,
     state: Mutex<State>,
     /// One request at a time.
     asking: tokio::sync::Mutex<()>,
@@ -67,30 +68,16 @@ struct Held {
 }
 
 struct Refused {
-    secret: SecretString,
+    material: SecretString,
     until: Instant,
     code: Option<u32>,
     message: String,
 }
 
-impl ClientSecret {
-    /// `authority` and `graph` are roots, without tenant and version.
-    pub fn new(http: Http, authority: &Url, tenant: TenantId, client_id: Uuid, secret: SecretFile, graph: &Url) -> Self {
-        let mut url = authority.clone();
-        if let Ok(mut path) = url.path_segments_mut() {
-            path.pop_if_empty().extend([tenant.to_string().as_str(), "oauth2", "v2.0", "token"]);
-        }
-        let scope = format!("{}/.default", graph.as_str().trim_end_matches('/'));
-        ClientSecret {
-            http,
-            url,
-            tenant,
-            client_id,
-            secret,
-            scope,
-            state: Mutex::default(),
-            asking: tokio::sync::Mutex::default(),
-        }
+impl EntraTokens {
+    pub fn new(http: Http, entra: &Entra, machine: Machine) -> Self {
+        let identity = Identity::new(entra, machine);
+        EntraTokens { http, identity, state: Mutex::default(), asking: tokio::sync::Mutex::default() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -111,40 +98,48 @@ impl ClientSecret {
         Some(held.token.clone())
     }
 
+    fn is_old_alive(&self) -> bool {
+        self.state().held.as_ref().is_some_and(|held| held.dies > Instant::now())
+    }
+
     async fn ask(&self) -> Result<Held> {
-        let secret = self.secret.read()?;
+        let asking = self.identity.asking()?;
         if let Some(refused) = &self.state().refused
             && refused.until > Instant::now()
-            && refused.secret.expose_secret() == secret.expose_secret()
+            && refused.material.expose_secret() == asking.material.expose_secret()
         {
             return Err(Error::Credential { code: refused.code, message: refused.message.clone() });
         }
-        let form = form_urlencoded::Serializer::new(String::new())
-            .append_pair("grant_type", "client_credentials")
-            .append_pair("client_id", &self.client_id.to_string())
-            .append_pair("client_secret", secret.expose_secret())
-            .append_pair("scope", &self.scope)
-            .finish();
-        let mut request = request(Method::POST, &self.url)?;
-        *request.body_mut() = Bytes::from(form);
-        let headers = request.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
-        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-        // A token's life is counted from before it was given.
-        let begun = Instant::now();
-        let answer = self.http.send("token", DOING, request).await?;
+        let (answer, begun) = self.send(&asking).await?;
         if answer.status.as_u16() == 200 {
             return granted(&answer, begun);
         }
-        let error = self.refusal(&answer, &secret);
+        let error = self.refusal(&answer, &asking.hidden);
         if let Error::Credential { code, message } = &error {
             let until = Instant::now() + REFUSED_FOR;
-            self.state().refused = Some(Refused { secret, until, code: *code, message: message.clone() });
+            self.state().refused = Some(Refused { material: asking.material, until, code: *code, message: message.clone() });
         }
         Err(error)
     }
 
-    fn refusal(&self, answer: &Answer, secret: &SecretString) -> Error {
+    /// A token's life is counted from before it was given.
+    async fn send(&self, asking: &Asking) -> Result<(Answer, Instant)> {
+        let mut waits = self.identity.waits();
+        loop {
+            let begun = Instant::now();
+            let answer = self.http.send("token", DOING, asking.request.clone()).await?;
+            let again = matches!(answer.status.as_u16(), 404 | 410 | 429 | 500..);
+            // While the old token lives nobody has to wait for a new one.
+            let Some(wait) = waits.next().filter(|_| again && !self.is_old_alive()) else { return Ok((answer, begun)) };
+            let wait = wait.max(answer.retry_after().unwrap_or_default().min(LONGEST_WAIT));
+            if answer.status.as_u16() == 429 {
+                self.http.observer().throttled(self.http.api(), wait);
+            }
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    fn refusal(&self, answer: &Answer, hidden: &SecretString) -> Error {
         let status = answer.status.as_u16();
         let doing = DOING.to_owned();
         if status == 429 {
@@ -155,34 +150,20 @@ impl ClientSecret {
             let (code, message) = ("without an error of Entra".to_owned(), shape(&answer.body).to_owned());
             return Error::Refused { doing, status, code, message, request_id };
         };
-        let (error, text) = (scrubbed(&refusal.error, secret), scrubbed(&refusal.sentence(), secret));
+        let (error, text) = (scrubbed(&refusal.error, hidden), scrubbed(&refusal.sentence(), hidden));
         match status {
             400 | 401 | 403 if !matches!(refusal.error.as_str(), "temporarily_unavailable" | "server_error") => {
                 let code = refusal.code();
-                let message = code.and_then(|code| self.remedy(code)).unwrap_or_else(|| format!("{error}: {text}"));
+                let known = code.and_then(|code| self.identity.remedy(code));
+                let message = known.unwrap_or_else(|| format!("{error}: {text}{}", self.identity.advice()));
                 Error::Credential { code, message }
             }
             _ => Error::Refused { doing, status, code: error, message: text, request_id },
         }
     }
-
-    /// What is wrong and what to do about it, for the codes that operators meet.
-    fn remedy(&self, code: u32) -> Option<String> {
-        let (client, tenant) = (self.client_id, self.tenant);
-        let sentence = match code {
-            7000215 => "the client secret is wrong; put the secret's value, not its id, into clientSecretFile".to_owned(),
-            7000222 => "the client secret has expired; create a new one and put it into clientSecretFile".to_owned(),
-            700016 => format!("there is no application {client} in tenant {tenant}; check clientId and tenantId"),
-            90002 => format!("there is no tenant {tenant}; check tenantId and cloud"),
-            700027 => format!("the assertion's signature is not accepted; register its certificate with application {client}"),
-            700021 | 700023 => "the assertion's subject or audience is wrong; check clientId and tenantId".to_owned(),
-            _ => return None,
-        };
-        Some(format!("{sentence} (AADSTS{code})"))
-    }
 }
 
-impl TokenSource for ClientSecret {
+impl TokenSource for EntraTokens {
     async fn token(&self) -> Result<SecretString> {
         if let Some(token) = self.fresh() {
             return Ok(token);
@@ -210,6 +191,10 @@ impl TokenSource for ClientSecret {
     fn forget(&self) {
         *self.state() = State::default();
     }
+
+    fn credential_life(&self) -> Option<CredentialLife> {
+        self.identity.life()
+    }
 }
 
 /// What the token claims to allow.
@@ -221,18 +206,20 @@ pub fn permissions(token: &SecretString) -> Result<Permissions> {
         #[serde(default)]
         wids: BTreeSet<String>,
     }
-    let mut parts = token.expose_secret().split('.');
-    let claims = match (parts.next(), parts.next(), parts.next(), parts.next()) {
-        (Some(_), Some(payload), Some(_), None) => URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok(),
-        _ => None,
-    };
-    let claims = claims.and_then(|claims| serde_json::from_slice::<Value>(&claims).ok()).filter(Value::is_object);
-    let claims = claims.and_then(|claims| serde_json::from_value::<Claims>(claims).ok());
+    let claims = claims(token).and_then(|claims| serde_json::from_value::<Claims>(claims).ok());
     let Claims { roles, wids } = claims.ok_or_else(|| Error::Malformed {
         doing: "reading the permissions in the access token".into(),
         why: "the token is opaque; what it allows can't be read".into(),
     })?;
     Ok(Permissions { roles, directory_roles: wids })
+}
+
+/// What a JWT says of itself, whoever made it.
+pub(super) fn claims(token: &SecretString) -> Option<Value> {
+    let mut parts = token.expose_secret().split('.');
+    let (Some(_), Some(payload), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else { return None };
+    let claims = URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;
+    serde_json::from_slice::<Value>(&claims).ok().filter(Value::is_object)
 }
 
 #[derive(Deserialize)]
@@ -269,12 +256,17 @@ fn granted(answer: &Answer, begun: Instant) -> Result<Held> {
     if !is_bearer {
         return Err(malformed("the token is not a bearer token".into()));
     }
-    let seconds = match grant.get("expires_in") {
+    // Some endpoints write numbers as text, and an end instead of a life.
+    let number = |name: &str| match grant.get(name) {
         Some(Value::Number(number)) => number.as_u64(),
-        // Some endpoints write the number as text.
         Some(Value::String(text)) => text.parse().ok(),
         _ => None,
     };
+    let left = |end: u64| {
+        let now = answer.at.unwrap_or_else(Timestamp::now).as_second();
+        end.saturating_sub(u64::try_from(now).unwrap_or_default())
+    };
+    let seconds = number("expires_in").or_else(|| number("expires_on").map(left));
     let seconds = seconds.ok_or_else(|| malformed("the answer does not say when the token expires".into()))?;
     let life = Duration::from_secs(seconds.min(LONGEST_LIFE));
     let fresh = if life > 2 * EARLY { life - EARLY } else { life / 2 };
@@ -283,6 +275,9 @@ fn granted(answer: &Answer, begun: Instant) -> Result<Held> {
 
 fn scrubbed(text: &str, secret: &SecretString) -> String {
     let secret = secret.expose_secret();
+    if secret.is_empty() {
+        return one_line(text);
+    }
     let encoded: String = form_urlencoded::byte_serialize(secret.as_bytes()).collect();
     one_line(&text.replace(secret, "…").replace(&encoded, "…"))
 }

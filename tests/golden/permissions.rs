@@ -1,0 +1,109 @@
+//! What the token may do, held against what the spec needs: each that is missing is named, and each that is too much.
+
+use unscim::guide::preflight;
+use unscim::model::seen::Seen;
+use unscim::model::snapshot::Permissions;
+use unscim::model::spec::{Afterwards, EmptyGroups, MembersDecision, Mode};
+
+use crate::support::*;
+
+const LOOK: &[&str] = &[
+    "Application.Read.All",
+    "AuditLog.Read.All",
+    "Directory.Read.All",
+    "GroupMember.Read.All",
+    "Policy.Read.All",
+    "Synchronization.Read.All",
+    "User.Read.All",
+];
+const WRITE: &[&str] = &["AppRoleAssignment.ReadWrite.All", "GroupMember.ReadWrite.All"];
+
+/// Refusals and notes about the token.
+fn found(held: &[&str], change: impl FnOnce(&mut Case)) -> (Vec<String>, Vec<String>) {
+    let mut case = Case::untouched();
+    case.seen.permissions =
+        Seen::Known(Permissions { roles: held.iter().map(|role| (*role).into()).collect(), ..Permissions::default() });
+    change(&mut case);
+    let found = preflight::check(&case.facts());
+    let about = |all: Vec<String>| all.into_iter().filter(|text| text.contains("the token ha")).collect();
+    (about(found.refusals), about(found.notes))
+}
+
+fn observe(case: &mut Case) {
+    case.spec.mode = Mode::Observe;
+}
+
+fn nothing() -> (Vec<String>, Vec<String>) {
+    (Vec::new(), Vec::new())
+}
+
+#[test]
+fn the_least_is_enough_and_not_too_much() {
+    assert_eq!(found(LOOK, observe), nothing());
+    assert_eq!(found(&[LOOK, WRITE].concat(), |_| {}), nothing());
+    let wide = ["Application.Read.All", "AuditLog.Read.All", "Directory.Read.All", "Synchronization.Read.All"];
+    assert_eq!(found(&wide, observe), nothing(), "what is wider serves, and what is optional is not missing");
+}
+
+#[test]
+fn each_that_is_missing_is_named_with_what_it_is_for() {
+    for permission in LOOK.iter().filter(|permission| !["Policy.Read.All", "Directory.Read.All"].contains(permission)) {
+        let held: Vec<&str> = LOOK.iter().copied().filter(|held| held != permission && *held != "Directory.Read.All").collect();
+        let (refusals, notes) = found(&held, observe);
+        let named =
+            |permission: &str| notes.iter().any(|note| note.starts_with(&format!("the token has no {permission}, needed to ")));
+        assert!(named(permission) && named("Directory.Read.All") && notes.len() == 2, "{notes:?}");
+        assert_eq!(refusals, [""; 0], "the look itself tells what it could not read");
+    }
+    for permission in WRITE {
+        let held: Vec<&str> = [LOOK, WRITE].concat().into_iter().filter(|held| held != permission).collect();
+        let (refusals, _) = found(&held, |_| {});
+        assert!(matches!(&refusals[..], [one] if one.contains(permission) && one.contains("admin consent")), "{refusals:?}");
+        assert_eq!(found(&held, observe).0, [""; 0]);
+    }
+    let pause = |case: &mut Case| case.spec.provisioning.afterwards = Afterwards::Pause;
+    let (refusals, _) = found(&[LOOK, WRITE].concat(), pause);
+    assert!(
+        matches!(&refusals[..], [one] if one.contains("Synchronization.ReadWrite.All") && one.contains("set afterwards: Leave"))
+    );
+    assert_eq!(found(&[LOOK, WRITE, &["Application.ReadWrite.OwnedBy"]].concat(), pause), nothing());
+}
+
+#[test]
+fn who_empties_nothing_needs_no_permission_for_it() {
+    let never = |case: &mut Case| case.spec.groups.empty_groups = EmptyGroups::Never;
+    assert_eq!(found(&[LOOK, &WRITE[..1]].concat(), never), nothing());
+    let (refusals, _) = found(&[LOOK, &WRITE[..1]].concat(), |case| {
+        never(case);
+        case.spec.groups.list[0].members = Some(MembersDecision::Remove);
+    });
+    assert!(refusals[0].contains("GroupMember.ReadWrite.All"), "{refusals:?}");
+}
+
+#[test]
+fn each_that_is_more_than_needed_is_named_and_the_dangerous_ones_by_themselves() {
+    let (refusals, notes) = found(&[LOOK, WRITE, &["User.ReadWrite.All", "Mail.Read", "Sites.Read.All"]].concat(), |_| {});
+    assert_eq!(refusals, [""; 0]);
+    let [user, rest] = &notes[..] else { panic!("{notes:?}") };
+    assert!(
+        user.contains("User.ReadWrite.All") && user.contains("dangerous: whoever holds it can change and delete users"),
+        "{user}"
+    );
+    assert!(rest.contains("more than is needed in Enforce: Mail.Read, Sites.Read.All; take it"), "{rest}");
+    let (_, notes) = found(&[LOOK, WRITE].concat(), observe);
+    assert!(notes.len() == 2 && notes.iter().all(|note| note.contains("not needed in Observe and dangerous")), "{notes:?}");
+    let role = "RoleManagement.ReadWrite.Directory";
+    let held = [LOOK, WRITE, &[role]].concat();
+    assert!(found(&held, |_| {}).1[0].contains("make anybody a Global Administrator"));
+    assert_eq!(found(&held, |case| case.profile(1).role_assignable = true), nothing());
+}
+
+#[test]
+fn a_directory_role_may_stand_for_what_is_missing_and_hides_nothing_that_is_too_much() {
+    let (refusals, notes) = found(&["User.ReadWrite.All"], |case| {
+        let Seen::Known(held) = &mut case.seen.permissions else { panic!("they are known") };
+        held.directory_roles.insert("62e90394-69f5-4237-9190-012177145e10".into());
+    });
+    assert_eq!(refusals, [""; 0]);
+    assert!(notes.len() == 1 && notes[0].contains("User.ReadWrite.All"), "{notes:?}");
+}
