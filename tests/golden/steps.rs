@@ -118,6 +118,32 @@ fn empty_takes_one_user_first_and_the_rest_after_a_cycle_and_a_look() {
 }
 
 #[test]
+fn a_first_removal_that_has_failed_is_tried_again_and_one_that_is_open_is_waited_for() {
+    let mut case = Case::assigned();
+    let entry = case.memory.journal.entries.entry(remove(1, 1).key()).or_default();
+    entry.begin(1, at(100));
+    entry.open = false;
+    assert_eq!(acts(&case.judge(2), Reason::MembersRemain), [remove(1, 1)]);
+    case.memory.journal.entries.get_mut(&remove(1, 1).key()).unwrap().open = true;
+    waits(&case.judge(2), Reason::CanaryRunning, "the outcome of the first removal");
+}
+
+#[test]
+fn unassign_waits_for_rows_that_graph_confirmed_as_deleted_to_leave_its_lists() {
+    let mut case = Case::emptied();
+    for (g, rows) in [(1, "1 row that"), (2, "2 rows that")] {
+        let assignment = unscim::model::id::AssignmentId("row".into());
+        case.confirmed(&Action::UnassignGroup { group: group(g), assignment, role: role(g) }, NOW - 1);
+        if g == 1 {
+            case.unrow(Principal::Group(group(2)));
+        } else {
+            case.assign_group(2, 2);
+        }
+        waits(&case.judge(3), Reason::AwaitingReplication, rows);
+    }
+}
+
+#[test]
 fn empty_touches_no_group_in_which_somebody_is_not_settled() {
     let mut case = Case::assigned();
     case.spec.rollout = Rollout::AllAtOnce;

@@ -86,6 +86,27 @@ fn what_the_open_wave_waits_for_is_said_before_that_the_later_ones_wait_for_it()
 }
 
 #[test]
+fn a_single_wave_has_no_later_ones_and_a_proof_opens_all() {
+    let mut case = past_the_canary(Case::assigned());
+    assert_eq!(later(&case.facts()), None);
+    case = in_waves(case);
+    assert!(later(&case.facts()).is_some());
+    // Step 4 was proven once: whatever has come back since is taken away without waiting for the others.
+    let mut proven = in_waves(Case::cycled());
+    proven.memory.remembered.cycles.clear();
+    assert!(open(&proven.facts()).contains(&group(1)));
+    proven.memory.remembered.cycle_proof = None;
+    assert!(!open(&proven.facts()).contains(&group(1)));
+}
+
+#[test]
+fn a_group_of_a_later_wave_that_is_ready_waits_in_step_3() {
+    let mut case = in_waves(Case::emptied());
+    case.unrow(Principal::Group(group(2)));
+    waits(&case.judge(3), Reason::AwaitingWave, "1 group of later waves, until wave 1 of 2 is verified");
+}
+
+#[test]
 fn a_group_that_comes_back_closes_the_waves_after_it() {
     let mut case = first_wave_gone();
     case.cycle(240);
@@ -109,7 +130,10 @@ fn smallest_first_doubles_and_is_not_reordered_by_joiners() {
     assert_eq!(sizes, [1, 2, 4, 1]);
     assert_eq!(waves(&case.facts())[0], [group(3)], "nobody was ever in it");
     assert!(waves(&case.facts()).last().unwrap().contains(&group(2)), "two users, and the higher id");
-    case.confirmed(&Action::RemoveMember { group: group(2), user: user(2) }, 100);
+    let removal = Action::RemoveMember { group: group(2), user: user(2) };
+    case.memory.journal.entries.insert(removal.key(), unscim::model::memory::Entry::default());
+    assert_eq!(waves(&case.facts())[0], [group(3)], "what a rollback has put back has not begun");
+    case.confirmed(&removal, 100);
     assert_eq!(waves(&case.facts())[0], [group(2)], "it has begun");
 }
 
