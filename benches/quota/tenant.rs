@@ -69,9 +69,9 @@ impl Tenant {
             users: size.users,
             groups: size.groups,
             // Shorter than the service's 40 minutes: waiting for cycles is not what is measured.
-            cycle_interval: Duration::from_secs(5 * 60),
-            cycle_length: Duration::from_secs(60),
-            log_latency: Duration::from_secs(60),
+            cycle_interval: Duration::from_secs(3 * 60),
+            cycle_length: Duration::from_secs(30),
+            log_latency: Duration::from_secs(30),
             quotas: Quotas { writes: Some(WRITES), resource_units: Some(RESOURCE_UNITS), reports: None },
             // Groups at an even distance have the same role.
             second_group: SecondGroup { every: size.each_in - 1, distance: 2 },
@@ -106,7 +106,7 @@ impl Tenant {
         (self.wire.clone(), self.practice().clone())
     }
 
-    /// A config without limits but the quota, and without a canary: neither is what is measured.
+    /// A config without limits but the quota, without a canary, with short waits: none of them is what is measured.
     pub fn config(&self, mode: Mode) -> Result<PathBuf> {
         let path = self.served.write_config(self.folder(), SPEED, mode)?;
         let (users, memberships) = (2 * self.size.users, 2 * self.size.memberships());
@@ -115,6 +115,7 @@ impl Tenant {
             self.size.groups
         );
         edit(&path, "  limits:\n", &limits)?;
+        edit(&path, "  timing:\n", "  provisioning:\n    cycleMargin: 3m\n  timing:\n    settle: 2m\n")?;
         Ok(path)
     }
 
