@@ -178,14 +178,13 @@ fn note(world: &impl World, spec: &Spec, leave: Leave, seen: &Snapshot, memory: 
 /// Writes down what became of the writes that nobody answered.
 fn settle_open(world: &impl World, spec: &Spec, seen: &Snapshot, memory: &mut Memory, now: Timestamp) -> Result<()> {
     let settled = settled(&Facts::new(spec, seen, memory, now));
-    for (intent, settled) in &settled {
-        let outcome = match settled {
+    if !settled.is_empty() {
+        let outcome = |settled: &Settled| match settled {
             Settled::Done(at) => Outcome::Seen(*at),
             Settled::NotDone(at) => Outcome::Failed(format!("no answer; the look at {at:.0} shows it not done")),
         };
-        world.ledger().conclude(*intent, &outcome, now)?;
-    }
-    if !settled.is_empty() {
+        let outcomes: Vec<(i64, Outcome)> = settled.iter().map(|(intent, settled)| (*intent, outcome(settled))).collect();
+        world.ledger().conclude(&outcomes, now)?;
         memory.journal = world.ledger().journal()?;
     }
     Ok(())

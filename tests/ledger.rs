@@ -33,6 +33,14 @@ fn at(seconds: i64) -> Timestamp {
     start.checked_add(SignedDuration::from_secs(seconds)).unwrap()
 }
 
+fn intend(ledger: &SqliteLedger, turn: u64, action: &Action, at: Timestamp) -> unscim::world::error::Result<i64> {
+    ledger.intend(turn, std::slice::from_ref(action), at).map(|lines| lines[0])
+}
+
+fn conclude(ledger: &SqliteLedger, intent: i64, outcome: &Outcome, at: Timestamp) -> unscim::world::error::Result<()> {
+    ledger.conclude(&[(intent, outcome.clone())], at)
+}
+
 fn binding() -> Binding {
     Binding {
         tenant: TenantId(Uuid::from_u128(1)),
@@ -89,8 +97,8 @@ fn everything_is_kept_over_a_restart() {
     assert_eq!(ledger.remembered().unwrap(), Remembered::default());
     ledger.create_baseline(&baseline()).unwrap();
     ledger.remember(&remembered()).unwrap();
-    let intent = ledger.intend(1, &Action::RecordBaseline, at(1)).unwrap();
-    ledger.conclude(intent, &done(at(2)), at(3)).unwrap();
+    let intent = intend(&ledger, 1, &Action::RecordBaseline, at(1)).unwrap();
+    conclude(&ledger, intent, &done(at(2)), at(3)).unwrap();
     let journal = ledger.journal().unwrap();
     drop(ledger);
 
@@ -240,7 +248,7 @@ fn what_was_written_about_users_groups_and_deeds_cant_be_changed_or_deleted() {
     let dir = tempfile::tempdir().unwrap();
     let ledger = SqliteLedger::open(dir.path()).unwrap();
     ledger.create_baseline(&baseline()).unwrap();
-    ledger.intend(1, &Action::RecordBaseline, at(0)).unwrap();
+    intend(&ledger, 1, &Action::RecordBaseline, at(0)).unwrap();
     drop(ledger);
     let shell = rusqlite::Connection::open(dir.path().join("ledger.db")).unwrap();
     for table in ["meta", "baseline_groups", "baseline_roles", "baseline_users", "baseline_members", "journal"] {
@@ -257,16 +265,16 @@ fn the_journal_adds_up_by_key() {
     let remove = Action::RemoveMember { group: group(10), user: user(20) };
     let assign = Action::AssignUser { user: user(20), role: role(0) };
 
-    let first = ledger.intend(1, &remove, at(0)).unwrap();
+    let first = intend(&ledger, 1, &remove, at(0)).unwrap();
     assert!(ledger.journal().unwrap().entry(&remove.key()).unwrap().open, "begun, and no outcome on disk");
-    ledger.conclude(first, &Outcome::Open("no answer".into()), at(1)).unwrap();
+    conclude(&ledger, first, &Outcome::Open("no answer".into()), at(1)).unwrap();
     assert!(ledger.journal().unwrap().entry(&remove.key()).unwrap().open, "nobody knows");
-    ledger.conclude(first, &done(at(100)), at(2)).unwrap();
+    conclude(&ledger, first, &done(at(100)), at(2)).unwrap();
     assert!(!ledger.journal().unwrap().entry(&remove.key()).unwrap().open);
-    let second = ledger.intend(2, &remove, at(3)).unwrap();
-    ledger.conclude(second, &done(at(200)), at(4)).unwrap();
-    let failed = ledger.intend(2, &assign, at(5)).unwrap();
-    ledger.conclude(failed, &Outcome::Failed("denied".into()), at(6)).unwrap();
+    let second = intend(&ledger, 2, &remove, at(3)).unwrap();
+    conclude(&ledger, second, &done(at(200)), at(4)).unwrap();
+    let failed = intend(&ledger, 2, &assign, at(5)).unwrap();
+    conclude(&ledger, failed, &Outcome::Failed("denied".into()), at(6)).unwrap();
 
     let journal = ledger.journal().unwrap();
     let entry = journal.entry(&remove.key()).unwrap();
@@ -282,26 +290,26 @@ fn a_crash_between_intent_and_outcome_is_seen_after_the_restart() {
     let dir = tempfile::tempdir().unwrap();
     let action = Action::RequestRevocation;
     let ledger = SqliteLedger::open(dir.path()).unwrap();
-    let first = ledger.intend(1, &action, at(0)).unwrap();
-    ledger.conclude(first, &done(at(1)), at(1)).unwrap();
-    let second = ledger.intend(2, &action, at(2)).unwrap();
+    let first = intend(&ledger, 1, &action, at(0)).unwrap();
+    conclude(&ledger, first, &done(at(1)), at(1)).unwrap();
+    let second = intend(&ledger, 2, &action, at(2)).unwrap();
     drop(ledger);
     let ledger = SqliteLedger::open(dir.path()).unwrap();
     let journal = ledger.journal().unwrap();
     let entry = journal.entry(&action.key()).unwrap();
     assert_eq!((entry.intents, entry.confirmed, entry.open), (2, 1, true));
-    ledger.conclude(second, &Outcome::Failed("it had not happened".into()), at(3)).unwrap();
+    conclude(&ledger, second, &Outcome::Failed("it had not happened".into()), at(3)).unwrap();
     assert!(!ledger.journal().unwrap().entry(&action.key()).unwrap().open);
 }
 
 #[test]
 fn an_outcome_belongs_to_one_intent_and_is_final() {
     let ledger = SqliteLedger::in_memory().unwrap();
-    assert!(refusal(ledger.conclude(1, &done(at(0)), at(0))).contains("no intent"));
-    let intent = ledger.intend(1, &Action::RequestRevocation, at(0)).unwrap();
-    ledger.conclude(intent, &done(at(0)), at(0)).unwrap();
-    assert!(refusal(ledger.conclude(intent, &done(at(0)), at(0))).contains("outcome already"));
-    assert!(refusal(ledger.conclude(intent + 1, &done(at(0)), at(0))).contains("no intent"), "an outcome is no intent");
+    assert!(refusal(conclude(&ledger, 1, &done(at(0)), at(0))).contains("no intent"));
+    let intent = intend(&ledger, 1, &Action::RequestRevocation, at(0)).unwrap();
+    conclude(&ledger, intent, &done(at(0)), at(0)).unwrap();
+    assert!(refusal(conclude(&ledger, intent, &done(at(0)), at(0))).contains("outcome already"));
+    assert!(refusal(conclude(&ledger, intent + 1, &done(at(0)), at(0))).contains("no intent"), "an outcome is no intent");
 }
 
 fn listing(dir: &Path) -> BTreeMap<String, Vec<u8>> {

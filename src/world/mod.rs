@@ -1,7 +1,7 @@
 //! The outside, behind doors: what the loop may ask of Graph, of the app's SCIM service, of the ledger and of the clock.
 //!
-//! [`Target`] has no write: nothing here can harm a user in the app, even by mistake. [`Directory`] has six, two of them for a
-//! rollback alone.
+//! [`Target`] has no write: nothing here can harm a user in the app, even by mistake. [`Directory`] has one,
+//! and what [`Action`] does not name can't be asked of it.
 
 pub mod error;
 pub mod graph;
@@ -18,7 +18,7 @@ use jiff::Timestamp;
 use crate::model::action::Action;
 use crate::model::baseline::{Baseline, Growth};
 use crate::model::deed::Deed;
-use crate::model::id::{AppRoleId, AssignmentId, GroupId, JobId, ScimId, ServicePrincipalId, UserId};
+use crate::model::id::{GroupId, JobId, ScimId, ServicePrincipalId, UserId};
 use crate::model::memory::{Journal, Remembered};
 use crate::model::seen::{Seen, Why};
 use crate::model::snapshot::{
@@ -70,12 +70,11 @@ pub trait Directory {
     /// Rows after `since`, oldest first.
     async fn log(&self, job: &JobId, since: Timestamp) -> Result<Look<Vec<LogRow>>>;
 
-    async fn assign(&self, app: ServicePrincipalId, user: UserId, role: AppRoleId) -> Result<Written>;
-    async fn remove_member(&self, group: GroupId, user: UserId) -> Result<Written>;
-    async fn unassign(&self, app: ServicePrincipalId, assignment: &AssignmentId) -> Result<Written>;
-    async fn pause(&self, app: ServicePrincipalId, job: &JobId) -> Result<Written>;
-    async fn assign_group(&self, app: ServicePrincipalId, group: GroupId, role: AppRoleId) -> Result<Written>;
-    async fn add_member(&self, group: GroupId, user: UserId) -> Result<Written>;
+    /// How many of `wanted` writes may go out now: it waits until a batch of them fits into our share of Graph's quota.
+    async fn room(&self, wanted: usize) -> usize;
+    /// Sends these writes in one request, at most twenty: changes of a group's members one after the other, each only if the
+    /// one before it was done; others in any order. One outcome for each, in their order.
+    async fn write(&self, app: ServicePrincipalId, actions: &[Action]) -> Vec<Result<Written>>;
 }
 
 /// What the service said of a write.
@@ -145,10 +144,10 @@ pub trait Ledger {
     fn create_baseline(&self, baseline: &Baseline) -> Result<()>;
     /// Adds to it; never removes.
     fn grow_baseline(&self, growth: &Growth) -> Result<()>;
-    /// A line on disk before the write; the returned number goes into [`Ledger::conclude`].
-    fn intend(&self, turn: u64, action: &Action, at: Timestamp) -> Result<i64>;
-    /// A line on disk after it.
-    fn conclude(&self, intent: i64, outcome: &Outcome, at: Timestamp) -> Result<()>;
+    /// A line for each on disk before they are written, all of them or none; the numbers go into [`Ledger::conclude`].
+    fn intend(&self, turn: u64, actions: &[Action], at: Timestamp) -> Result<Vec<i64>>;
+    /// A line for each on disk after it, all of them or none.
+    fn conclude(&self, outcomes: &[(i64, Outcome)], at: Timestamp) -> Result<()>;
 }
 
 /// How a write ended.

@@ -310,6 +310,7 @@ fn spec() -> Spec {
             max_shrink: Percent(10),
             fights: 2,
             write_share: Percent(50),
+            write_quota: Quota { amount: 3_000, per: Duration::from_secs(150) },
         },
         timing: Timing { interval: minutes(1), settle: minutes(5), request_timeout: Duration::from_secs(30) },
         telemetry: Telemetry::default(),

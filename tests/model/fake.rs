@@ -272,22 +272,10 @@ impl Directory for Fake<'_> {
         Ok(self.look(Vec::new()))
     }
 
-    async fn assign(&self, _: ServicePrincipalId, _: UserId, _: AppRoleId) -> Result<Written> {
+    async fn room(&self, _: usize) -> usize {
         unreachable!("{BY_STEP}")
     }
-    async fn remove_member(&self, _: GroupId, _: UserId) -> Result<Written> {
-        unreachable!("{BY_STEP}")
-    }
-    async fn unassign(&self, _: ServicePrincipalId, _: &AssignmentId) -> Result<Written> {
-        unreachable!("{BY_STEP}")
-    }
-    async fn pause(&self, _: ServicePrincipalId, _: &JobId) -> Result<Written> {
-        unreachable!("{BY_STEP}")
-    }
-    async fn assign_group(&self, _: ServicePrincipalId, _: GroupId, _: AppRoleId) -> Result<Written> {
-        unreachable!("{BY_STEP}")
-    }
-    async fn add_member(&self, _: GroupId, _: UserId) -> Result<Written> {
+    async fn write(&self, _: ServicePrincipalId, _: &[Action]) -> Vec<Result<Written>> {
         unreachable!("{BY_STEP}")
     }
 }
@@ -422,18 +410,20 @@ impl Ledger for Fake<'_> {
         Ok(())
     }
 
-    fn intend(&self, _: u64, _: &Action, _: Timestamp) -> Result<i64> {
+    fn intend(&self, _: u64, _: &[Action], _: Timestamp) -> Result<Vec<i64>> {
         unreachable!("{BY_STEP}")
     }
 
-    fn conclude(&self, intent: i64, outcome: &Outcome, at: Timestamp) -> Result<()> {
+    fn conclude(&self, outcomes: &[(i64, Outcome)], at: Timestamp) -> Result<()> {
         let mut book = self.book.borrow_mut();
-        let found = book.journal.entries.iter().find(|(_, entry)| entry.intent == Some(intent));
-        let key = found.map(|(key, _)| key.clone()).expect("an intent of ours");
-        match outcome {
-            Outcome::Seen(served) => book.conclude(&key, Some(true), *served, at),
-            Outcome::Failed(_) => book.conclude(&key, Some(false), at, at),
-            Outcome::Done(_) | Outcome::Open(_) => unreachable!("{BY_STEP}"),
+        for (intent, outcome) in outcomes {
+            let found = book.journal.entries.iter().find(|(_, entry)| entry.intent == Some(*intent));
+            let key = found.map(|(key, _)| key.clone()).expect("an intent of ours");
+            match outcome {
+                Outcome::Seen(served) => book.conclude(&key, Some(true), *served, at),
+                Outcome::Failed(_) => book.conclude(&key, Some(false), at, at),
+                Outcome::Done(_) | Outcome::Open(_) => unreachable!("{BY_STEP}"),
+            }
         }
         Ok(())
     }

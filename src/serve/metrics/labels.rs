@@ -20,6 +20,7 @@ pub fn operations(api: Api) -> &'static [&'static str] {
             "list_members",
             "list_policies",
             "list_settings",
+            "batch",
             "assign",
             "pause",
             "remove_member",

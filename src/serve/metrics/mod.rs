@@ -319,6 +319,10 @@ impl Observer for Metrics {
         self.request_duration.with_label_values(&[api.label(), operation]).observe(took.as_secs_f64());
     }
 
+    fn answered_in_batch(&self, api: Api, operation: &'static str, code: &str) {
+        self.requests.with_label_values(&[api.label(), operation, code]).inc();
+    }
+
     fn throttled(&self, api: Api, wait: Duration) {
         self.beat();
         self.throttled.with_label_values(&[api.label()]).inc();

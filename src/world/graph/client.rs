@@ -12,7 +12,8 @@ use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 use url::Url;
 
-use super::pace::Pace;
+use super::batch::{self, Item, Order};
+use super::pace::{Kind, Pace};
 use super::token::TokenSource;
 use super::wire::{Page, Refusal, Row, is_path_segment, shape};
 use super::writes::Write;
@@ -22,6 +23,8 @@ use crate::world::http::{Answer, Http, request};
 
 /// A collection with more pages than this is taken for endless.
 const MOST_PAGES: usize = 2_000;
+/// As an operation.
+const BATCH: &str = "batch";
 /// How often and how long in all a read waits for Graph's throttle.
 const RETRIES: u32 = 3;
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -48,6 +51,14 @@ pub struct Ask {
 }
 
 impl Ask {
+    /// Resource units, by Microsoft's table; `$select` takes one off.
+    fn units(&self) -> u32 {
+        match self.operation {
+            "list_members" | "list_member_properties" => 2,
+            _ => 1,
+        }
+    }
+
     pub fn malformed(&self, why: impl Into<String>) -> Error {
         Error::Malformed { doing: self.doing.clone(), why: why.into() }
     }
@@ -155,29 +166,106 @@ impl<T: TokenSource> GraphClient<T> {
 
     /// Sends one write, once.
     pub async fn write(&self, ask: &Ask, write: &Write<'_>) -> Result<Written> {
-        let (method, path, body) = write.request();
-        let segments: Vec<&str> = path.iter().map(String::as_str).collect();
-        let mut request = request(method, &self.url(ask, &segments, &[])?)?;
-        if let Some(body) = body {
+        let item = self.item(ask, write)?;
+        let mut request = request(item.method, &self.below(ask, &item.url)?)?;
+        if let Some(body) = item.body {
             *request.body_mut() = Bytes::from(body);
             request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
-        self.pace.take().await;
         let answer = self.exchange(ask, request, &mut Patience::of_a_write()).await?;
-        let already = if answer.status.is_success() {
-            write.check(&answer.body).map_err(|why| ask.malformed(format!("{}: {why}", answer.status.as_u16())))?;
-            false
-        } else if Refusal::parse(&answer.body).is_some_and(|refusal| write.was_so(answer.status.as_u16(), &refusal)) {
-            true
-        } else {
+        concluded(ask, write, &answer)
+    }
+
+    /// Sends writes in one request, once, and gives each its own outcome, in their order.
+    pub async fn write_together(&self, writes: &[(Ask, Write<'_>)], order: Order) -> Vec<Result<Written>> {
+        let items: Vec<Result<Item>> = writes.iter().map(|(ask, write)| self.item(ask, write)).collect();
+        let mut outcomes: Vec<Option<Result<Written>>> = Vec::new();
+        let (mut sent, mut envelope) = (Vec::new(), Vec::new());
+        for (write, item) in writes.iter().zip(items) {
+            match item {
+                Ok(item) => {
+                    sent.push(write);
+                    envelope.push(item);
+                    outcomes.push(None);
+                }
+                Err(error) => outcomes.push(Some(Err(error))),
+            }
+        }
+        let mut answers = self.together(&envelope, order, &sent).await.into_iter();
+        let outcome =
+            |known: Option<Result<Written>>| known.or_else(|| answers.next()).expect("an outcome for each that was sent");
+        outcomes.into_iter().map(outcome).collect()
+    }
+
+    async fn together(&self, items: &[Item], order: Order, writes: &[&(Ask, Write<'_>)]) -> Vec<Result<Written>> {
+        let Some((first, _)) = writes.first() else { return Vec::new() };
+        let doing = |ask: &Ask| format!("{}, in a batch of {}", ask.doing, items.len());
+        let whole = Ask { operation: BATCH, needs: first.needs, doing: doing(first) };
+        match self.envelope(&whole, items, order, &mut Patience::of_a_write()).await {
+            Ok(answers) => {
+                let outcome = |((ask, write), answer): (&&(Ask, Write<'_>), Option<Answer>)| match answer {
+                    Some(answer) => self.item_concluded(ask, write, &answer),
+                    None => Err(ask.malformed("the answer to its batch does not name it")),
+                };
+                writes.iter().zip(answers).map(outcome).collect()
+            }
+            Err(error) => writes.iter().map(|(ask, _)| Err(error.about(&doing(ask)))).collect(),
+        }
+    }
+
+    /// Sends an envelope and takes its answer apart.
+    async fn envelope(&self, ask: &Ask, items: &[Item], order: Order, patience: &mut Patience) -> Result<Vec<Option<Answer>>> {
+        let mut request = request(http::Method::POST, &self.below(ask, "/$batch")?)?;
+        *request.body_mut() = Bytes::from(batch::envelope(items, order));
+        request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let answer = self.exchange(ask, request, patience).await?;
+        if answer.status != StatusCode::OK {
             return Err(refused(ask, &answer));
-        };
-        Ok(Written {
-            at: answer.at.ok_or_else(|| ask.malformed("the answer has no Date header"))?,
-            already,
-            request_id: answer.header("request-id").map(str::to_owned),
-            client_request_id: answer.client_request_id,
-        })
+        }
+        batch::answers(&answer, items.len()).map_err(|why| ask.malformed(format!("{why}: {}", shape(&answer.body))))
+    }
+
+    /// An item of a batch is throttled by itself, and its wait holds for everything of ours.
+    fn item_concluded(&self, ask: &Ask, write: &Write<'_>, answer: &Answer) -> Result<Written> {
+        self.http.observer().answered_in_batch(self.http.api(), ask.operation, answer.status.as_str());
+        self.heed(Kind::Write, answer);
+        match answer.status.as_u16() {
+            429 => Err(Error::Throttled { doing: ask.doing.clone(), retry_after: Some(self.throttled(Kind::Write, answer, 0)) }),
+            401 => {
+                self.token.forget();
+                concluded(ask, write, answer)
+            }
+            _ => concluded(ask, write, answer),
+        }
+    }
+
+    fn item(&self, ask: &Ask, write: &Write<'_>) -> Result<Item> {
+        let (method, path, body) = write.request();
+        let segments: Vec<&str> = path.iter().map(String::as_str).collect();
+        let url = self.url(ask, &segments, &[])?;
+        let url = url.path().strip_prefix(self.root.path()).unwrap_or_default().to_owned();
+        Ok(Item { method, url, headers: Vec::new(), body })
+    }
+
+    /// A path below the version.
+    fn below(&self, ask: &Ask, path: &str) -> Result<Url> {
+        Url::parse(&format!("{}{path}", self.root.as_str().trim_end_matches('/')))
+            .map_err(|_| ask.malformed("no URL comes of it"))
+    }
+
+    fn heed(&self, kind: Kind, answer: &Answer) {
+        if let Some(fraction) = answer.header("x-ms-throttle-limit-percentage").and_then(|text| text.trim().parse().ok()) {
+            self.pace.heed(kind, fraction);
+        }
+    }
+
+    /// What a 429 means for everything that follows: how long nothing of ours goes out.
+    fn throttled(&self, kind: Kind, answer: &Answer, used: u32) -> Duration {
+        let wait = answer.retry_after().unwrap_or(Duration::from_secs(1 << used)).min(LONGEST_WAIT);
+        self.gate.close(wait);
+        self.pace.throttled(kind);
+        self.http.observer().throttled(self.http.api(), wait);
+        wait
     }
 
     fn read<W: DeserializeOwned>(&self, ask: &Ask, answer: &Answer) -> Result<W> {
@@ -211,6 +299,9 @@ impl<T: TokenSource> GraphClient<T> {
         let mut renewed = false;
         loop {
             let token = self.token.token().await?;
+            if patience.kind == Kind::Read {
+                self.pace.units(ask.units()).await;
+            }
             self.gate.pass(ask, patience).await?;
             let mut bearer = HeaderValue::try_from(format!("Bearer {}", token.expose_secret()))
                 .map_err(|_| ask.malformed("the access token can't stand in a header"))?;
@@ -218,9 +309,7 @@ impl<T: TokenSource> GraphClient<T> {
             let mut sent = request.clone();
             sent.headers_mut().insert(header::AUTHORIZATION, bearer);
             let mut answer = self.http.send(ask.operation, &ask.doing, sent).await?;
-            if let Some(fraction) = answer.header("x-ms-throttle-limit-percentage").and_then(|text| text.trim().parse().ok()) {
-                self.pace.heed(fraction);
-            }
+            self.heed(patience.kind, &answer);
             match answer.status.as_u16() {
                 // Nothing was done for a request that was not let in, so it may go once more, a write too.
                 401 if !renewed => {
@@ -228,10 +317,7 @@ impl<T: TokenSource> GraphClient<T> {
                     self.token.forget();
                 }
                 429 => {
-                    let wait = answer.retry_after().unwrap_or(Duration::from_secs(1 << patience.used)).min(LONGEST_WAIT);
-                    self.gate.close(wait);
-                    self.pace.heed(1.0);
-                    self.http.observer().throttled(self.http.api(), wait);
+                    let wait = self.throttled(patience.kind, &answer, patience.used);
                     if !patience.once_more(wait) {
                         return Err(Error::Throttled { doing: ask.doing.clone(), retry_after: Some(wait) });
                     }
@@ -240,7 +326,7 @@ impl<T: TokenSource> GraphClient<T> {
                     if let (503, Some(wait)) = (status, answer.retry_after()) {
                         self.gate.close(wait.min(LONGEST_WAIT));
                     }
-                    if !answer.status.is_success() && repeats(&answer.body, token.expose_secret()) {
+                    if (!answer.status.is_success() || ask.operation == BATCH) && repeats(&answer.body, token.expose_secret()) {
                         answer.body = Bytes::new();
                     }
                     return Ok(answer);
@@ -275,6 +361,24 @@ impl<T: TokenSource> GraphClient<T> {
         }
         Ok(url)
     }
+}
+
+/// What the answer to a write says of it.
+fn concluded(ask: &Ask, write: &Write<'_>, answer: &Answer) -> Result<Written> {
+    let already = if answer.status.is_success() {
+        write.check(&answer.body).map_err(|why| ask.malformed(format!("{}: {why}", answer.status.as_u16())))?;
+        false
+    } else if Refusal::parse(&answer.body).is_some_and(|refusal| write.was_so(answer.status.as_u16(), &refusal)) {
+        true
+    } else {
+        return Err(refused(ask, answer));
+    };
+    Ok(Written {
+        at: answer.at.ok_or_else(|| ask.malformed("the answer has no Date header"))?,
+        already,
+        request_id: answer.header("request-id").map(str::to_owned),
+        client_request_id: answer.client_request_id.clone(),
+    })
 }
 
 /// What a refused or strange answer means.
@@ -339,6 +443,7 @@ fn encoded(value: &str) -> String {
 
 /// How long one call puts up with being throttled.
 struct Patience {
+    kind: Kind,
     tries: u32,
     used: u32,
     left: Duration,
@@ -346,12 +451,12 @@ struct Patience {
 
 impl Patience {
     fn of_a_read() -> Self {
-        Patience { tries: RETRIES, used: 0, left: PATIENCE }
+        Patience { kind: Kind::Read, tries: RETRIES, used: 0, left: PATIENCE }
     }
 
     /// It may wait for an earlier throttle to end, but is never sent again.
     fn of_a_write() -> Self {
-        Patience { tries: 0, used: 0, left: PATIENCE }
+        Patience { kind: Kind::Write, tries: 0, used: 0, left: PATIENCE }
     }
 
     fn once_more(&mut self, wait: Duration) -> bool {

@@ -168,12 +168,16 @@ impl Ledger for SqliteLedger {
         self.inner().write("adding to the baseline", |transaction| baseline::grow(transaction, growth))
     }
 
-    fn intend(&self, turn: u64, action: &Action, at: Timestamp) -> Result<i64> {
-        self.inner().write("writing to the journal", |transaction| journal::intend(transaction, turn, action, at))
+    fn intend(&self, turn: u64, actions: &[Action], at: Timestamp) -> Result<Vec<i64>> {
+        self.inner().write("writing to the journal", |transaction| {
+            actions.iter().map(|action| journal::intend(transaction, turn, action, at)).collect()
+        })
     }
 
-    fn conclude(&self, intent: i64, outcome: &Outcome, at: Timestamp) -> Result<()> {
-        self.inner().write("writing to the journal", |transaction| journal::conclude(transaction, intent, outcome, at))
+    fn conclude(&self, outcomes: &[(i64, Outcome)], at: Timestamp) -> Result<()> {
+        self.inner().write("writing to the journal", |transaction| {
+            outcomes.iter().try_for_each(|(intent, outcome)| journal::conclude(transaction, *intent, outcome, at))
+        })
     }
 }
 

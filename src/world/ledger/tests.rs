@@ -8,6 +8,10 @@ use uuid::Uuid;
 use super::*;
 use crate::model::id::{AppRoleId, UserId};
 
+fn intend(ledger: &SqliteLedger, turn: u64, action: &Action, at: Timestamp) -> Result<i64> {
+    ledger.intend(turn, std::slice::from_ref(action), at).map(|lines| lines[0])
+}
+
 fn user(n: u128) -> UserId {
     UserId(Uuid::from_u128(n))
 }
@@ -37,7 +41,7 @@ fn a_full_disk_is_an_error_and_what_was_there_stays_whole() {
     let mut refused = None;
     for n in 0..2000 {
         let action = Action::AssignUser { user: user(n), role: AppRoleId(Uuid::nil()) };
-        if let Err(error) = ledger.intend(1, &action, at) {
+        if let Err(error) = intend(&ledger, 1, &action, at) {
             refused = Some(error.to_string());
             break;
         }
@@ -108,7 +112,7 @@ fn an_upgrade_chains_the_lines_that_were_there() {
     let ledger = SqliteLedger::open(dir.path()).unwrap();
     let found = ledger.verify(None).unwrap();
     assert_eq!((found.lines, found.breaks), (3, Vec::new()));
-    ledger.intend(2, &Action::RequestRevocation, "2026-11-24T11:00:00Z".parse().unwrap()).unwrap();
+    intend(&ledger, 2, &Action::RequestRevocation, "2026-11-24T11:00:00Z".parse().unwrap()).unwrap();
     assert_eq!(ledger.verify(Some(&found.head)).unwrap().asked, Some(3));
     assert!(dir.path().join("ledger.db.bak-v1").exists());
 }
