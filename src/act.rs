@@ -249,8 +249,9 @@ async fn carried(world: &impl World, app: ServicePrincipalId, undo: &Undo) -> Re
         _ => None,
     });
     let mut carried = Carried { rows: rows.collect(), members: BTreeMap::new() };
-    for group in undo.carriers() {
-        carried.members.insert(group, world.directory().members(group).await?.value.users);
+    let groups: Vec<GroupId> = undo.carriers().into_iter().collect();
+    for (group, members) in groups.iter().zip(world.directory().members_of(&groups).await) {
+        carried.members.insert(*group, members?.value.users);
     }
     Ok(carried)
 }

@@ -64,6 +64,22 @@ pub trait Directory {
     /// Properties of the group's user members; `attribute` is the one the job matches by.
     async fn member_properties(&self, group: GroupId, attribute: &str) -> Result<Vec<DirectoryUser>>;
     async fn user(&self, user: UserId, attribute: &str) -> Result<DirectoryUser>;
+    /// As [`Directory::group`] and the others below it, of several at once; one result for each, in their order.
+    async fn profiles_of(&self, groups: &[GroupId]) -> Vec<Result<GroupProfile>> {
+        one_by_one(groups, |group| self.group(group)).await
+    }
+    async fn uses_of(&self, groups: &[GroupId], app: ServicePrincipalId) -> Vec<Result<GroupUses>> {
+        one_by_one(groups, |group| self.group_uses(group, app)).await
+    }
+    async fn members_of(&self, groups: &[GroupId]) -> Vec<Result<Look<Members>>> {
+        one_by_one(groups, |group| self.members(group)).await
+    }
+    async fn properties_of(&self, groups: &[GroupId], attribute: &str) -> Vec<Result<Vec<DirectoryUser>>> {
+        one_by_one(groups, |group| self.member_properties(group, attribute)).await
+    }
+    async fn users_by_id(&self, users: &[UserId], attribute: &str) -> Vec<Result<DirectoryUser>> {
+        one_by_one(users, |user| self.user(user, attribute)).await
+    }
     async fn jobs(&self, app: ServicePrincipalId) -> Result<Look<Vec<Job>>>;
     async fn schema(&self, app: ServicePrincipalId, job: &JobId) -> Result<SyncSchema>;
     async fn settings(&self, app: ServicePrincipalId) -> Result<SyncSettings>;
@@ -75,6 +91,14 @@ pub trait Directory {
     /// Sends these writes in one request, at most twenty: changes of a group's members one after the other, each only if the
     /// one before it was done; others in any order. One outcome for each, in their order.
     async fn write(&self, app: ServicePrincipalId, actions: &[Action]) -> Vec<Result<Written>>;
+}
+
+async fn one_by_one<I: Copy, V, F: Future<Output = Result<V>>>(of: &[I], ask: impl Fn(I) -> F) -> Vec<Result<V>> {
+    let mut results = Vec::with_capacity(of.len());
+    for one in of {
+        results.push(ask(*one).await);
+    }
+    results
 }
 
 /// What the service said of a write.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 use unscim::model::action::Action;
-use unscim::model::id::{AppRoleId, AssignmentId};
+use unscim::model::id::{AppRoleId, AssignmentId, GroupId};
 use unscim::world::Directory;
 use unscim::world::error::Error;
 use uuid::Uuid;
@@ -154,4 +154,90 @@ async fn what_cant_be_asked_does_not_go_out_and_the_others_do() {
     let body: Value = serde_json::from_str(&log.all()[0].body).unwrap();
     assert_eq!(body["requests"][0]["url"], format!("/servicePrincipals/{}/appRoleAssignedTo/good", app()));
     assert_eq!(body["requests"].as_array().unwrap().len(), 1);
+}
+
+fn groups(count: u128) -> Vec<GroupId> {
+    (1..=count).map(|n| GroupId(Uuid::from_u128(0x900 + n))).collect()
+}
+
+fn page(id: &str, users: &[u128], next: Option<&str>) -> Value {
+    let members: Vec<Value> = users.iter().map(|n| json!({"@odata.type": "#microsoft.graph.user", "id": user(*n)})).collect();
+    let mut body = json!({ "value": members });
+    if let Some(next) = next {
+        body["@odata.nextLink"] = next.into();
+    }
+    json!({"id": id, "status": 200, "headers": {}, "body": body})
+}
+
+#[tokio::test]
+async fn reads_share_a_request_and_each_list_goes_to_its_own_end() {
+    let next = format!("{}/v1.0/groups/x/members?$skiptoken=2", ROOT.trim_end_matches('/'));
+    let (graph, log) = graph(move |_, n| match n {
+        0 => answers(vec![page("3", &[5], None), page("1", &[1, 2], Some(&next)), refused("2", 404, "Request_ResourceNotFound")]),
+        _ => raw(200, json!({"value": [{"@odata.type": "#microsoft.graph.user", "id": user(3)}]}).to_string()),
+    });
+    let looks = graph.members_of(&groups(3)).await;
+    assert_eq!(looks[0].as_ref().unwrap().value.users, [1, 2, 3].map(user).into());
+    assert!(matches!(looks[1], Err(Error::NotFound { .. })), "{:?}", looks[1]);
+    assert_eq!(looks[2].as_ref().unwrap().value.users, [user(5)].into());
+    assert_eq!(log.count(), 2);
+    let body: Value = serde_json::from_str(&log.all()[0].body).unwrap();
+    let expected = json!({"id": "1", "method": "GET", "headers": {"x-ms-throttle-priority": "Low"},
+        "url": format!("/groups/{}/members?$top=999&$select=id", groups(1)[0])});
+    assert_eq!(body["requests"][0], expected);
+    assert_eq!((log.all()[1].method.as_str(), log.all()[1].query.as_str()), ("GET", "$skiptoken=2"));
+}
+
+#[tokio::test]
+async fn a_list_that_is_not_answered_whole_is_none_and_the_others_are() {
+    let next = format!("{}/v1.0/groups/x/members?$skiptoken=2", ROOT.trim_end_matches('/'));
+    let elsewhere = "https://elsewhere.example/v1.0/groups/x/members?$skiptoken=2";
+    let (directory, _) = graph(move |_, n| match n {
+        0 => answers(vec![page("1", &[1], Some(&next)), page("3", &[3], None), page("4", &[4], Some(elsewhere))]),
+        _ => refusal(500, "InternalServerError", "?"),
+    });
+    let looks = directory.members_of(&groups(4)).await;
+    assert!(looks[0].as_ref().unwrap_err().to_string().contains("page 2"), "{:?}", looks[0]);
+    assert!(looks[1].as_ref().unwrap_err().to_string().contains("does not name it"), "{:?}", looks[1]);
+    assert!(looks[2].is_ok());
+    assert!(looks[3].as_ref().unwrap_err().to_string().contains("leads away"), "{:?}", looks[3]);
+    for reply in [|| lost(), || raw(200, "<html>"), || answers(vec![page("9", &[1], None)])] {
+        let (directory, _) = graph(move |_, _| reply());
+        assert!(directory.members_of(&groups(2)).await.iter().all(Result::is_err));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_reads_that_share_a_request_only_the_throttled_ones_are_asked_for_again() {
+    let (graph, log) = graph(|sent, n| match n {
+        0 => answers(vec![page("1", &[1], None), refused("2", 429, "TooManyRequests"), refused("3", 429, "TooManyRequests")]),
+        _ => {
+            let body: Value = serde_json::from_str(&sent.body).unwrap();
+            assert_eq!(body["requests"].as_array().unwrap().len(), 2);
+            answers(vec![page("1", &[2], None), page("2", &[3], None)])
+        }
+    });
+    let begun = Instant::now();
+    let looks = graph.members_of(&groups(3)).await;
+    for (n, look) in (1..).zip(&looks) {
+        assert_eq!(look.as_ref().unwrap().value.users, [user(n)].into());
+    }
+    assert_eq!((log.count(), begun.elapsed().as_secs()), (2, 7));
+}
+
+#[tokio::test]
+async fn twenty_reads_are_one_request_and_twenty_one_are_two() {
+    for (count, requests) in [(20, 1), (21, 2)] {
+        let (graph, log) = graph(|sent, _| match sent.method.as_str() {
+            "GET" => raw(200, json!({ "value": [] }).to_string()),
+            _ => {
+                let body: Value = serde_json::from_str(&sent.body).unwrap();
+                let asked = body["requests"].as_array().unwrap().iter();
+                answers(asked.map(|request| page(request["id"].as_str().unwrap(), &[], None)).collect())
+            }
+        });
+        let looks = graph.members_of(&groups(count)).await;
+        assert!(looks.len() == count as usize && looks.iter().all(Result::is_ok), "{looks:?}");
+        assert_eq!(log.count(), requests);
+    }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::world::http::Answer;
@@ -57,7 +58,7 @@ struct Response {
     #[serde(default)]
     headers: Option<BTreeMap<String, Value>>,
     #[serde(default)]
-    body: Value,
+    body: Option<Box<RawValue>>,
 }
 
 /// The answers of `count` items in their order, `None` where there is none. An answer that names an item twice, or one that
@@ -90,9 +91,12 @@ impl Response {
             headers.insert("request-id", id.clone());
         }
         let body = match self.body {
-            Value::Null => Bytes::new(),
-            Value::String(text) => text.into(),
-            other => other.to_string().into(),
+            None => Bytes::new(),
+            // What is no JSON comes as a text.
+            Some(raw) => match serde_json::from_str::<String>(raw.get()) {
+                Ok(text) => text.into(),
+                Err(_) => String::from(Box::<str>::from(raw)).into(),
+            },
         };
         let status = StatusCode::from_u16(self.status).map_err(|_| "a request of the batch is answered without a status")?;
         Ok(Answer { status, headers, body, at: envelope.at, client_request_id: envelope.client_request_id.clone() })

@@ -4,9 +4,11 @@
 mod assertion;
 mod batch;
 mod client;
+mod fetch;
 mod identity;
 pub mod pace;
 mod reads;
+mod send;
 mod sync;
 pub mod token;
 mod wire;
@@ -72,11 +74,11 @@ impl<T: TokenSource> Directory for GraphDirectory<T> {
     }
 
     async fn group(&self, group: GroupId) -> Result<GroupProfile> {
-        reads::group(&self.client, group).await
+        reads::groups(&self.client, &[group]).await.remove(0)
     }
 
     async fn group_uses(&self, group: GroupId, app: ServicePrincipalId) -> Result<GroupUses> {
-        reads::group_uses(&self.client, group, app).await
+        reads::uses(&self.client, &[group], app).await.remove(0)
     }
 
     async fn policies(&self) -> Result<Vec<Policy>> {
@@ -84,15 +86,35 @@ impl<T: TokenSource> Directory for GraphDirectory<T> {
     }
 
     async fn members(&self, group: GroupId) -> Result<Look<Members>> {
-        reads::members(&self.client, group).await
+        reads::members(&self.client, &[group]).await.remove(0)
     }
 
     async fn member_properties(&self, group: GroupId, attribute: &str) -> Result<Vec<DirectoryUser>> {
-        reads::member_properties(&self.client, group, attribute).await
+        reads::properties(&self.client, &[group], attribute).await.remove(0)
     }
 
     async fn user(&self, user: UserId, attribute: &str) -> Result<DirectoryUser> {
-        reads::user(&self.client, user, attribute).await
+        reads::users(&self.client, &[user], attribute).await.remove(0)
+    }
+
+    async fn profiles_of(&self, groups: &[GroupId]) -> Vec<Result<GroupProfile>> {
+        reads::groups(&self.client, groups).await
+    }
+
+    async fn uses_of(&self, groups: &[GroupId], app: ServicePrincipalId) -> Vec<Result<GroupUses>> {
+        reads::uses(&self.client, groups, app).await
+    }
+
+    async fn members_of(&self, groups: &[GroupId]) -> Vec<Result<Look<Members>>> {
+        reads::members(&self.client, groups).await
+    }
+
+    async fn properties_of(&self, groups: &[GroupId], attribute: &str) -> Vec<Result<Vec<DirectoryUser>>> {
+        reads::properties(&self.client, groups, attribute).await
+    }
+
+    async fn users_by_id(&self, users: &[UserId], attribute: &str) -> Vec<Result<DirectoryUser>> {
+        reads::users(&self.client, users, attribute).await
     }
 
     async fn jobs(&self, app: ServicePrincipalId) -> Result<Look<Vec<Job>>> {
