@@ -138,18 +138,22 @@ pub async fn uses<T: TokenSource>(
     let (assigned, parents): (Vec<Wanted>, Vec<Wanted>) = groups.iter().map(|group| (assigned(group), parents(group))).unzip();
     let rows = client.list_all::<WireAssignment>(&assigned).await;
     let member_of = client.list_all::<WireParent>(&parents).await;
-    let both = |((rows, member_of), wanted): ((Result<Listed<WireAssignment>>, Result<Listed<WireParent>>), &Wanted)| {
+    let other_apps = |wanted: &Wanted, rows: Listed<WireAssignment>| {
         let mut other_apps = BTreeSet::new();
-        for row in rows?.rows {
+        for row in rows.rows {
             let resource = row.resource_id.ok_or_else(|| wanted.ask.malformed("an assignment does not say to which app"))?;
             if resource != app.0 {
                 other_apps.insert(row.resource_display_name.unwrap_or_else(|| resource.to_string()));
             }
         }
-        let member_of: BTreeSet<String> = member_of?.rows.into_iter().map(WireParent::name).collect();
-        Ok(GroupUses { other_apps: other_apps.into_iter().collect(), member_of: member_of.into_iter().collect() })
+        Ok(other_apps.into_iter().collect())
     };
-    rows.into_iter().zip(member_of).zip(&assigned).map(both).collect()
+    let names = |parents: Listed<WireParent>| {
+        let names: BTreeSet<String> = parents.rows.into_iter().map(WireParent::name).collect();
+        names.into_iter().collect()
+    };
+    let apps = assigned.iter().zip(rows).map(|(wanted, rows)| rows.and_then(|rows| other_apps(wanted, rows)));
+    apps.zip(member_of).map(|(apps, parents)| Ok(GroupUses { other_apps: apps?, member_of: parents.map(names)? })).collect()
 }
 
 pub async fn policies<T: TokenSource>(client: &GraphClient<T>) -> Result<Vec<Policy>> {
