@@ -35,6 +35,9 @@ pub(super) fn remaining(facts: &Facts, judged: &[Judged], phase: Phase, holds: b
 
 fn outlook(facts: &Facts, judged: &[Judged], phase: Phase, holds: bool, blind: bool) -> Outlook {
     let open = |reasons: &[Reason]| judged.iter().any(|one| one.truth != Truth::True && reasons.contains(&one.reason));
+    // Once its token is to be refused, it is not read any more.
+    let unread = !facts.is_target_closed()
+        && judged.iter().any(|one| one.condition == ConditionKind::TargetReachable && one.truth == Truth::False);
     let by_hand = facts.spec.target.revocation.by == RevocationBy::Operator;
     if phase == Phase::Observing {
         Outlook::Observing
@@ -54,7 +57,7 @@ fn outlook(facts: &Facts, judged: &[Judged], phase: Phase, holds: bool, blind: b
         Reason::TargetGroupsRemain,
         Reason::ProbeInconclusive,
         Reason::UsersLost,
-    ]) || judged.iter().any(|one| one.condition == ConditionKind::TargetReachable && one.truth == Truth::False)
+    ]) || unread
     {
         Outlook::NotKnown
     } else {

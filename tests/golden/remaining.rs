@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 use unscim::model::action::Action;
 use unscim::model::seen::Seen;
-use unscim::model::snapshot::ProbeVerdict;
+use unscim::model::snapshot::{ProbeVerdict, TargetSeen, TokenState};
 use unscim::model::spec::{Hold, Mode, RevocationBy, Webhook};
 use unscim::model::status::{Outlook, Phase, Remaining, Status};
 use unscim::report::report;
@@ -58,6 +58,7 @@ fn at_the_end_it_waits_for_a_person_and_then_for_rejections() {
     assert_eq!((of(&case).outlook, of(&case).earliest_finish), (Outlook::AwaitingPerson, None));
     case.memory.remembered.rejections = vec![probe(ProbeVerdict::Rejected)];
     case.memory.remembered.probed_at = Some(at(NOW));
+    case.seen.target = TargetSeen { token: TokenState::Refused(401), look: Seen::Unknown(failed("denied")) };
     assert_eq!((of(&case).outlook, of(&case).earliest_finish), (Outlook::InSight, Some(at(NOW + 2))));
     case.memory.remembered.rejections.push(probe(ProbeVerdict::Rejected));
     assert_eq!(of(&case).earliest_finish, Some(at(NOW + 1)));
