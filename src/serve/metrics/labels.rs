@@ -52,6 +52,9 @@ pub(super) const CODES: [&str; 16] = [
     "unreachable",
 ];
 
+/// Kinds of writes, as in `remaining` of a status.
+pub(super) const WRITES: [&str; 3] = ["assignment", "member_removal", "unassignment"];
+
 pub(super) fn brakes() -> impl Iterator<Item = &'static str> {
     Brake::ALL.iter().map(|brake| brake.label()).chain(["preflight", "refused"])
 }
