@@ -30,6 +30,11 @@ pub struct Served {
 
 impl Served {
     pub async fn start(scenario: Scenario, addr: SocketAddr) -> Result<Self> {
+        Self::start_behind(scenario, addr, |router| router).await
+    }
+
+    /// The same behind layers of the caller's, such as a slow network.
+    pub async fn start_behind(scenario: Scenario, addr: SocketAddr, layers: impl FnOnce(Router) -> Router) -> Result<Self> {
         if !addr.ip().is_loopback() {
             bail!("the practice tenant answers on loopback only; give --listen an address such as 127.0.0.1:9000");
         }
@@ -38,7 +43,7 @@ impl Served {
         let root = format!("http://{}", listener.local_addr()?);
         practice.served_at(&root);
         let end = CancellationToken::new();
-        let router = admin(practice.clone()).merge(practice.router());
+        let router = admin(practice.clone()).merge(layers(practice.router()));
         let server =
             tokio::spawn(axum::serve(listener, router).with_graceful_shutdown(end.clone().cancelled_owned()).into_future());
         let engine = tokio::spawn({

@@ -29,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 pub use self::admin::Admin;
 pub use self::engine::Cycle;
 pub use self::faults::{Effect, Fault, Faults};
-pub use self::record::{Exchange, Recording, Request, ScimRequest};
+pub use self::record::{Exchange, Recording, Request, ScimRequest, Tally};
 pub use self::seed::Ids;
 pub use self::watch::Moment;
 pub use self::world::Unchanged;
@@ -247,6 +247,11 @@ impl Practice {
     /// Everything that was asked of Graph, batches item by item.
     pub fn requests(&self) -> Vec<Request> {
         self.0.records().requests.iter().cloned().collect()
+    }
+
+    /// The same, only counted, and without a bound.
+    pub fn tally(&self) -> Tally {
+        self.0.records().tally
     }
 
     /// Every call of Graph that was no reading.

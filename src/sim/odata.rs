@@ -137,8 +137,13 @@ pub(crate) struct Listing<'a> {
     pub cap: usize,
 }
 
-/// One page. The items come in the order of the list, each with a key that stays.
-pub(crate) fn page(listing: &Listing, items: Vec<(String, Value)>) -> Reply {
+/// One page. The items come in the order of the list, each with a key that stays; only those on the page are shown.
+pub(crate) fn page<T>(
+    listing: &Listing,
+    items: &[T],
+    key: impl Fn(&T) -> String,
+    show: impl Fn(&T) -> Result<Value, Reply>,
+) -> Reply {
     let top = match listing.query.get("$top").map(str::parse::<usize>) {
         None => listing.default_page,
         Some(Ok(top)) if (1..=listing.max_page).contains(&top) => top,
@@ -151,7 +156,7 @@ pub(crate) fn page(listing: &Listing, items: Vec<(String, Value)>) -> Reply {
     let total = items.len();
     let first = match listing.query.get("$skiptoken") {
         None => 0,
-        Some(token) => match resume(token, &fingerprint, &items) {
+        Some(token) => match resume(token, &fingerprint, items, &key) {
             Some(first) => first,
             None => return Reply::error(400, "Directory_ExpiredPageToken", "The specified page token value has expired."),
         },
@@ -162,20 +167,23 @@ pub(crate) fn page(listing: &Listing, items: Vec<(String, Value)>) -> Reply {
         body["@odata.count"] = json!(total);
     }
     if first + size < total {
-        let token = URL_SAFE_NO_PAD.encode(format!("{fingerprint}{}", items[first + size - 1].0));
+        let token = URL_SAFE_NO_PAD.encode(format!("{fingerprint}{}", key(&items[first + size - 1])));
         body["@odata.nextLink"] = json!(format!("{}?{}", listing.url, listing.query.with_token(&token)));
     }
-    body["value"] = items.into_iter().skip(first).take(size).map(|(_, item)| item).collect();
+    match items.iter().skip(first).take(size).map(show).collect::<Result<Vec<_>, _>>() {
+        Ok(shown) => body["value"] = shown.into(),
+        Err(reply) => return reply,
+    }
     Reply::json(200, body)
 }
 
 /// Index behind the last item that was given out; one that has gone since is found by where it stood.
-fn resume(token: &str, fingerprint: &str, items: &[(String, Value)]) -> Option<usize> {
+fn resume<T>(token: &str, fingerprint: &str, items: &[T], key: &impl Fn(&T) -> String) -> Option<usize> {
     let text = String::from_utf8(URL_SAFE_NO_PAD.decode(token).ok()?).ok()?;
     let last = text.strip_prefix(fingerprint)?;
-    match items.iter().position(|(key, _)| key == last) {
+    match items.iter().position(|item| key(item) == last) {
         Some(at) => Some(at + 1),
-        None => Some(items.iter().position(|(key, _)| key.as_str() > last).unwrap_or(items.len())),
+        None => Some(items.iter().position(|item| key(item).as_str() > last).unwrap_or(items.len())),
     }
 }
 
@@ -195,6 +203,10 @@ mod tests {
         Listing { url: "https://h/v1.0/x".into(), context: "x", query, default_page: 2, max_page: 3, cap: 99 }
     }
 
+    fn paged(query: &Query, items: &[char]) -> Reply {
+        page(&listing(query), items, char::to_string, |item| Ok(json!(item.to_string())))
+    }
+
     fn value(reply: &Reply) -> &Value {
         let Body::Json(body) = &reply.body else { panic!("{reply:?}") };
         body
@@ -202,10 +214,9 @@ mod tests {
 
     #[test]
     fn pages_follow_each_other_until_there_is_no_link() {
-        let items = || ('a'..='e').map(|c| (c.to_string(), json!(c.to_string()))).collect::<Vec<_>>();
         let (mut query, mut all) = (Query::default(), Vec::new());
         for pages in 1.. {
-            let reply = page(&listing(&query), items());
+            let reply = paged(&query, &['a', 'b', 'c', 'd', 'e']);
             all.extend(value(&reply)["value"].as_array().unwrap().iter().map(|v| v.as_str().unwrap().to_owned()));
             let Some(next) = value(&reply)["@odata.nextLink"].as_str() else {
                 assert_eq!(pages, 3);
@@ -218,12 +229,12 @@ mod tests {
 
     #[test]
     fn a_token_of_another_query_and_a_huge_page_are_refused() {
-        let items: Vec<_> = ('a'..='e').map(|c| (c.to_string(), json!(1))).collect();
-        let first = page(&listing(&Query::default()), items.clone());
+        let items = ['a', 'b', 'c', 'd', 'e'];
+        let first = paged(&Query::default(), &items);
         let link = value(&first)["@odata.nextLink"].as_str().unwrap().to_owned();
         let other = Query::parse(&format!("{}&$select=id", link.split_once('?').unwrap().1));
-        assert_eq!(page(&listing(&other), items.clone()).status, 400);
-        assert_eq!(page(&listing(&Query::parse("$top=1000")), items).status, 400);
+        assert_eq!(paged(&other, &items).status, 400);
+        assert_eq!(paged(&Query::parse("$top=1000"), &items).status, 400);
     }
 
     #[test]

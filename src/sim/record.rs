@@ -17,6 +17,15 @@ pub struct Request {
     pub status: u16,
 }
 
+/// How much was asked of Graph since time started, batches item by item.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    pub asked: u64,
+    pub writes: u64,
+    /// Answered with 429.
+    pub throttled: u64,
+}
+
 /// A call with its bodies, for comparison with the published description.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Exchange {
@@ -54,6 +63,7 @@ const EXCHANGES: usize = 5_000;
 
 #[derive(Default)]
 pub(crate) struct Records {
+    pub tally: Tally,
     pub requests: VecDeque<Request>,
     pub writes: Vec<Request>,
     pub forbidden: Vec<Request>,
@@ -64,12 +74,14 @@ pub(crate) struct Records {
 
 impl Records {
     pub fn request(&mut self, request: Request) {
+        self.tally.asked += 1;
+        self.tally.throttled += u64::from(request.status == 429);
         push(&mut self.requests, request, BOUND);
     }
 
-    pub fn exchange(&mut self, exchange: Exchange) {
+    pub fn exchange(&mut self, exchange: impl FnOnce() -> Exchange) {
         if self.recording == Recording::On {
-            push(&mut self.exchanges, exchange, EXCHANGES);
+            push(&mut self.exchanges, exchange(), EXCHANGES);
         }
     }
 

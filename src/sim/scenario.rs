@@ -52,6 +52,8 @@ pub struct Scenario {
     pub guests: BTreeSet<usize>,
     /// Users who have a row of their own beside their group, with the group's role.
     pub direct_users: BTreeSet<usize>,
+    /// Who is in a second group too.
+    pub second_group: SecondGroup,
     /// A second application of the same name.
     pub twin_app: bool,
     /// Whether the all-zero role may be assigned although the app declares roles.
@@ -92,6 +94,15 @@ pub enum ZeroRole {
     #[default]
     Refused,
     Accepted,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct SecondGroup {
+    /// Every n-th user; nobody where it is 0.
+    pub every: usize,
+    /// It comes this many groups after the first one. Groups at an even distance have the same role.
+    pub distance: usize,
 }
 
 /// The synchronization job and its settings.
@@ -253,9 +264,16 @@ impl Default for Scenario {
             disabled_users: BTreeSet::from([3]),
             guests: BTreeSet::from([2]),
             direct_users: BTreeSet::from([1]),
+            second_group: SecondGroup::default(),
             twin_app: false,
             zero_role: ZeroRole::default(),
         }
+    }
+}
+
+impl Default for SecondGroup {
+    fn default() -> Self {
+        SecondGroup { every: 4, distance: 1 }
     }
 }
 

@@ -108,13 +108,14 @@ fn ids(scenario: &Scenario, names: Names) -> Ids {
 
 /// Number of the group in which every user is.
 fn first_group(scenario: &Scenario, user: usize) -> usize {
-    (user - 1) % scenario.groups + 1
+    (user - 1) % scenario.groups.max(1) + 1
 }
 
-/// Every fourth user is in the next group too.
+/// Number of the other group in which a user is.
 fn second_group(scenario: &Scenario, user: usize) -> Option<usize> {
-    let next = user % scenario.groups.max(1) + 1;
-    (scenario.groups > 1 && user.is_multiple_of(4)).then_some(next)
+    let second = scenario.second_group;
+    let next = (user - 1 + second.distance) % scenario.groups.max(1) + 1;
+    (second.every > 0 && user.is_multiple_of(second.every) && next != first_group(scenario, user)).then_some(next)
 }
 
 fn roles_differ(scenario: &Scenario, user: usize, second: usize) -> bool {

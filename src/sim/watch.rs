@@ -1,10 +1,12 @@
 //! Keeps watch over the true scope: who dropped out of it, when and by whose call. It shares no code with the engine.
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
+use uuid::Uuid;
 
-use super::world::{Holder, World};
+use super::world::{Group, Holder, Row, World};
 use crate::model::id::{GroupId, ServicePrincipalId, UserId};
 
 /// A user who had a path into the scope and lost the last one.
@@ -49,12 +51,22 @@ impl Watch {
         }
     }
 
-    pub fn look(&mut self, world: &World, by: &str) {
-        let Some(before) = self.scope.take() else { return };
-        let now = self.scope_of(world);
-        let at = world.now();
-        self.moments.extend(before.difference(&now).map(|user| Moment { at, user: *user, by: by.to_owned() }));
-        self.scope = Some(now);
+    /// Judges those anew whom a change can concern: the user himself, or everybody who ever was in the group.
+    pub fn look(&mut self, world: &World, what: Uuid, by: &str) {
+        let Some(mut scope) = self.scope.take() else { return };
+        let members = world.groups.get(&GroupId(what)).map(|group| group.members.keys());
+        let concerned: Vec<Uuid> = members.map_or_else(|| vec![what], |members| members.copied().collect());
+        let groups = OnceCell::new();
+        for user in concerned.into_iter().map(UserId) {
+            let own = || world.rows_of(user.0).any(|row| self.counts(row));
+            let through = || groups.get_or_init(|| self.groups(world)).iter().any(|group| group.has(user));
+            if alive(world, user) && (self.reach == Reach::All || own() || through()) {
+                scope.insert(user);
+            } else if scope.remove(&user) {
+                self.moments.push(Moment { at: world.now(), user, by: by.to_owned() });
+            }
+        }
+        self.scope = Some(scope);
     }
 
     /// As of the last change; nobody while time has not started.
@@ -68,22 +80,71 @@ impl Watch {
 
     /// Everybody with a path into the scope. A disabled account keeps its path; a deleted user has none.
     fn scope_of(&self, world: &World) -> BTreeSet<UserId> {
-        let alive = |user: &UserId| world.users.get(user).is_some_and(|user| user.presence.is_there());
         if self.reach == Reach::All {
-            return world.users.keys().filter(|user| alive(user)).copied().collect();
+            return world.users.keys().filter(|user| alive(world, **user)).copied().collect();
         }
-        let mut scope = BTreeSet::new();
-        let mut groups: BTreeSet<GroupId> = BTreeSet::new();
-        for row in world.rows().filter(|row| Some(row.app) == self.app) {
-            match row.principal {
-                Holder::User(user) => _ = scope.insert(user),
-                Holder::Group(group) => _ = groups.insert(group),
-            }
-        }
-        for group in groups.iter().filter_map(|id| world.groups.get(id)).filter(|group| group.security_enabled()) {
+        let own = world.rows().filter(|row| self.counts(row)).filter_map(|row| match row.principal {
+            Holder::User(user) => Some(user),
+            Holder::Group(_) => None,
+        });
+        let mut scope: BTreeSet<UserId> = own.collect();
+        for group in self.groups(world) {
             scope.extend(group.members.iter().filter(|(_, there)| there.is_there()).map(|(id, _)| UserId(*id)));
         }
-        scope.retain(|user| alive(user));
+        scope.retain(|user| alive(world, *user));
         scope
+    }
+
+    fn counts(&self, row: &Row) -> bool {
+        Some(row.app) == self.app && row.presence.is_there()
+    }
+
+    /// Groups whose assignment counts.
+    fn groups<'a>(&self, world: &'a World) -> Vec<&'a Group> {
+        let counting =
+            world.groups.iter().filter(|(id, group)| group.security_enabled() && world.rows_of(id.0).any(|row| self.counts(row)));
+        counting.map(|(_, group)| group).collect()
+    }
+}
+
+fn alive(world: &World, user: UserId) -> bool {
+    world.users.get(&user).is_some_and(|user| user.presence.is_there())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sim::chance::Chance;
+    use crate::sim::clock::Clock;
+    use crate::sim::scenario::Scenario;
+    use crate::sim::seed;
+    use crate::sim::world::Account;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_it_keeps_is_what_a_whole_look_would_find() {
+        let scenario = Scenario { users: 12, groups: 3, ..Scenario::default() };
+        let (mut world, ids) = seed::world(&scenario, Clock::new(scenario.start, 1.0));
+        let (mut chance, mut before, mut dropped) = (Chance::new(7), world.scope(), 0);
+        let roles = [ids.role_user, ids.role_admin];
+        for _ in 0..5_000 {
+            let mut draw = |n: usize| (chance.draw() % n as u64) as usize;
+            let (user, group, role) = (ids.users[draw(12)], ids.groups[draw(3)], roles[draw(2)]);
+            let holder = if draw(2) == 0 { Holder::User(user) } else { Holder::Group(group) };
+            let held: Vec<_> = world.rows_of(holder.id()).map(|row| (row.app, row.id.clone())).collect();
+            // Whether anything changes is no matter.
+            let _ = match draw(12) {
+                0..3 => world.assign(ids.service_principal, holder, role, "").map(|_| ()),
+                3..6 => held.first().map_or(Ok(()), |(app, row)| world.unassign(*app, row, "")),
+                6..8 => world.join(group, user.0, ""),
+                8..11 => world.leave(group, user.0, ""),
+                11 if draw(50) == 0 => world.delete_user(user, ""),
+                _ => world.set_account(user, Account::Disabled, ""),
+            };
+            let whole = Watch::new(ids.service_principal, Reach::Assigned).scope_of(&world);
+            assert_eq!(world.scope(), whole);
+            dropped += before.difference(&whole).count();
+            before = whole;
+        }
+        assert!(dropped > 100 && world.moments().len() == dropped, "{dropped}");
     }
 }

@@ -28,6 +28,8 @@ pub(crate) struct World {
     chance: Chance,
     made: u64,
     watch: Watch,
+    /// Ids of all rows that a principal ever had.
+    held: BTreeMap<Uuid, Vec<AssignmentId>>,
 }
 
 pub(crate) struct User {
@@ -108,6 +110,10 @@ impl Group {
         self.traits.contains(&what)
     }
 
+    pub fn has(&self, user: UserId) -> bool {
+        self.members.get(&user.0).is_some_and(Lagged::is_there)
+    }
+
     pub fn security_enabled(&self) -> bool {
         !self.is(GroupTrait::NotSecurityEnabled)
     }
@@ -128,6 +134,7 @@ impl World {
             chance,
             made: 0,
             watch,
+            held: BTreeMap::new(),
         }
     }
 
@@ -158,6 +165,11 @@ impl World {
         self.assignments.values().filter(|row| row.presence.is_there())
     }
 
+    /// Rows of one principal, over all apps, gone ones too.
+    pub fn rows_of(&self, principal: Uuid) -> impl Iterator<Item = &Row> {
+        self.held.get(&principal).into_iter().flatten().filter_map(|id| self.assignments.get(id))
+    }
+
     pub fn assign(
         &mut self,
         app: ServicePrincipalId,
@@ -180,6 +192,7 @@ impl World {
             id = self.assignment_id(&key, turn);
         }
         let presence = Lagged::new(self.visible(), Presence::There);
+        self.held.entry(principal.id()).or_default().push(id.clone());
         self.assignments.insert(id.clone(), Row { id: id.clone(), app, principal, role, created, presence });
         match principal {
             Holder::User(user) => {
@@ -314,7 +327,7 @@ impl World {
     fn changed(&mut self, what: Uuid, by: &str) {
         self.touched.insert(what);
         let mut watch = std::mem::take(&mut self.watch);
-        watch.look(self, by);
+        watch.look(self, what, by);
         self.watch = watch;
     }
 }

@@ -152,28 +152,33 @@ fn transitive(call: &mut Call, cast: Cast) -> Reply {
 
 /// The objects behind the ids, as far as they show and the cast wants them.
 fn objects(call: &Call, ids: Vec<Uuid>, cast: Cast) -> Reply {
-    let object = |id: Uuid| -> Option<Result<(String, Value), Reply>> {
-        let body = match (cast, user_json(call, UserId(id)), group_json(call, GroupId(id))) {
-            (Cast::User, Some(user), _) => selected_user(call, user),
-            (Cast::Group, None, Some(group)) => selected(call, group),
-            (Cast::User | Cast::Group, _, _) => return None,
-            (Cast::None, Some(user), _) => Ok(typed("user", pick(user, &call.query, USER_PROPERTIES))),
-            (Cast::None, None, Some(group)) => Ok(typed("group", pick(group, &call.query, PROPERTIES))),
-            (Cast::None, None, None) if call.state.world.devices.contains(&id) => {
+    let (world, now) = (&call.state.world, call.now());
+    let is_user = |id: &Uuid| world.users.get(&UserId(*id)).is_some_and(|user| user.presence.shows(now));
+    let is_group = |id: &Uuid| world.groups.contains_key(&GroupId(*id));
+    let wanted = |id: &Uuid| match cast {
+        Cast::User => is_user(id),
+        Cast::Group => !is_user(id) && is_group(id),
+        Cast::None => is_user(id) || is_group(id) || world.devices.contains(id),
+    };
+    let object = |id: &Uuid| match (cast, user_json(call, UserId(*id))) {
+        (Cast::User | Cast::Group, Some(user)) => selected_user(call, user),
+        (Cast::User | Cast::Group, None) => selected(call, group_json(call, GroupId(*id)).unwrap_or_default()),
+        (Cast::None, Some(user)) => Ok(typed("user", pick(user, &call.query, USER_PROPERTIES))),
+        (Cast::None, None) => Ok(match group_json(call, GroupId(*id)) {
+            Some(group) => typed("group", pick(group, &call.query, PROPERTIES)),
+            None => {
                 let device = json!({"id": id, "displayName": "Front desk", "deletedDateTime": null, "accountEnabled": true});
-                Ok(typed("device", pick(device, &call.query, DEVICE_PROPERTIES)))
+                typed("device", pick(device, &call.query, DEVICE_PROPERTIES))
             }
-            (Cast::None, None, None) => return None,
-        };
-        Some(body.map(|body| (id.to_string(), body)))
+        }),
     };
     let context = match cast {
         Cast::None => "directoryObjects",
         Cast::User => "users",
         Cast::Group => "groups",
     };
-    let items: Result<Vec<_>, Reply> = ids.into_iter().filter_map(object).collect();
-    items.map_or_else(|reply| reply, |items| call.page(context, items))
+    let ids: Vec<Uuid> = ids.into_iter().filter(wanted).collect();
+    call.page_of(context, &ids, Uuid::to_string, object)
 }
 
 fn count(call: &mut Call) -> Reply {
@@ -219,7 +224,7 @@ fn policies(call: &mut Call) -> Reply {
 }
 
 fn assignments(call: &mut Call) -> Reply {
-    group(call).map_or_else(|reply| reply, |id| call.page("appRoleAssignments", rows_of(call, id.0)))
+    group(call).map_or_else(|reply| reply, |id| rows_of(call, id.0))
 }
 
 /// Why the members of a group cannot be edited, if they cannot.

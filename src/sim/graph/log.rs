@@ -1,7 +1,6 @@
 //! The provisioning log.
 
 use jiff::Timestamp;
-use serde_json::Value;
 
 use super::{Call, Kind, Method, Route};
 use crate::sim::engine::log::Entry;
@@ -78,7 +77,7 @@ fn list(call: &mut Call) -> Reply {
     };
     let service_principal = call.inner.ids.service_principal.to_string();
     let matching = visible(call).filter(|entry| clauses.iter().all(|clause| clause.holds(entry, &service_principal)));
-    let mut items: Vec<(String, Value)> = matching.map(|entry| (entry.id.to_string(), entry.to_json(&call.inner.ids))).collect();
+    let mut items: Vec<&Entry> = matching.collect();
     if newest_first {
         items.reverse();
     }
@@ -90,7 +89,7 @@ fn list(call: &mut Call) -> Reply {
         max_page: 1000,
         cap: call.inner.scenario.page_size,
     };
-    page(&listing, items)
+    page(&listing, &items, |entry| entry.id.to_string(), |entry| Ok(entry.to_json(&call.inner.ids)))
 }
 
 fn one(call: &mut Call) -> Reply {

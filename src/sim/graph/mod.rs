@@ -146,6 +146,17 @@ impl<'a> Call<'a> {
 
     /// The list under the path of this request.
     pub fn page(&self, context: &str, items: Vec<(String, Value)>) -> Reply {
+        self.page_of(context, &items, |(key, _)| key.clone(), |(_, item)| Ok(item.clone()))
+    }
+
+    /// The same for a list that may be long: only what is on the page takes its shape.
+    pub fn page_of<T>(
+        &self,
+        context: &str,
+        items: &[T],
+        key: impl Fn(&T) -> String,
+        show: impl Fn(&T) -> Result<Value, Reply>,
+    ) -> Reply {
         let listing = Listing {
             url: format!("{}{}", self.request.root, self.request.path),
             context,
@@ -154,7 +165,7 @@ impl<'a> Call<'a> {
             max_page: 999,
             cap: self.inner.scenario.page_size,
         };
-        page(&listing, items)
+        page(&listing, items, key, show)
     }
 }
 
@@ -266,6 +277,7 @@ fn record(inner: &Inner, request: &Incoming, template: Option<&'static str>, sta
         records.forbidden.push(entry.clone());
     }
     if request.method != Method::GET && template != Some("/directoryObjects/getByIds") {
+        records.tally.writes += 1;
         records.writes.push(entry.clone());
     }
     records.request(entry);
@@ -291,18 +303,18 @@ fn finish(inner: &Inner, request: &Incoming, template: Option<&'static str>, rep
     headers.push(("request-id", request_id.to_string()));
     headers.push(("client-request-id", client_request_id));
     headers.push(("x-ms-ags-diagnostic", r#"{"ServerInfo":{"DataCenter":"Practice","Slice":"E","Ring":"1"}}"#.into()));
-    let response = match &body {
+    let response = || match &body {
         Body::Empty | Body::Lost => None,
         Body::Json(value) => Some(value.clone()),
         Body::Text(text) => Some(Value::from(text.as_str())),
     };
-    inner.records().exchange(Exchange {
+    inner.records().exchange(|| Exchange {
         method: request.method.to_string(),
         template,
         path: request.path.clone(),
         status,
         request: request.body.clone(),
-        response,
+        response: response(),
     });
     Served { status, headers, body }
 }

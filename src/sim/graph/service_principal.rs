@@ -125,30 +125,29 @@ fn assigned_to(call: &mut Call) -> Reply {
         Some(Some(("principalDisplayName", name))) => Some(name),
         Some(_) => return Reply::bad_request("Invalid filter clause"),
     };
-    let items = visible_rows(call);
-    let items =
-        items.into_iter().filter(|(_, row)| filtered.is_none() || row["principalDisplayName"].as_str() == filtered.as_deref());
-    call.page("appRoleAssignments", items.collect())
+    let world = &call.state.world;
+    let wanted = |row: &&Row| filtered.is_none() || world.display_name(row.principal) == filtered.as_deref();
+    let items: Vec<&Row> = visible_rows(call).filter(wanted).collect();
+    call.page_of("appRoleAssignments", &items, |row| row.id.to_string(), |row| Ok(row_json(world, row)))
 }
 
-fn visible_rows(call: &Call) -> Vec<(String, Value)> {
-    let (world, now) = (&call.state.world, call.now());
+fn visible_rows<'a>(call: &'a Call) -> impl Iterator<Item = &'a Row> {
+    let now = call.now();
     let app = call.uuid(0).ok().map(ServicePrincipalId);
-    let of_app = |row: &&Row| Some(row.app) == app && row.presence.shows(now);
-    world.assignments.values().filter(of_app).map(|row| (row.id.to_string(), row_json(world, row))).collect()
+    call.state.world.assignments.values().filter(move |row| Some(row.app) == app && row.presence.shows(now))
 }
 
 fn count(call: &mut Call) -> Reply {
     match app(call).map(|_| ()).and_then(|()| call.advanced(Counted::ByPath)) {
-        Ok(()) => Reply::text(visible_rows(call).len().to_string()),
+        Ok(()) => Reply::text(visible_rows(call).count().to_string()),
         Err(reply) => reply,
     }
 }
 
 fn one_row(call: &mut Call) -> Reply {
     let key = call.param(1);
-    match visible_rows(call).into_iter().find(|(id, _)| id == key) {
-        Some((_, row)) => Reply::object(200, "appRoleAssignments/$entity", row),
+    match visible_rows(call).find(|row| row.id.0 == key) {
+        Some(row) => Reply::object(200, "appRoleAssignments/$entity", row_json(&call.state.world, row)),
         None => Reply::not_found(key),
     }
 }

@@ -81,14 +81,15 @@ fn assignments(call: &mut Call) -> Reply {
         Ok(_) => return Reply::not_found(call.param(0)),
         Err(reply) => return reply,
     };
-    call.page("appRoleAssignments", rows_of(call, id))
+    rows_of(call, id)
 }
 
 /// What a principal is assigned to, over all apps.
-pub(super) fn rows_of(call: &Call, principal: Uuid) -> Vec<(String, Value)> {
+pub(super) fn rows_of(call: &Call, principal: Uuid) -> Reply {
     let (world, now) = (&call.state.world, call.now());
-    let rows = world.assignments.values().filter(|row| row.principal.id() == principal && row.presence.shows(now));
-    rows.map(|row| (row.id.to_string(), row_json(world, row))).collect()
+    let mut rows: Vec<_> = world.rows_of(principal).filter(|row| row.presence.shows(now)).collect();
+    rows.sort_by_key(|row| &row.id);
+    call.page_of("appRoleAssignments", &rows, |row| row.id.to_string(), |row| Ok(row_json(world, row)))
 }
 
 fn delete(call: &mut Call) -> Reply {

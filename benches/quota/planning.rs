@@ -1,0 +1,106 @@
+//! Planning alone: facts, plan and brakes over a million users, in memory. The golden cases lend their small company.
+
+#[allow(dead_code)]
+#[path = "../../tests/golden/support.rs"]
+mod golden;
+
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+use golden::{Case, at, group, role, scim, user};
+use unscim::brakes::approve;
+use unscim::guide::Facts;
+use unscim::model::action::Action;
+use unscim::model::id::AssignmentId;
+use unscim::model::snapshot::{Assignment, Principal, ScimUser};
+use unscim::model::spec::{GroupEntry, Rollout};
+use unscim::plan::{NewBaseline, plan};
+
+use crate::number;
+use crate::table::{Judged, median};
+
+const GROUPS: u128 = 500;
+
+pub fn measure(rounds: usize) -> Result<Judged> {
+    let users = number("UNSCIM_BENCH_PLAN_USERS", 1_000_000)?;
+    let mut worst: f64 = 0.0;
+    for (what, step) in [("assigning everybody", 1), ("emptying the groups", 2)] {
+        let case = company(users as u128, step)?;
+        eprintln!("planning: {what}, {users} users");
+        let mut took = Vec::new();
+        for _ in 0..rounds {
+            let begun = Instant::now();
+            let facts = Facts::new(&case.spec, &case.seen, &case.memory, at(golden::NOW));
+            let approved = approve(&facts, plan(&facts, NewBaseline::Forbidden));
+            took.push(begun.elapsed().as_secs_f64());
+            ensure!(approved.actions().len() == users, "{what}: {} actions, {:?}", approved.actions().len(), approved.held());
+        }
+        let took = median(took);
+        println!("Planning for {users} users, {what}: {took:.2} s.\n");
+        worst = worst.max(took);
+    }
+    Ok(Judged::new(format!("planning alone for {users} users, the slower of the two"), 1.0, worst, "s"))
+}
+
+/// Everybody in one group, with that group's role; before step 1, or done with it.
+fn company(users: u128, step: u8) -> Result<Case> {
+    let mut case = Case::untouched();
+    case.spec.rollout = Rollout::AllAtOnce;
+    let limits = &mut case.spec.limits;
+    (limits.max_groups, limits.max_users, limits.max_member_removals) = (u32::MAX, u32::MAX, u32::MAX);
+    let Case { spec, seen, memory, .. } = &mut case;
+    let baseline = match &mut memory.baseline {
+        unscim::model::seen::Seen::Known(baseline) => baseline,
+        _ => anyhow::bail!("the golden case has no baseline"),
+    };
+    let (protected, record) =
+        (baseline.users[&user(1)].clone(), memory.target.as_ref().context("no target")?.users[&scim(1)].clone());
+    let (managed, looked) = (baseline.groups[&group(1)].clone(), seen.groups[&group(1)].clone());
+    baseline.users.clear();
+    spec.groups.list.clear();
+    for g in 1..=GROUPS {
+        spec.groups.list.push(GroupEntry { id: group(g), members: None });
+        baseline.groups.insert(group(g), managed.clone());
+        seen.groups.insert(group(g), looked.clone());
+    }
+    let target = memory.target.as_mut().context("no target")?;
+    for u in 1..=users {
+        let record = ScimUser { id: scim(u), user_name: Some(format!("user{u}@contoso.example")), ..record.clone() };
+        let name = record.user_name.clone();
+        let of = protected_in(&protected, name, u % GROUPS + 1, record.clone());
+        baseline.users.insert(user(u), of);
+        target.users.insert(record.id.clone(), record);
+    }
+    case.rows().clear();
+    for g in 1..=GROUPS {
+        let row = row(Principal::Group(group(g)), format!("group-{g}"), -1000);
+        case.rows().push(row);
+        case.members(g).clear();
+    }
+    for u in 1..=users {
+        case.members(u % GROUPS + 1).insert(user(u));
+    }
+    if step == 2 {
+        for u in 1..=users {
+            let row = row(Principal::User(user(u)), format!("user-{u}"), 10);
+            case.rows().push(row);
+            case.in_sight(u, 1, 10);
+            case.confirmed(&Action::AssignUser { user: user(u), role: role(1) }, 10);
+        }
+        case.cycle(60);
+    }
+    Ok(case)
+}
+
+fn protected_in(
+    one: &unscim::model::baseline::Protected,
+    name: Option<String>,
+    g: u128,
+    record: ScimUser,
+) -> unscim::model::baseline::Protected {
+    unscim::model::baseline::Protected { name, groups: [group(g)].into(), target: Some(record), ..one.clone() }
+}
+
+fn row(principal: Principal, id: String, made: i64) -> Assignment {
+    Assignment { id: AssignmentId(id), principal, role: role(1), created: Some(at(made)), display_name: None }
+}

@@ -1,0 +1,99 @@
+//! The writes of a run as the tenant saw them, and the least time that its quota allows for them.
+
+use jiff::Timestamp;
+use unscim::sim::Request;
+
+use crate::ours::Run;
+use crate::table::{digits, median, table};
+use crate::tenant::{SPEED, WRITES};
+
+pub const STEPS: [&str; 3] = ["assign", "remove", "unassign"];
+
+/// One step's writes, from the first to the last. Times are real seconds.
+#[derive(Clone, Debug, Default)]
+pub struct Step {
+    pub first: Timestamp,
+    pub last: Timestamp,
+    pub accepted: usize,
+    pub refused: usize,
+    pub took: f64,
+    /// What the bucket held when the step began decides how long its writes take at the very least.
+    pub bound: f64,
+}
+
+/// Writes per real second.
+pub fn rate() -> f64 {
+    f64::from(WRITES.amount) / WRITES.per.as_secs_f64() * SPEED
+}
+
+fn step_of(write: &Request) -> Option<usize> {
+    match (write.method.as_str(), write.template?) {
+        ("POST", "/servicePrincipals/{id}/appRoleAssignedTo") => Some(0),
+        ("DELETE", "/groups/{id}/members/{member}/$ref") => Some(1),
+        ("DELETE", "/servicePrincipals/{id}/appRoleAssignedTo/{assignment}") => Some(2),
+        _ => None,
+    }
+}
+
+fn real(from: Timestamp, to: Timestamp) -> f64 {
+    to.duration_since(from).as_secs_f64() / SPEED
+}
+
+/// Follows the bucket over all writes, oldest first. A refused write takes nothing out of it.
+pub fn steps(writes: &[Request]) -> [Step; 3] {
+    let capacity = f64::from(WRITES.amount);
+    let mut steps: [Step; 3] = Default::default();
+    let (mut level, mut seen, mut held) = (capacity, None, [capacity; 3]);
+    for write in writes {
+        level = seen.map_or(level, |seen| (level + real(seen, write.at) * rate()).min(capacity));
+        seen = Some(write.at);
+        let refused = write.status == 429;
+        if let Some(n) = step_of(write) {
+            let step = &mut steps[n];
+            if step.accepted + step.refused == 0 {
+                (step.first, held[n]) = (write.at, level);
+            }
+            step.last = write.at;
+            step.refused += usize::from(refused);
+            step.accepted += usize::from(write.status < 300);
+        }
+        level -= f64::from(u8::from(!refused));
+    }
+    for (step, held) in steps.iter_mut().zip(held) {
+        step.took = real(step.first, step.last);
+        step.bound = ((step.accepted as f64 - held) / rate()).max(0.0);
+    }
+    steps
+}
+
+/// Refused writes later than the first refusal and what was under way with it.
+pub fn refused_later(writes: &[Request]) -> usize {
+    /// Real seconds: one round trip.
+    const TOGETHER: f64 = 0.05;
+    let mut refused = writes.iter().filter(|write| write.status == 429);
+    refused.next().map_or(0, |first| refused.filter(|write| real(first.at, write.at) > TOGETHER).count())
+}
+
+pub fn table_of(runs: &[Run]) -> String {
+    let rows = STEPS.iter().enumerate().map(|(n, name)| {
+        let of = |value: fn(&Step) -> f64| digits(median(runs.iter().map(|run| value(&run.steps[n]))));
+        let plain = digits(median(runs.iter().map(|run| run.steps[n].accepted as f64 / rate())));
+        vec![(*name).to_owned(), of(|s| s.accepted as f64), of(|s| s.refused as f64), of(|s| s.took), of(|s| s.bound), plain]
+    });
+    let of = |value: fn(&Run) -> f64| digits(median(runs.iter().map(value)));
+    let notes = [
+        ("time with writes pending", of(Run::pending), "s"),
+        ("the quota's lower bound for it", of(Run::bound), "s"),
+        ("start to `Retired`, cycles and settling included", of(|run| run.until_retired), "s"),
+        ("Graph round trips until the last removal", of(|run| run.trips as f64), ""),
+        ("of them with writes pending", of(|run| run.trips_pending as f64), ""),
+        ("Graph round trips of a turn with nothing to do", of(Run::idle_trips), ""),
+        ("requests in them, batches item by item", of(Run::idle_asked), ""),
+        ("Graph round trips of a turn after `Retired`", of(Run::retired_trips), ""),
+        ("SCIM round trips until `Retired`", of(|run| run.scim as f64), ""),
+        ("peak memory", of(|run| run.peak as f64 / 1024.0), "MiB"),
+    ];
+    let notes = notes.map(|(what, value, unit)| vec![what.to_owned(), format!("{value} {unit}").trim_end().to_owned()]);
+    let head = ["step", "writes", "429s", "first to last, s", "bound after a rest, s", "writes / rate, s"];
+    format!("{}\n{}", table(&head, rows), table(&["unscim", "median"], notes))
+}
