@@ -1,6 +1,7 @@
 //! Reads everything one turn needs. It never returns early: each part is known, absent or unknown by itself.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -119,7 +120,7 @@ async fn target(world: &impl World, spec: &Spec, memory: &Memory, now: &mut Snap
         return;
     }
     now.target = match look_at_target(world, memory, at).await {
-        Ok(look) => TargetSeen { token: TokenState::Accepted, look: Seen::Known(look) },
+        Ok(look) => TargetSeen { token: TokenState::Accepted, look: Seen::Known(Arc::new(look)) },
         Err(error) => {
             let token =
                 if let Error::Denied { status, .. } = &error { TokenState::Refused(*status) } else { TokenState::Unknown };

@@ -109,7 +109,7 @@ pub async fn look(world: &impl World, spec: &Spec, direct: Direct, stop: &Cancel
         bail!("{why}");
     }
     stop.run_until_cancelled(people(world, spec, &deeds, &mut now)).await.context("interrupted")?;
-    memory.remembered = remember(spec, &now, &memory, at);
+    remember(spec, &now, &mut memory, at);
     let facts = Facts::new(spec, &now, &memory, at);
     let undo = undo(&facts, &deeds, direct);
     let names = undo.actions().iter().map(|action| by_name(&facts, action)).collect();

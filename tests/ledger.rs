@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use unscim::model::action::Action;
 use unscim::model::baseline::{Baseline, Binding, Growth, ManagedGroup, Protected};
 use unscim::model::id::{AppRoleId, GroupId, JobId, ScimId, ServicePrincipalId, TenantId, UserId};
-use unscim::model::memory::{Remembered, Streak};
+use unscim::model::memory::{Remembered, Since, Streak};
 use unscim::model::seen::Seen;
 use unscim::model::snapshot::ScimUser;
 use unscim::world::ledger::SqliteLedger;
@@ -74,7 +75,7 @@ fn baseline() -> Baseline {
 fn remembered() -> Remembered {
     Remembered {
         turn: 42,
-        covered_since: BTreeMap::from([(user(20), BTreeMap::from([(role(0), at(5)), (role(1), at(6))]))]),
+        covered_since: Arc::new(BTreeMap::from([(user(20), Since::from_iter([(role(0), at(5)), (role(1), at(6))]))])),
         empty: BTreeMap::from([(group(10), Streak { since: at(1), last: at(2), looks: 3 })]),
         revocations_void: 9,
         ..Remembered::default()
@@ -143,8 +144,9 @@ fn covered_users_come_and_go() {
     let ledger = SqliteLedger::open(dir.path()).unwrap();
     ledger.remember(&remembered()).unwrap();
     let mut later = remembered();
-    later.covered_since =
-        BTreeMap::from([(user(20), BTreeMap::from([(role(1), at(66))])), (user(21), BTreeMap::from([(role(0), at(7))]))]);
+    later.covered_since = Arc::new(
+        [(20, 1, 66), (21, 0, 7)].map(|(u, r, t)| (user(u), Since::from_iter([(role(r), at(t))]))).into_iter().collect(),
+    );
     ledger.remember(&later).unwrap();
     assert_eq!(ledger.remembered().unwrap(), later);
     drop(ledger);

@@ -229,8 +229,8 @@ fn assign(facts: &Facts, baseline: &Baseline) -> Need {
     let (mut rows, mut missing, mut waiting, mut settles) = (0, 0usize, 0usize, Duration::ZERO);
     let settle = facts.spec.timing.settle;
     let in_sight = |id: &UserId| {
-        let first = facts.memory.remembered.covered_since.get(id).and_then(|roles| roles.values().max());
-        first.map_or(Duration::ZERO, |first| since(*first, clock(facts)))
+        let first = facts.memory.remembered.covered_since.get(id).and_then(|roles| roles.times().max());
+        first.map_or(Duration::ZERO, |first| since(first, clock(facts)))
     };
     for (id, user) in &baseline.users {
         match facts.cover(*id, user) {

@@ -12,6 +12,7 @@ pub mod secret;
 pub mod webhook;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -151,7 +152,7 @@ pub trait Ledger {
     /// `Absent`: the ledger is whole and has no baseline.
     fn baseline(&self) -> Result<Seen<Baseline>>;
     fn remembered(&self) -> Result<Remembered>;
-    fn journal(&self) -> Result<Journal>;
+    fn journal(&self) -> Result<Arc<Journal>>;
     /// Every write that was ever begun, oldest first.
     fn deeds(&self) -> Result<Vec<Deed>>;
     /// The last of them, at most so many; for showing, so no chain is walked for it.

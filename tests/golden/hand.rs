@@ -250,7 +250,7 @@ impl Ledger for Hand {
     fn remembered(&self) -> Result<Remembered> {
         unreachable!("{UNASKED}")
     }
-    fn journal(&self) -> Result<Journal> {
+    fn journal(&self) -> Result<std::sync::Arc<Journal>> {
         unreachable!("{UNASKED}")
     }
     fn recent(&self, _: usize) -> Result<Vec<Deed>> {

@@ -145,7 +145,7 @@ fn it_shrinks_as_the_work_is_done() {
     // The canary is under way: its cycle is the next one that begins ten minutes after it.
     assert_eq!((after.cycles, minute(&after)), (Some(4), Some(747)));
     case.cycle(620);
-    case.memory.target.as_mut().unwrap().turn = 50;
+    case.target().turn = 50;
     let proven = of(&case);
     assert_eq!(proven.cycles, Some(3));
     let mut seen = Case::unassigned();

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -35,19 +36,19 @@ pub enum Read {
 pub struct Book {
     pub baseline: Seen<Baseline>,
     pub remembered: Remembered,
-    pub journal: Journal,
+    pub journal: Arc<Journal>,
     pub lines: i64,
 }
 
 impl Book {
     pub fn intend(&mut self, action: &Action, at: Timestamp) {
         self.lines += 1;
-        self.journal.entries.entry(action.key()).or_default().begin(self.lines, at);
+        Arc::make_mut(&mut self.journal).entries.entry(action.key()).or_default().begin(self.lines, at);
     }
 
     /// `None`: nobody knows.
     pub fn conclude(&mut self, key: &str, done: Option<bool>, served: Timestamp, at: Timestamp) {
-        let entry = self.journal.entries.get_mut(key).expect("it was begun");
+        let entry = Arc::make_mut(&mut self.journal).entries.get_mut(key).expect("it was begun");
         match done {
             Some(true) => {
                 entry.confirm(served, at);
@@ -373,12 +374,14 @@ impl Ledger for Fake<'_> {
             for streak in streaks.chain(remembered.departed.values_mut().map(|departure| &mut departure.streak)) {
                 (streak.since, streak.looks) = (long_ago, 9);
             }
-            remembered.covered_since.values_mut().flat_map(BTreeMap::values_mut).for_each(|since| *since = long_ago);
+            for since in Arc::make_mut(&mut remembered.covered_since).values_mut() {
+                *since = since.iter().map(|(role, _)| (role, long_ago)).collect();
+            }
         }
         Ok(remembered)
     }
 
-    fn journal(&self) -> Result<Journal> {
+    fn journal(&self) -> Result<Arc<Journal>> {
         Ok(self.book.borrow().journal.clone())
     }
 

@@ -203,9 +203,9 @@ impl Form<'_> {
             sizes: _,
             calibration: _,
         } = remembered;
-        for (user, roles) in covered_since {
-            for (role, first) in roles {
-                (user, role, self.age(*first)).hash(out);
+        for (user, roles) in covered_since.iter() {
+            for (role, first) in roles.iter() {
+                (user, role, self.age(first)).hash(out);
             }
         }
         for (kind, streaks) in [(1u8, empty), (2, unassigned)] {

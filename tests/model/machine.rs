@@ -85,7 +85,7 @@ impl Step {
 pub struct State {
     pub tenant: Tenant,
     pub book: Book,
-    pub target: Option<TargetLook>,
+    pub target: Option<std::sync::Arc<TargetLook>>,
     /// What is left of the approved plan.
     pub pending: Vec<Action>,
     /// What went out at once and stands in the journal; each takes effect by itself.

@@ -11,7 +11,7 @@ mod witnessed;
 
 use std::fs::File;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
@@ -121,7 +121,7 @@ impl Ledger for SqliteLedger {
         self.inner().recall().cloned()
     }
 
-    fn journal(&self) -> Result<Journal> {
+    fn journal(&self) -> Result<Arc<Journal>> {
         let mut inner = self.inner();
         let mut fold = std::mem::take(&mut inner.fold);
         inner.read("reading the journal", |connection| fold.catch_up(connection))?;

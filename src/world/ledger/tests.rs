@@ -1,12 +1,13 @@
 //! What only an inside view can show: a full disk, and an upgrade of the tables.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use rusqlite_migration::{M, Migrations};
 use uuid::Uuid;
 
 use super::*;
 use crate::model::id::{AppRoleId, UserId};
+use crate::model::memory::Since;
 
 fn intend(ledger: &SqliteLedger, turn: u64, action: &Action, at: Timestamp) -> Result<i64> {
     ledger.intend(turn, std::slice::from_ref(action), at).map(|lines| lines[0])
@@ -17,8 +18,8 @@ fn user(n: u128) -> UserId {
 }
 
 fn many_covered(n: u128, at: Timestamp) -> Remembered {
-    let roles = BTreeMap::from([(AppRoleId(Uuid::nil()), at)]);
-    Remembered { covered_since: (0..n).map(|n| (user(n), roles.clone())).collect(), ..Remembered::default() }
+    let roles = Since::from_iter([(AppRoleId(Uuid::nil()), at)]);
+    Remembered { covered_since: Arc::new((0..n).map(|n| (user(n), roles.clone())).collect()), ..Remembered::default() }
 }
 
 #[test]
@@ -65,7 +66,7 @@ fn nothing_is_written_when_nothing_changed() {
     ledger.remember(&remembered).unwrap();
     assert_eq!(ledger.inner().connection.total_changes(), before);
     remembered.turn = 7;
-    remembered.covered_since.remove(&user(5));
+    Arc::make_mut(&mut remembered.covered_since).remove(&user(5));
     ledger.remember(&remembered).unwrap();
     assert_eq!(ledger.inner().connection.total_changes(), before + 2);
 }
