@@ -130,14 +130,15 @@ mod tests {
             let mut draw = |n: usize| (chance.draw() % n as u64) as usize;
             let (user, group, role) = (ids.users[draw(12)], ids.groups[draw(3)], roles[draw(2)]);
             let holder = if draw(2) == 0 { Holder::User(user) } else { Holder::Group(group) };
-            let held: Vec<_> = world.rows_of(holder.id()).map(|row| (row.app, row.id.clone())).collect();
+            let there = world.rows_of(holder.id()).filter(|row| row.presence.is_there());
+            let held: Vec<_> = there.map(|row| (row.app, row.id.clone())).collect();
             // Whether anything changes is no matter.
             let _ = match draw(12) {
                 0..3 => world.assign(ids.service_principal, holder, role, "").map(|_| ()),
                 3..6 => held.first().map_or(Ok(()), |(app, row)| world.unassign(*app, row, "")),
                 6..8 => world.join(group, user.0, ""),
                 8..11 => world.leave(group, user.0, ""),
-                11 if draw(50) == 0 => world.delete_user(user, ""),
+                11 if draw(200) == 0 => world.delete_user(user, ""),
                 _ => world.set_account(user, Account::Disabled, ""),
             };
             let whole = Watch::new(ids.service_principal, Reach::Assigned).scope_of(&world);
