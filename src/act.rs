@@ -1,8 +1,11 @@
 //! Carries out an [`Approved`], in order, and nothing else. Dry-run is here and only here.
 
+pub mod volley;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
@@ -57,7 +60,8 @@ pub async fn act(
     }
     let Some(app) = seen.app.known().map(|app| app.id) else { return acted };
     let mut sight = Sight { began: seen.began, at: seen.began, direct: direct(seen) };
-    for action in acted.approved.actions().to_vec() {
+    let mut rest = acted.approved.actions().to_vec();
+    while let Some(room) = room(world, &rest, stop).await {
         if let Some(why) = halted(world, stop) {
             acted.stopped = Some(why);
             break;
@@ -66,24 +70,42 @@ pub async fn act(
             acted.stopped = Some("the approval has expired".into());
             break;
         }
-        if action.is_destructive()
-            && let Err(why) = sight.covers(world, app, &acted.approved, &action).await
-        {
-            acted.stopped = Some(why);
+        let mut next = volley::next(&rest, room);
+        let mut uncovered = false;
+        for index in next.concat() {
+            if rest[index].is_destructive()
+                && let Err(why) = sight.covers(world, app, &acted.approved, &rest[index]).await
+            {
+                // What stands before it in the plan was looked at, and goes.
+                acted.stopped = Some(why);
+                next.iter_mut().for_each(|batch| batch.retain(|other| *other < index));
+                next.retain(|batch| !batch.is_empty());
+                uncovered = true;
+                break;
+            }
+        }
+        let batches = taken(&mut rest, &next);
+        if uncovered {
+            rest.clear();
+        }
+        if batches.is_empty() {
             break;
         }
-        match carry_out(world, spec, memory.remembered.turn, app, acted.approved.baseline(), &action).await {
-            Ok((done, error)) => {
-                acted.done.push((action.clone(), done));
-                if let Some(error) = error {
-                    let words = memory.names.of(&error.to_string());
-                    tracing::warn!(action = %action, result = done.label(), error = words, "write not confirmed");
-                    acted.stopped = Some(error.to_string());
-                    // One user's refusal says nothing of the next one's row; anything else does.
-                    let independent =
-                        matches!(action, Action::AssignUser { .. }) && matches!(error.class(), Class::Invalid | Class::Gone);
-                    if !independent || done == Done::Open {
-                        break;
+        match carry_out(world, spec, memory.remembered.turn, app, acted.approved.baseline(), &batches).await {
+            Ok(outcomes) => {
+                for (action, done, error) in outcomes {
+                    acted.done.push((action.clone(), done));
+                    if let Some(error) = error {
+                        let words = memory.names.of(&error.to_string());
+                        tracing::warn!(action = %action, result = done.label(), error = words, "write not confirmed");
+                        // One user's refusal says nothing of the next one's row, and who waited for another is looked at
+                        // again; anything else ends it.
+                        let independent =
+                            matches!(action, Action::AssignUser { .. }) && matches!(error.class(), Class::Invalid | Class::Gone);
+                        if done == Done::Open || !(independent || error.is_failed_dependency()) {
+                            rest.clear();
+                        }
+                        acted.stopped.get_or_insert(error.to_string());
                     }
                 }
             }
@@ -94,6 +116,26 @@ pub async fn act(
         }
     }
     acted
+}
+
+/// How many of these may go out now; `None` where none is left.
+async fn room(world: &impl World, rest: &[Action], stop: &CancellationToken) -> Option<usize> {
+    let wanted = volley::next(rest, usize::MAX).concat().len();
+    match rest.first()? {
+        // Our own book, and a person or a webhook: no quota of Graph's.
+        Action::RecordBaseline | Action::RequestRevocation => Some(wanted),
+        // Whoever wants us to stop does not wait for a quota.
+        _ => Some(stop.run_until_cancelled(world.directory().room(wanted)).await.unwrap_or(wanted)),
+    }
+}
+
+/// Takes these out of `rest`.
+fn taken(rest: &mut Vec<Action>, batches: &[Vec<usize>]) -> Vec<Vec<Action>> {
+    let taken = batches.iter().map(|batch| batch.iter().map(|index| rest[*index].clone()).collect()).collect();
+    let gone: BTreeSet<usize> = batches.iter().flatten().copied().collect();
+    let mut index = 0..;
+    rest.retain(|_| index.next().is_some_and(|index| !gone.contains(&index)));
+    taken
 }
 
 /// Why nothing more may be written now.
@@ -123,12 +165,15 @@ pub async fn put_back(
 ) -> PutBack {
     let mut back = PutBack::default();
     let mut sight: Option<(Timestamp, Carried)> = None;
-    for action in undo.actions() {
+    let mut rest = undo.actions().to_vec();
+    while let Some(room) = room(world, &rest, stop).await {
         if let Some(why) = halted(world, stop) {
             back.stopped = Some(why);
             break;
         }
-        if let Action::RemoveDirect { user, .. } = action {
+        let next = volley::next(&rest, room);
+        let mut batches = taken(&mut rest, &next);
+        if batches.iter().flatten().any(|action| matches!(action, Action::RemoveDirect { .. })) {
             if sight.as_ref().is_none_or(|(at, _)| since(*at, world.clock().now()) > SIGHT) {
                 match carried(world, app, undo).await {
                     Ok(carried) => sight = Some((world.clock().now(), carried)),
@@ -139,26 +184,34 @@ pub async fn put_back(
                 }
             }
             let carried = sight.as_ref().map(|(_, carried)| carried);
-            let stands = |paths: &crate::undo::Paths| {
-                paths
-                    .values()
-                    .all(|groups| groups.iter().any(|(group, role)| carried.is_some_and(|c| c.has(*user, *group, *role))))
-            };
-            if !undo.paths(*user).is_some_and(stands) {
-                back.failed.push(format!("{action}: no group carries him any more"));
+            for batch in &mut batches {
+                batch.retain(|action| {
+                    let stands = carried.is_some_and(|carried| carried.stands_for(undo, action));
+                    if !stands {
+                        back.failed.push(format!("{action}: no group carries him any more"));
+                    }
+                    stands
+                });
+            }
+            batches.retain(|batch| !batch.is_empty());
+            if batches.is_empty() {
                 continue;
             }
         }
-        match carry_out(world, spec, turn, app, None, action).await {
-            Ok((done, error)) => {
-                back.done.push((action.clone(), done));
-                if let Some(error) = error {
+        match carry_out(world, spec, turn, app, None, &batches).await {
+            Ok(outcomes) => {
+                for (action, done, error) in outcomes {
+                    back.done.push((action.clone(), done));
+                    let Some(error) = error else { continue };
                     tracing::warn!(action = %action, result = done.label(), error = %error, "write not confirmed");
-                    if done == Done::Open || !matches!(error.class(), Class::Invalid | Class::Gone) {
-                        back.stopped = Some(error.to_string());
-                        break;
+                    if done == Done::Open
+                        || !matches!(error.class(), Class::Invalid | Class::Gone) && !error.is_failed_dependency()
+                    {
+                        rest.clear();
+                        back.stopped.get_or_insert(error.to_string());
+                    } else {
+                        back.failed.push(format!("{action}: {error}"));
                     }
-                    back.failed.push(format!("{action}: {error}"));
                 }
             }
             Err(error) => {
@@ -177,6 +230,13 @@ struct Carried {
 }
 
 impl Carried {
+    /// Some group carries the user whose own row this action takes back, for each of his roles.
+    fn stands_for(&self, undo: &Undo, action: &Action) -> bool {
+        let Action::RemoveDirect { user, .. } = action else { return true };
+        let stands = |groups: &BTreeSet<(GroupId, AppRoleId)>| groups.iter().any(|(group, role)| self.has(*user, *group, *role));
+        undo.paths(*user).is_some_and(|paths| paths.values().all(stands))
+    }
+
     fn has(&self, user: UserId, group: GroupId, role: AppRoleId) -> bool {
         self.rows.contains(&(group, role)) && self.members.get(&group).is_some_and(|members| members.contains(&user))
     }
@@ -189,8 +249,9 @@ async fn carried(world: &impl World, app: ServicePrincipalId, undo: &Undo) -> Re
         _ => None,
     });
     let mut carried = Carried { rows: rows.collect(), members: BTreeMap::new() };
-    for group in undo.carriers() {
-        carried.members.insert(group, world.directory().members(group).await?.value.users);
+    let groups: Vec<GroupId> = undo.carriers().into_iter().collect();
+    for (group, members) in groups.iter().zip(world.directory().members_of(&groups).await) {
+        carried.members.insert(*group, members?.value.users);
     }
     Ok(carried)
 }
@@ -258,6 +319,9 @@ impl Sight {
     }
 }
 
+/// How each of these ended, with what was said against it.
+type Outcomes = Vec<(Action, Done, Option<Error>)>;
+
 /// Journal, write, journal. An error here means that our own book failed; a write's error comes beside its outcome.
 async fn carry_out(
     world: &impl World,
@@ -265,40 +329,39 @@ async fn carry_out(
     turn: u64,
     app: ServicePrincipalId,
     baseline: Option<&Baseline>,
-    action: &Action,
-) -> Result<(Done, Option<Error>)> {
+    batches: &[Vec<Action>],
+) -> Result<Outcomes> {
     let ledger = world.ledger();
-    if *action == Action::RecordBaseline {
+    let actions = batches.concat();
+    if actions == [Action::RecordBaseline] {
         let baseline = baseline.ok_or_else(|| Error::Ledger("the baseline could not be taken from this look".into()))?;
         ledger.create_baseline(baseline)?;
         tracing::info!(users = baseline.users.len(), groups = baseline.groups.len(), "baseline recorded");
-        return Ok((Done::Ok, None));
+        return Ok(vec![(Action::RecordBaseline, Done::Ok, None)]);
     }
-    let intent = ledger.intend(turn, action, world.clock().now())?;
-    let result = match action {
-        Action::RecordBaseline => unreachable!("handled above: it writes our own book only"),
-        Action::AssignUser { user, role } => world.directory().assign(app, *user, *role).await,
-        Action::RemoveMember { group, user } => world.directory().remove_member(*group, *user).await,
-        Action::UnassignGroup { assignment, .. } => world.directory().unassign(app, assignment).await,
-        Action::PauseJob { job } => world.directory().pause(app, job).await,
-        Action::RestoreAssignment { group, role } => world.directory().assign_group(app, *group, *role).await,
-        Action::RestoreMember { group, user } => world.directory().add_member(*group, *user).await,
-        Action::RemoveDirect { assignment, .. } => world.directory().unassign(app, assignment).await,
-        Action::RequestRevocation => match spec.target.revocation.by {
+    let intents = ledger.intend(turn, &actions, world.clock().now())?;
+    let results = match (actions.as_slice(), intents.as_slice()) {
+        ([Action::RequestRevocation], [intent]) => vec![match spec.target.revocation.by {
             RevocationBy::Webhook => world.hook().call(&format!("unscim-{}-{intent}", spec.name)).await,
             RevocationBy::Operator => {
                 Ok(Written { at: world.clock().now(), already: false, request_id: None, client_request_id: String::new() })
             }
-        },
+        }],
+        _ => join_all(batches.iter().map(|batch| world.directory().write(app, batch))).await.concat(),
     };
-    let (done, outcome, error) = match result {
-        Ok(written) => (if written.already { Done::Already } else { Done::Ok }, Outcome::Done(written), None),
-        Err(error) if error.leaves_outcome_open() => (Done::Open, Outcome::Open(error.to_string()), Some(error)),
-        Err(error) => (Done::Failed, Outcome::Failed(error.to_string()), Some(error)),
-    };
-    if let Outcome::Done(written) = &outcome {
-        tracing::info!(action = %action, request_id = written.request_id, client_request_id = written.client_request_id, already = written.already, "done");
+    let (mut outcomes, mut endings) = (Vec::new(), Vec::new());
+    for ((action, intent), result) in actions.into_iter().zip(intents).zip(results) {
+        let (done, outcome, error) = match result {
+            Ok(written) => (if written.already { Done::Already } else { Done::Ok }, Outcome::Done(written), None),
+            Err(error) if error.leaves_outcome_open() => (Done::Open, Outcome::Open(error.to_string()), Some(error)),
+            Err(error) => (Done::Failed, Outcome::Failed(error.to_string()), Some(error)),
+        };
+        if let Outcome::Done(written) = &outcome {
+            tracing::info!(action = %action, request_id = written.request_id, client_request_id = written.client_request_id, already = written.already, "done");
+        }
+        endings.push((intent, outcome));
+        outcomes.push((action, done, error));
     }
-    ledger.conclude(intent, &outcome, world.clock().now())?;
-    Ok((done, error))
+    ledger.conclude(&endings, world.clock().now())?;
+    Ok(outcomes)
 }

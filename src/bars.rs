@@ -82,9 +82,11 @@ impl Bars {
             counts && condition.status != Truth::True
         });
         let why = status.held.first().map(|held| &held.message).or(waiting.map(|condition| &condition.message));
+        let finish = status.remaining.earliest_finish;
+        let finish = finish.map(|at| format!(" (done {} at the earliest)", at.strftime("%F %H:%M UTC"))).unwrap_or_default();
         bars.now.set_message(match (status.phase, why) {
-            (Phase::Retired, _) | (_, None) => status.phase.to_string(),
-            (phase, Some(why)) => format!("{phase}: {}", clean(why)),
+            (Phase::Retired, _) | (_, None) => format!("{}{finish}", status.phase),
+            (phase, Some(why)) => format!("{phase}{finish}: {}", clean(why)),
         });
     }
 

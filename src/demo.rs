@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::bars::{Bars, aside};
@@ -13,6 +14,7 @@ use crate::cli::{self, Exit};
 use crate::config;
 use crate::guide::GUIDE;
 use crate::model::condition::{ConditionKind, Truth};
+use crate::model::memory::since;
 use crate::model::names::Names;
 use crate::model::spec::Mode;
 use crate::model::status::{Phase, Status};
@@ -58,7 +60,7 @@ async fn guide(served: &Served, folder: &Path, speed: f64, args: &cli::Demo, sto
     let (mut shown, mut revoked, mut ended) = (BTreeMap::new(), false, None);
     while let Some(turn) = daemon.turn(Leave::FirstBaseline, stop).await {
         let status = &turn.status;
-        show(status, &mut shown);
+        show(status, ahead(status, practice.now(), speed).as_deref(), &mut shown);
         if status.phase == Phase::AwaitingRevocation && !revoked {
             say("  a person deletes the token in the app's settings");
             practice.revoke_token().context("deleting the practice tenant's token")?;
@@ -91,8 +93,16 @@ fn say(line: &str) {
     aside(|| println!("{line}"));
 }
 
+/// When it can be over, from now: by the watcher's clock, and by the tenant's, which runs faster.
+fn ahead(status: &Status, now: Timestamp, speed: f64) -> Option<String> {
+    let left = since(now, status.remaining.earliest_finish?);
+    let words = |time: Duration| humantime::format_duration(Duration::from_secs(time.as_secs_f64().ceil() as u64)).to_string();
+    let minutes = Duration::from_secs(left.as_secs().div_ceil(60) * 60);
+    Some(format!("done in {} at the earliest, which is {} there", words(left.div_f64(speed)), words(minutes)))
+}
+
 /// A line for each change of a step.
-fn show(status: &Status, shown: &mut BTreeMap<u8, String>) {
+fn show(status: &Status, ahead: Option<&str>, shown: &mut BTreeMap<u8, String>) {
     for step in &GUIDE {
         let Some(condition) = status.condition(step.condition) else { continue };
         if condition.status == Truth::Unknown {
@@ -104,8 +114,13 @@ fn show(status: &Status, shown: &mut BTreeMap<u8, String>) {
         if shown.get(&step.number) != Some(&key) {
             let progress = &status.progress;
             say(&format!(
-                "{line}  [{}/{} assigned, {} memberships, {} groups]",
-                progress.users_assigned, progress.users_protected, progress.memberships, progress.groups_assigned
+                "{line}  [{}/{} assigned, {} memberships, {} groups{}{}]",
+                progress.users_assigned,
+                progress.users_protected,
+                progress.memberships,
+                progress.groups_assigned,
+                if ahead.is_some() { "; " } else { "" },
+                ahead.unwrap_or_default()
             ));
             shown.insert(step.number, key);
         }

@@ -1,6 +1,7 @@
 //! Reads everything one turn needs. It never returns early: each part is known, absent or unknown by itself.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -73,22 +74,29 @@ async fn groups(world: &impl World, spec: &Spec, memory: &Memory, app: ServicePr
         (None, Select::AllAssigned) => assigned.clone(),
     };
     let attribute = spec.target.match_attribute(now.schema.known()).unwrap_or_else(|| "userPrincipalName".into());
-    for id in wanted {
-        let is_assigned = assigned.contains(&id);
-        if !is_assigned && memory.remembered.members_closed.contains_key(&id) {
-            continue;
+    let wanted: Vec<GroupId> =
+        wanted.into_iter().filter(|id| assigned.contains(id) || !memory.remembered.members_closed.contains_key(id)).collect();
+    for (id, profile) in wanted.iter().zip(directory.profiles_of(&wanted).await) {
+        now.groups.insert(*id, GroupSeen { profile: seen(profile), ..GroupSeen::default() });
+    }
+    let known = |now: &Snapshot| -> Vec<GroupId> {
+        now.groups.iter().filter(|(_, group)| group.profile.is_known()).map(|(id, _)| *id).collect()
+    };
+    let there = known(now);
+    for (id, members) in there.iter().zip(directory.members_of(&there).await) {
+        now.groups.entry(*id).or_default().members = seen(members);
+    }
+    let peopled = |now: &Snapshot, id: &GroupId| {
+        now.groups.get(id).and_then(|group| group.members.known()).is_some_and(|members| !members.value.users.is_empty())
+    };
+    let used: Vec<GroupId> = there.into_iter().filter(|id| assigned.contains(id) && peopled(now, id)).collect();
+    for (id, uses) in used.iter().zip(directory.uses_of(&used, app).await) {
+        now.groups.entry(*id).or_default().uses = seen(uses);
+    }
+    for users in directory.properties_of(&used, &attribute).await {
+        for user in users.unwrap_or_default() {
+            now.users.insert(user.id, Seen::Known(user));
         }
-        let mut group = GroupSeen { profile: seen(directory.group(id).await), ..GroupSeen::default() };
-        if group.profile.is_known() {
-            group.members = seen(directory.members(id).await);
-            if is_assigned && group.members.known().is_some_and(|members| !members.value.users.is_empty()) {
-                group.uses = seen(directory.group_uses(id, app).await);
-                for user in directory.member_properties(id, &attribute).await.unwrap_or_default() {
-                    now.users.insert(user.id, Seen::Known(user));
-                }
-            }
-        }
-        now.groups.insert(id, group);
     }
     // Who may not look has not looked; that is no "no".
     let uses_matter = now.groups.values().any(|group| group.uses.is_known());
@@ -112,7 +120,7 @@ async fn target(world: &impl World, spec: &Spec, memory: &Memory, now: &mut Snap
         return;
     }
     now.target = match look_at_target(world, memory, at).await {
-        Ok(look) => TargetSeen { token: TokenState::Accepted, look: Seen::Known(look) },
+        Ok(look) => TargetSeen { token: TokenState::Accepted, look: Seen::Known(Arc::new(look)) },
         Err(error) => {
             let token =
                 if let Error::Denied { status, .. } = &error { TokenState::Refused(*status) } else { TokenState::Unknown };
@@ -198,9 +206,8 @@ async fn users(world: &impl World, spec: &Spec, memory: &Memory, now: &mut Snaps
         .take(USERS_PER_TURN)
         .collect();
     let attribute = spec.target.match_attribute(now.schema.known()).unwrap_or_else(|| "userPrincipalName".into());
-    for id in asked {
-        let user = seen(world.directory().user(id, &attribute).await);
-        now.users.insert(id, user);
+    for (id, user) in asked.iter().zip(world.directory().users_by_id(&asked, &attribute).await) {
+        now.users.insert(*id, seen(user));
     }
 }
 

@@ -71,6 +71,8 @@ impl Served {
         let root = &self.root;
         let wait = Duration::from_secs_f64((60.0 / speed).clamp(0.05, 60.0));
         let wait = humantime::format_duration(Duration::from_millis(wait.as_millis().try_into().unwrap_or(60_000)));
+        // The tenant keeps its quotas by its own time.
+        let quota = Duration::from_millis((150_000.0 / speed).max(1.0) as u64);
         let groups: String = ids.groups.iter().map(|id| format!("      - id: {id}\n")).collect();
         format!(
             "apiVersion: unscim.dev/v1alpha1\nkind: ScimRetirement\nmetadata:\n  name: practice\nspec:\n  mode: {mode:?}\n  entra:\n    \
@@ -78,7 +80,8 @@ impl Served {
              clientSecretFile: client-secret\n    endpoints:\n      authority: {root}\n      graph: {root}\n  groups:\n    \
              select: Listed\n    list:\n{groups}    acknowledge: [UndiscoverableUses, TargetGroupContent]\n  target:\n    \
              profile: uniqkey\n    scimUrl: {scim}\n    tokenFile: scim-token\n    readInterval: {wait}\n    revocation:\n      \
-             confirmEvery: {wait}\n  limits:\n    writeShare: 100%\n  timing:\n    interval: {wait}\n",
+             confirmEvery: {wait}\n  limits:\n    writeShare: 100%\n    writeQuota: {quota}\n  timing:\n    interval: {wait}\n",
+            quota = format_args!("3000/{}", humantime::format_duration(quota)),
             tenant = ids.tenant,
             app = ids.service_principal,
             client = ids.client,

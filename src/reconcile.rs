@@ -1,5 +1,6 @@
 //! One turn, and the loop around it: look, remember, plan, approve, act, report; then wait.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -35,7 +36,7 @@ const RECENT: usize = 20;
 pub struct Carried {
     pub status: Option<Status>,
     /// The last round over the target.
-    pub target: Option<TargetLook>,
+    pub target: Option<Arc<TargetLook>>,
     pub names: Names,
     /// What is wrong with the config on disk; an older one is in force.
     pub config_trouble: Option<String>,
@@ -132,7 +133,7 @@ pub async fn prepare(
 }
 
 /// What the ledger knows. A ledger that can't be read makes the baseline unknown, and that stops every write.
-pub(crate) fn recall(world: &impl World, target: Option<TargetLook>, names: Names) -> Memory {
+pub(crate) fn recall(world: &impl World, target: Option<Arc<TargetLook>>, names: Names) -> Memory {
     let ledger = world.ledger();
     let mut memory = Memory { target, names, ..Memory::default() };
     let read = (|| {
@@ -164,7 +165,7 @@ fn note(world: &impl World, spec: &Spec, leave: Leave, seen: &Snapshot, memory: 
         baseline.grow(&grown);
     }
     let before = memory.remembered.clone();
-    memory.remembered = remember(spec, seen, memory, now);
+    remember(spec, seen, memory, now);
     if spec.mode == Mode::Observe && leave != Leave::Looks {
         memory.remembered.rolled_back = None;
     }
@@ -178,14 +179,15 @@ fn note(world: &impl World, spec: &Spec, leave: Leave, seen: &Snapshot, memory: 
 /// Writes down what became of the writes that nobody answered.
 fn settle_open(world: &impl World, spec: &Spec, seen: &Snapshot, memory: &mut Memory, now: Timestamp) -> Result<()> {
     let settled = settled(&Facts::new(spec, seen, memory, now));
-    for (intent, settled) in &settled {
-        let outcome = match settled {
+    if !settled.is_empty() {
+        let outcome = |settled: &Settled| match settled {
             Settled::Done(at) => Outcome::Seen(*at),
             Settled::NotDone(at) => Outcome::Failed(format!("no answer; the look at {at:.0} shows it not done")),
         };
-        world.ledger().conclude(*intent, &outcome, now)?;
-    }
-    if !settled.is_empty() {
+        let outcomes: Vec<(i64, Outcome)> = settled.iter().map(|(intent, settled)| (*intent, outcome(settled))).collect();
+        world.ledger().conclude(&outcomes, now)?;
+        // Nobody holds it while it grows, so it is not copied for that.
+        memory.journal = Arc::default();
         memory.journal = world.ledger().journal()?;
     }
     Ok(())

@@ -1,13 +1,14 @@
 //! What this turn's look adds to memory: unbroken series, good cycles, growth of the baseline, proofs. Pure.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use crate::guide::{Facts, LOOKS, cycle, kept, preflight};
 use crate::model::baseline::Growth;
 use crate::model::id::{GroupId, UserId};
-use crate::model::memory::{Departure, DepartureKind, Memory, Remembered, RevocationProof, Size, Streak};
+use crate::model::memory::{Departure, DepartureKind, Memory, Remembered, RevocationProof, Since, Size, Streak};
 use crate::model::seen::Seen;
 use crate::model::snapshot::{ProbeVerdict, Snapshot};
 use crate::model::spec::Spec;
@@ -32,7 +33,7 @@ pub fn growth(facts: &Facts) -> Growth {
         }
         let Some(members) = facts.seen.groups.get(id).and_then(|seen| seen.members.known()) else { continue };
         let empty = crate::model::snapshot::TargetLook::default();
-        let target = facts.memory.target.as_ref().unwrap_or(&empty);
+        let target = facts.memory.target.as_deref().unwrap_or(&empty);
         for user in &members.value.users {
             if baseline.users.get(user).is_none_or(|known| !known.groups.contains(id)) {
                 growth.users.entry(*user).or_insert_with(|| preflight::new_protected(facts, *user, target)).groups.insert(*id);
@@ -42,8 +43,8 @@ pub fn growth(facts: &Facts) -> Growth {
     growth
 }
 
-/// Memory after this turn's look. The caller has merged this turn's growth into the baseline first.
-pub fn remember(spec: &Spec, seen: &Snapshot, memory: &Memory, now: Timestamp) -> Remembered {
+/// Takes this turn's look into memory. The caller has merged this turn's growth into the baseline first.
+pub fn remember(spec: &Spec, seen: &Snapshot, memory: &mut Memory, now: Timestamp) {
     let mut next = memory.remembered.clone();
     if let Some(Seen::Known(calibration)) = &seen.calibration {
         next.calibration = Some(calibration.clone());
@@ -59,8 +60,8 @@ pub fn remember(spec: &Spec, seen: &Snapshot, memory: &Memory, now: Timestamp) -
     }
     probe(&facts, &mut next);
     // What follows rests on what was just remembered.
-    let memory = Memory { remembered: next.clone(), ..memory.clone() };
-    let facts = Facts::new(spec, seen, &memory, now);
+    memory.remembered = next.clone();
+    let facts = Facts::new(spec, seen, memory, now);
     if facts.baseline().is_some()
         && let Some(job) = facts.job()
     {
@@ -83,8 +84,8 @@ pub fn remember(spec: &Spec, seen: &Snapshot, memory: &Memory, now: Timestamp) -
         next.lost_since = tally.lost.keys().map(|id| (*id, first(id))).collect();
     }
     rounds(&facts, &mut next);
-    latch(spec, seen, &memory, now, &mut next);
-    next
+    latch(spec, seen, memory, now, &mut next);
+    memory.remembered = next;
 }
 
 fn coverage(facts: &Facts, next: &mut Remembered) {
@@ -92,16 +93,15 @@ fn coverage(facts: &Facts, next: &mut Remembered) {
     let mut since = BTreeMap::new();
     for id in baseline.users.keys() {
         let before = next.covered_since.get(id);
-        let roles: BTreeMap<_, _> = facts
-            .direct_roles(*id)
-            .into_iter()
-            .map(|role| (role, before.and_then(|before| before.get(&role)).copied().unwrap_or(look.at)))
-            .collect();
+        let first = |role| before.and_then(|before| before.get(&role)).unwrap_or(look.at);
+        let roles: Since = facts.direct_roles(*id).into_iter().map(|role| (role, first(role))).collect();
         if !roles.is_empty() {
             since.insert(*id, roles);
         }
     }
-    next.covered_since = since;
+    if *next.covered_since != since {
+        next.covered_since = Arc::new(since);
+    }
 }
 
 fn rows(facts: &Facts, next: &mut Remembered) {

@@ -3,6 +3,7 @@
 mod credential;
 mod detail;
 mod expected;
+mod remaining;
 
 use jiff::Timestamp;
 
@@ -73,12 +74,15 @@ pub fn report(facts: &Facts, acted: &Acted, recent: Option<Vec<Deed>>, trouble: 
         }
     }
     let cycle = cycle(facts);
+    let blind = !looked || !plan.findings.unknowns.is_empty();
+    let remaining = remaining::remaining(facts, &judged, phase, !held.is_empty(), blind);
     let expected: Vec<_> = judged.iter().map(|judged| expected::expected(facts, judged, &cycle)).collect();
     let conditions = judged.into_iter().zip(expected).map(|(judged, expected)| dated(judged, expected, before, facts.now));
     let mut status = Status {
         phase,
         conditions: conditions.collect(),
         progress: progress(facts, before),
+        remaining,
         pending,
         held,
         cycle,

@@ -1,5 +1,7 @@
 //! `unscim rollback`: shows what of ours can be undone and, where that is asked for, undoes it.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context, Result, bail};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -13,6 +15,7 @@ use crate::guide::way::by_name;
 use crate::guide::{Facts, count};
 use crate::model::action::{Action, Done};
 use crate::model::deed::Deed;
+use crate::model::id::UserId;
 use crate::model::memory::{Memory, Remembered};
 use crate::model::names::Names;
 use crate::model::seen::Seen;
@@ -106,7 +109,7 @@ pub async fn look(world: &impl World, spec: &Spec, direct: Direct, stop: &Cancel
         bail!("{why}");
     }
     stop.run_until_cancelled(people(world, spec, &deeds, &mut now)).await.context("interrupted")?;
-    memory.remembered = remember(spec, &now, &memory, at);
+    remember(spec, &now, &mut memory, at);
     let facts = Facts::new(spec, &now, &memory, at);
     let undo = undo(&facts, &deeds, direct);
     let names = undo.actions().iter().map(|action| by_name(&facts, action)).collect();
@@ -127,13 +130,13 @@ fn anew(before: &Remembered) -> Remembered {
 /// Whether those whom we removed from groups exist and are enabled.
 async fn people(world: &impl World, spec: &Spec, deeds: &[Deed], now: &mut Snapshot) {
     let attribute = spec.target.match_attribute(now.schema.known()).unwrap_or_else(|| "userPrincipalName".into());
-    for deed in deeds {
-        if let Action::RemoveMember { user, .. } = deed.action
-            && deed.is_ours()
-            && !now.users.contains_key(&user)
-        {
-            now.users.insert(user, seen(world.directory().user(user, &attribute).await));
-        }
+    let removed = deeds.iter().filter(|deed| deed.is_ours()).filter_map(|deed| match deed.action {
+        Action::RemoveMember { user, .. } => Some(user).filter(|user| !now.users.contains_key(user)),
+        _ => None,
+    });
+    let users: Vec<UserId> = removed.collect::<BTreeSet<_>>().into_iter().collect();
+    for (user, found) in users.iter().zip(world.directory().users_by_id(&users, &attribute).await) {
+        now.users.insert(*user, seen(found));
     }
 }
 

@@ -31,6 +31,8 @@ use crate::world::{Clock as _, SystemClock};
 
 /// The loop is called dead after its interval and this much without any request: longer than any wait that Graph asks for.
 const SILENCE: Duration = Duration::from_secs(600);
+/// A config that has changed is looked at again soon: longer than any save takes.
+const CHANGING: Duration = Duration::from_secs(5);
 
 /// `unscim run`.
 pub async fn run(args: &cli::Run, config: (Spec, Watched), telemetry: Telemetry, stop: &CancellationToken) -> Result<Exit> {
@@ -166,7 +168,10 @@ impl Daemon {
 
     /// Waits as long as this turn wants; at once when asked to stop.
     pub async fn wait(&self, turn: &Turn, stop: &CancellationToken) {
-        let _ = stop.run_until_cancelled(tokio::time::sleep(wait_after(turn, &self.spec))).await;
+        let wait = wait_after(turn, &self.spec);
+        let changing = self.config.as_ref().is_some_and(|live| live.file.is_changing());
+        let wait = if changing { wait.min(CHANGING) } else { wait };
+        let _ = stop.run_until_cancelled(tokio::time::sleep(wait)).await;
     }
 
     pub async fn until_stopped(&mut self, leave: Leave, stop: &CancellationToken) {

@@ -3,6 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
+use crate::model::memory::since;
 use crate::model::spec::Spec;
 use crate::world::error::Result;
 use crate::world::graph::GraphDirectory;
@@ -13,7 +16,7 @@ use crate::world::ledger::SqliteLedger;
 use crate::world::scim::ScimTarget;
 use crate::world::secret::SecretFile;
 use crate::world::webhook::RevocationHook;
-use crate::world::{Clock, Freeze, World};
+use crate::world::{Clock, Freeze, Ledger as _, World};
 
 /// Everything outside, ready to be asked.
 pub struct Outside<C, F> {
@@ -60,7 +63,8 @@ impl<C: Clock, F: Freeze> Outside<C, F> {
         clock: C,
         freeze: F,
     ) -> Self {
-        let pace = Arc::new(Pace::new(spec.limits.write_share));
+        let pace = Arc::new(Pace::new(&spec.limits));
+        pace.spent_before(lately(spec, &ledger, clock.now()));
         let Clients { directory, target, hook } = Clients::new(spec, &transport, &observer, pace);
         Outside { directory, target, ledger, hook, clock, freeze }
     }
@@ -68,10 +72,17 @@ impl<C: Clock, F: Freeze> Outside<C, F> {
     /// The same, by another spec; the ledger stays, and what was spent of the write quota is not forgotten.
     pub fn refit(&mut self, spec: &Spec, transport: Transport, observer: Arc<dyn Observer>) {
         let pace = self.directory.pace();
-        pace.share(spec.limits.write_share);
+        pace.limit(&spec.limits);
         let Clients { directory, target, hook } = Clients::new(spec, &transport, &observer, pace);
         (self.directory, self.target, self.hook) = (directory, target, hook);
     }
+}
+
+/// Writes that an earlier process began within the span of the quota. A ledger that can't be read stops every write anyway.
+fn lately(spec: &Spec, ledger: &SqliteLedger, now: Timestamp) -> usize {
+    let quota = spec.limits.write_quota;
+    let deeds = ledger.recent(quota.amount as usize).unwrap_or_default();
+    deeds.iter().filter(|deed| since(deed.at, now) < quota.per).count()
 }
 
 /// The network as `new` wants it.

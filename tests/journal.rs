@@ -17,6 +17,14 @@ fn at(seconds: i64) -> Timestamp {
 }
 
 /// Four writes, each with its outcome: lines 1 to 8.
+fn intend(ledger: &SqliteLedger, turn: u64, action: &Action, at: Timestamp) -> unscim::world::error::Result<i64> {
+    ledger.intend(turn, std::slice::from_ref(action), at).map(|lines| lines[0])
+}
+
+fn conclude(ledger: &SqliteLedger, intent: i64, outcome: &Outcome, at: Timestamp) -> unscim::world::error::Result<()> {
+    ledger.conclude(&[(intent, outcome.clone())], at)
+}
+
 fn written() -> TempDir {
     let dir = tempfile::tempdir().unwrap();
     let ledger = SqliteLedger::open(dir.path()).unwrap();
@@ -29,8 +37,8 @@ fn written() -> TempDir {
         (Action::RequestRevocation, Outcome::Failed("denied".into())),
     ];
     for (n, (action, outcome)) in lines.iter().enumerate() {
-        let intent = ledger.intend(n as u64, action, at(n as i64)).unwrap();
-        ledger.conclude(intent, outcome, at(n as i64 + 1)).unwrap();
+        let intent = intend(&ledger, n as u64, action, at(n as i64)).unwrap();
+        conclude(&ledger, intent, outcome, at(n as i64 + 1)).unwrap();
     }
     dir
 }
@@ -47,9 +55,9 @@ fn the_last_writes_are_told_with_their_endings_and_without_those_before() {
     assert_eq!(ledger.recent(100).unwrap(), all);
     // An old one that ends late stays old.
     let [first, ..] = all.as_slice() else { panic!("no deeds") };
-    let open = ledger.intend(9, &first.action, at(50)).unwrap();
-    let later = ledger.intend(9, &Action::RequestRevocation, at(51)).unwrap();
-    ledger.conclude(open, &Outcome::Failed("late".into()), at(60)).unwrap();
+    let open = intend(&ledger, 9, &first.action, at(50)).unwrap();
+    let later = intend(&ledger, 9, &Action::RequestRevocation, at(51)).unwrap();
+    conclude(&ledger, open, &Outcome::Failed("late".into()), at(60)).unwrap();
     assert_eq!(ledger.recent(1).unwrap().iter().map(|deed| deed.line).collect::<Vec<_>>(), [later]);
     assert_eq!(ledger.recent(2).unwrap()[0].ending.as_ref().unwrap().text.as_deref(), Some("late"));
 }
@@ -87,7 +95,7 @@ fn an_untouched_journal_holds_and_an_earlier_head_is_found_again() {
     let early = verify(dir.path(), None);
     assert_eq!((early.lines, early.breaks.len()), (8, 0));
     let ledger = SqliteLedger::open(dir.path()).unwrap();
-    ledger.intend(9, &Action::RequestRevocation, at(100)).unwrap();
+    intend(&ledger, 9, &Action::RequestRevocation, at(100)).unwrap();
     drop(ledger);
     let late = verify(dir.path(), Some(&early.head));
     assert_eq!((late.lines, late.asked, late.breaks.len()), (9, Some(8), 0));

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use unscim::model::action::Action;
 use unscim::model::baseline::{Baseline, Binding, Growth, ManagedGroup, Protected};
 use unscim::model::id::{AppRoleId, GroupId, JobId, ScimId, ServicePrincipalId, TenantId, UserId};
-use unscim::model::memory::{Remembered, Streak};
+use unscim::model::memory::{Remembered, Since, Streak};
 use unscim::model::seen::Seen;
 use unscim::model::snapshot::ScimUser;
 use unscim::world::ledger::SqliteLedger;
@@ -31,6 +32,14 @@ fn role(n: u128) -> AppRoleId {
 fn at(seconds: i64) -> Timestamp {
     let start: Timestamp = "2026-11-24T10:00:00.123456789Z".parse().unwrap();
     start.checked_add(SignedDuration::from_secs(seconds)).unwrap()
+}
+
+fn intend(ledger: &SqliteLedger, turn: u64, action: &Action, at: Timestamp) -> unscim::world::error::Result<i64> {
+    ledger.intend(turn, std::slice::from_ref(action), at).map(|lines| lines[0])
+}
+
+fn conclude(ledger: &SqliteLedger, intent: i64, outcome: &Outcome, at: Timestamp) -> unscim::world::error::Result<()> {
+    ledger.conclude(&[(intent, outcome.clone())], at)
 }
 
 fn binding() -> Binding {
@@ -66,7 +75,7 @@ fn baseline() -> Baseline {
 fn remembered() -> Remembered {
     Remembered {
         turn: 42,
-        covered_since: BTreeMap::from([(user(20), BTreeMap::from([(role(0), at(5)), (role(1), at(6))]))]),
+        covered_since: Arc::new(BTreeMap::from([(user(20), Since::from_iter([(role(0), at(5)), (role(1), at(6))]))])),
         empty: BTreeMap::from([(group(10), Streak { since: at(1), last: at(2), looks: 3 })]),
         revocations_void: 9,
         ..Remembered::default()
@@ -89,8 +98,8 @@ fn everything_is_kept_over_a_restart() {
     assert_eq!(ledger.remembered().unwrap(), Remembered::default());
     ledger.create_baseline(&baseline()).unwrap();
     ledger.remember(&remembered()).unwrap();
-    let intent = ledger.intend(1, &Action::RecordBaseline, at(1)).unwrap();
-    ledger.conclude(intent, &done(at(2)), at(3)).unwrap();
+    let intent = intend(&ledger, 1, &Action::RecordBaseline, at(1)).unwrap();
+    conclude(&ledger, intent, &done(at(2)), at(3)).unwrap();
     let journal = ledger.journal().unwrap();
     drop(ledger);
 
@@ -135,8 +144,9 @@ fn covered_users_come_and_go() {
     let ledger = SqliteLedger::open(dir.path()).unwrap();
     ledger.remember(&remembered()).unwrap();
     let mut later = remembered();
-    later.covered_since =
-        BTreeMap::from([(user(20), BTreeMap::from([(role(1), at(66))])), (user(21), BTreeMap::from([(role(0), at(7))]))]);
+    later.covered_since = Arc::new(
+        [(20, 1, 66), (21, 0, 7)].map(|(u, r, t)| (user(u), Since::from_iter([(role(r), at(t))]))).into_iter().collect(),
+    );
     ledger.remember(&later).unwrap();
     assert_eq!(ledger.remembered().unwrap(), later);
     drop(ledger);
@@ -240,7 +250,7 @@ fn what_was_written_about_users_groups_and_deeds_cant_be_changed_or_deleted() {
     let dir = tempfile::tempdir().unwrap();
     let ledger = SqliteLedger::open(dir.path()).unwrap();
     ledger.create_baseline(&baseline()).unwrap();
-    ledger.intend(1, &Action::RecordBaseline, at(0)).unwrap();
+    intend(&ledger, 1, &Action::RecordBaseline, at(0)).unwrap();
     drop(ledger);
     let shell = rusqlite::Connection::open(dir.path().join("ledger.db")).unwrap();
     for table in ["meta", "baseline_groups", "baseline_roles", "baseline_users", "baseline_members", "journal"] {
@@ -257,16 +267,16 @@ fn the_journal_adds_up_by_key() {
     let remove = Action::RemoveMember { group: group(10), user: user(20) };
     let assign = Action::AssignUser { user: user(20), role: role(0) };
 
-    let first = ledger.intend(1, &remove, at(0)).unwrap();
+    let first = intend(&ledger, 1, &remove, at(0)).unwrap();
     assert!(ledger.journal().unwrap().entry(&remove.key()).unwrap().open, "begun, and no outcome on disk");
-    ledger.conclude(first, &Outcome::Open("no answer".into()), at(1)).unwrap();
+    conclude(&ledger, first, &Outcome::Open("no answer".into()), at(1)).unwrap();
     assert!(ledger.journal().unwrap().entry(&remove.key()).unwrap().open, "nobody knows");
-    ledger.conclude(first, &done(at(100)), at(2)).unwrap();
+    conclude(&ledger, first, &done(at(100)), at(2)).unwrap();
     assert!(!ledger.journal().unwrap().entry(&remove.key()).unwrap().open);
-    let second = ledger.intend(2, &remove, at(3)).unwrap();
-    ledger.conclude(second, &done(at(200)), at(4)).unwrap();
-    let failed = ledger.intend(2, &assign, at(5)).unwrap();
-    ledger.conclude(failed, &Outcome::Failed("denied".into()), at(6)).unwrap();
+    let second = intend(&ledger, 2, &remove, at(3)).unwrap();
+    conclude(&ledger, second, &done(at(200)), at(4)).unwrap();
+    let failed = intend(&ledger, 2, &assign, at(5)).unwrap();
+    conclude(&ledger, failed, &Outcome::Failed("denied".into()), at(6)).unwrap();
 
     let journal = ledger.journal().unwrap();
     let entry = journal.entry(&remove.key()).unwrap();
@@ -282,26 +292,26 @@ fn a_crash_between_intent_and_outcome_is_seen_after_the_restart() {
     let dir = tempfile::tempdir().unwrap();
     let action = Action::RequestRevocation;
     let ledger = SqliteLedger::open(dir.path()).unwrap();
-    let first = ledger.intend(1, &action, at(0)).unwrap();
-    ledger.conclude(first, &done(at(1)), at(1)).unwrap();
-    let second = ledger.intend(2, &action, at(2)).unwrap();
+    let first = intend(&ledger, 1, &action, at(0)).unwrap();
+    conclude(&ledger, first, &done(at(1)), at(1)).unwrap();
+    let second = intend(&ledger, 2, &action, at(2)).unwrap();
     drop(ledger);
     let ledger = SqliteLedger::open(dir.path()).unwrap();
     let journal = ledger.journal().unwrap();
     let entry = journal.entry(&action.key()).unwrap();
     assert_eq!((entry.intents, entry.confirmed, entry.open), (2, 1, true));
-    ledger.conclude(second, &Outcome::Failed("it had not happened".into()), at(3)).unwrap();
+    conclude(&ledger, second, &Outcome::Failed("it had not happened".into()), at(3)).unwrap();
     assert!(!ledger.journal().unwrap().entry(&action.key()).unwrap().open);
 }
 
 #[test]
 fn an_outcome_belongs_to_one_intent_and_is_final() {
     let ledger = SqliteLedger::in_memory().unwrap();
-    assert!(refusal(ledger.conclude(1, &done(at(0)), at(0))).contains("no intent"));
-    let intent = ledger.intend(1, &Action::RequestRevocation, at(0)).unwrap();
-    ledger.conclude(intent, &done(at(0)), at(0)).unwrap();
-    assert!(refusal(ledger.conclude(intent, &done(at(0)), at(0))).contains("outcome already"));
-    assert!(refusal(ledger.conclude(intent + 1, &done(at(0)), at(0))).contains("no intent"), "an outcome is no intent");
+    assert!(refusal(conclude(&ledger, 1, &done(at(0)), at(0))).contains("no intent"));
+    let intent = intend(&ledger, 1, &Action::RequestRevocation, at(0)).unwrap();
+    conclude(&ledger, intent, &done(at(0)), at(0)).unwrap();
+    assert!(refusal(conclude(&ledger, intent, &done(at(0)), at(0))).contains("outcome already"));
+    assert!(refusal(conclude(&ledger, intent + 1, &done(at(0)), at(0))).contains("no intent"), "an outcome is no intent");
 }
 
 fn listing(dir: &Path) -> BTreeMap<String, Vec<u8>> {

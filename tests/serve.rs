@@ -17,8 +17,8 @@ use unscim::model::condition::{Condition, ConditionKind, Reason, Truth};
 use unscim::model::id::GroupId;
 use unscim::model::names::Names;
 use unscim::model::status::{
-    Brake, CycleStatus, DeedOutcome, Gauges, GroupState, GroupStatus, Held, JournalEntry, Pending, Phase, Progress, Status,
-    TurnResult,
+    Brake, CycleStatus, DeedOutcome, Gauges, GroupState, GroupStatus, Held, JournalEntry, Outlook, Pending, Phase, Progress,
+    Remaining, Status, TurnResult,
 };
 use unscim::serve::metrics::{Metrics, operations};
 use unscim::serve::{State, listen, router, view};
@@ -60,6 +60,15 @@ fn status() -> Status {
             users_lost: 1,
             users_counted: 390,
             users_kept: 389,
+        },
+        remaining: Remaining {
+            assignments: Some(12),
+            member_removals: Some(37),
+            unassignments: Some(2),
+            cycles: Some(4),
+            writing: Some(Duration::from_secs(6)),
+            outlook: Outlook::InSight,
+            earliest_finish: Some(at(50)),
         },
         pending: vec![Pending { action: "RemoveMember".into(), count: 37 }],
         held: vec![Held { brake: "not-approved".into(), message: "group Design is shared".into() }],
@@ -171,6 +180,9 @@ async fn a_published_status_shows_everywhere() {
         "in quarantine",
         "one group is nested",
         "2026-11-24 10:00:30 UTC",
+        "2026-11-24 10:00:50 UTC",
+        "if every cycle is on time and nothing comes between; no promise",
+        "12 direct assignments, 37 removals from groups, 2 rows of groups, 4 cycles to wait for, at least 6s of writing",
         "Needs you",
         "Decide for the groups named",
     ] {
@@ -189,6 +201,10 @@ async fn a_published_status_shows_everywhere() {
         ("unscim_users{state=\"lost\"}", 1.0),
         ("unscim_users_lost", 1.0),
         ("unscim_group_members", 37.0),
+        ("unscim_writes_remaining{kind=\"assignment\"}", 12.0),
+        ("unscim_writes_remaining{kind=\"member_removal\"}", 37.0),
+        ("unscim_writes_remaining{kind=\"unassignment\"}", 2.0),
+        ("unscim_earliest_finish_timestamp_seconds", at(50).as_second() as f64),
         ("unscim_held{brake=\"not-approved\"}", 1.0),
         ("unscim_held{brake=\"blind\"}", 0.0),
         ("unscim_sync_job_quarantined", 1.0),
@@ -200,6 +216,35 @@ async fn a_published_status_shows_everywhere() {
 
     let text = view::render(&document, Sheet::of(100)).plain();
     assert!(text.starts_with("uniqkey: EmptyingGroups (turn 42, mode Enforce)\n"), "{text}");
+    assert_eq!(document["status"]["remaining"]["writing"], "6s");
+}
+
+#[tokio::test]
+async fn where_no_end_is_in_sight_none_is_shown_and_it_says_why() {
+    for (outlook, why) in [
+        (Outlook::Held, "none while it is held"),
+        (Outlook::AwaitingPerson, "it waits for a person"),
+        (Outlook::NotKnown, "not known: "),
+        (Outlook::Retired, "it is over"),
+        (Outlook::Observing, "none: nothing is written in Observe"),
+    ] {
+        let state = state();
+        state.publish(&status());
+        let mut none = status();
+        none.remaining = Remaining { outlook, ..Remaining::default() };
+        state.publish(&none);
+        let router = router(state);
+        let (_, page) = get(&router, "/").await;
+        let card = page.split_once("id=\"finish\"").unwrap().1.split_once("</section>").unwrap().0;
+        assert!(card.contains(why) && !card.contains("<time"), "{card}");
+        let document: Value = serde_json::from_str(&get(&router, "/status").await.1).unwrap();
+        assert_eq!(document["status"]["remaining"]["earliestFinish"], Value::Null);
+        let text = view::render(&document, Sheet::of(140)).plain();
+        assert!(text.contains(&format!("earliest finish       {why}")), "{text}");
+        let shown = series(&get(&router, "/metrics").await.1);
+        assert_eq!(shown["unscim_earliest_finish_timestamp_seconds"], 0.0, "{outlook}");
+        assert_eq!(shown["unscim_writes_remaining{kind=\"unassignment\"}"], 2.0, "what is not known stays as it was");
+    }
 }
 
 #[tokio::test]
@@ -250,6 +295,9 @@ fn every_label_set_starts_at_zero() {
     for state in ["group_only", "direct_and_group", "direct_only", "lost"] {
         expected.push(format!("unscim_users{{state=\"{state}\"}}"));
     }
+    for kind in ["assignment", "member_removal", "unassignment"] {
+        expected.push(format!("unscim_writes_remaining{{kind=\"{kind}\"}}"));
+    }
     for state in ["assigned", "emptied", "unassigned", "refused"] {
         expected.push(format!("unscim_groups{{state=\"{state}\"}}"));
     }
@@ -280,6 +328,7 @@ fn every_label_set_starts_at_zero() {
         "group_members",
         "token_revoked",
         "users_lost",
+        "earliest_finish_timestamp_seconds",
         "sync_job_quarantined",
         "sync_last_cycle_timestamp_seconds",
         "sync_cycle_expected_by_timestamp_seconds",

@@ -69,7 +69,7 @@ fn company(users: u128, step: u8) -> Result<Case> {
         baseline.groups.insert(group(g), managed.clone());
         seen.groups.insert(group(g), looked.clone());
     }
-    let target = memory.target.as_mut().context("no target")?;
+    let target = std::sync::Arc::make_mut(memory.target.as_mut().context("no target")?);
     for u in 1..=users {
         let record = ScimUser { id: scim(u), user_name: Some(format!("user{u}@contoso.example")), ..record.clone() };
         let name = record.user_name.clone();

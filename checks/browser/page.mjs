@@ -75,6 +75,8 @@ const shown = () => {
     steps: all("#steps li", condition),
     rest: all("#more li", condition),
     tiles: all(".tile", (tile) => [text(tile.querySelector(".figure")), text(tile.querySelector(".fine"))]),
+    finish: [document.querySelector("#finish time")?.dateTime, text(document.querySelector("#finish .outlook"))],
+    left: text(document.querySelector("#finish .left")),
     held: [
       ...all("#todo .brake", (brake) => [text(brake), text(brake.parentNode.querySelector(".says"))]),
       ...all("#held dl > div", (div) => [text(div.querySelector("dt")), text(div.querySelector("dd"))]),
@@ -111,6 +113,14 @@ const GROUPS = {
   Unassigned: "Unassigned",
   Gone: "Unassigned, gone at the target",
 };
+const OUTLOOKS = {
+  NotKnown: "not known: something that it hangs on could not be read, or does not come by itself",
+  InSight: "if every cycle is on time and nothing comes between; no promise",
+  Observing: "none: nothing is written in Observe",
+  Held: "none while it is held",
+  AwaitingPerson: "it waits for a person, who deletes the token",
+  Retired: "it is over",
+};
 const OUTCOMES = { Done: "Done", AlreadySo: "So already", Failed: "Failed", Unknown: "Not known yet" };
 
 /// Fails where the page shows anything else than the document says.
@@ -144,6 +154,11 @@ function compare(page, document) {
     [left(p.memberships, "left"), "of users, in groups that are still assigned"],
     [`${p.groups - p.groupsAssigned} of ${p.groups}`, `${p.groupsAssigned} still assigned, ${p.targetGroups} still at the target`],
   ]);
+  const { remaining } = status;
+  assert.deepEqual(page.finish, [remaining.earliestFinish ?? undefined, OUTLOOKS[remaining.outlook]]);
+  for (const n of [remaining.assignments, remaining.memberRemovals, remaining.unassignments, remaining.cycles]) {
+    assert.ok(!n || page.left.includes(`${n} `), `${n} in ${page.left}`);
+  }
   assert.deepEqual(page.held.toSorted(), status.held.map(({ brake, message }) => [brake, flat(message)]).toSorted());
   assert.deepEqual(page.groups, status.groups.map(({ id, name, state, members, why }) =>
     ({ id, name: flat(name), state: GROUPS[state], members: members == null ? "–" : String(members), why: flat(why) })));

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::guide::empty::{Plan as MembersPlan, plan_for};
 use crate::guide::{Cover, Facts, part, some_of};
 use crate::model::action::Action;
-use crate::model::id::{GroupId, UserId};
+use crate::model::id::{AppRoleId, GroupId, UserId};
 use crate::model::snapshot::Principal;
 
 /// Would any of these leave somebody without a row of his own? Counted afresh from this turn's lists, not from the steps.
@@ -29,7 +29,15 @@ pub(super) fn uncovered(facts: &Facts, actions: &[Action]) -> Option<String> {
         }
     }
     let concerned_users = concerned.iter().map(|(user, _)| user).collect::<BTreeSet<_>>().len();
-    let bare: Vec<_> = concerned.into_iter().filter(|(user, group)| !stands_alone(facts, *user, *group)).collect();
+    let rows: BTreeSet<(UserId, AppRoleId)> = facts
+        .seen
+        .assignments
+        .known()
+        .into_iter()
+        .flat_map(|look| &look.value)
+        .filter_map(|row| if let Principal::User(user) = row.principal { Some((user, row.role)) } else { None })
+        .collect();
+    let bare: Vec<_> = concerned.into_iter().filter(|(user, group)| !stands_alone(facts, &rows, *user, *group)).collect();
     if bare.is_empty() && blind_groups.is_empty() {
         return None;
     }
@@ -43,7 +51,7 @@ pub(super) fn uncovered(facts: &Facts, actions: &[Action]) -> Option<String> {
     ))
 }
 
-fn stands_alone(facts: &Facts, id: UserId, group: GroupId) -> bool {
+fn stands_alone(facts: &Facts, rows: &BTreeSet<(UserId, AppRoleId)>, id: UserId, group: GroupId) -> bool {
     let Some(look) = facts.seen.assignments.known() else { return false };
     let Some(user) = facts.baseline().and_then(|baseline| baseline.users.get(&id)) else { return false };
     if facts.cover(id, user) == Cover::Departed {
@@ -53,14 +61,9 @@ fn stands_alone(facts: &Facts, id: UserId, group: GroupId) -> bool {
         facts.rows_of(group).iter().map(|row| *facts.spec.roles.get(&row.role).unwrap_or(&row.role)).collect();
     needed.extend(facts.baseline().map(|baseline| baseline.roles_of(user, &facts.spec.roles)).unwrap_or_default());
     needed.iter().all(|role| {
-        let now = look.value.iter().any(|row| row.principal == Principal::User(id) && row.role == *role);
-        let before = facts
-            .memory
-            .remembered
-            .covered_since
-            .get(&id)
-            .and_then(|roles| roles.get(role))
-            .is_some_and(|first| *first < look.at);
+        let now = rows.contains(&(id, *role));
+        let before =
+            facts.memory.remembered.covered_since.get(&id).and_then(|roles| roles.get(role)).is_some_and(|first| first < look.at);
         now && before
     })
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use http::HeaderName;
 use jiff::tz::TimeZone;
 
-use super::form::{Approval, FilePath, Guid, Share, Span, Text};
+use super::form::{Approval, FilePath, Guid, Share, Span, Text, WriteQuota};
 use super::raw::{self, API_VERSION, Group, KIND, default};
 use super::tree::Places;
 use super::{Mistake, Variables};
@@ -306,6 +306,7 @@ impl<'a> Check<'a> {
             max_shrink,
             fights: self.count(raw.fights, default::FIGHTS, &at("fights"), 1),
             write_share,
+            write_quota: raw.write_quota.unwrap_or_else(write_quota).0,
         }
     }
 
@@ -378,6 +379,10 @@ impl<'a> Check<'a> {
 
 fn share(value: Option<Share>, default: &str) -> Percent {
     value.unwrap_or_else(|| Share::try_from(default.to_owned()).expect("a default is a valid share")).0
+}
+
+fn write_quota() -> WriteQuota {
+    WriteQuota::try_from(default::WRITE_QUOTA.to_owned()).expect("the default is a valid quota")
 }
 
 fn parsed(default: &str) -> Span {

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use url::{Host, Url};
 use uuid::Uuid;
 
-use crate::model::spec::Percent;
+use crate::model::spec::{Percent, Quota};
 use crate::model::window::Clock;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
@@ -59,6 +59,24 @@ impl TryFrom<String> for TimeOfDay {
             .filter(|(hours, minutes)| *minutes < 60 && hours * 60 + minutes <= Clock::MIDNIGHT.0)
             .map(|(hours, minutes)| TimeOfDay(Clock(hours * 60 + minutes)))
             .ok_or_else(|| format!("{text:?} is no time of day; write it in quotes, as \"06:30\" or \"22:00\""))
+    }
+}
+
+/// So many in a span of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(try_from = "String")]
+#[schemars(inline, extend("pattern" = "^[1-9][0-9]*/[0-9].*[a-z]$"))]
+pub struct WriteQuota(#[schemars(with = "String")] pub Quota);
+
+impl TryFrom<String> for WriteQuota {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let quota = text.split_once('/').and_then(|(amount, per)| {
+            let quota = Quota { amount: amount.parse().ok()?, per: humantime::parse_duration(per).ok()? };
+            (quota.amount > 0 && !quota.per.is_zero()).then_some(WriteQuota(quota))
+        });
+        quota.ok_or_else(|| format!("{text:?} is no quota; write it as \"3000/150s\""))
     }
 }
 

@@ -27,17 +27,23 @@ const MOST: usize = 100;
 
 /// Reads and checks the config in this file.
 pub fn load(path: &Path) -> Result<Spec, Errors> {
-    let name = path.display().to_string();
-    let trouble = |what: String| Errors::whole(&name, what);
+    checked(path, contents(path)?)
+}
+
+fn contents(path: &Path) -> Result<Vec<u8>, Errors> {
+    let trouble = |what: String| Errors::whole(&path.display().to_string(), what);
     let size = std::fs::metadata(path)
         .map_err(|error| trouble(format!("can't be read: {error}; name an existing file with --config")))?
         .len();
     if size > CAP {
         return Err(trouble(format!("{size} bytes, more than any config has ({CAP}); is this the right file?")));
     }
-    let bytes =
-        std::fs::read(path).map_err(|error| trouble(format!("can't be read: {error}; name a readable file with --config")))?;
-    let text = String::from_utf8(bytes).map_err(|_| trouble("not UTF-8 text; save it as UTF-8".into()))?;
+    std::fs::read(path).map_err(|error| trouble(format!("can't be read: {error}; name a readable file with --config")))
+}
+
+fn checked(path: &Path, bytes: Vec<u8>) -> Result<Spec, Errors> {
+    let name = path.display().to_string();
+    let text = String::from_utf8(bytes).map_err(|_| Errors::whole(&name, "not UTF-8 text; save it as UTF-8".into()))?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).map_or_else(|| PathBuf::from("."), Path::to_owned);
     let folder = std::path::absolute(&folder).unwrap_or(folder);
     parse(&text, &name, &folder)

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::form::{Approval, FilePath, Guid, Link, Name, Share, Span, Text, TimeOfDay};
+use super::form::{Approval, FilePath, Guid, Link, Name, Share, Span, Text, TimeOfDay, WriteQuota};
 use crate::model::spec::{
     Acknowledgement, Afterwards, Cloud, EmptyGroups, Hold, LogLevel, MatchBy, MembersDecision, Mode, Profile, RevocationBy,
     ScopeConfirmed, Select,
@@ -32,6 +32,7 @@ pub mod default {
     pub const MAX_SHRINK: &str = "10%";
     pub const FIGHTS: u32 = 2;
     pub const WRITE_SHARE: &str = "50%";
+    pub const WRITE_QUOTA: &str = "3000/150s";
     pub const INTERVAL: &str = "60s";
     pub const SETTLE: &str = "5m";
     pub const REQUEST_TIMEOUT: &str = "30s";
@@ -332,6 +333,9 @@ pub struct Limits {
     /// Share of Graph's write quota for this app and tenant.
     #[schemars(extend("default" = default::WRITE_SHARE))]
     pub write_share: Option<Share>,
+    /// Writes that Graph grants one app in one tenant; Microsoft's published limit.
+    #[schemars(extend("default" = default::WRITE_QUOTA))]
+    pub write_quota: Option<WriteQuota>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]

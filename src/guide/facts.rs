@@ -1,5 +1,6 @@
 //! All that a judgement may depend on, and the few questions that several judgements ask of it.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -19,8 +20,11 @@ pub struct Facts<'a> {
     pub memory: &'a Memory,
     /// Our clock: for waits only.
     pub now: Timestamp,
-    direct: BTreeMap<UserId, BTreeMap<AppRoleId, Option<Timestamp>>>,
+    /// Rows of users, in order.
+    direct: Vec<(UserId, AppRoleId, Option<Timestamp>)>,
     group_rows: BTreeMap<GroupId, Vec<&'a Assignment>>,
+    /// Who was ever seen in which group, once somebody has asked.
+    ever_in: OnceCell<BTreeMap<GroupId, Vec<UserId>>>,
 }
 
 /// How far a protected user is from standing on his own feet.
@@ -39,18 +43,17 @@ pub enum Cover {
 
 impl<'a> Facts<'a> {
     pub fn new(spec: &'a Spec, seen: &'a Snapshot, memory: &'a Memory, now: Timestamp) -> Self {
-        let mut direct: BTreeMap<UserId, BTreeMap<AppRoleId, Option<Timestamp>>> = BTreeMap::new();
+        let mut direct = Vec::new();
         let mut group_rows: BTreeMap<GroupId, Vec<&Assignment>> = BTreeMap::new();
         for row in seen.assignments.known().map(|look| look.value.as_slice()).unwrap_or_default() {
             match row.principal {
-                Principal::User(user) => {
-                    direct.entry(user).or_default().insert(row.role, row.created);
-                }
+                Principal::User(user) => direct.push((user, row.role, row.created)),
                 Principal::Group(group) => group_rows.entry(group).or_default().push(row),
                 Principal::Other(_) => {}
             }
         }
-        Facts { spec, seen, memory, now, direct, group_rows }
+        direct.sort_unstable();
+        Facts { spec, seen, memory, now, direct, group_rows, ever_in: OnceCell::new() }
     }
 
     pub fn baseline(&self) -> Option<&'a Baseline> {
@@ -73,11 +76,17 @@ impl<'a> Facts<'a> {
     }
 
     pub fn direct_roles(&self, user: UserId) -> BTreeSet<AppRoleId> {
-        self.direct.get(&user).map(|roles| roles.keys().copied().collect()).unwrap_or_default()
+        self.direct_rows(user).iter().map(|(_, role, _)| *role).collect()
     }
 
     pub fn has_direct_row(&self, user: UserId) -> bool {
-        self.direct.contains_key(&user)
+        !self.direct_rows(user).is_empty()
+    }
+
+    fn direct_rows(&self, user: UserId) -> &[(UserId, AppRoleId, Option<Timestamp>)] {
+        let first = self.direct.partition_point(|(other, ..)| *other < user);
+        let rows = &self.direct[first..];
+        &rows[..rows.partition_point(|(other, ..)| *other == user)]
     }
 
     /// The token has been proven dead: no engine runs any more, so no cycle is awaited.
@@ -161,10 +170,10 @@ impl<'a> Facts<'a> {
         if self.has_departed(id) {
             return Cover::Departed;
         }
-        let owned = self.direct.get(&id);
+        let owned = self.direct_rows(id);
         let required = baseline.roles_of(user, &self.spec.roles);
         let missing: BTreeSet<_> =
-            required.iter().filter(|role| !owned.is_some_and(|owned| owned.contains_key(role))).copied().collect();
+            required.iter().filter(|role| !owned.iter().any(|(_, owned, _)| owned == *role)).copied().collect();
         if !missing.is_empty() {
             return Cover::Missing(missing);
         }
@@ -173,10 +182,11 @@ impl<'a> Facts<'a> {
         let mut latest: Option<Timestamp> = None;
         for role in &required {
             let Some(first) = in_sight_since.and_then(|roles| roles.get(role)) else { return Cover::Settling };
-            if since(*first, look.at) < self.spec.timing.settle || look.at <= *first {
+            if since(first, look.at) < self.spec.timing.settle || look.at <= first {
                 return Cover::Settling;
             }
-            let made = owned.and_then(|owned| owned.get(role).copied().flatten()).unwrap_or(*first);
+            // Of two rows for one role the later one.
+            let made = owned.iter().rev().find(|(_, owned, _)| owned == role).and_then(|(.., made)| *made).unwrap_or(first);
             latest = latest.max(Some(made));
         }
         if self.is_disabled(id) || self.is_token_rejected() {
@@ -195,11 +205,17 @@ impl<'a> Facts<'a> {
 
     /// Protected users who were ever seen in this group.
     pub fn users_of(&self, group: GroupId) -> impl Iterator<Item = (UserId, &'a Protected)> {
-        self.baseline()
-            .into_iter()
-            .flat_map(|baseline| baseline.users.iter())
-            .filter(move |(_, user)| user.groups.contains(&group))
-            .map(|(id, user)| (*id, user))
+        let ever_in = self.ever_in.get_or_init(|| {
+            let mut ever_in: BTreeMap<GroupId, Vec<UserId>> = BTreeMap::new();
+            for (id, user) in self.baseline().into_iter().flat_map(|baseline| &baseline.users) {
+                for group in &user.groups {
+                    ever_in.entry(*group).or_default().push(*id);
+                }
+            }
+            ever_in
+        });
+        let users = ever_in.get(&group).map(Vec::as_slice).unwrap_or_default();
+        users.iter().filter_map(|id| Some((*id, self.baseline()?.users.get(id)?)))
     }
 
     /// Taken out of protection by the operator: nothing is assigned to him, and his state at the target is not judged.

@@ -1,6 +1,7 @@
 //! What the ledger remembers between turns and over restarts.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -20,9 +21,9 @@ pub struct Memory {
     /// Where the baseline comes from.
     pub source: BaselineSource,
     pub remembered: Remembered,
-    pub journal: Journal,
+    pub journal: Arc<Journal>,
     /// Kept by the process, not by the ledger: the last round over the target.
-    pub target: Option<TargetLook>,
+    pub target: Option<Arc<TargetLook>>,
     /// Of the process too: whether messages may name users.
     pub names: Names,
 }
@@ -37,6 +38,47 @@ pub enum BaselineSource {
     Provisional,
 }
 
+/// A few roles, with a time each: most users have one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Since(Vec<(AppRoleId, Timestamp)>);
+
+impl Since {
+    pub fn get(&self, role: &AppRoleId) -> Option<Timestamp> {
+        self.0.iter().find(|(known, _)| known == role).map(|(_, at)| *at)
+    }
+
+    /// In the order of the roles.
+    pub fn iter(&self) -> impl Iterator<Item = (AppRoleId, Timestamp)> {
+        self.0.iter().copied()
+    }
+
+    pub fn times(&self) -> impl Iterator<Item = Timestamp> {
+        self.0.iter().map(|(_, at)| *at)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn insert(&mut self, role: AppRoleId, at: Timestamp) {
+        match self.0.binary_search_by_key(&role, |(known, _)| *known) {
+            Ok(place) => self.0[place].1 = at,
+            Err(place) => {
+                self.0.reserve_exact(1);
+                self.0.insert(place, (role, at));
+            }
+        }
+    }
+}
+
+impl FromIterator<(AppRoleId, Timestamp)> for Since {
+    fn from_iter<I: IntoIterator<Item = (AppRoleId, Timestamp)>>(roles: I) -> Self {
+        let mut since = Since::default();
+        roles.into_iter().for_each(|(role, at)| since.insert(role, at));
+        since
+    }
+}
+
 /// Times and proofs. Times marked "service" come from Graph's `Date` or stamps; others from our clock.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -46,7 +88,8 @@ pub struct Remembered {
     /// When a rollback last wrote; our time. Nothing is written until the mode has been set anew.
     pub rolled_back: Option<Timestamp>,
     /// Direct rows of protected users: service time of the first look of the unbroken series that showed them.
-    pub covered_since: BTreeMap<UserId, BTreeMap<AppRoleId, Timestamp>>,
+    #[serde(skip)]
+    pub covered_since: Arc<BTreeMap<UserId, Since>>,
     /// Managed groups without user members: the unbroken series of looks that showed it.
     pub empty: BTreeMap<GroupId, Streak>,
     /// Managed groups without a row on the app.

@@ -1,6 +1,7 @@
 //! What is there now: everything one turn has read, each part known, absent or unknown by itself.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -296,7 +297,7 @@ impl LogRow {
 #[derive(Clone, Debug, Default)]
 pub struct TargetSeen {
     pub token: TokenState,
-    pub look: Seen<TargetLook>,
+    pub look: Seen<Arc<TargetLook>>,
 }
 
 /// How the service took our token in ordinary reads; proof of revocation is the probe's business.

@@ -335,18 +335,34 @@ pub struct Limits {
     pub max_shrink: Percent,
     pub fights: u32,
     pub write_share: Percent,
+    pub write_quota: Quota,
 }
 
 impl Limits {
     /// Our share of Graph's write quota, in writes per second.
     pub fn writes_per_second(&self) -> f64 {
-        f64::from(WRITE_QUOTA) * f64::from(self.write_share.0.max(1)) / 100.0 / WRITE_WINDOW.as_secs_f64()
+        self.write_quota.per_second() * f64::from(self.write_share.0.max(1)) / 100.0
     }
 }
 
-/// Writes that Graph grants one app in one tenant per [`WRITE_WINDOW`].
-pub const WRITE_QUOTA: u32 = 3_000;
-pub const WRITE_WINDOW: Duration = Duration::from_secs(150);
+/// What a service grants in a span of time. Graph keeps it as a token bucket: so many at once, and filled at that rate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quota {
+    pub amount: u32,
+    pub per: Duration,
+}
+
+impl Quota {
+    pub fn per_second(self) -> f64 {
+        f64::from(self.amount) / self.per.as_secs_f64()
+    }
+}
+
+impl Serialize for Quota {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(&format_args!("{}/{}", self.amount, humantime::format_duration(self.per)))
+    }
+}
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -1,5 +1,7 @@
 //! What the world may read of us: `/status`, the page and the metrics are made of this alone.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +46,8 @@ pub struct Status {
     pub phase: Phase,
     pub conditions: Vec<Condition>,
     pub progress: Progress,
+    #[serde(default)]
+    pub remaining: Remaining,
     pub pending: Vec<Pending>,
     pub held: Vec<Held>,
     pub cycle: CycleStatus,
@@ -100,6 +104,111 @@ pub struct Progress {
     pub users_counted: u64,
     /// Of those, the ones read as kept in the last look (or in the proof).
     pub users_kept: u64,
+}
+
+closed_list! {
+    /// Whether an end is in sight, or why none is.
+    Outlook {
+        /// Something that it hangs on is not known, or does not come by itself.
+        NotKnown,
+        /// At the earliest then; never a promise.
+        InSight,
+        /// In `Observe` nothing is written.
+        Observing,
+        Held,
+        AwaitingPerson,
+        Retired,
+    }
+}
+
+/// What is left of the whole way. `None` is not known.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Remaining {
+    /// Direct assignments to be made.
+    pub assignments: Option<u64>,
+    /// Users to be taken out of groups.
+    pub member_removals: Option<u64>,
+    /// Rows of groups to be deleted.
+    pub unassignments: Option<u64>,
+    /// Good cycles still to wait for.
+    pub cycles: Option<u64>,
+    /// Seconds of writing, at our share of Graph's quota.
+    #[serde(with = "seconds")]
+    pub writing: Option<Duration>,
+    pub outlook: Outlook,
+    /// With nothing in the way and every cycle on time, by the service's clock. `None` unless it is in sight.
+    pub earliest_finish: Option<Timestamp>,
+}
+
+impl Default for Remaining {
+    fn default() -> Self {
+        Remaining {
+            assignments: None,
+            member_removals: None,
+            unassignments: None,
+            cycles: None,
+            writing: None,
+            outlook: Outlook::NotKnown,
+            earliest_finish: None,
+        }
+    }
+}
+
+impl Outlook {
+    /// What stands beside the time, or in its place.
+    pub fn words(self) -> &'static str {
+        match self {
+            Outlook::NotKnown => "not known: something that it hangs on could not be read, or does not come by itself",
+            Outlook::InSight => "if every cycle is on time and nothing comes between; no promise",
+            Outlook::Observing => "none: nothing is written in Observe",
+            Outlook::Held => "none while it is held",
+            Outlook::AwaitingPerson => "it waits for a person, who deletes the token",
+            Outlook::Retired => "it is over",
+        }
+    }
+}
+
+impl Remaining {
+    /// What is left, in words.
+    pub fn left(&self) -> String {
+        let kinds = [
+            (self.assignments, "direct assignment", "direct assignments"),
+            (self.member_removals, "removal from a group", "removals from groups"),
+            (self.unassignments, "row of a group", "rows of groups"),
+            (self.cycles, "cycle to wait for", "cycles to wait for"),
+        ];
+        let words = kinds.into_iter().filter_map(|(n, one, more)| match n {
+            Some(0) => None,
+            Some(1) => Some(format!("1 {one}")),
+            Some(n) => Some(format!("{n} {more}")),
+            None => Some(format!("{more}: not known")),
+        });
+        let mut words: Vec<String> = words.collect();
+        if let Some(writing) = self.writing.filter(|writing| !writing.is_zero()) {
+            words.push(format!("at least {} of writing", humantime::format_duration(writing)));
+        }
+        if words.is_empty() { "nothing to write, and no cycle to wait for".into() } else { words.join(", ") }
+    }
+}
+
+/// Whole ones, in the form of the config: "1m 30s".
+mod seconds {
+    use std::time::Duration;
+
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(value: &Option<Duration>, s: S) -> Result<S::Ok, S::Error> {
+        match value {
+            Some(value) => s.collect_str(&humantime::format_duration(Duration::from_secs(value.as_secs()))),
+            None => s.serialize_none(),
+        }
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Duration>, D::Error> {
+        let text = Option::<String>::deserialize(d)?;
+        text.map(|text| humantime::parse_duration(&text).map_err(serde::de::Error::custom)).transpose()
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

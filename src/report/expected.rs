@@ -46,6 +46,6 @@ pub(super) fn expected(facts: &Facts, judged: &Judged, cycle: &CycleStatus) -> O
 fn settling(facts: &Facts) -> Option<Timestamp> {
     let seen = &facts.memory.remembered.covered_since;
     let users = facts.baseline()?.users.iter().filter(|(id, user)| facts.cover(**id, user) == Cover::Settling);
-    let first = users.filter_map(|(id, _)| seen.get(id)?.values().max()).max()?;
-    Some(later(*first, facts.spec.timing.settle))
+    let first = users.filter_map(|(id, _)| seen.get(id)?.times().max()).max()?;
+    Some(later(first, facts.spec.timing.settle))
 }

@@ -1,7 +1,9 @@
 //! The `/status` document as plain text for a terminal. It reads leniently, so that another version's status shows too.
 
+use serde::Deserialize as _;
 use serde_json::Value;
 
+use crate::model::status::Remaining;
 use crate::term::{Sheet, Tone, clean};
 
 /// No control characters but our own colours.
@@ -45,6 +47,12 @@ pub fn render(document: &Value, mut sheet: Sheet) -> Sheet {
         ("users kept", format!("{} of {}, {} lost", count("usersKept"), count("usersCounted"), count("usersLost"))),
     ] {
         sheet.item("  ", Tone::Faint, &format!("{label:<22}"), &value);
+    }
+
+    if let Ok(remaining) = Remaining::deserialize(&status["remaining"]) {
+        sheet.item("  ", Tone::Faint, &format!("{:<22}", "left"), &remaining.left());
+        let at = remaining.earliest_finish.map(|at| format!("{at}, ")).unwrap_or_default();
+        sheet.item("  ", Tone::Faint, &format!("{:<22}", "earliest finish"), &format!("{at}{}", remaining.outlook.words()));
     }
 
     let cycle = &status["cycle"];
@@ -122,6 +130,8 @@ mod tests {
                 "conditions": [{"type": "UsersAssigned", "status": "False", "reason": "AssignmentsMissing",
                     "message": message, "lastTransitionTime": "2026-11-24T10:00:00.123456789Z"}],
                 "progress": {"usersAssigned": 3, "usersProtected": 5, "usersLost": 0},
+                "remaining": {"assignments": 2, "memberRemovals": 9, "unassignments": 1, "cycles": 5, "writing": "2s",
+                    "outlook": "InSight", "earliestFinish": "2026-11-24T14:30:00Z"},
                 "cycle": {"lastState": "Succeeded", "quarantined": true},
                 "pending": [{"action": "AssignUser", "count": 2}],
                 "held": [{"brake": "shrunk", "message": "a \u{1b}[31mlist shrank"}],
@@ -135,6 +145,8 @@ mod tests {
             "UsersAssigned",
             "AssignmentsMissing",
             "3 of 5",
+            "2 direct assignments, 9 removals from groups, 1 row of a group, 5 cycles to wait for",
+            "2026-11-24T14:30:00Z, if every cycle is on time",
             "Succeeded",
             "quarantine",
             "2 x AssignUser",

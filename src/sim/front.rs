@@ -90,7 +90,10 @@ async fn answer(State(inner): State<Arc<Inner>>, request: Request) -> Response {
             body: None,
             root,
         };
-        return graph(&inner, incoming, &bytes);
+        return match graph(&inner, incoming, &bytes) {
+            Some(response) => response,
+            None => std::future::pending().await,
+        };
     }
     match path.strip_prefix('/').and_then(|path| path.strip_suffix("/oauth2/v2.0/token")) {
         Some(tenant) if parts.method == http::Method::POST => {
@@ -103,13 +106,14 @@ async fn answer(State(inner): State<Arc<Inner>>, request: Request) -> Response {
     }
 }
 
-fn graph(inner: &Inner, mut incoming: Incoming, bytes: &Bytes) -> Response {
+/// `None` where no answer ever comes.
+fn graph(inner: &Inner, mut incoming: Incoming, bytes: &Bytes) -> Option<Response> {
     if !bytes.is_empty() {
         match serde_json::from_slice(bytes) {
             Ok(body) => incoming.body = Some(body),
             Err(_) => {
                 let text = "Unable to read JSON request payload. Please ensure Content-Type header is set and payload is of valid JSON format.";
-                return json(400, &[], odata_error("BadRequest", text));
+                return Some(json(400, &[], odata_error("BadRequest", text)));
             }
         }
     }
@@ -118,6 +122,7 @@ fn graph(inner: &Inner, mut incoming: Incoming, bytes: &Bytes) -> Response {
         odata::Body::Empty => Response::new(Body::empty()),
         odata::Body::Json(value) => Response::new(Body::from(value.to_string())),
         odata::Body::Text(text) => Response::new(Body::from(text)),
+        odata::Body::Lost => return None,
     };
     *response.status_mut() = StatusCode::from_u16(served.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     for (name, value) in served.headers {
@@ -125,7 +130,7 @@ fn graph(inner: &Inner, mut incoming: Incoming, bytes: &Bytes) -> Response {
             response.headers_mut().insert(HeaderName::from_static(name), value);
         }
     }
-    response
+    Some(response)
 }
 
 /// `scheme://host/v1.0` as the caller named it; links lead back there.

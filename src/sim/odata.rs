@@ -22,6 +22,8 @@ pub(crate) enum Body {
     Empty,
     Json(Value),
     Text(String),
+    /// No answer ever comes.
+    Lost,
 }
 
 impl Reply {

@@ -6,7 +6,7 @@ use thiserror::Error;
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-#[derive(Debug, Error)]
+#[derive(Clone, Debug, Error)]
 pub enum Error {
     #[error("{doing}: no connection: {cause}")]
     Unreachable { doing: String, cause: String },
@@ -70,6 +70,25 @@ impl Error {
         }
     }
 
+    /// The same, of something else that it befell too.
+    #[must_use]
+    pub fn about(&self, what: &str) -> Error {
+        let mut error = self.clone();
+        match &mut error {
+            Error::Unreachable { doing, .. }
+            | Error::TimedOut { doing, .. }
+            | Error::Throttled { doing, .. }
+            | Error::Refused { doing, .. }
+            | Error::NotFound { doing, .. }
+            | Error::Denied { doing, .. }
+            | Error::Malformed { doing, .. }
+            | Error::Incomplete { doing, .. }
+            | Error::Ambiguous { doing, .. } => what.clone_into(doing),
+            Error::Credential { .. } | Error::File { .. } | Error::Ledger(_) => {}
+        }
+        error
+    }
+
     /// A fixed label for metrics and for [`crate::model::seen::Why`].
     pub fn label(&self) -> &'static str {
         match self {
@@ -86,6 +105,11 @@ impl Error {
             Error::File { .. } => "file",
             Error::Ledger(_) => "ledger",
         }
+    }
+
+    /// A request of a chain that was not tried, because the one before it failed.
+    pub fn is_failed_dependency(&self) -> bool {
+        matches!(self, Error::Refused { status: 424, .. })
     }
 
     /// After a write: can it have taken effect all the same?

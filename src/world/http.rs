@@ -58,6 +58,8 @@ impl Api {
 pub trait Observer: Send + Sync {
     /// `code` is the HTTP status, or a fixed word where no answer came.
     fn answered(&self, api: Api, operation: &'static str, code: &str, took: Duration);
+    /// One request of several that went out together, which are told of as one beside it.
+    fn answered_in_batch(&self, _: Api, _: &'static str, _: &str) {}
     fn throttled(&self, api: Api, wait: Duration);
 }
 

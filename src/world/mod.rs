@@ -1,7 +1,7 @@
 //! The outside, behind doors: what the loop may ask of Graph, of the app's SCIM service, of the ledger and of the clock.
 //!
-//! [`Target`] has no write: nothing here can harm a user in the app, even by mistake. [`Directory`] has six, two of them for a
-//! rollback alone.
+//! [`Target`] has no write: nothing here can harm a user in the app, even by mistake. [`Directory`] has one,
+//! and what [`Action`] does not name can't be asked of it.
 
 pub mod error;
 pub mod graph;
@@ -12,13 +12,14 @@ pub mod secret;
 pub mod webhook;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use crate::model::action::Action;
 use crate::model::baseline::{Baseline, Growth};
 use crate::model::deed::Deed;
-use crate::model::id::{AppRoleId, AssignmentId, GroupId, JobId, ScimId, ServicePrincipalId, UserId};
+use crate::model::id::{GroupId, JobId, ScimId, ServicePrincipalId, UserId};
 use crate::model::memory::{Journal, Remembered};
 use crate::model::seen::{Seen, Why};
 use crate::model::snapshot::{
@@ -64,18 +65,41 @@ pub trait Directory {
     /// Properties of the group's user members; `attribute` is the one the job matches by.
     async fn member_properties(&self, group: GroupId, attribute: &str) -> Result<Vec<DirectoryUser>>;
     async fn user(&self, user: UserId, attribute: &str) -> Result<DirectoryUser>;
+    /// As [`Directory::group`] and the others below it, of several at once; one result for each, in their order.
+    async fn profiles_of(&self, groups: &[GroupId]) -> Vec<Result<GroupProfile>> {
+        one_by_one(groups, |group| self.group(group)).await
+    }
+    async fn uses_of(&self, groups: &[GroupId], app: ServicePrincipalId) -> Vec<Result<GroupUses>> {
+        one_by_one(groups, |group| self.group_uses(group, app)).await
+    }
+    async fn members_of(&self, groups: &[GroupId]) -> Vec<Result<Look<Members>>> {
+        one_by_one(groups, |group| self.members(group)).await
+    }
+    async fn properties_of(&self, groups: &[GroupId], attribute: &str) -> Vec<Result<Vec<DirectoryUser>>> {
+        one_by_one(groups, |group| self.member_properties(group, attribute)).await
+    }
+    async fn users_by_id(&self, users: &[UserId], attribute: &str) -> Vec<Result<DirectoryUser>> {
+        one_by_one(users, |user| self.user(user, attribute)).await
+    }
     async fn jobs(&self, app: ServicePrincipalId) -> Result<Look<Vec<Job>>>;
     async fn schema(&self, app: ServicePrincipalId, job: &JobId) -> Result<SyncSchema>;
     async fn settings(&self, app: ServicePrincipalId) -> Result<SyncSettings>;
     /// Rows after `since`, oldest first.
     async fn log(&self, job: &JobId, since: Timestamp) -> Result<Look<Vec<LogRow>>>;
 
-    async fn assign(&self, app: ServicePrincipalId, user: UserId, role: AppRoleId) -> Result<Written>;
-    async fn remove_member(&self, group: GroupId, user: UserId) -> Result<Written>;
-    async fn unassign(&self, app: ServicePrincipalId, assignment: &AssignmentId) -> Result<Written>;
-    async fn pause(&self, app: ServicePrincipalId, job: &JobId) -> Result<Written>;
-    async fn assign_group(&self, app: ServicePrincipalId, group: GroupId, role: AppRoleId) -> Result<Written>;
-    async fn add_member(&self, group: GroupId, user: UserId) -> Result<Written>;
+    /// How many of `wanted` writes may go out now: it waits until a batch of them fits into our share of Graph's quota.
+    async fn room(&self, wanted: usize) -> usize;
+    /// Sends these writes in one request, at most twenty: changes of a group's members one after the other, each only if the
+    /// one before it was done; others in any order. One outcome for each, in their order.
+    async fn write(&self, app: ServicePrincipalId, actions: &[Action]) -> Vec<Result<Written>>;
+}
+
+async fn one_by_one<I: Copy, V, F: Future<Output = Result<V>>>(of: &[I], ask: impl Fn(I) -> F) -> Vec<Result<V>> {
+    let mut results = Vec::with_capacity(of.len());
+    for one in of {
+        results.push(ask(*one).await);
+    }
+    results
 }
 
 /// What the service said of a write.
@@ -128,7 +152,7 @@ pub trait Ledger {
     /// `Absent`: the ledger is whole and has no baseline.
     fn baseline(&self) -> Result<Seen<Baseline>>;
     fn remembered(&self) -> Result<Remembered>;
-    fn journal(&self) -> Result<Journal>;
+    fn journal(&self) -> Result<Arc<Journal>>;
     /// Every write that was ever begun, oldest first.
     fn deeds(&self) -> Result<Vec<Deed>>;
     /// The last of them, at most so many; for showing, so no chain is walked for it.
@@ -145,10 +169,10 @@ pub trait Ledger {
     fn create_baseline(&self, baseline: &Baseline) -> Result<()>;
     /// Adds to it; never removes.
     fn grow_baseline(&self, growth: &Growth) -> Result<()>;
-    /// A line on disk before the write; the returned number goes into [`Ledger::conclude`].
-    fn intend(&self, turn: u64, action: &Action, at: Timestamp) -> Result<i64>;
-    /// A line on disk after it.
-    fn conclude(&self, intent: i64, outcome: &Outcome, at: Timestamp) -> Result<()>;
+    /// A line for each on disk before they are written, all of them or none; the numbers go into [`Ledger::conclude`].
+    fn intend(&self, turn: u64, actions: &[Action], at: Timestamp) -> Result<Vec<i64>>;
+    /// A line for each on disk after it, all of them or none.
+    fn conclude(&self, outcomes: &[(i64, Outcome)], at: Timestamp) -> Result<()>;
 }
 
 /// How a write ended.

@@ -58,6 +58,8 @@ async fn killed_after_every_kth_request_it_comes_to_its_end_with_nobody_lost() {
     let every = std::env::var("UNSCIM_EVERY").unwrap_or_else(|_| "83".into());
     for k in every.split(',').map(|text| text.trim().parse::<usize>().expect("numbers with commas between them")) {
         let rig = Rig::new(Mode::Enforce).await;
+        // How long it waits, by its own clock, before it believes that a write without an answer was not done.
+        rig.edit("timing:", "timing:\n    settle: 1m");
         let practice = &rig.served.practice;
         let (mut lives, mut revoked) = (0, false);
         let ended = 'lives: loop {

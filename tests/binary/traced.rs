@@ -56,7 +56,7 @@ async fn each_turn_is_a_trace_with_its_requests_and_log_lines_name_it() {
     assert!(spans.iter().all(|(resource, _)| resource.contains("unscim")));
     let turns: Vec<_> = spans.iter().filter(|(_, span)| span.name == "turn").collect();
     let requests: Vec<_> = spans.iter().filter(|(_, span)| span.name != "turn").collect();
-    assert!(turns.len() > 5 && requests.len() > 100, "{} turns, {} requests", turns.len(), requests.len());
+    assert!(turns.len() > 5 && requests.len() > 10 * turns.len(), "{} turns, {} requests", turns.len(), requests.len());
     let parents: BTreeSet<_> = turns.iter().map(|(_, span)| (hex(&span.trace_id), hex(&span.span_id))).collect();
     let attribute = |span: &Span, key: &str| {
         let found = span.attributes.iter().find(|attribute| attribute.key == key);
@@ -67,11 +67,11 @@ async fn each_turn_is_a_trace_with_its_requests_and_log_lines_name_it() {
         assert!(attribute(span, "api").is_some() && attribute(span, "client_request_id").is_some(), "{span:?}");
     }
     let names: BTreeSet<_> = requests.iter().map(|(_, span)| span.name.as_str()).collect();
-    assert!(names.is_superset(&["list_assignments", "assign", "list_users", "token"].into()), "{names:?}");
+    assert!(names.is_superset(&["list_assignments", "batch", "list_users", "token"].into()), "{names:?}");
     let of_graph = requests.iter().filter(|(_, span)| attribute(span, "api").is_some_and(|api| api.contains("graph")));
     // The last one may have been given up when the process ended.
     let answered: Vec<_> = of_graph.filter(|(_, span)| attribute(span, "http.response.status_code").is_some()).collect();
-    assert!(answered.len() > 100 && answered.iter().all(|(_, span)| attribute(span, "request_id").is_some()));
+    assert!(answered.len() > 5 * turns.len() && answered.iter().all(|(_, span)| attribute(span, "request_id").is_some()));
 
     let text = format!("{spans:?}");
     let token = std::fs::read_to_string(rig.dir.path().join("scim-token")).unwrap();

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http::Request;
 use tokio_util::sync::CancellationToken;
 use tower::{Service, ServiceExt};
+use unscim::model::action::Action;
 use unscim::model::condition::ConditionKind;
 use unscim::model::id::UserId;
 use unscim::model::snapshot::Principal;
@@ -299,8 +300,11 @@ impl World {
         let app = self.rig.practice.ids().service_principal;
         let directory = &self.rig.world().directory;
         let rows = directory.assignments(app).await.map(|look| look.value).unwrap_or_default();
-        for row in rows.iter().filter(|row| matches!(row.principal, Principal::Group(_))) {
-            _ = directory.unassign(app, &row.id).await;
+        for row in rows {
+            if let Principal::Group(group) = row.principal {
+                let action = Action::UnassignGroup { group, assignment: row.id, role: row.role };
+                _ = directory.write(app, &[action]).await;
+            }
         }
     }
 }

@@ -1,10 +1,12 @@
 //! What went over the wire between the daemon and everything outside, and the written list of what may.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use http::{Method, Request, StatusCode};
+use http::{Method, Request, Response, StatusCode};
+use serde_json::Value;
 use tower::ServiceExt;
 use tower::util::BoxCloneSyncService;
 use unscim::world::http::Transport;
@@ -40,10 +42,10 @@ impl Log {
         BoxCloneSyncService::new(tower::service_fn(move |request: Request<Bytes>| {
             let (log, transport) = (log.clone(), transport.clone());
             async move {
-                let number = log.asked(&request);
+                let asked = log.asked(&request);
                 let result = transport.oneshot(request).await;
                 if let Ok(answer) = &result {
-                    log.0.lock().unwrap()[number].answer = Some((answer.status(), answer.body().clone()));
+                    log.answered(asked, answer);
                 }
                 result
             }
@@ -54,22 +56,62 @@ impl Log {
         self.0.lock().unwrap().clone()
     }
 
-    fn asked(&self, request: &Request<Bytes>) -> usize {
+    /// Where its lines are: one, or one for each request of a batch.
+    fn asked(&self, request: &Request<Bytes>) -> Range<usize> {
         let mut log = self.0.lock().unwrap();
-        log.push(Exchange {
-            method: request.method().clone(),
-            path: request.uri().path().to_owned(),
-            query: request.uri().query().unwrap_or_default().to_owned(),
-            request: request.body().clone(),
-            answer: None,
-        });
-        log.len() - 1
+        let first = log.len();
+        match requests(request) {
+            None => log.push(Exchange {
+                method: request.method().clone(),
+                path: request.uri().path().to_owned(),
+                query: request.uri().query().unwrap_or_default().to_owned(),
+                request: request.body().clone(),
+                answer: None,
+            }),
+            Some(items) => log.extend(items.iter().map(|item| {
+                let url = item["url"].as_str().expect("a url");
+                let (path, query) = url.split_once('?').unwrap_or((url, ""));
+                Exchange {
+                    method: item["method"].as_str().expect("a method").parse().expect("a method"),
+                    path: format!("/v1.0{path}"),
+                    query: query.to_owned(),
+                    request: item.get("body").map_or_else(Bytes::new, |body| body.to_string().into()),
+                    answer: None,
+                }
+            })),
+        }
+        first..log.len()
+    }
+
+    fn answered(&self, asked: Range<usize>, answer: &Response<Bytes>) {
+        let mut log = self.0.lock().unwrap();
+        let whole: Option<Value> = serde_json::from_slice(answer.body()).ok();
+        match whole.as_ref().and_then(|whole| whole["responses"].as_array()) {
+            None => log[asked].iter_mut().for_each(|line| line.answer = Some((answer.status(), answer.body().clone()))),
+            Some(items) => {
+                for item in items {
+                    let number: usize = item["id"].as_str().expect("an id").parse().expect("a number");
+                    let status = item["status"].as_u64().expect("a status");
+                    let status = StatusCode::from_u16(u16::try_from(status).expect("a status")).expect("a status");
+                    let body = item.get("body").map_or_else(Bytes::new, |body| body.to_string().into());
+                    log[asked.start + number - 1].answer = Some((status, body));
+                }
+            }
+        }
     }
 }
 
+/// The requests of a batch. The envelope itself is on no list: its requests are.
+fn requests(request: &Request<Bytes>) -> Option<Vec<Value>> {
+    if request.uri().path() != "/v1.0/$batch" {
+        return None;
+    }
+    assert_eq!(request.method(), Method::POST);
+    let body: Value = serde_json::from_slice(request.body()).expect("an envelope");
+    Some(body["requests"].as_array().expect("its requests").clone())
+}
+
 /// All that may ever be asked: of Graph as Microsoft's description spells it, of the token endpoint and of the app.
-///
-/// There is no `$batch` here: whoever sends one must also take it apart for the comparison.
 pub const ALLOWED: &[(&str, &str)] = &[
     ("POST", "/{tenant}/oauth2/v2.0/token"),
     ("GET", "/v1.0/servicePrincipals"),

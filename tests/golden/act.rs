@@ -63,10 +63,17 @@ fn assigns(u: u128, r: u128) -> String {
     Action::AssignUser { user: user(u), role: role(r) }.key()
 }
 
+/// One write at a time fits into the quota.
+fn one_by_one(case: &Case) -> Hand {
+    let hand = Hand::new(case);
+    hand.room.set(1);
+    hand
+}
+
 #[test]
 fn every_write_stands_in_the_journal_before_and_after() {
     let case = Case::untouched();
-    let hand = Hand::new(&case);
+    let hand = one_by_one(&case);
     hand.answer(Ok(written(false)));
     hand.answer(Ok(written(true)));
     let acted = carry_out(&case, &hand);
@@ -76,6 +83,65 @@ fn every_write_stands_in_the_journal_before_and_after() {
         |key: &str, outcome: &str| [format!("intend {key} in turn 50"), format!("write {key}"), format!("conclude 7 {outcome}")];
     let expected = [line(&assigns(1, 1), "done"), line(&assigns(2, 1), "already"), line(&assigns(2, 2), "done")];
     assert_eq!(hand.did()[..9], expected.concat());
+}
+
+#[test]
+fn what_goes_out_at_once_stands_in_the_journal_before_any_of_it_and_each_has_its_own_end() {
+    let case = Case::untouched();
+    let hand = Hand::new(&case);
+    hand.answer(Ok(written(false)));
+    hand.answer(Ok(written(true)));
+    hand.answer(Err(refused(400)));
+    let acted = carry_out(&case, &hand);
+    assert_eq!(done(&acted), [Done::Ok, Done::Already, Done::Failed, Done::Ok]);
+    let keys = [assigns(1, 1), assigns(2, 1), assigns(2, 2), assigns(3, 2)];
+    let lines = |form: &dyn Fn(&String) -> String| keys.iter().map(form).collect::<Vec<_>>();
+    assert_eq!(hand.did()[..4], lines(&|key| format!("intend {key} in turn 50")));
+    assert_eq!(hand.did()[4..8], lines(&|key| format!("write {key}")));
+    assert_eq!(hand.did()[8..], ["conclude 7 done", "conclude 8 already", "conclude 9 failed", "conclude 10 done"]);
+}
+
+#[test]
+fn an_answer_that_is_lost_ends_the_plan_once_the_others_have_theirs() {
+    let case = Case::untouched();
+    let hand = Hand::new(&case);
+    hand.room.set(3);
+    hand.answer(Err(unanswered()));
+    let acted = carry_out(&case, &hand);
+    assert_eq!((done(&acted), acted.stopped().is_some()), (vec![Done::Open, Done::Ok, Done::Ok], true));
+    assert_eq!(hand.did().len(), 9, "the fourth is not begun");
+}
+
+#[test]
+fn who_waited_for_another_is_looked_at_again_and_ends_nothing() {
+    let case = all_at_once(Case::assigned());
+    let hand = Hand::new(&case);
+    hand.room.set(2);
+    hand.answer(Ok(written(true)));
+    hand.answer(Err(refused(424)));
+    let acted = carry_out(&case, &hand);
+    assert_eq!(done(&acted), [Done::Already, Done::Failed, Done::Ok, Done::Ok]);
+    assert!(acted.stopped().is_some());
+    let (_, undo) = taken_away();
+    let hand = Hand::new(&case);
+    hand.answer(Ok(written(false)));
+    hand.answer(Ok(written(true)));
+    hand.answer(Err(refused(424)));
+    let put = back(&case, &hand, &undo);
+    assert_eq!((put.done.len(), put.failed.len(), put.stopped), (3, 1, None));
+}
+
+#[test]
+fn of_what_goes_out_at_once_whoever_stands_before_one_who_is_not_covered_goes() {
+    let case = all_at_once(Case::assigned());
+    let first: Vec<_> = case.approve().actions()[..1].iter().map(Action::key).collect();
+    let hand = Hand::new(&case);
+    hand.now.set(case.seen.began + SignedDuration::from_secs(31));
+    let loses = |row: &unscim::model::snapshot::Assignment| (row.principal, row.role) == (Principal::User(user(2)), role(2));
+    hand.rows.borrow_mut().as_mut().unwrap().retain(|row| !loses(row));
+    let acted = carry_out(&case, &hand);
+    assert_eq!(acted.done().iter().map(|(action, _)| action.key()).collect::<Vec<_>>(), first);
+    assert_eq!(hand.did().len(), 4, "read, intend, write, conclude: {:?}", hand.did());
 }
 
 #[test]
@@ -92,7 +158,7 @@ fn nothing_is_written_in_observe_or_without_the_app() {
 #[test]
 fn the_operators_hand_and_the_end_of_the_process_stop_it_before_the_next_write() {
     let case = Case::untouched();
-    let hand = Hand::new(&case);
+    let hand = one_by_one(&case);
     hand.frozen_after.set(1);
     let acted = carry_out(&case, &hand);
     assert_eq!((acted.done().len(), acted.stopped()), (1, Some("frozen by hand")));
@@ -107,7 +173,7 @@ fn the_operators_hand_and_the_end_of_the_process_stop_it_before_the_next_write()
 #[test]
 fn an_approval_that_has_expired_is_none() {
     let case = Case::untouched();
-    let hand = Hand::new(&case);
+    let hand = one_by_one(&case);
     hand.now.set(case.approve().expires() - SignedDuration::from_millis(1));
     hand.each.set(SignedDuration::from_millis(1));
     let acted = carry_out(&case, &hand);
@@ -118,7 +184,7 @@ fn an_approval_that_has_expired_is_none() {
 fn one_users_refusal_says_nothing_of_the_next_one_and_anything_else_ends_the_plan() {
     let case = Case::untouched();
     let outcome = |error: Error| {
-        let hand = Hand::new(&case);
+        let hand = one_by_one(&case);
         hand.answer(Err(error));
         let acted = carry_out(&case, &hand);
         (done(&acted), acted.stopped().is_some(), hand.did()[2].clone())
@@ -132,7 +198,7 @@ fn one_users_refusal_says_nothing_of_the_next_one_and_anything_else_ends_the_pla
     assert_eq!(outcome(strange), (vec![Done::Open], true, "conclude 7 open".to_owned()));
 
     let case = all_at_once(Case::assigned());
-    let hand = Hand::new(&case);
+    let hand = one_by_one(&case);
     hand.answer(Err(refused(400)));
     let acted = carry_out(&case, &hand);
     assert_eq!((done(&acted), acted.stopped().is_some()), (vec![Done::Failed], true), "removals rest on each other");
@@ -142,7 +208,7 @@ fn one_users_refusal_says_nothing_of_the_next_one_and_anything_else_ends_the_pla
 fn nothing_is_written_past_a_book_that_fails() {
     let case = Case::untouched();
     for (broken, did) in [("intend", 1), ("conclude", 3)] {
-        let hand = Hand::new(&case);
+        let hand = one_by_one(&case);
         hand.broken.set(Some(broken));
         let acted = carry_out(&case, &hand);
         assert_eq!((acted.done().len(), hand.did().len()), (0, did), "{broken}");
@@ -178,7 +244,10 @@ fn who_loses_something_is_looked_at_again_when_the_sight_is_old() {
     let case = all_at_once(Case::assigned());
     assert_eq!(removing(&case, 30, |_| {}), (vec![], 4, None), "thirty seconds are fresh");
     assert_eq!(removing(&case, 31, |_| {}), (vec!["read rows".into()], 4, None), "one look does for all of them");
-    let slow = removing(&case, 31, |hand| hand.each.set(SignedDuration::from_secs(31)));
+    let slow = removing(&case, 31, |hand| {
+        hand.room.set(1);
+        hand.each.set(SignedDuration::from_secs(31));
+    });
     assert_eq!((slow.0.len(), slow.1), (4, 4));
     let (reads, done, stopped) = removing(&case, 31, |hand| _ = hand.rows.replace(None));
     assert_eq!((reads.len(), done), (1, 0));
@@ -295,23 +364,23 @@ fn a_rollback_goes_on_past_one_refusal_and_ends_at_anything_else() {
     let restore = |u| Action::RestoreMember { group: group(1), user: user(u) }.key();
     assert_eq!(keys, [Action::RestoreAssignment { group: group(1), role: role(1) }.key(), restore(1), restore(2)]);
 
-    let hand = Hand::new(&case);
+    let hand = one_by_one(&case);
     hand.answer(Err(refused(400)));
     let put = back(&case, &hand, &undo);
     let outcomes = |put: &PutBack| put.done.iter().map(|(_, done)| *done).collect::<Vec<_>>();
     assert_eq!((outcomes(&put), put.failed.len(), &put.stopped), (vec![Done::Failed, Done::Ok, Done::Ok], 1, &None));
     assert_eq!(hand.did()[0], format!("intend {} in turn 51", keys[0]));
     for (error, outcome) in [(refused(403), Done::Failed), (unanswered(), Done::Open), (refused(500), Done::Open)] {
-        let hand = Hand::new(&case);
+        let hand = one_by_one(&case);
         hand.answer(Err(error));
         let put = back(&case, &hand, &undo);
         assert_eq!((outcomes(&put), put.failed.len(), put.stopped.is_some()), (vec![outcome], 0, true));
     }
-    let hand = Hand::new(&case);
+    let hand = one_by_one(&case);
     hand.broken.set(Some("intend"));
     let put = back(&case, &hand, &undo);
     assert_eq!((put.done.len(), put.stopped.is_some(), hand.did().len()), (0, true, 1));
-    let hand = Hand::new(&case);
+    let hand = one_by_one(&case);
     hand.frozen_after.set(1);
     let put = back(&case, &hand, &undo);
     assert_eq!((put.done.len(), put.stopped.as_deref()), (1, Some("frozen by hand")));
@@ -332,8 +401,14 @@ fn a_row_of_ours_goes_back_only_while_a_group_carries_its_user() {
         (put.done.len(), put.failed.len(), put.stopped.is_some(), reads)
     };
     assert_eq!(outcome(&|_| {}), (2, 0, false, 1));
-    assert_eq!(outcome(&|hand| hand.each.set(SignedDuration::from_secs(30))), (2, 0, false, 1));
-    assert_eq!(outcome(&|hand| hand.each.set(SignedDuration::from_secs(31))), (2, 0, false, 2));
+    let slow = |seconds: i64| {
+        move |hand: &Hand| {
+            hand.room.set(1);
+            hand.each.set(SignedDuration::from_secs(seconds));
+        }
+    };
+    assert_eq!(outcome(&slow(30)), (2, 0, false, 1));
+    assert_eq!(outcome(&slow(31)), (2, 0, false, 2));
     assert_eq!(outcome(&|hand| _ = hand.rows.replace(None)), (0, 0, true, 1));
     assert_eq!(outcome(&|hand| _ = hand.members.replace(None)), (0, 0, true, 1));
     let leave =

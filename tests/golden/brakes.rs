@@ -152,7 +152,7 @@ fn too_much_counts_the_journal_and_the_plan() {
     let mut case = ready();
     // What a rollback has put back counts as never done.
     let undone = Action::RemoveMember { group: group(1), user: user(3) };
-    case.memory.journal.entries.insert(undone.key(), unscim::model::memory::Entry::default());
+    case.journal().entries.insert(undone.key(), unscim::model::memory::Entry::default());
     assert_eq!(destructive(&case), 4);
     case.spec.limits.max_member_removals = 3;
     bitten(
@@ -195,7 +195,7 @@ fn shrunk_bites_while_a_shorter_list_is_unexplained() {
     let message = |case: &Case| case.approve().held()[0].1.clone();
     assert!(!message(&lacking).contains("user1@contoso.example"), "{}", message(&lacking));
     let mut begun = Case::untouched();
-    begun.memory.journal.entries.entry(Action::AssignUser { user: user(2), role: role(1) }.key()).or_default().begin(1, at(10));
+    begun.journal().entries.entry(Action::AssignUser { user: user(2), role: role(1) }.key()).or_default().begin(1, at(10));
     begun.memory.remembered.sizes = lacking.memory.remembered.sizes.clone();
     assert!(!message(&begun).contains("user2@contoso.example"), "nobody has confirmed it: {}", message(&begun));
     let list = format!("members/{}", group(1));
@@ -207,7 +207,7 @@ fn shrunk_bites_while_a_shorter_list_is_unexplained() {
 #[test]
 fn uncovered_looks_at_every_user_afresh() {
     let mut case = ready();
-    case.memory.remembered.covered_since.remove(&user(1));
+    case.covered_since().remove(&user(1));
     assert_eq!(case.approve().actions().len(), 2, "group 2 may go on without group 1");
     // A member whom nobody knew yet, and a step that did not see him.
     let mut case = Case::emptied();

@@ -64,7 +64,7 @@ fn a_confirmed_write_is_fresh_for_the_settle_time() {
     let mut case = Case::untouched();
     let action = Action::AssignUser { user: user(1), role: role(1) };
     for (minute, fresh) in [(NOW - 4, true), (NOW - 5, false)] {
-        case.memory.journal.entries.clear();
+        case.journal().entries.clear();
         case.confirmed(&action, minute);
         assert_eq!(case.facts().is_fresh(&action.key()), fresh, "{minute}");
     }

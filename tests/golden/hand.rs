@@ -23,6 +23,8 @@ type Reads<T> = RefCell<Option<T>>;
 
 pub struct Hand {
     pub now: Cell<Timestamp>,
+    /// Writes that may go out at once.
+    pub room: Cell<usize>,
     /// Passes with each write.
     pub each: Cell<SignedDuration>,
     /// The operator freezes after so many lines.
@@ -42,6 +44,7 @@ impl Hand {
         let members = case.seen.groups.iter().map(|(id, seen)| (*id, seen.members.known().unwrap().value.users.clone()));
         Hand {
             now: Cell::new(case.seen.began + SignedDuration::from_secs(10)),
+            room: Cell::new(usize::MAX),
             each: Cell::new(SignedDuration::ZERO),
             frozen_after: Cell::new(usize::MAX),
             rows: RefCell::new(case.seen.assignments.known().map(|look| look.value.clone())),
@@ -147,23 +150,18 @@ impl Directory for Hand {
         let look = |users| Look { at: self.now.get(), value: Members { users, others: Vec::new() } };
         users.map_or_else(|| lost("listing the members"), |users| Ok(look(users)))
     }
-    async fn assign(&self, _: ServicePrincipalId, user: UserId, role: AppRoleId) -> Result<Written> {
-        self.wrote(Action::AssignUser { user, role }.key())
+    async fn room(&self, wanted: usize) -> usize {
+        wanted.min(self.room.get())
     }
-    async fn remove_member(&self, group: GroupId, user: UserId) -> Result<Written> {
-        self.wrote(Action::RemoveMember { group, user }.key())
-    }
-    async fn unassign(&self, _: ServicePrincipalId, assignment: &AssignmentId) -> Result<Written> {
-        self.wrote(format!("unassign {assignment}"))
-    }
-    async fn pause(&self, _: ServicePrincipalId, job: &JobId) -> Result<Written> {
-        self.wrote(format!("pause {job}"))
-    }
-    async fn assign_group(&self, _: ServicePrincipalId, group: GroupId, role: AppRoleId) -> Result<Written> {
-        self.wrote(Action::RestoreAssignment { group, role }.key())
-    }
-    async fn add_member(&self, group: GroupId, user: UserId) -> Result<Written> {
-        self.wrote(Action::RestoreMember { group, user }.key())
+    async fn write(&self, _: ServicePrincipalId, actions: &[Action]) -> Vec<Result<Written>> {
+        let wrote = |action: &Action| match action {
+            Action::UnassignGroup { assignment, .. } | Action::RemoveDirect { assignment, .. } => {
+                format!("unassign {assignment}")
+            }
+            Action::PauseJob { job } => format!("pause {job}"),
+            other => other.key(),
+        };
+        actions.iter().map(|action| self.wrote(wrote(action))).collect()
     }
     async fn permissions(&self) -> Result<Permissions> {
         unreachable!("{UNASKED}")
@@ -229,19 +227,21 @@ impl Ledger for Hand {
         self.note(format!("baseline of {} users", baseline.users.len()));
         self.booked("baseline")
     }
-    fn intend(&self, turn: u64, action: &Action, _: Timestamp) -> Result<i64> {
-        self.note(format!("intend {} in turn {turn}", action.key()));
-        self.booked("intend").map(|()| 7)
+    fn intend(&self, turn: u64, actions: &[Action], _: Timestamp) -> Result<Vec<i64>> {
+        actions.iter().for_each(|action| self.note(format!("intend {} in turn {turn}", action.key())));
+        self.booked("intend").map(|()| (7..).take(actions.len()).collect())
     }
-    fn conclude(&self, intent: i64, outcome: &Outcome, _: Timestamp) -> Result<()> {
-        let outcome = match outcome {
-            Outcome::Done(written) if written.already => "already",
-            Outcome::Done(_) => "done",
-            Outcome::Seen(_) => "seen",
-            Outcome::Failed(_) => "failed",
-            Outcome::Open(_) => "open",
-        };
-        self.note(format!("conclude {intent} {outcome}"));
+    fn conclude(&self, outcomes: &[(i64, Outcome)], _: Timestamp) -> Result<()> {
+        for (intent, outcome) in outcomes {
+            let outcome = match outcome {
+                Outcome::Done(written) if written.already => "already",
+                Outcome::Done(_) => "done",
+                Outcome::Seen(_) => "seen",
+                Outcome::Failed(_) => "failed",
+                Outcome::Open(_) => "open",
+            };
+            self.note(format!("conclude {intent} {outcome}"));
+        }
         self.booked("conclude")
     }
     fn baseline(&self) -> Result<Seen<Baseline>> {
@@ -250,7 +250,7 @@ impl Ledger for Hand {
     fn remembered(&self) -> Result<Remembered> {
         unreachable!("{UNASKED}")
     }
-    fn journal(&self) -> Result<Journal> {
+    fn journal(&self) -> Result<std::sync::Arc<Journal>> {
         unreachable!("{UNASKED}")
     }
     fn recent(&self, _: usize) -> Result<Vec<Deed>> {

@@ -11,6 +11,7 @@ mod hand;
 mod permissions;
 mod plan;
 mod preflight;
+mod remaining;
 mod settle;
 mod steps;
 mod support;

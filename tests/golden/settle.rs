@@ -15,7 +15,7 @@ fn remove() -> Action {
 }
 
 fn open(case: &mut Case, action: &Action, minute: i64) {
-    let entry = case.memory.journal.entries.entry(action.key()).or_default();
+    let entry = case.journal().entries.entry(action.key()).or_default();
     (entry.intent, entry.intents, entry.last_intent, entry.open) = (Some(LINE), 1, Some(at(minute)), true);
 }
 
@@ -59,7 +59,7 @@ fn rows_are_settled_alike() {
     let (role, assign) = (role(1), Action::AssignUser { user: user(1), role: role(1) });
     let unassign = Action::UnassignGroup { group: group(1), assignment: unscim::model::id::AssignmentId("x".into()), role };
     let mut case = Case::assigned();
-    case.memory.journal.entries.clear();
+    case.journal().entries.clear();
     open(&mut case, &assign, NOW);
     assert_eq!(settled(&case.facts()), [(LINE, Settled::Done(at(NOW)))]);
     let mut case = Case::untouched();

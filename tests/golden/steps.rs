@@ -161,11 +161,11 @@ fn empty_asks_for_a_decision_while_the_canary_runs() {
 #[test]
 fn a_first_removal_that_has_failed_is_tried_again_and_one_that_is_open_is_waited_for() {
     let mut case = Case::assigned();
-    let entry = case.memory.journal.entries.entry(remove(1, 1).key()).or_default();
+    let entry = case.journal().entries.entry(remove(1, 1).key()).or_default();
     entry.begin(1, at(100));
     entry.open = false;
     assert_eq!(acts(&case.judge(2), Reason::MembersRemain), [remove(1, 1)]);
-    case.memory.journal.entries.get_mut(&remove(1, 1).key()).unwrap().open = true;
+    case.journal().entries.get_mut(&remove(1, 1).key()).unwrap().open = true;
     waits(&case.judge(2), Reason::CanaryRunning, "the outcome of the first removal");
 }
 

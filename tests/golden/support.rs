@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -184,8 +185,16 @@ impl Case {
         self.rows().retain(|row| row.principal != principal);
     }
 
+    pub fn journal(&mut self) -> &mut Journal {
+        Arc::make_mut(&mut self.memory.journal)
+    }
+
+    pub fn covered_since(&mut self) -> &mut BTreeMap<UserId, Since> {
+        Arc::make_mut(&mut self.memory.remembered.covered_since)
+    }
+
     pub fn in_sight(&mut self, u: u128, r: u128, since: i64) {
-        self.memory.remembered.covered_since.entry(user(u)).or_default().insert(role(r), at(since));
+        self.covered_since().entry(user(u)).or_default().insert(role(r), at(since));
     }
 
     /// A good cycle that began at this minute and took three.
@@ -196,7 +205,7 @@ impl Case {
     }
 
     pub fn confirmed(&mut self, action: &Action, minute: i64) {
-        let entry = self.memory.journal.entries.entry(action.key()).or_default();
+        let entry = self.journal().entries.entry(action.key()).or_default();
         entry.intents += 1;
         entry.confirmed += 1;
         entry.first_confirmed.get_or_insert(at(minute));
@@ -237,7 +246,7 @@ impl Case {
     }
 
     pub fn target(&mut self) -> &mut TargetLook {
-        self.memory.target.as_mut().unwrap()
+        Arc::make_mut(self.memory.target.as_mut().unwrap())
     }
 
     pub fn hold_permission(&mut self, permission: &str) {
@@ -310,6 +319,7 @@ fn spec() -> Spec {
             max_shrink: Percent(10),
             fights: 2,
             write_share: Percent(50),
+            write_quota: Quota { amount: 3_000, per: Duration::from_secs(150) },
         },
         timing: Timing { interval: minutes(1), settle: minutes(5), request_timeout: Duration::from_secs(30) },
         telemetry: Telemetry::default(),
@@ -432,7 +442,7 @@ fn memory() -> Memory {
     };
     Memory {
         baseline: Seen::Known(baseline),
-        target: Some(target),
+        target: Some(Arc::new(target)),
         names: Names::Shown,
         remembered: Remembered { turn: 50, calibration: Some(calibration), ..Remembered::default() },
         ..Memory::default()

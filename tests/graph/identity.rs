@@ -14,11 +14,10 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use unscim::model::id::ServicePrincipalId;
-use unscim::model::spec::{AppRef, Credential, ManagedIdentity, Percent};
+use unscim::model::spec::{AppRef, Credential, ManagedIdentity};
 use unscim::world::Directory;
 use unscim::world::error::{Class, Error};
 use unscim::world::graph::GraphDirectory;
-use unscim::world::graph::pace::Pace;
 use unscim::world::graph::token::{EntraTokens, Machine, TokenSource};
 use unscim::world::http::{Api, Http};
 use uuid::Uuid;
@@ -342,7 +341,7 @@ async fn refused_once(credential: Credential, opens: bool) -> (usize, usize, boo
         }
     });
     let source = EntraTokens::new(tokens, &entra(credential), Machine::Imds);
-    let directory = GraphDirectory::new(graph, source, ROOT.parse().unwrap(), Arc::new(Pace::new(Percent(50))));
+    let directory = GraphDirectory::new(graph, source, ROOT.parse().unwrap(), Arc::new(pace()));
     let read = directory.app(&AppRef::ServicePrincipalId(ServicePrincipalId(Uuid::from_u128(0xa)))).await;
     let sent = seen.lock().unwrap().clone();
     assert_eq!(sent[..2], ["Bearer token-0", "Bearer token-1"]);

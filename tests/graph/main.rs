@@ -1,5 +1,6 @@
 //! The Graph client against services that answer oddly: in process, under tokio's paused clock.
 
+mod batch;
 mod identity;
 mod reads;
 mod service;

@@ -9,11 +9,10 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 use unscim::model::id::{GroupId, JobId, ServicePrincipalId};
 use unscim::model::snapshot::Principal;
-use unscim::model::spec::{AppRef, Percent};
+use unscim::model::spec::AppRef;
 use unscim::world::Directory;
 use unscim::world::error::{Class, Error};
 use unscim::world::graph::GraphDirectory;
-use unscim::world::graph::pace::Pace;
 use unscim::world::http::Api;
 use uuid::Uuid;
 
@@ -150,7 +149,7 @@ async fn a_401_gets_one_new_token_and_a_second_one_is_final() {
     assert_eq!(rows_or_error(move |_, n| if n == 0 { unauthorized() } else { list(vec![]) }).await.unwrap(), 0);
     let (http, log) = service(Api::Graph, move |_, _| unauthorized());
     let tokens = Tokens::default();
-    let graph = GraphDirectory::new(http, tokens.clone(), ROOT.parse().unwrap(), Arc::new(Pace::new(Percent(50))));
+    let graph = GraphDirectory::new(http, tokens.clone(), ROOT.parse().unwrap(), Arc::new(pace()));
     let error = graph.assignments(app()).await.unwrap_err();
     assert!(matches!(error, Error::Denied { status: 401, .. }), "{error}");
     assert_eq!((log.count(), tokens.forgotten.load(Ordering::SeqCst)), (2, 1));

@@ -9,13 +9,15 @@ use axum::extract::Request;
 use axum::response::Response;
 use secrecy::SecretString;
 use serde_json::{Value, json};
+use unscim::model::action::Action;
 use unscim::model::id::{GroupId, ServicePrincipalId, TenantId, UserId};
-use unscim::model::spec::{AppRef, Cloud, Credential, Entra, Percent};
+use unscim::model::spec::{AppRef, Cloud, Credential, Entra, Limits, Percent, Quota};
 use unscim::world::error::Result;
 use unscim::world::graph::GraphDirectory;
 use unscim::world::graph::pace::Pace;
 use unscim::world::graph::token::TokenSource;
 use unscim::world::http::{Api, Http, Unobserved, in_process};
+use unscim::world::{Directory as _, Written};
 use uuid::Uuid;
 
 pub const ROOT: &str = "https://graph.example/";
@@ -179,7 +181,27 @@ impl TokenSource for Tokens {
 
 pub fn graph(answer: impl Fn(&Sent, usize) -> Reply + Send + Sync + 'static) -> (GraphDirectory<Tokens>, Log) {
     let (http, log) = service(Api::Graph, answer);
-    (GraphDirectory::new(http, Tokens::default(), ROOT.parse().unwrap(), Arc::new(Pace::new(Percent(50)))), log)
+    (GraphDirectory::new(http, Tokens::default(), ROOT.parse().unwrap(), Arc::new(pace())), log)
+}
+
+pub fn pace() -> Pace {
+    let limits = Limits {
+        max_groups: 1,
+        max_users: 1,
+        max_member_removals: 1,
+        max_shrink: Percent(10),
+        fights: 1,
+        write_share: Percent(50),
+        write_quota: Quota { amount: 3_000, per: Duration::from_secs(150) },
+    };
+    Pace::new(&limits)
+}
+
+/// One write by itself.
+pub async fn one(graph: &GraphDirectory<Tokens>, action: Action) -> Result<Written> {
+    let mut outcomes = graph.write(app(), &[action]).await;
+    assert_eq!(outcomes.len(), 1);
+    outcomes.remove(0)
 }
 
 pub fn row(n: u128) -> Value {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use tokio::time::Instant;
+use unscim::model::action::Action;
 use unscim::model::id::{AppRoleId, AssignmentId, JobId};
 use unscim::world::error::Error;
 use unscim::world::{Directory, Written};
@@ -15,9 +16,21 @@ fn role() -> AppRoleId {
     AppRoleId(Uuid::nil())
 }
 
+fn assignment() -> Action {
+    Action::AssignUser { user: user(1), role: role() }
+}
+
+fn removal() -> Action {
+    Action::RemoveMember { group: group(), user: user(1) }
+}
+
+fn row_of(assignment: &AssignmentId) -> Action {
+    Action::UnassignGroup { group: group(), assignment: assignment.clone(), role: role() }
+}
+
 async fn assign(reply: impl Fn() -> Reply + Send + Sync + 'static) -> Result<Written, Error> {
     let (graph, log) = graph(move |_, _| reply());
-    let result = graph.assign(app(), user(1), role()).await;
+    let result = one(&graph, assignment()).await;
     assert_eq!(log.count(), 1);
     result
 }
@@ -25,7 +38,7 @@ async fn assign(reply: impl Fn() -> Reply + Send + Sync + 'static) -> Result<Wri
 #[tokio::test]
 async fn an_assignment_is_posted_with_its_three_ids() {
     let (graph, log) = graph(|_, _| raw(201, row(1).to_string()));
-    let written = graph.assign(app(), user(1), role()).await.unwrap();
+    let written = one(&graph, assignment()).await.unwrap();
     assert!(!written.already && written.request_id.as_deref() == Some("rid") && !written.client_request_id.is_empty());
     assert_eq!(written.at.to_string(), "2026-11-02T10:00:00Z");
     let sent = &log.all()[0];
@@ -86,11 +99,12 @@ async fn a_throttled_write_is_returned_and_the_next_one_waits() {
     let (graph, log) = graph(|_, n| {
         if n == 0 { refusal(429, "TooManyRequests", "slow").with("retry-after", "20") } else { raw(201, row(1).to_string()) }
     });
+    assert_eq!(graph.room(1).await, 1);
     let begun = Instant::now();
-    let error = graph.assign(app(), user(1), role()).await.unwrap_err();
+    let error = one(&graph, assignment()).await.unwrap_err();
     assert!(matches!(error, Error::Throttled { retry_after: Some(wait), .. } if wait == Duration::from_secs(20)), "{error}");
     assert_eq!((log.count(), begun.elapsed()), (1, Duration::ZERO));
-    graph.assign(app(), user(1), role()).await.unwrap();
+    one(&graph, assignment()).await.unwrap();
     assert_eq!((log.count(), begun.elapsed().as_secs()), (2, 20));
     assert!(graph.pace().write_quota_ratio() > 0.0);
 }
@@ -98,7 +112,7 @@ async fn a_throttled_write_is_returned_and_the_next_one_waits() {
 #[tokio::test]
 async fn removing_a_member_names_the_membership_and_nothing_else() {
     let (directory, log) = graph(|_, _| raw(204, ""));
-    assert!(!directory.remove_member(group(), user(1)).await.unwrap().already);
+    assert!(!one(&directory, removal()).await.unwrap().already);
     let sent = &log.all()[0];
     assert_eq!((sent.method.as_str(), sent.query.as_str()), ("DELETE", ""));
     assert_eq!(sent.path, format!("/v1.0/groups/{}/members/{}/$ref", group(), user(1)));
@@ -111,11 +125,11 @@ async fn removing_a_member_names_the_membership_and_nothing_else() {
         ),
     ] {
         let (directory, _) = graph(move |_, _| refusal(status, code, message));
-        assert!(directory.remove_member(group(), user(1)).await.unwrap().already, "{code}");
+        assert!(one(&directory, removal()).await.unwrap().already, "{code}");
     }
     for reply in [|| raw(404, "<html>"), || refusal(400, "Request_BadRequest", "Unable to update on-premises mastered objects")] {
         let (directory, _) = graph(move |_, _| reply());
-        assert!(directory.remove_member(group(), user(1)).await.is_err());
+        assert!(one(&directory, removal()).await.is_err());
     }
 }
 
@@ -123,12 +137,12 @@ async fn removing_a_member_names_the_membership_and_nothing_else() {
 async fn unassigning_twice_is_unassigning_once() {
     let (graph, log) = graph(|_, n| if n == 0 { raw(204, "") } else { not_found() });
     let assignment = AssignmentId("a_b-C1".into());
-    assert!(!graph.unassign(app(), &assignment).await.unwrap().already);
-    assert!(graph.unassign(app(), &assignment).await.unwrap().already);
+    assert!(!one(&graph, row_of(&assignment)).await.unwrap().already);
+    assert!(one(&graph, row_of(&assignment)).await.unwrap().already);
     let expected = format!("/v1.0/servicePrincipals/{}/appRoleAssignedTo/a_b-C1", app());
     assert!(log.all().iter().all(|sent| sent.method == "DELETE" && sent.path == expected));
     for bad in ["", ".", "..", "a b", "a/../b", "a%2Fb"] {
-        assert!(graph.unassign(app(), &AssignmentId(bad.into())).await.is_err(), "{bad:?}");
+        assert!(one(&graph, row_of(&AssignmentId(bad.into()))).await.is_err(), "{bad:?}");
     }
     assert_eq!(log.count(), 2);
 }
@@ -136,7 +150,7 @@ async fn unassigning_twice_is_unassigning_once() {
 #[tokio::test]
 async fn pausing_is_one_post_to_pause() {
     let (graph, log) = graph(|_, _| raw(204, ""));
-    graph.pause(app(), &JobId("scim.t.g".into())).await.unwrap();
+    one(&graph, Action::PauseJob { job: JobId("scim.t.g".into()) }).await.unwrap();
     let sent = &log.all()[0];
     assert_eq!(sent.method, "POST");
     assert_eq!(sent.path, format!("/v1.0/servicePrincipals/{}/synchronization/jobs/scim.t.g/pause", app()));

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -35,19 +36,19 @@ pub enum Read {
 pub struct Book {
     pub baseline: Seen<Baseline>,
     pub remembered: Remembered,
-    pub journal: Journal,
+    pub journal: Arc<Journal>,
     pub lines: i64,
 }
 
 impl Book {
     pub fn intend(&mut self, action: &Action, at: Timestamp) {
         self.lines += 1;
-        self.journal.entries.entry(action.key()).or_default().begin(self.lines, at);
+        Arc::make_mut(&mut self.journal).entries.entry(action.key()).or_default().begin(self.lines, at);
     }
 
     /// `None`: nobody knows.
     pub fn conclude(&mut self, key: &str, done: Option<bool>, served: Timestamp, at: Timestamp) {
-        let entry = self.journal.entries.get_mut(key).expect("it was begun");
+        let entry = Arc::make_mut(&mut self.journal).entries.get_mut(key).expect("it was begun");
         match done {
             Some(true) => {
                 entry.confirm(served, at);
@@ -272,22 +273,10 @@ impl Directory for Fake<'_> {
         Ok(self.look(Vec::new()))
     }
 
-    async fn assign(&self, _: ServicePrincipalId, _: UserId, _: AppRoleId) -> Result<Written> {
+    async fn room(&self, _: usize) -> usize {
         unreachable!("{BY_STEP}")
     }
-    async fn remove_member(&self, _: GroupId, _: UserId) -> Result<Written> {
-        unreachable!("{BY_STEP}")
-    }
-    async fn unassign(&self, _: ServicePrincipalId, _: &AssignmentId) -> Result<Written> {
-        unreachable!("{BY_STEP}")
-    }
-    async fn pause(&self, _: ServicePrincipalId, _: &JobId) -> Result<Written> {
-        unreachable!("{BY_STEP}")
-    }
-    async fn assign_group(&self, _: ServicePrincipalId, _: GroupId, _: AppRoleId) -> Result<Written> {
-        unreachable!("{BY_STEP}")
-    }
-    async fn add_member(&self, _: GroupId, _: UserId) -> Result<Written> {
+    async fn write(&self, _: ServicePrincipalId, _: &[Action]) -> Vec<Result<Written>> {
         unreachable!("{BY_STEP}")
     }
 }
@@ -385,12 +374,14 @@ impl Ledger for Fake<'_> {
             for streak in streaks.chain(remembered.departed.values_mut().map(|departure| &mut departure.streak)) {
                 (streak.since, streak.looks) = (long_ago, 9);
             }
-            remembered.covered_since.values_mut().flat_map(BTreeMap::values_mut).for_each(|since| *since = long_ago);
+            for since in Arc::make_mut(&mut remembered.covered_since).values_mut() {
+                *since = since.iter().map(|(role, _)| (role, long_ago)).collect();
+            }
         }
         Ok(remembered)
     }
 
-    fn journal(&self) -> Result<Journal> {
+    fn journal(&self) -> Result<Arc<Journal>> {
         Ok(self.book.borrow().journal.clone())
     }
 
@@ -422,18 +413,20 @@ impl Ledger for Fake<'_> {
         Ok(())
     }
 
-    fn intend(&self, _: u64, _: &Action, _: Timestamp) -> Result<i64> {
+    fn intend(&self, _: u64, _: &[Action], _: Timestamp) -> Result<Vec<i64>> {
         unreachable!("{BY_STEP}")
     }
 
-    fn conclude(&self, intent: i64, outcome: &Outcome, at: Timestamp) -> Result<()> {
+    fn conclude(&self, outcomes: &[(i64, Outcome)], at: Timestamp) -> Result<()> {
         let mut book = self.book.borrow_mut();
-        let found = book.journal.entries.iter().find(|(_, entry)| entry.intent == Some(intent));
-        let key = found.map(|(key, _)| key.clone()).expect("an intent of ours");
-        match outcome {
-            Outcome::Seen(served) => book.conclude(&key, Some(true), *served, at),
-            Outcome::Failed(_) => book.conclude(&key, Some(false), at, at),
-            Outcome::Done(_) | Outcome::Open(_) => unreachable!("{BY_STEP}"),
+        for (intent, outcome) in outcomes {
+            let found = book.journal.entries.iter().find(|(_, entry)| entry.intent == Some(*intent));
+            let key = found.map(|(key, _)| key.clone()).expect("an intent of ours");
+            match outcome {
+                Outcome::Seen(served) => book.conclude(&key, Some(true), *served, at),
+                Outcome::Failed(_) => book.conclude(&key, Some(false), at, at),
+                Outcome::Done(_) | Outcome::Open(_) => unreachable!("{BY_STEP}"),
+            }
         }
         Ok(())
     }

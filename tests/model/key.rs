@@ -114,8 +114,8 @@ impl Form<'_> {
     }
 
     fn write(&self, out: &mut Two) {
-        let State { tenant, book, target, pending, looked, left, asked, last_unassigned, .. } = self.state;
-        (&book.baseline, pending, looked, left, asked).hash(out);
+        let State { tenant, book, target, pending, flight, looked, left, asked, last_unassigned, .. } = self.state;
+        (&book.baseline, pending, flight, looked, left, asked).hash(out);
         self.events(last_unassigned, out);
         self.tenant(tenant, out);
         self.remembered(&book.remembered, out);
@@ -203,9 +203,9 @@ impl Form<'_> {
             sizes: _,
             calibration: _,
         } = remembered;
-        for (user, roles) in covered_since {
-            for (role, first) in roles {
-                (user, role, self.age(*first)).hash(out);
+        for (user, roles) in covered_since.iter() {
+            for (role, first) in roles.iter() {
+                (user, role, self.age(first)).hash(out);
             }
         }
         for (kind, streaks) in [(1u8, empty), (2, unassigned)] {

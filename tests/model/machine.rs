@@ -6,6 +6,7 @@ use std::task::{Context, Poll, Waker};
 
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
+use unscim::act::volley;
 use unscim::guide::Facts;
 use unscim::model::action::Action;
 use unscim::model::id::*;
@@ -44,10 +45,10 @@ pub enum Fate {
     Lost,
     /// It did not happen, and nobody tells us.
     Nothing,
-    /// The process ends when it has happened.
-    DiesAfter,
-    /// The process ends when it was begun.
-    DiesBefore,
+    /// Nobody tells us anything of all that is under way; these of it happened, by bit.
+    AllLost(u16),
+    /// The process ends; these of all that is under way happened, by bit.
+    Dies(u16),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -84,9 +85,11 @@ impl Step {
 pub struct State {
     pub tenant: Tenant,
     pub book: Book,
-    pub target: Option<TargetLook>,
+    pub target: Option<std::sync::Arc<TargetLook>>,
     /// What is left of the approved plan.
     pub pending: Vec<Action>,
+    /// What went out at once and stands in the journal; each takes effect by itself.
+    pub flight: Vec<Action>,
     /// The look of this tick was made.
     pub looked: bool,
     pub left: Trouble,
@@ -115,6 +118,7 @@ impl Machine {
             book: Book::default(),
             target: None,
             pending: Vec::new(),
+            flight: Vec::new(),
             looked: false,
             left: self.trouble,
             asked: false,
@@ -154,14 +158,18 @@ impl Machine {
         }
         let (faults, crashes) = (state.left.faults > 0, state.left.crashes > 0);
         let stales = masks(state.tenant.lagging());
-        if let Some(action) = state.pending.first() {
+        if let Some(action) = state.flight.first() {
             steps.push(Step::Write(Fate::Done));
             let asks = *action == Action::RequestRevocation;
+            let some_of_it = 0..1_u16 << state.flight.len();
             if faults && !asks {
                 steps.extend([Fate::Refused, Fate::Lost, Fate::Nothing].map(Step::Write));
+                if state.flight.len() > 1 {
+                    steps.extend(some_of_it.clone().map(|done| Step::Write(Fate::AllLost(done))));
+                }
             }
             if crashes {
-                steps.extend([Fate::DiesAfter, Fate::DiesBefore].map(Step::Write));
+                steps.extend(some_of_it.map(|done| Step::Write(Fate::Dies(done))));
             }
         } else if state.looked {
             steps.push(Step::Tick);
@@ -210,6 +218,7 @@ impl Machine {
                     prepared.approved.actions().to_vec()
                 };
                 (state.book, state.target, state.looked) = (book, prepared.memory.target, true);
+                state.take_off();
             }
             Step::Write(fate) => self.write(&mut state, *fate),
             Step::Tick => {
@@ -229,32 +238,37 @@ impl Machine {
         Some(state.sealed(self))
     }
 
-    /// As `act` does it: journal, write, journal; what is not confirmed ends the plan.
+    /// As `act` does it: a line for each that goes out, write, a line for each; what is not confirmed ends the plan.
     fn write(&self, state: &mut State, fate: Fate) {
-        let action = state.pending.remove(0);
         let now = state.tenant.now;
-        state.book.intend(&action, now);
-        if action == Action::RequestRevocation {
-            // Once it stands in the journal the status says so, and the person acts on that.
-            state.tenant.revocation_is_due(state.last_unassigned);
-            state.asked = true;
-        }
-        if matches!(fate, Fate::Done | Fate::Lost | Fate::DiesAfter) {
-            self.take_effect(state, &action);
-        }
-        let known = match fate {
-            Fate::Done => Some(true),
-            Fate::Refused => Some(false),
-            Fate::Lost | Fate::Nothing | Fate::DiesAfter | Fate::DiesBefore => None,
-        };
-        state.book.conclude(&action.key(), known, now, now);
-        if fate != Fate::Done {
+        if let Fate::AllLost(done) | Fate::Dies(done) = fate {
+            for (bit, action) in std::mem::take(&mut state.flight).into_iter().enumerate() {
+                if done & 1 << bit != 0 {
+                    self.take_effect(state, &action);
+                }
+                state.book.conclude(&action.key(), None, now, now);
+            }
             state.pending.clear();
+        } else {
+            let action = state.flight.remove(0);
+            if matches!(fate, Fate::Done | Fate::Lost) {
+                self.take_effect(state, &action);
+            }
+            let known = match fate {
+                Fate::Done => Some(true),
+                Fate::Refused => Some(false),
+                Fate::Lost | Fate::Nothing | Fate::AllLost(_) | Fate::Dies(_) => None,
+            };
+            state.book.conclude(&action.key(), known, now, now);
+            if fate != Fate::Done {
+                state.pending.clear();
+            }
+            state.take_off();
         }
         match fate {
             Fate::Done => {}
-            Fate::Refused | Fate::Lost | Fate::Nothing => state.left.faults -= 1,
-            Fate::DiesAfter | Fate::DiesBefore => {
+            Fate::Refused | Fate::Lost | Fate::Nothing | Fate::AllLost(_) => state.left.faults -= 1,
+            Fate::Dies(_) => {
                 state.left.crashes -= 1;
                 (state.target, state.looked) = (None, false);
             }
@@ -293,7 +307,7 @@ impl Machine {
                 return state.tenant.violation.clone().map_or(Ok(way), Err);
             }
             let proof = state.book.remembered.cycle_proof.is_some();
-            let step = if !state.pending.is_empty() {
+            let step = if !state.flight.is_empty() {
                 Step::Write(Fate::Done)
             } else if !state.tenant.token && !proof {
                 // "Put a valid one into both": the token was deleted while a group had just come back.
@@ -339,6 +353,25 @@ fn masks(bits: Stale) -> Vec<Stale> {
 }
 
 impl State {
+    /// What goes out next, once everything before it has its answer: in the journal first.
+    fn take_off(&mut self) {
+        if !self.flight.is_empty() {
+            return;
+        }
+        let next: Vec<usize> = volley::next(&self.pending, usize::MAX).concat();
+        self.flight = next.iter().map(|index| self.pending[*index].clone()).collect();
+        let mut index = 0..;
+        self.pending.retain(|_| index.next().is_some_and(|index| !next.contains(&index)));
+        for action in &self.flight {
+            self.book.intend(action, self.tenant.now);
+            if *action == Action::RequestRevocation {
+                // Once it stands in the journal the status says so, and the person acts on that.
+                self.tenant.revocation_is_due(self.last_unassigned);
+                self.asked = true;
+            }
+        }
+    }
+
     fn sealed(mut self, machine: &Machine) -> State {
         self.key = key(&self, &machine.spec);
         self

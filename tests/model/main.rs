@@ -83,6 +83,7 @@ fn spec(layout: Layout) -> Spec {
             max_shrink: Percent(100),
             fights: 1000,
             write_share: Percent(50),
+            write_quota: Quota { amount: 3_000, per: Duration::from_secs(150) },
         },
         timing: Timing { interval: minutes(1), settle: minutes(2), request_timeout: Duration::from_secs(30) },
         telemetry: Telemetry::default(),

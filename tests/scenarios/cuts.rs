@@ -27,6 +27,22 @@ enum Cut {
     AnswerLost,
     /// It was done, and the process is gone before it knew.
     Dies,
+    /// Every second item of a batch was done, and the process is gone before it knew; a single request was not done.
+    DiesHalfway,
+}
+
+/// The envelope without every second of its requests.
+fn halved(mut request: Request<Bytes>) -> Option<Request<Bytes>> {
+    if !request.uri().path().ends_with("/$batch") {
+        return None;
+    }
+    let mut body: serde_json::Value = serde_json::from_slice(request.body()).expect("an envelope");
+    let items = body["requests"].as_array_mut().expect("its requests");
+    let mut number = 0..;
+    items.retain(|_| number.next().is_some_and(|number| number % 2 == 0));
+    items.iter_mut().for_each(|item| _ = item.as_object_mut().expect("a request").remove("dependsOn"));
+    *request.body_mut() = body.to_string().into();
+    Some(request)
 }
 
 /// Cuts the k-th call (from 0) and counts all of them.
@@ -52,6 +68,13 @@ fn cutting(inner: Transport, k: usize, cut: Cut, calls: Arc<AtomicUsize>, died: 
                 }
                 Cut::Dies => {
                     inner.ready().await?.call(request).await?;
+                    died.cancel();
+                    std::future::pending().await
+                }
+                Cut::DiesHalfway => {
+                    if let Some(half) = halved(request) {
+                        inner.ready().await?.call(half).await?;
+                    }
                     died.cancel();
                     std::future::pending().await
                 }
@@ -163,4 +186,31 @@ async fn wherever_an_answer_is_lost_it_settles_with_nobody_lost() {
 #[tokio::test(start_paused = true)]
 async fn wherever_the_process_dies_it_settles_with_nobody_lost() {
     cut_everywhere(Cut::Dies, 69).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn wherever_the_process_dies_halfway_through_a_batch_it_settles_with_nobody_lost() {
+    let mut rig = rig().await;
+    let (calls, batches) = (Arc::new(AtomicUsize::new(0)), Arc::new(std::sync::Mutex::new(Vec::new())));
+    let (inner, seen) = (rig.transport.clone(), batches.clone());
+    rig.transport = Transport::new(tower::service_fn(move |request: Request<Bytes>| {
+        let mut inner = inner.clone();
+        let n = calls.fetch_add(1, Ordering::SeqCst);
+        if writes_at_once(&request) {
+            seen.lock().unwrap().push(n);
+        }
+        async move { inner.ready().await?.call(request).await }
+    }));
+    rig.retire().await;
+    let batches = batches.lock().unwrap().clone();
+    assert!(batches.len() >= 3, "assignments, removals, unassignments: {batches:?}");
+    for k in batches {
+        run_cut_at(k, Cut::DiesHalfway).await;
+    }
+}
+
+fn writes_at_once(request: &Request<Bytes>) -> bool {
+    let is_write = |item: &serde_json::Value| item["method"] != "GET";
+    let body: Option<serde_json::Value> = serde_json::from_slice(request.body()).ok();
+    body.is_some_and(|body| body["requests"].as_array().is_some_and(|items| items.iter().any(is_write)))
 }

@@ -113,6 +113,7 @@ pub fn spec_for(practice: &Practice, dir: &Path) -> Spec {
             max_shrink: Percent(10),
             fights: 2,
             write_share: Percent(50),
+            write_quota: Quota { amount: 3_000, per: Duration::from_secs(150) },
         },
         telemetry: Telemetry::default(),
         timing: Timing {

@@ -7,8 +7,8 @@ use tower::ServiceExt as _;
 use unscim::model::condition::ConditionKind;
 use unscim::model::id::GroupId;
 use unscim::model::names::Names;
-use unscim::model::spec::{Acknowledgement, EmptyGroups, MembersDecision};
-use unscim::model::status::{DeedOutcome, GroupState, Phase, Status};
+use unscim::model::spec::{Acknowledgement, EmptyGroups, MembersDecision, Rollout};
+use unscim::model::status::{DeedOutcome, GroupState, Outlook, Phase, Status};
 use unscim::sim::scenario::{GroupTrait, Scenario};
 use unscim::sim::{Effect, Fault};
 
@@ -107,5 +107,37 @@ async fn users_are_named_only_where_that_is_asked_for() {
         let lost = rig.until(200, |status| status.progress.users_lost > 0).await;
         let message = &lost.condition(ConditionKind::UsersKept).unwrap().message;
         assert_eq!(message.contains('@'), names == Names::Shown, "{message}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_run_is_over_before_the_earliest_finish_that_was_told() {
+    for rollout in [Rollout::Canary, Rollout::AllAtOnce, Rollout::SmallestFirst] {
+        let mut rig = Rig::new(small()).await;
+        rig.spec.rollout = rollout.clone();
+        let begun = rig.practice.now();
+        let (mut told, mut outlooks, mut revoked) = (Vec::new(), BTreeSet::new(), false);
+        let ended = loop {
+            let turn = rig.turn().await;
+            let (status, now) = (&turn.status, rig.practice.now());
+            let remaining = &status.remaining;
+            outlooks.insert(remaining.outlook.as_str());
+            assert_eq!(remaining.earliest_finish.is_some(), remaining.outlook == Outlook::InSight, "{remaining:?}");
+            told.extend(remaining.earliest_finish.map(|at| (status.turn, status.phase, at)));
+            if status.phase == Phase::AwaitingRevocation && !revoked {
+                rig.practice.revoke_token().unwrap();
+                revoked = true;
+            }
+            if status.phase == Phase::Retired {
+                break now;
+            }
+            tokio::time::sleep(unscim::reconcile::wait_after(&turn, &rig.spec)).await;
+        };
+        for (turn, phase, at) in &told {
+            assert!(*at <= ended, "{rollout:?}, turn {turn}, {phase}: not before {at}, and over at {ended}");
+        }
+        let (first, took) = (told[0].2.duration_since(begun).as_secs_f64(), ended.duration_since(begun).as_secs_f64());
+        assert!(first > 0.7 * took, "{rollout:?}: {first} of {took} seconds were foreseen");
+        assert_eq!(outlooks, BTreeSet::from(["AwaitingPerson", "InSight", "NotKnown", "Retired"]), "{rollout:?}");
     }
 }

@@ -22,7 +22,8 @@ fn failing(rig: &mut Rig, part: &'static str) -> Arc<AtomicBool> {
     let is_on = on.clone();
     let down = in_process(axum::Router::new().fallback(async || StatusCode::SERVICE_UNAVAILABLE.into_response()));
     rig.transport = Transport::new(tower::service_fn(move |request: Request<Bytes>| {
-        let fails = is_on.load(Ordering::SeqCst) && request.uri().path().contains(part);
+        let asks = |bytes: &[u8]| bytes.windows(part.len()).any(|window| window == part.as_bytes());
+        let fails = is_on.load(Ordering::SeqCst) && (asks(request.uri().path().as_bytes()) || asks(request.body()));
         let mut to = if fails { down.clone() } else { inner.clone() };
         async move { to.ready().await?.call(request).await }
     }));

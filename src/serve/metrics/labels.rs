@@ -20,6 +20,7 @@ pub fn operations(api: Api) -> &'static [&'static str] {
             "list_members",
             "list_policies",
             "list_settings",
+            "batch",
             "assign",
             "pause",
             "remove_member",
@@ -50,6 +51,9 @@ pub(super) const CODES: [&str; 16] = [
     "timed-out",
     "unreachable",
 ];
+
+/// Kinds of writes, as in `remaining` of a status.
+pub(super) const WRITES: [&str; 3] = ["assignment", "member_removal", "unassignment"];
 
 pub(super) fn brakes() -> impl Iterator<Item = &'static str> {
     Brake::ALL.iter().map(|brake| brake.label()).chain(["preflight", "refused"])

@@ -33,6 +33,8 @@ pub struct Metrics {
     token_revoked: IntGauge,
     users_lost: IntGauge,
     held: IntGaugeVec,
+    writes_remaining: IntGaugeVec,
+    earliest_finish: Gauge,
     quarantined: IntGauge,
     last_cycle: Gauge,
     cycle_expected: Gauge,
@@ -146,6 +148,19 @@ impl Metrics {
                 "1 while this brake, preflight or a refusal holds the retirement; /status says why and what to do. window ends \
                  by itself, frozen is somebody's wish.",
                 &["brake"],
+            ),
+            writes_remaining: gauges(
+                r,
+                "writes_remaining",
+                "Writes that are left until the end, as far as is known now: direct assignments, removals from groups, rows of \
+                 groups. All go to 0; if one stands still, see unscim_held and unscim_reason.",
+                &["kind"],
+            ),
+            earliest_finish: real(
+                r,
+                "earliest_finish_timestamp_seconds",
+                "When the retirement can be over at the earliest, in Unix seconds by Entra's clock: the writes at our share of the \
+                 quota, every cycle on time. No promise. 0 where no end is in sight: held, waiting for a person, not known, over.",
             ),
             quarantined: gauge(
                 r,
@@ -317,6 +332,10 @@ impl Observer for Metrics {
         self.beat();
         self.requests.with_label_values(&[api.label(), operation, code]).inc();
         self.request_duration.with_label_values(&[api.label(), operation]).observe(took.as_secs_f64());
+    }
+
+    fn answered_in_batch(&self, api: Api, operation: &'static str, code: &str) {
+        self.requests.with_label_values(&[api.label(), operation, code]).inc();
     }
 
     fn throttled(&self, api: Api, wait: Duration) {

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use prometheus::Gauge;
 
-use super::labels::{CODES, brakes, known_brake, operations};
+use super::labels::{CODES, WRITES, brakes, known_brake, operations};
 use super::{Metrics, unix};
 use crate::model::action::{Action, Done};
 use crate::model::condition::{ConditionKind, Reason, Truth};
@@ -34,6 +34,14 @@ impl Metrics {
         if status.gauges.job_quarantined.is_some() {
             self.cycle_expected.set(status.cycle.expected_by.map_or(0.0, unix));
         }
+        let remaining = &status.remaining;
+        let writes = [remaining.assignments, remaining.member_removals, remaining.unassignments];
+        for (kind, left) in WRITES.into_iter().zip(writes) {
+            if let Some(left) = left {
+                self.writes_remaining.with_label_values(&[kind]).set(whole(left));
+            }
+        }
+        self.earliest_finish.set(remaining.earliest_finish.map_or(0.0, unix));
         set_time(&self.last_success, status.last_success);
         self.publish_gauges(&status.gauges);
     }
@@ -110,6 +118,9 @@ impl Metrics {
         }
         for state in ["assigned", "emptied", "unassigned", "refused"] {
             self.groups.with_label_values(&[state]);
+        }
+        for kind in WRITES {
+            self.writes_remaining.with_label_values(&[kind]);
         }
         for truth in ["true", "false"] {
             self.target_users.with_label_values(&[truth]);

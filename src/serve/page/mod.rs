@@ -37,6 +37,10 @@ struct View<'a> {
     words: &'static str,
     advice: Vec<Advice<'a>>,
     tiles: Vec<Tile>,
+    finish: Option<Time>,
+    /// Beside the time, or in its place.
+    finish_words: &'static str,
+    left: String,
     steps: Vec<Row<'a>>,
     rest: Vec<Row<'a>>,
     /// What is not said under the advice already.
@@ -139,6 +143,9 @@ fn view<'a>(profile: Option<&str>, status: &'a Status) -> View<'a> {
         words,
         advice,
         tiles: tiles(&status.progress),
+        finish: status.remaining.earliest_finish.map(time),
+        finish_words: status.remaining.outlook.words(),
+        left: status.remaining.left(),
         steps: STEPS.iter().filter_map(|kind| status.condition(*kind)).map(row).collect(),
         rest: status.conditions.iter().filter(|condition| !STEPS.contains(&condition.kind)).map(row).collect(),
         held,

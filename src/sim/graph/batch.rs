@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Incoming, serve_one};
 use crate::sim::Inner;
+use crate::sim::faults::Effect;
 use crate::sim::odata::{Body, Reply};
 use crate::sim::token::Claims;
 
@@ -27,15 +28,57 @@ pub(super) fn serve(inner: &Inner, claims: &Claims, envelope: &Incoming) -> Repl
         Err(why) => return Reply::error(400, "BadRequest", format!("Invalid batch payload format: {why}.")),
     };
     let mut statuses: BTreeMap<String, u16> = BTreeMap::new();
-    let mut responses = Vec::new();
+    let (mut responses, mut lost) = (Vec::new(), false);
     for item in items {
         let blocked = item.after.iter().any(|id| statuses.get(id).is_none_or(|status| *status >= 400));
-        let response = if blocked { skipped(&item.id) } else { answered(inner, claims, &item) };
+        let response = if blocked {
+            skipped(&item.id)
+        } else {
+            match befallen(inner, claims, &item) {
+                Some(response) => response,
+                None => {
+                    lost = true;
+                    skipped(&item.id)
+                }
+            }
+        };
         statuses.insert(item.id, response["status"].as_u64().unwrap_or_default() as u16);
         responses.push(response);
     }
+    if lost {
+        return Reply { status: 200, body: Body::Lost, headers: Vec::new() };
+    }
     inner.state().world.chance().shuffle(&mut responses);
     Reply::json(200, json!({"responses": responses}))
+}
+
+/// Faults strike items as they strike requests; an item without an answer takes the answer of the whole envelope with it.
+fn befallen(inner: &Inner, claims: &Claims, item: &Item) -> Option<Value> {
+    let request = &item.request;
+    let target = if request.query.is_empty() { request.path.clone() } else { format!("{}?{}", request.path, request.query) };
+    let odd = |status: u16, headers: BTreeMap<String, String>, body: Value| {
+        Some(json!({"id": item.id, "status": status, "headers": headers, "body": body}))
+    };
+    match inner.faults.strike(&request.method, &format!("/v1.0{target}")) {
+        // The items of an envelope come back together, so one of them is not late by itself.
+        None | Some(Effect::Delay(_)) => Some(answered(inner, claims, item)),
+        Some(Effect::Answer { status, headers, body }) => {
+            odd(status, headers.into_iter().collect(), serde_json::from_str(&body).unwrap_or(Value::String(body)))
+        }
+        Some(Effect::Html(status)) => odd(status, BTreeMap::new(), "<!doctype html><html></html>".into()),
+        Some(Effect::LoseAnswer) => {
+            answered(inner, claims, item);
+            None
+        }
+        Some(Effect::Hang) => None,
+        Some(Effect::Truncate(length)) => {
+            let mut response = answered(inner, claims, item);
+            if !response["body"].is_null() {
+                response["body"] = response["body"].to_string().chars().take(length).collect::<String>().into();
+            }
+            Some(response)
+        }
+    }
 }
 
 fn answered(inner: &Inner, claims: &Claims, item: &Item) -> Value {
@@ -51,7 +94,7 @@ fn answered(inner: &Inner, claims: &Claims, item: &Item) -> Value {
     }
     let mut response = json!({"id": item.id, "status": served.status, "headers": headers});
     match served.body {
-        Body::Empty => {}
+        Body::Empty | Body::Lost => {}
         Body::Json(body) => response["body"] = body,
         Body::Text(text) => response["body"] = text.into(),
     }

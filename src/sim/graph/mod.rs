@@ -292,7 +292,7 @@ fn finish(inner: &Inner, request: &Incoming, template: Option<&'static str>, rep
     let date = now.strftime("%Y-%m-%dT%H:%M:%S").to_string();
     let Reply { status, body, mut headers } = reply.with_ids(&date, request_id, &client_request_id);
     let media = match body {
-        Body::Empty => None,
+        Body::Empty | Body::Lost => None,
         Body::Json(_) => {
             Some("application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;charset=utf-8")
         }
@@ -304,7 +304,7 @@ fn finish(inner: &Inner, request: &Incoming, template: Option<&'static str>, rep
     headers.push(("client-request-id", client_request_id));
     headers.push(("x-ms-ags-diagnostic", r#"{"ServerInfo":{"DataCenter":"Practice","Slice":"E","Ring":"1"}}"#.into()));
     let response = || match &body {
-        Body::Empty => None,
+        Body::Empty | Body::Lost => None,
         Body::Json(value) => Some(value.clone()),
         Body::Text(text) => Some(Value::from(text.as_str())),
     };

@@ -1,27 +1,24 @@
-//! Asks Graph and reads its answers whole, one page after the other; never repeats a request, but for a 401 or a read's 429.
+//! Asks Graph: tokens, throttles, envelopes, refusals. Never repeats a request, but for a 401 or a read's 429; what is asked is
+//! in `fetch` and `send`.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, StatusCode, header};
-use jiff::Timestamp;
 use secrecy::ExposeSecret;
-use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 use url::Url;
 
-use super::pace::Pace;
+use super::batch::{self, Item, Order};
+use super::pace::{Kind, Pace};
 use super::token::TokenSource;
-use super::wire::{Page, Refusal, Row, is_path_segment, shape};
-use super::writes::Write;
-use crate::world::Written;
+use super::wire::{Refusal, is_path_segment, shape};
 use crate::world::error::{Error, Result};
 use crate::world::http::{Answer, Http, request};
 
-/// A collection with more pages than this is taken for endless.
-const MOST_PAGES: usize = 2_000;
+/// As an operation.
+pub(super) const BATCH: &str = "batch";
 /// How often and how long in all a read waits for Graph's throttle.
 const RETRIES: u32 = 3;
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -29,12 +26,12 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
 
 pub struct GraphClient<T> {
-    http: Http,
+    pub(super) http: Http,
     token: T,
     /// With the version.
-    root: Url,
+    pub(super) root: Url,
     gate: Gate,
-    pace: Arc<Pace>,
+    pub(super) pace: Arc<Pace>,
 }
 
 /// What is asked, in words.
@@ -48,6 +45,14 @@ pub struct Ask {
 }
 
 impl Ask {
+    /// Resource units, by Microsoft's table; `$select` takes one off.
+    pub(super) fn units(&self) -> u32 {
+        match self.operation {
+            "list_members" | "list_member_properties" => 2,
+            _ => 1,
+        }
+    }
+
     pub fn malformed(&self, why: impl Into<String>) -> Error {
         Error::Malformed { doing: self.doing.clone(), why: why.into() }
     }
@@ -56,24 +61,9 @@ impl Ask {
         Error::Ambiguous { doing: self.doing.clone(), why: why.into() }
     }
 
-    fn incomplete(&self, why: impl Into<String>) -> Error {
+    pub(super) fn incomplete(&self, why: impl Into<String>) -> Error {
         Error::Incomplete { doing: self.doing.clone(), why: why.into() }
     }
-}
-
-/// A whole collection, ordered by key.
-pub struct Listed<R> {
-    /// The service's time of the first page.
-    pub at: Option<Timestamp>,
-    pub rows: Vec<R>,
-}
-
-/// How fresh a list must be.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Consistency {
-    Usual,
-    /// Graph's index, which the advanced queries need.
-    Eventual,
 }
 
 impl<T: TokenSource> GraphClient<T> {
@@ -94,115 +84,46 @@ impl<T: TokenSource> GraphClient<T> {
         &self.token
     }
 
-    /// Reads one object.
-    pub async fn get<W: DeserializeOwned>(&self, ask: &Ask, path: &[&str], query: &[(&str, &str)]) -> Result<W> {
-        let request = request(http::Method::GET, &self.url(ask, path, query)?)?;
-        let answer = self.exchange(ask, request, &mut Patience::of_a_read()).await?;
-        self.read(ask, &answer)
-    }
-
-    /// Reads a collection to its end, or not at all.
-    pub async fn list<R: Row>(
+    /// Sends an envelope and takes its answer apart.
+    pub(super) async fn envelope(
         &self,
         ask: &Ask,
-        path: &[&str],
-        query: &[(&str, &str)],
-        consistency: Consistency,
-    ) -> Result<Listed<R>> {
-        let mut patience = Patience::of_a_read();
-        let mut visited = BTreeSet::new();
-        let mut rows: BTreeMap<String, R> = BTreeMap::new();
-        let mut url = self.url(ask, path, query)?;
-        let mut at = None;
-        while visited.insert(url.to_string()) {
-            if visited.len() > MOST_PAGES {
-                return Err(ask.incomplete(format!("it has more than {MOST_PAGES} pages")));
-            }
-            let mut request = request(http::Method::GET, &url)?;
-            request.headers_mut().insert("x-ms-throttle-priority", HeaderValue::from_static("Low"));
-            if consistency == Consistency::Eventual {
-                request.headers_mut().insert("consistencylevel", HeaderValue::from_static("eventual"));
-            }
-            let number = visited.len();
-            let page: Result<(Page<R>, Option<Timestamp>)> = async {
-                let answer = self.exchange(ask, request, &mut patience).await?;
-                Ok((self.read(ask, &answer)?, answer.at))
-            }
-            .await;
-            let (page, date) = page.map_err(|error| on_page(ask, number, error))?;
-            if number == 1 {
-                at = date;
-            }
-            for row in page.value {
-                let key = row.key();
-                match rows.get(&key) {
-                    Some(known) if *known != row => {
-                        return Err(ask.incomplete(format!("{key} came twice and differs; it changed while it was read")));
-                    }
-                    Some(_) => {}
-                    None => {
-                        rows.insert(key, row);
-                    }
-                }
-            }
-            match page.next {
-                Some(next) => url = self.follow(&next).map_err(|why| ask.malformed(why))?,
-                None => return Ok(Listed { at, rows: rows.into_values().collect() }),
-            }
-        }
-        Err(ask.incomplete("its pages lead back to one that was already read"))
-    }
-
-    /// Sends one write, once.
-    pub async fn write(&self, ask: &Ask, write: &Write<'_>) -> Result<Written> {
-        let (method, path, body) = write.request();
-        let segments: Vec<&str> = path.iter().map(String::as_str).collect();
-        let mut request = request(method, &self.url(ask, &segments, &[])?)?;
-        if let Some(body) = body {
-            *request.body_mut() = Bytes::from(body);
-            request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        }
-        self.pace.take().await;
-        let answer = self.exchange(ask, request, &mut Patience::of_a_write()).await?;
-        let already = if answer.status.is_success() {
-            write.check(&answer.body).map_err(|why| ask.malformed(format!("{}: {why}", answer.status.as_u16())))?;
-            false
-        } else if Refusal::parse(&answer.body).is_some_and(|refusal| write.was_so(answer.status.as_u16(), &refusal)) {
-            true
-        } else {
-            return Err(refused(ask, &answer));
-        };
-        Ok(Written {
-            at: answer.at.ok_or_else(|| ask.malformed("the answer has no Date header"))?,
-            already,
-            request_id: answer.header("request-id").map(str::to_owned),
-            client_request_id: answer.client_request_id,
-        })
-    }
-
-    fn read<W: DeserializeOwned>(&self, ask: &Ask, answer: &Answer) -> Result<W> {
+        items: &[Item],
+        order: Order,
+        patience: &mut Patience,
+    ) -> Result<Vec<Option<Answer>>> {
+        let mut request = request(http::Method::POST, &self.below(ask, "/$batch")?)?;
+        *request.body_mut() = Bytes::from(batch::envelope(items, order));
+        request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let answer = self.exchange(ask, request, patience).await?;
         if answer.status != StatusCode::OK {
-            return Err(refused(ask, answer));
+            return Err(refused(ask, &answer));
         }
-        if answer.body.trim_ascii_start().first() != Some(&b'{') {
-            return Err(ask.malformed(format!("{} in place of a JSON object", shape(&answer.body))));
-        }
-        let mut json = serde_json::Deserializer::from_slice(&answer.body);
-        let read = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-            let (path, inner) = (error.path().to_string(), error.into_inner());
-            let text = inner.to_string();
-            ask.malformed(match shape(&answer.body) {
-                _ if inner.is_eof() => "the JSON ends too early".to_owned(),
-                // Other texts than this one could repeat a value.
-                _ if text.starts_with("missing field") => format!("at {path}: {text}"),
-                shape => format!("{shape}, at {path} (line {}, column {})", inner.line(), inner.column()),
-            })
-        })?;
-        json.end().map_err(|_| ask.malformed("there is more behind the JSON"))?;
-        Ok(read)
+        batch::answers(&answer, items.len()).map_err(|why| ask.malformed(format!("{why}: {}", shape(&answer.body))))
     }
 
-    async fn exchange(&self, ask: &Ask, mut request: Request<Bytes>, patience: &mut Patience) -> Result<Answer> {
+    /// A path below the version.
+    pub(super) fn below(&self, ask: &Ask, path: &str) -> Result<Url> {
+        Url::parse(&format!("{}{path}", self.root.as_str().trim_end_matches('/')))
+            .map_err(|_| ask.malformed("no URL comes of it"))
+    }
+
+    pub(super) fn heed(&self, kind: Kind, answer: &Answer) {
+        if let Some(fraction) = answer.header("x-ms-throttle-limit-percentage").and_then(|text| text.trim().parse().ok()) {
+            self.pace.heed(kind, fraction);
+        }
+    }
+
+    /// What a 429 means for everything that follows: how long nothing of ours goes out.
+    pub(super) fn throttled(&self, kind: Kind, answer: &Answer, used: u32) -> Duration {
+        let wait = answer.retry_after().unwrap_or(Duration::from_secs(1 << used)).min(LONGEST_WAIT);
+        self.gate.close(wait);
+        self.pace.throttled(kind);
+        self.http.observer().throttled(self.http.api(), wait);
+        wait
+    }
+
+    pub(super) async fn exchange(&self, ask: &Ask, mut request: Request<Bytes>, patience: &mut Patience) -> Result<Answer> {
         if request.uri().host().is_none() {
             return Err(ask.malformed("the URL can't be sent"));
         }
@@ -218,9 +139,7 @@ impl<T: TokenSource> GraphClient<T> {
             let mut sent = request.clone();
             sent.headers_mut().insert(header::AUTHORIZATION, bearer);
             let mut answer = self.http.send(ask.operation, &ask.doing, sent).await?;
-            if let Some(fraction) = answer.header("x-ms-throttle-limit-percentage").and_then(|text| text.trim().parse().ok()) {
-                self.pace.heed(fraction);
-            }
+            self.heed(patience.kind, &answer);
             match answer.status.as_u16() {
                 // Nothing was done for a request that was not let in, so it may go once more, a write too.
                 401 if !renewed => {
@@ -228,10 +147,7 @@ impl<T: TokenSource> GraphClient<T> {
                     self.token.forget();
                 }
                 429 => {
-                    let wait = answer.retry_after().unwrap_or(Duration::from_secs(1 << patience.used)).min(LONGEST_WAIT);
-                    self.gate.close(wait);
-                    self.pace.heed(1.0);
-                    self.http.observer().throttled(self.http.api(), wait);
+                    let wait = self.throttled(patience.kind, &answer, patience.used);
                     if !patience.once_more(wait) {
                         return Err(Error::Throttled { doing: ask.doing.clone(), retry_after: Some(wait) });
                     }
@@ -240,7 +156,7 @@ impl<T: TokenSource> GraphClient<T> {
                     if let (503, Some(wait)) = (status, answer.retry_after()) {
                         self.gate.close(wait.min(LONGEST_WAIT));
                     }
-                    if !answer.status.is_success() && repeats(&answer.body, token.expose_secret()) {
+                    if (!answer.status.is_success() || ask.operation == BATCH) && repeats(&answer.body, token.expose_secret()) {
                         answer.body = Bytes::new();
                     }
                     return Ok(answer);
@@ -249,7 +165,7 @@ impl<T: TokenSource> GraphClient<T> {
         }
     }
 
-    fn url(&self, ask: &Ask, path: &[&str], query: &[(&str, &str)]) -> Result<Url> {
+    pub(super) fn url(&self, ask: &Ask, path: &[&str], query: &[(&str, &str)]) -> Result<Url> {
         if let Some(bad) = path.iter().find(|segment| !is_path_segment(segment)) {
             return Err(ask.malformed(format!("{bad:?} can't be an id")));
         }
@@ -263,7 +179,7 @@ impl<T: TokenSource> GraphClient<T> {
     }
 
     /// The token goes with the request, so a link elsewhere is not followed.
-    fn follow(&self, next: &str) -> Result<Url, String> {
+    pub(super) fn follow(&self, next: &str) -> Result<Url, String> {
         let url = Url::parse(next).map_err(|_| "the link to the next page is not a URL")?;
         let origin = |url: &Url| (url.scheme().to_owned(), url.host_str().map(str::to_owned), url.port_or_known_default());
         if origin(&url) != origin(&self.root) || !url.username().is_empty() || url.password().is_some() {
@@ -278,7 +194,7 @@ impl<T: TokenSource> GraphClient<T> {
 }
 
 /// What a refused or strange answer means.
-fn refused(ask: &Ask, answer: &Answer) -> Error {
+pub(super) fn refused(ask: &Ask, answer: &Answer) -> Error {
     let status = answer.status.as_u16();
     let refusal = Refusal::parse(&answer.body);
     let header = answer.header("request-id").map(str::to_owned);
@@ -310,15 +226,6 @@ fn refused(ask: &Ask, answer: &Answer) -> Error {
     }
 }
 
-/// A refusal on a later page says nothing about the collection itself, only that it could not be read to its end.
-fn on_page(ask: &Ask, number: usize, error: Error) -> Error {
-    match error {
-        Error::NotFound { .. } | Error::Refused { .. } if number > 1 => ask.incomplete(format!("page {number}: {error}")),
-        Error::Malformed { doing, why } if number > 1 => Error::Malformed { doing, why: format!("page {number}: {why}") },
-        other => other,
-    }
-}
-
 fn repeats(body: &[u8], secret: &str) -> bool {
     !secret.is_empty() && body.windows(secret.len()).any(|window| window == secret.as_bytes())
 }
@@ -338,23 +245,24 @@ fn encoded(value: &str) -> String {
 }
 
 /// How long one call puts up with being throttled.
-struct Patience {
+pub(super) struct Patience {
+    kind: Kind,
     tries: u32,
-    used: u32,
+    pub(super) used: u32,
     left: Duration,
 }
 
 impl Patience {
-    fn of_a_read() -> Self {
-        Patience { tries: RETRIES, used: 0, left: PATIENCE }
+    pub(super) fn of_a_read() -> Self {
+        Patience { kind: Kind::Read, tries: RETRIES, used: 0, left: PATIENCE }
     }
 
     /// It may wait for an earlier throttle to end, but is never sent again.
-    fn of_a_write() -> Self {
-        Patience { tries: 0, used: 0, left: PATIENCE }
+    pub(super) fn of_a_write() -> Self {
+        Patience { kind: Kind::Write, tries: 0, used: 0, left: PATIENCE }
     }
 
-    fn once_more(&mut self, wait: Duration) -> bool {
+    pub(super) fn once_more(&mut self, wait: Duration) -> bool {
         let may = self.used < self.tries && wait <= self.left;
         self.used += 1;
         may

@@ -2,10 +2,13 @@
 //! in `writes::Write` is never done.
 
 mod assertion;
+mod batch;
 mod client;
+mod fetch;
 mod identity;
 pub mod pace;
 mod reads;
+mod send;
 mod sync;
 pub mod token;
 mod wire;
@@ -16,6 +19,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use url::Url;
 
+use self::batch::Order;
 use self::client::{Ask, GraphClient};
 use self::pace::Pace;
 use self::token::TokenSource;
@@ -23,12 +27,16 @@ use self::writes::Write;
 use super::error::Result;
 use super::http::Http;
 use super::{Directory, Written};
-use crate::model::id::{AppRoleId, AssignmentId, GroupId, JobId, ServicePrincipalId, UserId};
+use crate::model::action::Action;
+use crate::model::id::{GroupId, JobId, ServicePrincipalId, UserId};
 use crate::model::snapshot::{
     App, Assignment, CredentialLife, DirectoryUser, GroupProfile, GroupUses, Job, LogRow, Look, Members, Permissions, Policy,
     SyncSchema, SyncSettings,
 };
 use crate::model::spec::AppRef;
+
+/// Requests in one `$batch`; Graph takes no more.
+const BATCH: usize = 20;
 
 /// One tenant's Graph.
 pub struct GraphDirectory<T> {
@@ -66,11 +74,11 @@ impl<T: TokenSource> Directory for GraphDirectory<T> {
     }
 
     async fn group(&self, group: GroupId) -> Result<GroupProfile> {
-        reads::group(&self.client, group).await
+        reads::groups(&self.client, &[group]).await.remove(0)
     }
 
     async fn group_uses(&self, group: GroupId, app: ServicePrincipalId) -> Result<GroupUses> {
-        reads::group_uses(&self.client, group, app).await
+        reads::uses(&self.client, &[group], app).await.remove(0)
     }
 
     async fn policies(&self) -> Result<Vec<Policy>> {
@@ -78,15 +86,35 @@ impl<T: TokenSource> Directory for GraphDirectory<T> {
     }
 
     async fn members(&self, group: GroupId) -> Result<Look<Members>> {
-        reads::members(&self.client, group).await
+        reads::members(&self.client, &[group]).await.remove(0)
     }
 
     async fn member_properties(&self, group: GroupId, attribute: &str) -> Result<Vec<DirectoryUser>> {
-        reads::member_properties(&self.client, group, attribute).await
+        reads::properties(&self.client, &[group], attribute).await.remove(0)
     }
 
     async fn user(&self, user: UserId, attribute: &str) -> Result<DirectoryUser> {
-        reads::user(&self.client, user, attribute).await
+        reads::users(&self.client, &[user], attribute).await.remove(0)
+    }
+
+    async fn profiles_of(&self, groups: &[GroupId]) -> Vec<Result<GroupProfile>> {
+        reads::groups(&self.client, groups).await
+    }
+
+    async fn uses_of(&self, groups: &[GroupId], app: ServicePrincipalId) -> Vec<Result<GroupUses>> {
+        reads::uses(&self.client, groups, app).await
+    }
+
+    async fn members_of(&self, groups: &[GroupId]) -> Vec<Result<Look<Members>>> {
+        reads::members(&self.client, groups).await
+    }
+
+    async fn properties_of(&self, groups: &[GroupId], attribute: &str) -> Vec<Result<Vec<DirectoryUser>>> {
+        reads::properties(&self.client, groups, attribute).await
+    }
+
+    async fn users_by_id(&self, users: &[UserId], attribute: &str) -> Vec<Result<DirectoryUser>> {
+        reads::users(&self.client, users, attribute).await
     }
 
     async fn jobs(&self, app: ServicePrincipalId) -> Result<Look<Vec<Job>>> {
@@ -105,54 +133,53 @@ impl<T: TokenSource> Directory for GraphDirectory<T> {
         sync::log(&self.client, job, since).await
     }
 
-    async fn assign(&self, app: ServicePrincipalId, user: UserId, role: AppRoleId) -> Result<Written> {
-        let ask = Ask {
-            operation: "assign",
-            needs: "AppRoleAssignment.ReadWrite.All and Application.Read.All",
-            doing: format!("assigning user {user} to app {app} with role {role}"),
-        };
-        self.client.write(&ask, &Write::Assign { app, principal: user.0, role }).await
+    async fn room(&self, wanted: usize) -> usize {
+        self.pace.writes(wanted, BATCH).await
     }
 
-    async fn remove_member(&self, group: GroupId, user: UserId) -> Result<Written> {
-        let ask = Ask {
-            operation: "remove_member",
-            needs: "GroupMember.ReadWrite.All (role-assignable groups: RoleManagement.ReadWrite.Directory too)",
-            doing: format!("removing user {user} from group {group}"),
-        };
-        self.client.write(&ask, &Write::RemoveMember { group, user }).await
+    async fn write(&self, app: ServicePrincipalId, actions: &[Action]) -> Vec<Result<Written>> {
+        let writes: Vec<(Ask, Write<'_>)> = actions.iter().map(|action| asked(app, action, self.client.root())).collect();
+        match writes.as_slice() {
+            [(ask, write)] => vec![self.client.write(ask, write).await],
+            _ => {
+                let of_a_group = writes.iter().any(|(_, write)| write.changes_members());
+                let order = if of_a_group { Order::OneByOne } else { Order::Any };
+                self.client.write_together(&writes, order).await
+            }
+        }
     }
+}
 
-    async fn unassign(&self, app: ServicePrincipalId, assignment: &AssignmentId) -> Result<Written> {
-        let ask = Ask {
-            operation: "unassign",
-            needs: "AppRoleAssignment.ReadWrite.All",
-            doing: format!("deleting assignment {assignment} of app {app}"),
-        };
-        self.client.write(&ask, &Write::Unassign { app, assignment }).await
-    }
-
-    async fn pause(&self, app: ServicePrincipalId, job: &JobId) -> Result<Written> {
-        let ask =
-            Ask { operation: "pause", needs: "Synchronization.ReadWrite.All", doing: format!("pausing job {job} of app {app}") };
-        self.client.write(&ask, &Write::Pause { app, job }).await
-    }
-
-    async fn assign_group(&self, app: ServicePrincipalId, group: GroupId, role: AppRoleId) -> Result<Written> {
-        let ask = Ask {
-            operation: "assign_group",
-            needs: "AppRoleAssignment.ReadWrite.All and Application.Read.All",
-            doing: format!("assigning group {group} to app {app} with role {role}"),
-        };
-        self.client.write(&ask, &Write::Assign { app, principal: group.0, role }).await
-    }
-
-    async fn add_member(&self, group: GroupId, user: UserId) -> Result<Written> {
-        let ask = Ask {
-            operation: "add_member",
-            needs: "GroupMember.ReadWrite.All (role-assignable groups: RoleManagement.ReadWrite.Directory too)",
-            doing: format!("putting user {user} into group {group}"),
-        };
-        self.client.write(&ask, &Write::AddMember { group, user, root: self.client.root() }).await
+fn asked<'a>(app: ServicePrincipalId, action: &'a Action, root: &'a Url) -> (Ask, Write<'a>) {
+    const ROWS: &str = "AppRoleAssignment.ReadWrite.All";
+    const NEW_ROWS: &str = "AppRoleAssignment.ReadWrite.All and Application.Read.All";
+    const MEMBERS: &str = "GroupMember.ReadWrite.All (role-assignable groups: RoleManagement.ReadWrite.Directory too)";
+    let ask = |operation, needs, doing| Ask { operation, needs, doing };
+    match action {
+        Action::AssignUser { user, role } => {
+            let doing = format!("assigning user {user} to app {app} with role {role}");
+            (ask("assign", NEW_ROWS, doing), Write::Assign { app, principal: user.0, role: *role })
+        }
+        Action::RestoreAssignment { group, role } => {
+            let doing = format!("assigning group {group} to app {app} with role {role}");
+            (ask("assign_group", NEW_ROWS, doing), Write::Assign { app, principal: group.0, role: *role })
+        }
+        Action::RemoveMember { group, user } => {
+            let doing = format!("removing user {user} from group {group}");
+            (ask("remove_member", MEMBERS, doing), Write::RemoveMember { group: *group, user: *user })
+        }
+        Action::RestoreMember { group, user } => {
+            let doing = format!("putting user {user} into group {group}");
+            (ask("add_member", MEMBERS, doing), Write::AddMember { group: *group, user: *user, root })
+        }
+        Action::UnassignGroup { assignment, .. } | Action::RemoveDirect { assignment, .. } => {
+            let doing = format!("deleting assignment {assignment} of app {app}");
+            (ask("unassign", ROWS, doing), Write::Unassign { app, assignment })
+        }
+        Action::PauseJob { job } => {
+            let doing = format!("pausing job {job} of app {app}");
+            (ask("pause", "Synchronization.ReadWrite.All", doing), Write::Pause { app, job })
+        }
+        Action::RecordBaseline | Action::RequestRevocation => unreachable!("{action}: nothing that Graph is asked for"),
     }
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use uuid::Uuid;
 
-use super::client::{Ask, Consistency, GraphClient, Listed};
+use super::client::{Ask, GraphClient};
+use super::fetch::{Consistency, Listed, Wanted};
 use super::token::TokenSource;
 use super::wire::directory::{Attribute, WireApp, WireAssignment, WireGroup, WireMember, WireParent, WirePolicy, WireUser};
 use crate::model::id::{GroupId, ServicePrincipalId, UserId};
@@ -92,39 +93,67 @@ pub async fn assignments<T: TokenSource>(client: &GraphClient<T>, app: ServicePr
     look(&ask, listed, |rows| rows.into_iter().map(WireAssignment::into_model).collect())
 }
 
-pub async fn group<T: TokenSource>(client: &GraphClient<T>, group: GroupId) -> Result<GroupProfile> {
-    let ask = Ask { operation: "get_group", needs: "GroupMember.Read.All", doing: format!("reading group {group}") };
-    let query = [("$select", WireGroup::SELECT)];
-    let found: WireGroup = client.get(&ask, &["groups", &group.to_string()], &query).await?;
-    is_the_one(&ask, group.0, found.id)?;
-    Ok(found.into_model())
+pub async fn groups<T: TokenSource>(client: &GraphClient<T>, groups: &[GroupId]) -> Vec<Result<GroupProfile>> {
+    let wanted = |group: &GroupId| Wanted {
+        ask: Ask { operation: "get_group", needs: "GroupMember.Read.All", doing: format!("reading group {group}") },
+        path: path(&["groups", &group.to_string()]),
+        query: vec![("$select", WireGroup::SELECT.to_owned())],
+        consistency: Consistency::Usual,
+    };
+    let wanted: Vec<Wanted> = groups.iter().map(wanted).collect();
+    let found = client.get_all::<WireGroup>(&wanted).await;
+    let checked = |((group, wanted), found): ((&GroupId, &Wanted), Result<WireGroup>)| {
+        let found = found?;
+        is_the_one(&wanted.ask, group.0, found.id)?;
+        Ok(found.into_model())
+    };
+    groups.iter().zip(&wanted).zip(found).map(checked).collect()
 }
 
-pub async fn group_uses<T: TokenSource>(client: &GraphClient<T>, group: GroupId, app: ServicePrincipalId) -> Result<GroupUses> {
-    let id = group.to_string();
-    let ask = Ask {
-        operation: "list_group_assignments",
-        needs: "Application.Read.All and GroupMember.Read.All",
-        doing: format!("listing the apps that group {group} is assigned to"),
+pub async fn uses<T: TokenSource>(
+    client: &GraphClient<T>,
+    groups: &[GroupId],
+    app: ServicePrincipalId,
+) -> Vec<Result<GroupUses>> {
+    let assigned = |group: &GroupId| Wanted {
+        ask: Ask {
+            operation: "list_group_assignments",
+            needs: "Application.Read.All and GroupMember.Read.All",
+            doing: format!("listing the apps that group {group} is assigned to"),
+        },
+        path: path(&["groups", &group.to_string(), "appRoleAssignments"]),
+        query: vec![top()],
+        consistency: Consistency::Usual,
     };
-    let path = ["groups", &id, "appRoleAssignments"];
-    let rows: Listed<WireAssignment> = client.list(&ask, &path, &[TOP], Consistency::Usual).await?;
-    let mut other_apps = BTreeSet::new();
-    for row in rows.rows {
-        let resource = row.resource_id.ok_or_else(|| ask.malformed("an assignment does not say to which app"))?;
-        if resource != app.0 {
-            other_apps.insert(row.resource_display_name.unwrap_or_else(|| resource.to_string()));
+    let parents = |group: &GroupId| Wanted {
+        ask: Ask {
+            operation: "list_group_parents",
+            needs: "GroupMember.Read.All",
+            doing: format!("listing what group {group} is a member of"),
+        },
+        path: path(&["groups", &group.to_string(), "memberOf"]),
+        query: vec![top(), ("$select", "id,displayName".to_owned())],
+        consistency: Consistency::Usual,
+    };
+    let (assigned, parents): (Vec<Wanted>, Vec<Wanted>) = groups.iter().map(|group| (assigned(group), parents(group))).unzip();
+    let rows = client.list_all::<WireAssignment>(&assigned).await;
+    let member_of = client.list_all::<WireParent>(&parents).await;
+    let other_apps = |wanted: &Wanted, rows: Listed<WireAssignment>| {
+        let mut other_apps = BTreeSet::new();
+        for row in rows.rows {
+            let resource = row.resource_id.ok_or_else(|| wanted.ask.malformed("an assignment does not say to which app"))?;
+            if resource != app.0 {
+                other_apps.insert(row.resource_display_name.unwrap_or_else(|| resource.to_string()));
+            }
         }
-    }
-    let ask = Ask {
-        operation: "list_group_parents",
-        needs: "GroupMember.Read.All",
-        doing: format!("listing what group {group} is a member of"),
+        Ok(other_apps.into_iter().collect())
     };
-    let query = [TOP, ("$select", "id,displayName")];
-    let parents: Listed<WireParent> = client.list(&ask, &["groups", &id, "memberOf"], &query, Consistency::Usual).await?;
-    let member_of: BTreeSet<String> = parents.rows.into_iter().map(WireParent::name).collect();
-    Ok(GroupUses { other_apps: other_apps.into_iter().collect(), member_of: member_of.into_iter().collect() })
+    let names = |parents: Listed<WireParent>| {
+        let names: BTreeSet<String> = parents.rows.into_iter().map(WireParent::name).collect();
+        names.into_iter().collect()
+    };
+    let apps = assigned.iter().zip(rows).map(|(wanted, rows)| rows.and_then(|rows| other_apps(wanted, rows)));
+    apps.zip(member_of).map(|(apps, parents)| Ok(GroupUses { other_apps: apps?, member_of: parents.map(names)? })).collect()
 }
 
 pub async fn policies<T: TokenSource>(client: &GraphClient<T>) -> Result<Vec<Policy>> {
@@ -136,12 +165,20 @@ pub async fn policies<T: TokenSource>(client: &GraphClient<T>) -> Result<Vec<Pol
     Ok(listed.rows.into_iter().map(WirePolicy::into_model).collect())
 }
 
-pub async fn members<T: TokenSource>(client: &GraphClient<T>, group: GroupId) -> Result<Look<Members>> {
-    let ask =
-        Ask { operation: "list_members", needs: "GroupMember.Read.All", doing: format!("listing the members of group {group}") };
-    let path = ["groups", &group.to_string(), "members"];
-    let listed: Listed<WireMember> = client.list(&ask, &path, &[TOP, ("$select", "id")], Consistency::Usual).await?;
-    look(&ask, listed, |rows| {
+pub async fn members<T: TokenSource>(client: &GraphClient<T>, groups: &[GroupId]) -> Vec<Result<Look<Members>>> {
+    let wanted = |group: &GroupId| Wanted {
+        ask: Ask {
+            operation: "list_members",
+            needs: "GroupMember.Read.All",
+            doing: format!("listing the members of group {group}"),
+        },
+        path: path(&["groups", &group.to_string(), "members"]),
+        query: vec![top(), ("$select", "id".to_owned())],
+        consistency: Consistency::Usual,
+    };
+    let wanted: Vec<Wanted> = groups.iter().map(wanted).collect();
+    let listed = client.list_all::<WireMember>(&wanted).await;
+    let sorted = |rows: Vec<WireMember>| {
         let mut members = Members::default();
         for row in rows {
             if row.is_user() {
@@ -151,32 +188,63 @@ pub async fn members<T: TokenSource>(client: &GraphClient<T>, group: GroupId) ->
             }
         }
         members
-    })
+    };
+    let looked = |(wanted, listed): (&Wanted, Result<Listed<WireMember>>)| look(&wanted.ask, listed?, sorted);
+    wanted.iter().zip(listed).map(looked).collect()
 }
 
-pub async fn member_properties<T: TokenSource>(
+pub async fn properties<T: TokenSource>(
     client: &GraphClient<T>,
-    group: GroupId,
+    groups: &[GroupId],
     attribute: &str,
-) -> Result<Vec<DirectoryUser>> {
-    let ask = Ask {
+) -> Vec<Result<Vec<DirectoryUser>>> {
+    let ask = |group: &GroupId| Ask {
         operation: "list_member_properties",
         needs: "GroupMember.Read.All and User.Read.All",
         doing: format!("reading the user members of group {group}"),
     };
-    let attribute = parsed(&ask, attribute)?;
-    let query = [TOP, ("$count", "true"), ("$select", &attribute.select())];
-    let path = ["groups", &group.to_string(), "members", "microsoft.graph.user"];
-    let listed: Listed<WireUser> = client.list(&ask, &path, &query, Consistency::Eventual).await?;
-    Ok(listed.rows.into_iter().map(|user| user.into_model(&attribute)).collect())
+    let Some(attribute) = Attribute::parse(attribute) else {
+        return groups.iter().map(|group| Err(no_attribute(&ask(group), attribute))).collect();
+    };
+    let wanted = |group: &GroupId| Wanted {
+        ask: ask(group),
+        path: path(&["groups", &group.to_string(), "members", "microsoft.graph.user"]),
+        query: vec![top(), ("$count", "true".to_owned()), ("$select", attribute.select())],
+        consistency: Consistency::Eventual,
+    };
+    let wanted: Vec<Wanted> = groups.iter().map(wanted).collect();
+    let listed = client.list_all::<WireUser>(&wanted).await;
+    let users = |listed: Listed<WireUser>| listed.rows.into_iter().map(|user| user.into_model(&attribute)).collect();
+    listed.into_iter().map(|listed| listed.map(users)).collect()
 }
 
-pub async fn user<T: TokenSource>(client: &GraphClient<T>, user: UserId, attribute: &str) -> Result<DirectoryUser> {
-    let ask = Ask { operation: "get_user", needs: "User.Read.All", doing: format!("reading user {user}") };
-    let attribute = parsed(&ask, attribute)?;
-    let found: WireUser = client.get(&ask, &["users", &user.to_string()], &[("$select", &attribute.select())]).await?;
-    is_the_one(&ask, user.0, found.id)?;
-    Ok(found.into_model(&attribute))
+pub async fn users<T: TokenSource>(client: &GraphClient<T>, users: &[UserId], attribute: &str) -> Vec<Result<DirectoryUser>> {
+    let ask = |user: &UserId| Ask { operation: "get_user", needs: "User.Read.All", doing: format!("reading user {user}") };
+    let Some(attribute) = Attribute::parse(attribute) else {
+        return users.iter().map(|user| Err(no_attribute(&ask(user), attribute))).collect();
+    };
+    let wanted = |user: &UserId| Wanted {
+        ask: ask(user),
+        path: path(&["users", &user.to_string()]),
+        query: vec![("$select", attribute.select())],
+        consistency: Consistency::Usual,
+    };
+    let wanted: Vec<Wanted> = users.iter().map(wanted).collect();
+    let found = client.get_all::<WireUser>(&wanted).await;
+    let checked = |((user, wanted), found): ((&UserId, &Wanted), Result<WireUser>)| {
+        let found = found?;
+        is_the_one(&wanted.ask, user.0, found.id)?;
+        Ok(found.into_model(&attribute))
+    };
+    users.iter().zip(&wanted).zip(found).map(checked).collect()
+}
+
+fn path(segments: &[&str]) -> Vec<String> {
+    segments.iter().map(|segment| (*segment).to_owned()).collect()
+}
+
+fn top() -> (&'static str, String) {
+    (TOP.0, TOP.1.to_owned())
 }
 
 /// A list with the service's time, without which nothing follows from it.
@@ -189,7 +257,6 @@ fn is_the_one(ask: &Ask, asked: Uuid, got: Uuid) -> Result<()> {
     if asked == got { Ok(()) } else { Err(ask.malformed(format!("the answer is about another object, {got}"))) }
 }
 
-fn parsed(ask: &Ask, attribute: &str) -> Result<Attribute> {
-    Attribute::parse(attribute)
-        .ok_or_else(|| ask.malformed(format!("{attribute:?} is no plain attribute of a user; set target.matchFrom to one")))
+fn no_attribute(ask: &Ask, attribute: &str) -> Error {
+    ask.malformed(format!("{attribute:?} is no plain attribute of a user; set target.matchFrom to one"))
 }

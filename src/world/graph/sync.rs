@@ -2,7 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::client::{Ask, Consistency, GraphClient, Listed};
+use super::client::{Ask, GraphClient};
+use super::fetch::{Consistency, Listed};
 use super::reads::look;
 use super::token::TokenSource;
 use super::wire::log::WireLogRow;

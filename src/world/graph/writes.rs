@@ -59,6 +59,11 @@ impl Write<'_> {
         }
     }
 
+    /// Graph changes the members of a group one by one.
+    pub fn changes_members(&self) -> bool {
+        matches!(self, Write::RemoveMember { .. } | Write::AddMember { .. })
+    }
+
     /// Is this what a success looks like? A proxy's page is not.
     pub fn check(&self, body: &[u8]) -> Result<(), String> {
         match self {

@@ -1,5 +1,7 @@
 //! The journal: a line before each write and a line after it, and what the lines add up to.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Rows, Transaction, params};
 
@@ -106,7 +108,7 @@ fn told(mut rows: Rows<'_>) -> Result<Vec<Deed>, Trouble> {
 /// The sum of the lines read so far. Lines never change, so only later ones are read.
 #[derive(Default)]
 pub(super) struct Fold {
-    pub(super) journal: Journal,
+    pub(super) journal: Arc<Journal>,
     /// Up to the last line read.
     walk: chain::Walk,
 }
@@ -115,6 +117,7 @@ impl Fold {
     pub(super) fn catch_up(&mut self, connection: &Connection) -> Result<(), Trouble> {
         let mut statement = connection.prepare_cached(&chain::select("WHERE j.id > ?1 ORDER BY j.id"))?;
         let mut rows = statement.query([self.walk.last])?;
+        let journal = Arc::make_mut(&mut self.journal);
         while let Some(row) = rows.next()? {
             let line = chain::Line::read(row)?;
             if let Some(broken) = self.walk.step(&line) {
@@ -125,9 +128,9 @@ impl Fold {
             let key: String = row.get("key")?;
             let (intent, outcome): (Option<i64>, Option<String>) = (row.get("intent")?, row.get("outcome")?);
             if intent.is_some() && outcome.as_deref() == Some("done") {
-                undone(&key).map(|undone| self.journal.entries.remove(&undone));
+                undone(&key).map(|undone| journal.entries.remove(&undone));
             }
-            let entry = self.journal.entries.entry(key).or_default();
+            let entry = journal.entries.entry(key).or_default();
             match (intent, outcome.as_deref()) {
                 (None, None) => entry.begin(id, at),
                 (Some(intent), Some(outcome)) => {

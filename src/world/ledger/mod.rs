@@ -11,7 +11,7 @@ mod witnessed;
 
 use std::fs::File;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
@@ -121,7 +121,7 @@ impl Ledger for SqliteLedger {
         self.inner().recall().cloned()
     }
 
-    fn journal(&self) -> Result<Journal> {
+    fn journal(&self) -> Result<Arc<Journal>> {
         let mut inner = self.inner();
         let mut fold = std::mem::take(&mut inner.fold);
         inner.read("reading the journal", |connection| fold.catch_up(connection))?;
@@ -168,12 +168,16 @@ impl Ledger for SqliteLedger {
         self.inner().write("adding to the baseline", |transaction| baseline::grow(transaction, growth))
     }
 
-    fn intend(&self, turn: u64, action: &Action, at: Timestamp) -> Result<i64> {
-        self.inner().write("writing to the journal", |transaction| journal::intend(transaction, turn, action, at))
+    fn intend(&self, turn: u64, actions: &[Action], at: Timestamp) -> Result<Vec<i64>> {
+        self.inner().write("writing to the journal", |transaction| {
+            actions.iter().map(|action| journal::intend(transaction, turn, action, at)).collect()
+        })
     }
 
-    fn conclude(&self, intent: i64, outcome: &Outcome, at: Timestamp) -> Result<()> {
-        self.inner().write("writing to the journal", |transaction| journal::conclude(transaction, intent, outcome, at))
+    fn conclude(&self, outcomes: &[(i64, Outcome)], at: Timestamp) -> Result<()> {
+        self.inner().write("writing to the journal", |transaction| {
+            outcomes.iter().try_for_each(|(intent, outcome)| journal::conclude(transaction, *intent, outcome, at))
+        })
     }
 }
 

@@ -2,22 +2,22 @@
 //! differences are written.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use uuid::Uuid;
 
 use super::trouble::Trouble;
 use crate::model::id::{AppRoleId, UserId};
-use crate::model::memory::Remembered;
+use crate::model::memory::{Remembered, Since};
 
-type Covered = BTreeMap<UserId, BTreeMap<AppRoleId, Timestamp>>;
+type Covered = BTreeMap<UserId, Since>;
 
 pub(super) fn read(connection: &Connection) -> Result<Remembered, Trouble> {
     let doc: Option<String> = connection.query_row("SELECT doc FROM remembered", [], |row| row.get(0)).optional()?;
     let covered = read_covered(connection)?;
     match doc {
-        Some(doc) => Ok(Remembered { covered_since: covered, ..serde_json::from_str(&doc)? }),
+        Some(doc) => Ok(Remembered { covered_since: Arc::new(covered), ..serde_json::from_str(&doc)? }),
         None if covered.is_empty() => Ok(Remembered::default()),
         None => Err(Trouble::Content("there are covered users, but nothing else is remembered".into())),
     }
@@ -25,7 +25,7 @@ pub(super) fn read(connection: &Connection) -> Result<Remembered, Trouble> {
 
 pub(super) fn write(transaction: &Transaction<'_>, before: &Remembered, now: &Remembered) -> Result<(), Trouble> {
     write_covered(transaction, &before.covered_since, &now.covered_since)?;
-    let doc = serde_json::to_string(&Remembered { covered_since: BTreeMap::new(), ..now.clone() })?;
+    let doc = serde_json::to_string(now)?;
     transaction.execute(
         "INSERT INTO remembered (id, doc) VALUES (1, ?1) ON CONFLICT DO UPDATE SET doc = excluded.doc WHERE doc <> excluded.doc",
         [doc],
@@ -46,20 +46,20 @@ fn read_covered(connection: &Connection) -> Result<Covered, Trouble> {
 }
 
 fn write_covered(transaction: &Transaction<'_>, before: &Covered, now: &Covered) -> Result<(), Trouble> {
-    let none = BTreeMap::new();
+    let none = Since::default();
     let mut set = transaction.prepare_cached(
         "INSERT INTO covered (user_id, role, since) VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET since = excluded.since",
     )?;
     for (user, roles) in now {
         let old = before.get(user).unwrap_or(&none);
-        for (role, since) in roles.iter().filter(|(role, since)| old.get(role) != Some(since)) {
+        for (role, since) in roles.iter().filter(|(role, since)| old.get(role) != Some(*since)) {
             set.execute(params![user.to_string(), role.to_string(), since.to_string()])?;
         }
     }
     let mut unset = transaction.prepare_cached("DELETE FROM covered WHERE user_id = ?1 AND role = ?2")?;
     for (user, roles) in before {
         let new = now.get(user).unwrap_or(&none);
-        for role in roles.keys().filter(|role| !new.contains_key(role)) {
+        for (role, _) in roles.iter().filter(|(role, _)| new.get(role).is_none()) {
             unset.execute(params![user.to_string(), role.to_string()])?;
         }
     }

@@ -1,20 +1,25 @@
 //! What only an inside view can show: a full disk, and an upgrade of the tables.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use rusqlite_migration::{M, Migrations};
 use uuid::Uuid;
 
 use super::*;
 use crate::model::id::{AppRoleId, UserId};
+use crate::model::memory::Since;
+
+fn intend(ledger: &SqliteLedger, turn: u64, action: &Action, at: Timestamp) -> Result<i64> {
+    ledger.intend(turn, std::slice::from_ref(action), at).map(|lines| lines[0])
+}
 
 fn user(n: u128) -> UserId {
     UserId(Uuid::from_u128(n))
 }
 
 fn many_covered(n: u128, at: Timestamp) -> Remembered {
-    let roles = BTreeMap::from([(AppRoleId(Uuid::nil()), at)]);
-    Remembered { covered_since: (0..n).map(|n| (user(n), roles.clone())).collect(), ..Remembered::default() }
+    let roles = Since::from_iter([(AppRoleId(Uuid::nil()), at)]);
+    Remembered { covered_since: Arc::new((0..n).map(|n| (user(n), roles.clone())).collect()), ..Remembered::default() }
 }
 
 #[test]
@@ -37,7 +42,7 @@ fn a_full_disk_is_an_error_and_what_was_there_stays_whole() {
     let mut refused = None;
     for n in 0..2000 {
         let action = Action::AssignUser { user: user(n), role: AppRoleId(Uuid::nil()) };
-        if let Err(error) = ledger.intend(1, &action, at) {
+        if let Err(error) = intend(&ledger, 1, &action, at) {
             refused = Some(error.to_string());
             break;
         }
@@ -61,7 +66,7 @@ fn nothing_is_written_when_nothing_changed() {
     ledger.remember(&remembered).unwrap();
     assert_eq!(ledger.inner().connection.total_changes(), before);
     remembered.turn = 7;
-    remembered.covered_since.remove(&user(5));
+    Arc::make_mut(&mut remembered.covered_since).remove(&user(5));
     ledger.remember(&remembered).unwrap();
     assert_eq!(ledger.inner().connection.total_changes(), before + 2);
 }
@@ -108,7 +113,7 @@ fn an_upgrade_chains_the_lines_that_were_there() {
     let ledger = SqliteLedger::open(dir.path()).unwrap();
     let found = ledger.verify(None).unwrap();
     assert_eq!((found.lines, found.breaks), (3, Vec::new()));
-    ledger.intend(2, &Action::RequestRevocation, "2026-11-24T11:00:00Z".parse().unwrap()).unwrap();
+    intend(&ledger, 2, &Action::RequestRevocation, "2026-11-24T11:00:00Z".parse().unwrap()).unwrap();
     assert_eq!(ledger.verify(Some(&found.head)).unwrap().asked, Some(3));
     assert!(dir.path().join("ledger.db.bak-v1").exists());
 }

@@ -32,8 +32,10 @@ struct WireRole {
 }
 
 impl Row for WireApp {
-    fn key(&self) -> String {
-        self.id.to_string()
+    type Key = Uuid;
+
+    fn key(&self) -> Uuid {
+        self.id
     }
 }
 
@@ -71,6 +73,8 @@ pub struct WireAssignment {
 }
 
 impl Row for WireAssignment {
+    type Key = String;
+
     fn key(&self) -> String {
         self.id.clone()
     }
@@ -142,8 +146,10 @@ pub struct WireMember {
 }
 
 impl Row for WireMember {
-    fn key(&self) -> String {
-        self.id.to_string()
+    type Key = Uuid;
+
+    fn key(&self) -> Uuid {
+        self.id
     }
 }
 
@@ -168,8 +174,10 @@ pub struct WireParent {
 }
 
 impl Row for WireParent {
-    fn key(&self) -> String {
-        self.id.to_string()
+    type Key = Uuid;
+
+    fn key(&self) -> Uuid {
+        self.id
     }
 }
 
@@ -203,8 +211,10 @@ struct WireConditionUsers {
 }
 
 impl Row for WirePolicy {
-    fn key(&self) -> String {
-        self.id.to_string()
+    type Key = Uuid;
+
+    fn key(&self) -> Uuid {
+        self.id
     }
 }
 
@@ -228,8 +238,10 @@ pub struct WireUser {
 }
 
 impl Row for WireUser {
-    fn key(&self) -> String {
-        self.id.to_string()
+    type Key = Uuid;
+
+    fn key(&self) -> Uuid {
+        self.id
     }
 }
 

@@ -59,6 +59,8 @@ struct WireChange {
 }
 
 impl Row for WireLogRow {
+    type Key = String;
+
     fn key(&self) -> String {
         self.id.clone()
     }

@@ -4,6 +4,8 @@ pub mod directory;
 pub mod log;
 pub mod sync;
 
+use std::fmt::Display;
+
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
@@ -21,7 +23,8 @@ pub struct Page<R> {
 
 /// One item of a collection, known by its key over all pages.
 pub trait Row: DeserializeOwned + PartialEq {
-    fn key(&self) -> String;
+    type Key: Ord + Display;
+    fn key(&self) -> Self::Key;
 }
 
 /// A time; Graph writes "never" as null or as the first day of year 1.

@@ -75,6 +75,8 @@ struct WireQuarantine {
 }
 
 impl Row for WireJob {
+    type Key = String;
+
     fn key(&self) -> String {
         self.id.clone()
     }
@@ -279,6 +281,8 @@ pub struct WireSetting {
 }
 
 impl Row for WireSetting {
+    type Key = String;
+
     fn key(&self) -> String {
         self.key.to_ascii_lowercase()
     }

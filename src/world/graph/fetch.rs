@@ -1,0 +1,308 @@
+//! Reads: one object, or a collection to its end or not at all; many of them share a request where that saves some.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Method, Request, StatusCode};
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+use url::Url;
+
+use super::batch::{Item, Order};
+use super::client::{Ask, BATCH, GraphClient, Patience, refused};
+use super::pace::Kind;
+use super::token::TokenSource;
+use super::wire::{Page, Row, shape};
+use crate::world::error::{Error, Result};
+use crate::world::http::{Answer, request};
+
+/// A collection with more pages than this is taken for endless.
+const MOST_PAGES: usize = 2_000;
+/// Reads in one request.
+const TOGETHER: usize = 20;
+/// Our scans give way to everybody else's requests.
+const LOW: (&str, &str) = ("x-ms-throttle-priority", "Low");
+
+/// A whole collection, ordered by key.
+pub struct Listed<R> {
+    /// The service's time of the first page.
+    pub at: Option<Timestamp>,
+    pub rows: Vec<R>,
+}
+
+/// How fresh a list must be.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Consistency {
+    Usual,
+    /// Graph's index, which the advanced queries need.
+    Eventual,
+}
+
+/// One read of several that go out together.
+pub struct Wanted {
+    pub ask: Ask,
+    /// Below the version.
+    pub path: Vec<String>,
+    pub query: Vec<(&'static str, String)>,
+    pub consistency: Consistency,
+}
+
+/// One request.
+struct Get<'a> {
+    ask: &'a Ask,
+    url: Url,
+    headers: Vec<(&'static str, &'static str)>,
+}
+
+impl Get<'_> {
+    fn request(&self) -> Result<Request<Bytes>> {
+        let mut request = request(Method::GET, &self.url)?;
+        for (name, value) in &self.headers {
+            request.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        Ok(request)
+    }
+}
+
+impl<T: TokenSource> GraphClient<T> {
+    /// Reads one object.
+    pub async fn get<W: DeserializeOwned>(&self, ask: &Ask, path: &[&str], query: &[(&str, &str)]) -> Result<W> {
+        let get = Get { ask, url: self.url(ask, path, query)?, headers: Vec::new() };
+        let answer = self.fetch(&[get], &mut Patience::of_a_read()).await.remove(0)?;
+        self.read(ask, &answer)
+    }
+
+    /// Reads objects; one result for each, in their order.
+    pub async fn get_all<W: DeserializeOwned>(&self, wanted: &[Wanted]) -> Vec<Result<W>> {
+        let (mut results, mut gets) = (Vec::new(), Vec::new());
+        for wanted in wanted {
+            match self.wanted(wanted) {
+                Ok(url) => {
+                    gets.push(Get { ask: &wanted.ask, url, headers: Vec::new() });
+                    results.push(None);
+                }
+                Err(error) => results.push(Some(Err(error))),
+            }
+        }
+        let mut answers = self.fetch(&gets, &mut Patience::of_a_read()).await.into_iter();
+        let read = |(known, wanted): (Option<Result<W>>, &Wanted)| {
+            known
+                .unwrap_or_else(|| answers.next().expect("an answer for each").and_then(|answer| self.read(&wanted.ask, &answer)))
+        };
+        results.into_iter().zip(wanted).map(read).collect()
+    }
+
+    /// Reads a collection to its end, or not at all.
+    pub async fn list<R: Row>(
+        &self,
+        ask: &Ask,
+        path: &[&str],
+        query: &[(&str, &str)],
+        consistency: Consistency,
+    ) -> Result<Listed<R>> {
+        let mut listing = Listing::begin(ask, self.url(ask, path, query), consistency);
+        self.to_the_end(std::slice::from_mut(&mut listing)).await;
+        listing.end()
+    }
+
+    /// Reads collections, a page of each at a time; one result for each, in their order.
+    pub async fn list_all<R: Row>(&self, wanted: &[Wanted]) -> Vec<Result<Listed<R>>> {
+        let begin = wanted.iter().map(|wanted| Listing::begin(&wanted.ask, self.wanted(wanted), wanted.consistency));
+        let mut listings: Vec<Listing<'_, R>> = begin.collect();
+        self.to_the_end(&mut listings).await;
+        listings.into_iter().map(Listing::end).collect()
+    }
+
+    async fn to_the_end<R: Row>(&self, listings: &mut [Listing<'_, R>]) {
+        let mut patience = Patience::of_a_read();
+        loop {
+            let pages = listings.iter_mut().filter_map(|listing| listing.page().map(|get| (listing, get)));
+            let (due, gets): (Vec<_>, Vec<_>) = pages.take(TOGETHER).unzip();
+            if gets.is_empty() {
+                return;
+            }
+            let answers = self.fetch(&gets, &mut patience).await;
+            for (listing, answer) in due.into_iter().zip(answers) {
+                listing.take(self, answer);
+            }
+        }
+    }
+
+    fn wanted(&self, wanted: &Wanted) -> Result<Url> {
+        let path: Vec<&str> = wanted.path.iter().map(String::as_str).collect();
+        let query: Vec<(&str, &str)> = wanted.query.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        self.url(&wanted.ask, &path, &query)
+    }
+
+    /// An answer for each, in their order. Who is throttled is asked for again, and nobody else.
+    async fn fetch(&self, gets: &[Get<'_>], patience: &mut Patience) -> Vec<Result<Answer>> {
+        let mut answers: Vec<Option<Result<Answer>>> = gets.iter().map(|_| None).collect();
+        loop {
+            let due: Vec<usize> = (0..gets.len()).filter(|index| answers[*index].is_none()).take(TOGETHER).collect();
+            let Some(first) = due.first() else { break };
+            self.pace.units(due.iter().map(|index| gets[*index].ask.units()).sum()).await;
+            if due.len() == 1 {
+                answers[*first] = Some(match gets[*first].request() {
+                    Ok(request) => self.exchange(gets[*first].ask, request, patience).await,
+                    Err(error) => Err(error),
+                });
+                continue;
+            }
+            let mut wait = None;
+            for (index, answer) in due.iter().zip(self.fetch_together(gets, &due, patience).await) {
+                match answer {
+                    Ok(answer) if answer.status == StatusCode::TOO_MANY_REQUESTS => {
+                        wait = wait.max(Some(self.throttled(Kind::Read, &answer, patience.used)));
+                    }
+                    answer => answers[*index] = Some(answer),
+                }
+            }
+            if let Some(wait) = wait
+                && !patience.once_more(wait)
+            {
+                for index in due {
+                    answers[index].get_or_insert_with(|| {
+                        Err(Error::Throttled { doing: gets[index].ask.doing.clone(), retry_after: Some(wait) })
+                    });
+                }
+            }
+        }
+        answers.into_iter().map(|answer| answer.expect("none is left")).collect()
+    }
+
+    async fn fetch_together(&self, gets: &[Get<'_>], due: &[usize], patience: &mut Patience) -> Vec<Result<Answer>> {
+        let item = |index: &usize| {
+            let get = &gets[*index];
+            let url = get.url.as_str().strip_prefix(self.root().as_str().trim_end_matches('/')).unwrap_or_default().to_owned();
+            Item { method: Method::GET, url, headers: get.headers.clone(), body: None }
+        };
+        let items: Vec<Item> = due.iter().map(item).collect();
+        let first = gets[due[0]].ask;
+        let doing = |ask: &Ask| format!("{}, in a batch of {}", ask.doing, due.len());
+        let whole = Ask { operation: BATCH, needs: first.needs, doing: doing(first) };
+        match self.envelope(&whole, &items, Order::Any, patience).await {
+            Ok(answers) => {
+                let named = |(index, answer): (&usize, Option<Answer>)| {
+                    let ask = gets[*index].ask;
+                    let answer = answer.ok_or_else(|| ask.malformed("the answer to its batch does not name it"))?;
+                    self.http.observer().answered_in_batch(self.http.api(), ask.operation, answer.status.as_str());
+                    self.heed(Kind::Read, &answer);
+                    Ok(answer)
+                };
+                due.iter().zip(answers).map(named).collect()
+            }
+            Err(error) => due.iter().map(|index| Err(error.about(&doing(gets[*index].ask)))).collect(),
+        }
+    }
+
+    fn read<W: DeserializeOwned>(&self, ask: &Ask, answer: &Answer) -> Result<W> {
+        if answer.status != StatusCode::OK {
+            return Err(refused(ask, answer));
+        }
+        if answer.body.trim_ascii_start().first() != Some(&b'{') {
+            return Err(ask.malformed(format!("{} in place of a JSON object", shape(&answer.body))));
+        }
+        let mut json = serde_json::Deserializer::from_slice(&answer.body);
+        let read = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+            let (path, inner) = (error.path().to_string(), error.into_inner());
+            let text = inner.to_string();
+            ask.malformed(match shape(&answer.body) {
+                _ if inner.is_eof() => "the JSON ends too early".to_owned(),
+                // Other texts than this one could repeat a value.
+                _ if text.starts_with("missing field") => format!("at {path}: {text}"),
+                shape => format!("{shape}, at {path} (line {}, column {})", inner.line(), inner.column()),
+            })
+        })?;
+        json.end().map_err(|_| ask.malformed("there is more behind the JSON"))?;
+        Ok(read)
+    }
+}
+
+/// A collection on its way.
+struct Listing<'a, R: Row> {
+    ask: &'a Ask,
+    headers: Vec<(&'static str, &'static str)>,
+    /// `None` at its end.
+    next: Option<Url>,
+    visited: BTreeSet<Url>,
+    rows: BTreeMap<R::Key, R>,
+    at: Option<Timestamp>,
+    failed: Option<Error>,
+}
+
+impl<'a, R: Row> Listing<'a, R> {
+    fn begin(ask: &'a Ask, first: Result<Url>, consistency: Consistency) -> Self {
+        let mut headers = vec![LOW];
+        if consistency == Consistency::Eventual {
+            headers.push(("consistencylevel", "eventual"));
+        }
+        let (next, failed) = match first {
+            Ok(url) => (Some(url), None),
+            Err(error) => (None, Some(error)),
+        };
+        Listing { ask, headers, next, visited: BTreeSet::new(), rows: BTreeMap::new(), at: None, failed }
+    }
+
+    /// The next page to ask for; none where that leads nowhere.
+    fn page(&mut self) -> Option<Get<'a>> {
+        let url = self.next.clone()?;
+        if !self.visited.insert(url.clone()) {
+            return self.fail(self.ask.incomplete("its pages lead back to one that was already read"));
+        }
+        if self.visited.len() > MOST_PAGES {
+            return self.fail(self.ask.incomplete(format!("it has more than {MOST_PAGES} pages")));
+        }
+        Some(Get { ask: self.ask, url, headers: self.headers.clone() })
+    }
+
+    fn fail<G>(&mut self, error: Error) -> Option<G> {
+        (self.next, self.failed) = (None, Some(error));
+        None
+    }
+
+    fn take<T: TokenSource>(&mut self, client: &GraphClient<T>, answer: Result<Answer>) {
+        let number = self.visited.len();
+        let read = answer.and_then(|answer| Ok((client.read::<Page<R>>(self.ask, &answer)?, answer.at)));
+        let merged = read.map_err(|error| on_page(self.ask, number, error)).and_then(|(page, date)| {
+            if number == 1 {
+                self.at = date;
+            }
+            self.merge(page.value)?;
+            page.next.map(|next| client.follow(&next).map_err(|why| self.ask.malformed(why))).transpose()
+        });
+        match merged {
+            Ok(next) => self.next = next,
+            Err(error) => _ = self.fail::<()>(error),
+        }
+    }
+
+    fn merge(&mut self, rows: Vec<R>) -> Result<()> {
+        for row in rows {
+            let key = row.key();
+            match self.rows.get(&key) {
+                Some(known) if *known != row => {
+                    return Err(self.ask.incomplete(format!("{key} came twice and differs; it changed while it was read")));
+                }
+                Some(_) => {}
+                None => _ = self.rows.insert(key, row),
+            }
+        }
+        Ok(())
+    }
+
+    fn end(self) -> Result<Listed<R>> {
+        match self.failed {
+            Some(error) => Err(error),
+            None => Ok(Listed { at: self.at, rows: self.rows.into_values().collect() }),
+        }
+    }
+}
+
+/// A refusal on a later page says nothing about the collection itself, only that it could not be read to its end.
+fn on_page(ask: &Ask, number: usize, error: Error) -> Error {
+    match error {
+        Error::NotFound { .. } | Error::Refused { .. } if number > 1 => ask.incomplete(format!("page {number}: {error}")),
+        Error::Malformed { doing, why } if number > 1 => Error::Malformed { doing, why: format!("page {number}: {why}") },
+        other => other,
+    }
+}
