@@ -11,7 +11,7 @@ use crate::brakes::{Approved, approve};
 use crate::guide::way::{Way, way};
 use crate::guide::{Facts, preflight};
 use crate::model::action::Done;
-use crate::model::baseline::Binding;
+use crate::model::baseline::{Binding, without_query};
 use crate::model::condition::{ConditionKind, Truth};
 use crate::model::memory::{BaselineSource, Memory};
 use crate::model::names::Names;
@@ -204,9 +204,11 @@ pub(crate) fn bound_elsewhere(facts: &Facts) -> Option<Why> {
         scim_url: facts.spec.target.scim_url.to_string(),
     };
     (here != *bound).then(|| {
+        let (theirs, ours) = (without_query(&bound.scim_url), without_query(&here.scim_url));
+        let query = if theirs == ours && bound.scim_url != here.scim_url { " with another query" } else { "" };
         let text = format!(
-            "this ledger belongs to tenant {}, app {}, job {}, {}, and the config means tenant {}, app {}, job {}, {}; give each retirement its own --data-dir",
-            bound.tenant, bound.app, bound.job, bound.scim_url, here.tenant, here.app, here.job, here.scim_url
+            "this ledger belongs to tenant {}, app {}, job {}, {theirs}, and the config means tenant {}, app {}, job {}, {ours}{query}; give each retirement its own --data-dir",
+            bound.tenant, bound.app, bound.job, here.tenant, here.app, here.job
         );
         Why::new("bound-elsewhere", text)
     })

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::guide::count;
-use crate::model::baseline::{Baseline, Binding};
+use crate::model::baseline::{Baseline, Binding, without_query};
 use crate::model::deed::{Deed, Known};
 use crate::model::id::{AppRoleId, GroupId, ScimId, UserId};
 use crate::model::memory::{CycleProof, Remembered, RevocationProof};
@@ -85,7 +85,15 @@ pub struct GroupRow {
 }
 
 pub fn report(evidence: Evidence, now: Timestamp) -> Report {
-    let Evidence { baseline, remembered, deeds, witnessed, lines, head } = evidence;
+    let Evidence { mut baseline, mut remembered, deeds, mut witnessed, lines, head } = evidence;
+    let told = witnessed.iter_mut().filter_map(|one| match &mut one.event {
+        Event::TokenRejected { proof } => Some(proof),
+        _ => None,
+    });
+    let probed = told.chain(&mut remembered.revocation_proof).map(|proof| &mut proof.calibration.url);
+    for url in probed.chain([&mut baseline.binding.scim_url]) {
+        url.truncate(without_query(url).len());
+    }
     // The last proof, if it still holds.
     let after = witnessed.iter().rev().find_map(|witnessed| match &witnessed.event {
         Event::CycleProven { users, .. } => Some(users),

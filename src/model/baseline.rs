@@ -23,7 +23,13 @@ pub struct Binding {
     pub tenant: TenantId,
     pub app: ServicePrincipalId,
     pub job: JobId,
+    /// The whole of it, as it is compared.
     pub scim_url: String,
+}
+
+/// An address for people: its query may hold a secret.
+pub fn without_query(url: &str) -> &str {
+    url.split(['?', '#']).next().unwrap_or_default()
 }
 
 /// A group that was handed to us and was assigned to the app when the baseline was taken.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use http::Method;
 use tower::ServiceExt as _;
+use unscim::evidence::{Evidence, made_of};
 use unscim::model::condition::ConditionKind;
 use unscim::model::id::GroupId;
 use unscim::model::names::Names;
@@ -11,6 +12,8 @@ use unscim::model::spec::{Acknowledgement, EmptyGroups, MembersDecision, Rollout
 use unscim::model::status::{DeedOutcome, GroupState, Outlook, Phase, Status};
 use unscim::sim::scenario::{GroupTrait, Scenario};
 use unscim::sim::{Effect, Fault};
+use unscim::world::Ledger as _;
+use unscim::world::ledger::SqliteLedger;
 
 use crate::support::Rig;
 use crate::walk::small;
@@ -140,4 +143,26 @@ async fn no_run_is_over_before_the_earliest_finish_that_was_told() {
         assert!(first > 0.7 * took, "{rollout:?}: {first} of {took} seconds were foreseen");
         assert_eq!(outlooks, BTreeSet::from(["AwaitingPerson", "InSight", "NotKnown", "Retired"]), "{rollout:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_query_of_the_scim_url_is_shown_nowhere() {
+    let mut rig = Rig::new(small()).await;
+    rig.spec.target.scim_url.set_query(Some("sig=s3cret"));
+    rig.retire().await;
+    let ledger = SqliteLedger::open_evidence(&rig.dir.path().join("data")).unwrap();
+    let (baseline, remembered) = (ledger.baseline().unwrap().known().unwrap().clone(), ledger.remembered().unwrap());
+    assert!(baseline.binding.scim_url.ends_with("?sig=s3cret"), "it is compared as a whole");
+    let (deeds, witnessed) = (ledger.deeds().unwrap(), ledger.witnessed().unwrap());
+    let evidence = Evidence { baseline, remembered, deeds, witnessed, lines: 0, head: String::new() };
+    let report = serde_json::to_value(made_of(evidence, rig.practice.now())).unwrap();
+    assert!(!report.to_string().contains("s3cret"), "{report:#}");
+    assert_eq!(report["retirement"]["scim_url"], format!("{}/scim/v2", crate::support::ROOT));
+    assert_eq!(report["revocationProof"]["calibration"]["url"], format!("{}/scim/v2/Users", crate::support::ROOT));
+    rig.spec.target.scim_url.set_query(Some("sig=an0ther"));
+    rig.restart();
+    let status = rig.turn().await.status;
+    let shown = serde_json::to_string(&status).unwrap();
+    assert!(shown.contains("/scim/v2 with another query; give each retirement its own --data-dir"), "{shown}");
+    assert!(!shown.contains("s3cret") && !shown.contains("an0ther"), "{shown}");
 }
