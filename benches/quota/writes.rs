@@ -7,6 +7,9 @@ use crate::ours::Run;
 use crate::table::{digits, median, table};
 use crate::tenant::{SPEED, WRITES};
 
+/// Real seconds: one round trip.
+const TOGETHER: f64 = 0.05;
+
 pub const STEPS: [&str; 3] = ["assign", "remove", "unassign"];
 
 /// One step's writes, from the first to the last. Times are real seconds.
@@ -51,7 +54,12 @@ pub fn steps(writes: &[Request]) -> [Step; 3] {
         if let Some(n) = step_of(write) {
             let step = &mut steps[n];
             if step.accepted + step.refused == 0 {
-                (step.first, held[n]) = (write.at, level);
+                (step.first, step.last, held[n]) = (write.at, write.at, level);
+            }
+            // A group waits until it was seen to be empty for long enough: between two of them that is settling.
+            let since_last = real(step.last, write.at);
+            if n != 2 || since_last < TOGETHER {
+                step.took += since_last;
             }
             step.last = write.at;
             step.refused += usize::from(refused);
@@ -60,7 +68,6 @@ pub fn steps(writes: &[Request]) -> [Step; 3] {
         level -= f64::from(u8::from(!refused));
     }
     for (step, held) in steps.iter_mut().zip(held) {
-        step.took = real(step.first, step.last);
         step.bound = ((step.accepted as f64 - held) / rate()).max(0.0);
     }
     steps
@@ -68,8 +75,6 @@ pub fn steps(writes: &[Request]) -> [Step; 3] {
 
 /// Refused writes later than the first refusal and what was under way with it.
 pub fn refused_later(writes: &[Request]) -> usize {
-    /// Real seconds: one round trip.
-    const TOGETHER: f64 = 0.05;
     let mut refused = writes.iter().filter(|write| write.status == 429);
     refused.next().map_or(0, |first| refused.filter(|write| real(first.at, write.at) > TOGETHER).count())
 }
