@@ -350,9 +350,16 @@ fn target(facts: &Facts, found: &mut Findings) {
         return;
     }
     if let TokenState::Refused(status) = facts.seen.target.token {
-        found.refusals.push(format!(
-            "RevokedTooEarly: the SCIM token is refused ({status}) before the groups are gone; put a valid one into both Entra and the token file, and never regenerate it just to fill the file, that kills Entra's copy"
-        ));
+        let remedy = "put a valid one into both Entra and the token file, and never regenerate it just to fill the file, that kills Entra's copy";
+        let begun = facts.baseline().is_some() && facts.memory.source == BaselineSource::Ledger;
+        found.refusals.push(if begun {
+            format!("RevokedTooEarly: the SCIM token is refused ({status}) before the groups are gone; {remedy}")
+        } else {
+            format!(
+                "the token in target.tokenFile is refused ({status}); is it the one that Entra uses? If Entra's cycles end well, put Entra's into the \
+                 file; if they don't, it was revoked too early (RevokedTooEarly): {remedy}"
+            )
+        });
         return;
     }
     if let (None, Some(why)) = (&facts.memory.target, facts.seen.target.look.unknown()) {

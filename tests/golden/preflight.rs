@@ -307,6 +307,16 @@ fn the_target_can_be_read_and_the_probe_is_calibrated() {
         case.spec.mode = Mode::Observe;
     });
     refuses("RevokedTooEarly: the SCIM token is refused (401)", |case| case.seen.target.token = TokenState::Refused(401));
+    // At the very first look a mistyped token is likelier than a dead one.
+    for baseline in [Seen::Absent, Case::untouched().memory.baseline] {
+        let refused = found(|case| {
+            case.memory.baseline = baseline;
+            case.memory.source = BaselineSource::Provisional;
+            case.seen.target.token = TokenState::Refused(401);
+        });
+        let first = "the token in target.tokenFile is refused (401); is it the one that Entra uses? ";
+        assert!(refused.refusals.iter().any(|why| why.starts_with(first)), "{refused:#?}");
+    }
     let unread = |case: &mut Case| {
         case.memory.target = None;
         case.seen.target.look = Seen::Unknown(failed("transient"));
