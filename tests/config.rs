@@ -193,7 +193,7 @@ fn every_mistake_has_its_place_and_a_remedy() {
         (
             "select: AllAssigned",
             "select: AllAssigned\n    acknowledge: [Everything]",
-            "spec.groups.acknowledge[0]: \"Everything\" is not known here; write UndiscoverableUses or TargetGroupContent",
+            "spec.groups.acknowledge[0]: \"Everything\" is not known here; write UndiscoverableUses or TargetGroupContent or OtherTenantUrl",
         ),
         (
             "https://app.example.com/scim/v2",

@@ -218,15 +218,23 @@ fn scope(facts: &Facts, found: &mut Findings) {
     }
 }
 
-/// Another address may be another way to the same app, so this is for a person to see.
+/// Another address may be another instance, which would be verified in place of the right one, or another way to the same
+/// app: only a person can tell. One that is not known differs from nothing.
 fn elsewhere(facts: &Facts, found: &mut Findings) {
     let base = facts.seen.settings.known().and_then(|settings| settings.base_address.as_deref());
-    let Some(base) = base.and_then(|base| url::Url::parse(base).ok()) else { return };
+    let Some(base) = base.and_then(|base| url::Url::parse(base).ok()).filter(url::Url::has_host) else { return };
     let place = |url: &url::Url| format!("{}{}", url.origin().ascii_serialization(), url.path().trim_end_matches('/'));
     let (base, ours) = (place(&base), place(&facts.spec.target.scim_url));
-    if base != ours {
-        found.notes.push(format!(
-            "Entra provisions to {base}, and target.scimUrl is {ours}: see that both lead to the same app, or the wrong one is verified"
+    if base == ours {
+        return;
+    }
+    let differs = format!("Entra provisions to {base} (BaseAddress), and target.scimUrl is {ours}");
+    if facts.spec.groups.acknowledge.contains(&Acknowledgement::OtherTenantUrl) {
+        found.notes.push(format!("{differs}; that both lead to the same app is the operator's word (OtherTenantUrl)"));
+    } else {
+        found.refusals.push(format!(
+            "{differs}: the wrong instance would be read, and its token asked for; correct target.scimUrl, or, where both lead to the same app, set \
+             groups.acknowledge: [OtherTenantUrl]"
         ));
     }
 }
@@ -350,9 +358,16 @@ fn target(facts: &Facts, found: &mut Findings) {
         return;
     }
     if let TokenState::Refused(status) = facts.seen.target.token {
-        found.refusals.push(format!(
-            "RevokedTooEarly: the SCIM token is refused ({status}) before the groups are gone; put a valid one into both Entra and the token file, and never regenerate it just to fill the file, that kills Entra's copy"
-        ));
+        let remedy = "put a valid one into both Entra and the token file, and never regenerate it just to fill the file, that kills Entra's copy";
+        let begun = facts.baseline().is_some() && facts.memory.source == BaselineSource::Ledger;
+        found.refusals.push(if begun {
+            format!("RevokedTooEarly: the SCIM token is refused ({status}) before the groups are gone; {remedy}")
+        } else {
+            format!(
+                "the token in target.tokenFile is refused ({status}); is it the one that Entra uses? If Entra's cycles end well, put Entra's into the \
+                 file; if they don't, it was revoked too early (RevokedTooEarly): {remedy}"
+            )
+        });
         return;
     }
     if let (None, Some(why)) = (&facts.memory.target, facts.seen.target.look.unknown()) {

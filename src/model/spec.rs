@@ -215,6 +215,8 @@ pub enum Acknowledgement {
     UndiscoverableUses,
     /// What was saved into a group at the target may go with it.
     TargetGroupContent,
+    /// Entra provisions to another address than `target.scimUrl`, and both lead to the same app.
+    OtherTenantUrl,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]

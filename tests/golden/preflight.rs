@@ -222,6 +222,56 @@ fn the_scope_is_assigned_only_and_groups_leave() {
 }
 
 #[test]
+fn another_instance_of_the_app_is_refused_unless_it_is_acknowledged() {
+    let is_at = |base: &str| {
+        let base = Some(base.to_owned());
+        move |case: &mut Case| settings(case).base_address = base
+    };
+    for other in
+        ["http://127.0.0.1:1/scim/v2", "http://127.0.0.1:2/scim", "https://127.0.0.1:1/scim", "https://staging.example.com/scim"]
+    {
+        refuses("and target.scimUrl is http://127.0.0.1:1/scim: the wrong instance", is_at(other));
+        let known = |case: &mut Case| {
+            is_at(other)(case);
+            case.spec.groups.acknowledge.push(Acknowledgement::OtherTenantUrl);
+        };
+        passes(known);
+        notes("is the operator's word (OtherTenantUrl)", known);
+        refuses("groups.acknowledge: [OtherTenantUrl]", |case| {
+            provisional(case);
+            case.spec.mode = Mode::Observe;
+            is_at(other)(case);
+        });
+    }
+    refuses(
+        "Entra provisions to https://staging.example.com/scim (BaseAddress)",
+        is_at("https://staging.example.com/scim/?sig=s3cret"),
+    );
+    // The same place in other words, and what is no place at all.
+    let same = ["http://127.0.0.1:1/scim", "http://127.0.0.1:1/scim/", "http://127.0.0.1:1/scim/?aadOptscim062020"];
+    for base in same.into_iter().chain(["no address", "mailto:somebody", ""]) {
+        passes(is_at(base));
+        assert!(found(is_at(base)).notes.iter().all(|note| !note.contains("BaseAddress")), "{base}");
+    }
+    let wiki = |base: &'static str| {
+        move |case: &mut Case| {
+            case.spec.target.scim_url = "https://wiki.example.com/scim?sig=1".parse().unwrap();
+            is_at(base)(case);
+        }
+    };
+    for base in ["https://WIKI.Example.com:443/scim", "HTTPS://wiki.example.com/scim/"] {
+        passes(wiki(base));
+    }
+    passes(|case| {
+        is_at("https://staging.example.com/scim")(case);
+        case.seen.settings = Seen::Known(SyncSettings { base_address: None, ..settings(case).clone() });
+    });
+    let mut retired = Case::retired();
+    is_at("https://staging.example.com/scim")(&mut retired);
+    assert!(check(&retired.facts()).refusals.is_empty(), "nothing of it is asked once the token is proven dead");
+}
+
+#[test]
 fn listed_groups_exist_are_assigned_and_count() {
     refuses("is listed but not assigned to this app; a mistyped id?", |case| {
         provisional(case);
@@ -307,6 +357,16 @@ fn the_target_can_be_read_and_the_probe_is_calibrated() {
         case.spec.mode = Mode::Observe;
     });
     refuses("RevokedTooEarly: the SCIM token is refused (401)", |case| case.seen.target.token = TokenState::Refused(401));
+    // At the very first look a mistyped token is likelier than a dead one.
+    for baseline in [Seen::Absent, Case::untouched().memory.baseline] {
+        let refused = found(|case| {
+            case.memory.baseline = baseline;
+            case.memory.source = BaselineSource::Provisional;
+            case.seen.target.token = TokenState::Refused(401);
+        });
+        let first = "the token in target.tokenFile is refused (401); is it the one that Entra uses? ";
+        assert!(refused.refusals.iter().any(|why| why.starts_with(first)), "{refused:#?}");
+    }
     let unread = |case: &mut Case| {
         case.memory.target = None;
         case.seen.target.look = Seen::Unknown(failed("transient"));

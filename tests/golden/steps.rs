@@ -119,20 +119,6 @@ fn empty_takes_one_user_first_and_the_rest_after_a_cycle_and_a_look() {
 }
 
 #[test]
-fn another_address_of_the_app_is_noted_whatever_slash_or_query_it_ends_in() {
-    let mut case = Case::assigned();
-    let mut notes = |base: &str| {
-        let Seen::Known(settings) = &mut case.seen.settings else { panic!("the settings are not known") };
-        settings.base_address = Some(base.into());
-        preflight::check(&case.facts()).notes.into_iter().filter(|note| note.contains("target.scimUrl")).count()
-    };
-    assert_eq!(notes("http://127.0.0.1:1/scim/?aadOptscim062020"), 0);
-    assert_eq!(notes("http://127.0.0.1:1/scim/v2"), 1);
-    assert_eq!(notes("https://staging.example.com/scim"), 1);
-    assert_eq!(notes("no address"), 0);
-}
-
-#[test]
 fn a_list_that_no_longer_is_the_baseline_is_noted() {
     let mut case = Case::assigned();
     let notes = |case: &Case| preflight::check(&case.facts()).notes.join("\n");
