@@ -467,7 +467,7 @@ fn every_variable_of_the_environment_in_the_docs_is_read_somewhere() {
         }
     }
     let mut all = read("Dockerfile");
-    for dir in ["src", "tests", "checks"] {
+    for dir in ["src", "tests", "checks", "benches"] {
         sources(&root().join(dir), &mut all);
     }
     let mut checked = 0;

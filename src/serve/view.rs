@@ -145,7 +145,7 @@ mod tests {
             "UsersAssigned",
             "AssignmentsMissing",
             "3 of 5",
-            "2 direct assignments, 9 removals from groups, 1 row of a group, 5 cycles to wait for",
+            "2 direct assignments, 9 removals from groups, 1 row of a group, 5 cycles",
             "2026-11-24T14:30:00Z, if every cycle is on time",
             "Succeeded",
             "quarantine",
