@@ -168,6 +168,9 @@ async fn a_port_that_is_taken_and_a_ledger_that_is_damaged_are_told_with_a_remed
     let ended = output(&args).await;
     assert_eq!(ended.status.code(), Some(1));
     assert!(stderr(&ended).contains("choose another address with --listen"), "{}", stderr(&ended));
+    assert!(!rig.data().exists(), "a busy port leaves no new ledger behind");
+    drop(taken);
+    std::fs::create_dir(rig.data()).unwrap();
     std::fs::write(rig.data().join("ledger.db"), "no ledger").unwrap();
     let ended = output(&args).await;
     assert_eq!(ended.status.code(), Some(1));

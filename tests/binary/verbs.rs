@@ -161,16 +161,3 @@ async fn the_demo_ends_well_in_under_a_minute() {
     assert!(text.contains("the page: http://127.0.0.1:") && text.trim_end().ends_with("40 of 40 users kept"), "{text}");
     assert!(begun.elapsed().as_secs() < 60);
 }
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_busy_port_leaves_no_new_ledger_behind() {
-    let rig = Rig::new(Mode::Observe).await;
-    let busy = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let mut args = rig.args();
-    *args.last_mut().unwrap() = busy.local_addr().unwrap().to_string();
-    let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    let refused = output(&args).await;
-    assert_eq!(refused.status.code(), Some(1));
-    assert!(stderr(&refused).contains("choose another address with --listen"), "{}", stderr(&refused));
-    assert!(!rig.data().exists());
-}
