@@ -117,8 +117,7 @@ fn way_text(spec: &Spec, way: &Way, sheet: &mut Sheet) {
         &["group", "users", "members", "what hangs on it, and why"],
         way.groups.iter().map(|group| {
             let users = group.users.map_or_else(|| "not known".to_owned(), |users| users.to_string());
-            let about = group.uses.iter().chain(&group.why).map(String::as_str).collect::<Vec<_>>().join("; ");
-            vec![format!("{} ({})", group.name, group.id), users, group.members.to_owned(), about]
+            vec![format!("{} ({})", group.name, group.id), users, group.members.to_owned(), group.about()]
         }),
     );
     sheet.title(Tone::Title, "The way from here:");

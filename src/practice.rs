@@ -1,6 +1,9 @@
 //! `unscim practice`: the practice tenant alone, served on loopback, with a config that is ready for it. `demo` uses both.
 
+use std::fs::{OpenOptions, Permissions};
+use std::io::Write as _;
 use std::net::SocketAddr;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -56,14 +59,11 @@ impl Served {
     /// Writes the secrets and a config for this tenant into `folder`. Waits by our own clock are as short as the tenant's
     /// time is fast; everything else is as for a real tenant.
     pub fn write_config(&self, folder: &Path, speed: f64, mode: Mode) -> Result<PathBuf> {
-        let write = |name: &str, text: &str| {
-            let path = folder.join(name);
-            std::fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
-            Ok::<_, anyhow::Error>(path)
-        };
-        write("client-secret", &self.practice.client_secret())?;
-        write("scim-token", &self.practice.scim_token())?;
-        write("unscim.yaml", &self.config(speed, mode))
+        write_secret(&folder.join("client-secret"), &self.practice.client_secret())?;
+        write_secret(&folder.join("scim-token"), &self.practice.scim_token())?;
+        let config = folder.join("unscim.yaml");
+        std::fs::write(&config, self.config(speed, mode)).with_context(|| format!("writing {}", config.display()))?;
+        Ok(config)
     }
 
     fn config(&self, speed: f64, mode: Mode) -> String {
@@ -96,6 +96,16 @@ impl Served {
         self.server.abort();
         Ok(())
     }
+}
+
+/// For nobody else's eyes, whoever could read what was there before.
+fn write_secret(path: &Path, text: &str) -> Result<()> {
+    let run = || {
+        let mut file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(path)?;
+        file.set_permissions(Permissions::from_mode(0o600))?;
+        file.write_all(text.as_bytes())
+    };
+    run().with_context(|| format!("writing {}", path.display()))
 }
 
 /// What a person does in the app's settings, and what the practice tenant counted.

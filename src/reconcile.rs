@@ -12,7 +12,7 @@ use crate::guide::way::{Way, way};
 use crate::guide::{Facts, preflight};
 use crate::model::action::Done;
 use crate::model::baseline::{Binding, without_query};
-use crate::model::condition::{ConditionKind, Truth};
+use crate::model::condition::{ConditionKind, Reason, Truth};
 use crate::model::memory::{BaselineSource, Memory};
 use crate::model::names::Names;
 use crate::model::seen::{Seen, Why};
@@ -221,7 +221,7 @@ pub fn wait_after(turn: &Turn, spec: &Spec) -> Duration {
     base.mul_f64(0.95 + rand::random::<f64>() * 0.1)
 }
 
-/// The one line that a turn leaves in the log.
+/// The one line that a turn leaves in the log, and one more where the ledger fails.
 pub fn log(turn: &Turn) {
     let status = &turn.status;
     let held: Vec<String> = status.held.iter().map(|held| format!("{}: {}", held.brake, held.message)).collect();
@@ -249,4 +249,8 @@ pub fn log(turn: &Turn) {
         stopped = turn.acted.stopped(),
         "turn"
     );
+    let recorded = status.condition(ConditionKind::BaselineRecorded);
+    if let Some(unreadable) = recorded.filter(|condition| condition.reason == Reason::LedgerUnreadable) {
+        tracing::error!(why = unreadable.message, "the ledger can't be used; nothing is written anywhere until it can");
+    }
 }

@@ -169,7 +169,12 @@ fn preflight(facts: &Facts, acted: &Acted) -> Judged {
         (Truth::Unknown, Reason::LookFailed, findings.unknowns.join("; "))
     } else {
         let notes = if findings.notes.is_empty() { String::new() } else { format!("; {}", findings.notes.join("; ")) };
-        (Truth::True, Reason::Passed, format!("{} checked{notes}", count(facts.seen.groups.len(), "group")))
+        // After the end no group is read any more.
+        let checked = match facts.seen.groups.len() {
+            0 => "no group is left to check".to_owned(),
+            groups => format!("{} checked", count(groups, "group")),
+        };
+        (Truth::True, Reason::Passed, format!("{checked}{notes}"))
     };
     judged_as(ConditionKind::Preflight, truth, reason, message)
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
@@ -23,7 +24,7 @@ use crate::model::status::Status;
 use crate::reconcile::{self, Carried, Leave, Turn, wait_after};
 use crate::serve::metrics::Metrics;
 use crate::serve::telemetry::{LogFormat, Telemetry, trace_id};
-use crate::serve::{State, listen};
+use crate::serve::{State, bind, listen};
 use crate::wiring::{Outside, network};
 use crate::world::http::{Api, Observer};
 use crate::world::ledger::SqliteLedger;
@@ -38,16 +39,16 @@ const CHANGING: Duration = Duration::from_secs(5);
 pub async fn run(args: &cli::Run, config: (Spec, Watched), telemetry: Telemetry, stop: &CancellationToken) -> Result<Exit> {
     let (spec, config) = config;
     telemetry.level(spec.telemetry.log_level);
+    // Before there is a ledger: a busy port must leave no new one behind.
+    let socket = if args.once { None } else { Some(bind(args.listen).await?) };
     let ledger = SqliteLedger::open(&args.data_dir)?;
     let leave = if args.new_baseline { Leave::FirstBaseline } else { Leave::Writes };
     let names = Names::shown(args.show_names);
     let bars = Bars::fitting(!args.once && args.log_format.unwrap_or_else(LogFormat::fitting) == LogFormat::Text);
     let mut daemon = Daemon::new(spec, ledger, Some(ConfigFreeze::of(&args.config.config)), names, bars)?;
     daemon.config = Some(Live { file: config, telemetry });
-    if args.once {
-        return Ok(daemon.once(leave, stop).await);
-    }
-    let seen = daemon.listen(args.listen).await?;
+    let Some(socket) = socket else { return Ok(daemon.once(leave, stop).await) };
+    let seen = daemon.listen(socket)?;
     tracing::info!(name = daemon.spec.name, mode = ?daemon.spec.mode, address = %seen.address, data_dir = %Data(&args.data_dir), "listening");
     daemon.until_stopped(leave, stop).await;
     seen.close().await?;
@@ -193,9 +194,9 @@ impl Daemon {
     }
 
     /// Shows everything there is to see, from now on.
-    pub async fn listen(&self, addr: SocketAddr) -> Result<Seen> {
+    pub fn listen(&self, socket: TcpListener) -> Result<Seen> {
         let end = CancellationToken::new();
-        let (address, serving) = listen(addr, self.shown.clone(), end.clone()).await?;
+        let (address, serving) = listen(socket, self.shown.clone(), end.clone())?;
         Ok(Seen { address, end, serving: tokio::spawn(serving) })
     }
 }

@@ -4,11 +4,14 @@
 mod caller;
 
 use std::collections::BTreeSet;
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use http::Method;
 use serde_json::{Value, json};
 use unscim::model::id::UserId;
+use unscim::model::spec::Mode;
+use unscim::practice::Served;
 use unscim::sim::scenario::{GroupTrait, JobState, Quota, Scenario};
 use unscim::sim::{Cycle, Effect, Fault, Practice};
 
@@ -423,4 +426,18 @@ async fn an_odd_target_is_made_as_the_scenario_says() {
     let ids = caller.practice.ids().clone();
     assert_eq!(caller.target_user(ids.users[4]), Value::Null);
     assert_eq!(caller.target_user(ids.users[5])["active"], json!(false));
+}
+
+#[tokio::test]
+async fn its_secrets_are_for_nobody_else() {
+    let served = Served::start(small(), ([127, 0, 0, 1], 0).into()).await.unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("scim-token"), "one of before, for everybody").unwrap();
+    served.write_config(dir.path(), 1.0, Mode::Observe).unwrap();
+    for (name, text) in [("client-secret", served.practice.client_secret()), ("scim-token", served.practice.scim_token())] {
+        let path = dir.path().join(name);
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600, "{name}");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+    }
+    served.close().await.unwrap();
 }

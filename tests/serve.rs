@@ -21,7 +21,7 @@ use unscim::model::status::{
     Remaining, Status, TurnResult,
 };
 use unscim::serve::metrics::{Metrics, operations};
-use unscim::serve::{State, listen, router, view};
+use unscim::serve::{State, bind, listen, router, view};
 use unscim::term::Sheet;
 use unscim::world::http::{Api, Observer};
 
@@ -119,6 +119,10 @@ async fn ask(router: &Router, method: Method, path: &str) -> (StatusCode, Header
 async fn get(router: &Router, path: &str) -> (StatusCode, String) {
     let (code, _, body) = ask(router, Method::GET, path).await;
     (code, body)
+}
+
+async fn free() -> tokio::net::TcpListener {
+    bind("127.0.0.1:0".parse().unwrap()).await.unwrap()
 }
 
 /// Series -> value.
@@ -464,12 +468,12 @@ async fn the_page_takes_hostile_text_for_text() {
 #[tokio::test]
 async fn it_listens_until_it_is_told_to_stop() {
     let cancel = CancellationToken::new();
-    let (addr, serving) = listen("127.0.0.1:0".parse().unwrap(), state(), cancel.clone()).await.unwrap();
+    let (addr, serving) = listen(free().await, state(), cancel.clone()).unwrap();
     let serving = tokio::spawn(serving);
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let answer = client.get(format!("http://{addr}/livez")).send().await.unwrap();
     assert_eq!(answer.text().await.unwrap(), "ok\n");
-    let error = listen(addr, state(), cancel.clone()).await.err().unwrap().to_string();
+    let error = bind(addr).await.err().unwrap().to_string();
     assert!(error.contains(&addr.to_string()) && error.contains("--listen"), "{error}");
     cancel.cancel();
     tokio::time::timeout(Duration::from_secs(10), serving).await.unwrap().unwrap().unwrap();
@@ -490,7 +494,7 @@ async fn until(answer: &mut reqwest::Response, wanted: &str) -> String {
 async fn events_bring_the_status_at_once_then_each_newer_one_and_end_on_shutdown() {
     let (state, cancel) = (state(), CancellationToken::new());
     state.publish(&status());
-    let (addr, serving) = listen("127.0.0.1:0".parse().unwrap(), state.clone(), cancel.clone()).await.unwrap();
+    let (addr, serving) = listen(free().await, state.clone(), cancel.clone()).unwrap();
     let serving = tokio::spawn(serving);
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let mut answer = client.get(format!("http://{addr}/events")).send().await.unwrap();
@@ -557,7 +561,7 @@ async fn whoever_watches_leaves_room_for_the_probes() {
 #[tokio::test(start_paused = true)]
 async fn a_silent_connection_is_closed_and_one_that_watches_is_not() {
     let cancel = CancellationToken::new();
-    let (addr, serving) = listen("127.0.0.1:0".parse().unwrap(), state(), cancel.clone()).await.unwrap();
+    let (addr, serving) = listen(free().await, state(), cancel.clone()).unwrap();
     let serving = tokio::spawn(serving);
     let began = tokio::time::Instant::now();
     let mut watching = tokio::net::TcpStream::connect(addr).await.unwrap();

@@ -79,6 +79,11 @@ impl<'a> Facts<'a> {
         self.direct_rows(user).iter().map(|(_, role, _)| *role).collect()
     }
 
+    /// His own rows: the role, and when it was made.
+    pub fn direct_rows(&self, user: UserId) -> impl Iterator<Item = (AppRoleId, Option<Timestamp>)> {
+        self.direct.get(&user).into_iter().flatten().map(|(role, made)| (*role, *made))
+    }
+
     pub fn has_direct_row(&self, user: UserId) -> bool {
         !self.direct_rows(user).is_empty()
     }

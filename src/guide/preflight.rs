@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::permissions::{self, ROLE_MANAGEMENT, When};
-use super::{Facts, count, empty, some_of, waves};
+use super::{Facts, count, empty, others, some_of, waves};
 use crate::model::baseline::{Baseline, Binding, ManagedGroup, Protected};
 use crate::model::id::{AppRoleId, GroupId, ScimId, UserId};
 use crate::model::memory::BaselineSource;
@@ -33,6 +33,7 @@ pub fn check(facts: &Facts) -> Findings {
     groups(facts, &mut found);
     roles(facts, &mut found);
     target(facts, &mut found);
+    found.notes.extend(others::note(facts));
     found
 }
 

@@ -74,6 +74,15 @@ pub struct Group {
     pub why: Option<String>,
 }
 
+impl Group {
+    /// What hangs on it, and why it is not done; once, where the one names the other.
+    pub fn about(&self) -> String {
+        let said = |what: &&String| self.why.as_ref().is_some_and(|why| why.contains(what.as_str()));
+        let parts: Vec<&str> = self.uses.iter().filter(|what| !said(what)).chain(&self.why).map(String::as_str).collect();
+        parts.join("; ")
+    }
+}
+
 /// What is left of one step.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -23,17 +23,20 @@ const SILENCE: Duration = Duration::from_secs(30);
 /// After the cancellation, for answers under way.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Binds `addr` now; the future serves until `cancel`. The address is the one really bound, for port 0.
-pub async fn listen(
-    addr: SocketAddr,
+/// Takes the address, so that whoever calls finds somebody as soon as there is an answer.
+pub async fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
+    TcpListener::bind(addr).await.map_err(|cause| {
+        io::Error::new(cause.kind(), format!("listening on {addr}: {cause}; choose another address with --listen"))
+    })
+}
+
+/// The future serves until `cancel`. The address is the one really bound, for port 0.
+pub fn listen(
+    listener: TcpListener,
     state: State,
     cancel: CancellationToken,
 ) -> io::Result<(SocketAddr, impl Future<Output = io::Result<()>> + Send)> {
-    let trouble = |cause: io::Error| {
-        io::Error::new(cause.kind(), format!("listening on {addr}: {cause}; choose another address with --listen"))
-    };
-    let listener = TcpListener::bind(addr).await.map_err(trouble)?;
-    let bound = listener.local_addr().map_err(trouble)?;
+    let bound = listener.local_addr()?;
     let listener = Bounded { listener, seats: Arc::new(Semaphore::new(CONNECTIONS)) };
     let serving = async move {
         let stopped = {

@@ -25,7 +25,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::model::status::Status;
-pub use listen::listen;
+pub use listen::{bind, listen};
 use metrics::Metrics;
 
 /// Longest time for one answer.

@@ -128,6 +128,23 @@ async fn sigterm_finishes_the_batch_in_hand_and_begins_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ledger_that_cant_be_written_is_an_error_in_the_log() {
+    let rig = Rig::new(Mode::Enforce).await;
+    let mut daemon = rig.start();
+    daemon.until_status("assignments", |status| status["progress"]["usersAssigned"] == 12).await;
+    let error = |line: &String| line.contains("\"ERROR\"") && line.contains("the ledger can't be used");
+    assert!(!daemon.log().iter().any(error));
+    // To the daemon it is the same as a full disk: what it writes is refused.
+    let other = rusqlite::Connection::open(rig.data().join("ledger.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    daemon.until("error", |log| log.iter().find(|line| error(line) && line.contains("another process holds it")).map(drop)).await;
+    drop(other);
+    daemon.until_phase("EmptyingGroups").await;
+    daemon.signal("-TERM");
+    assert_eq!(daemon.exit_code().await, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_beside_the_config_and_a_word_in_it_hold_the_running_daemon() {
     let rig = Rig::new(Mode::Enforce).await;
     let freeze = rig.config.with_file_name("freeze");
@@ -170,6 +187,9 @@ async fn a_port_that_is_taken_and_a_ledger_that_is_damaged_are_told_with_a_remed
     let ended = output(&args).await;
     assert_eq!(ended.status.code(), Some(1));
     assert!(stderr(&ended).contains("choose another address with --listen"), "{}", stderr(&ended));
+    assert!(!rig.data().exists(), "a busy port leaves no new ledger behind");
+    drop(taken);
+    std::fs::create_dir(rig.data()).unwrap();
     std::fs::write(rig.data().join("ledger.db"), "no ledger").unwrap();
     let ended = output(&args).await;
     assert_eq!(ended.status.code(), Some(1));

@@ -272,6 +272,55 @@ fn another_instance_of_the_app_is_refused_unless_it_is_acknowledged() {
 }
 
 #[test]
+fn whoever_else_assigns_users_or_empties_groups_is_noted_and_nothing_stops_for_it() {
+    let noted = |case: &Case| {
+        let notes = check(&case.facts()).notes;
+        notes.into_iter().find(|note| note.contains("another unscim, or a script"))
+    };
+    for case in [Case::untouched(), Case::assigned(), Case::emptied(), Case::unassigned(), Case::cycled()] {
+        assert_eq!(noted(&case), None, "what the journal explains");
+    }
+    let mut case = Case::untouched();
+    for (n, (u, r)) in [(1, 1), (2, 1), (2, 2)].into_iter().enumerate() {
+        assert_eq!(noted(&case), None, "{n} are how a company lives");
+        case.assign(u, r, 5);
+    }
+    assert!(
+        noted(&case).is_some_and(|note| note.contains("3 direct assignments of protected users made since")),
+        "{:?}",
+        noted(&case)
+    );
+    assert!(case.refusals().is_empty() && case.approve().held().is_empty(), "a note, and no brake");
+    assert_eq!(case.approve().actions().len(), 1, "{:?}", case.approve().actions());
+    let before = |case: &mut Case| {
+        for row in case.rows() {
+            row.created = Some(at(-1));
+        }
+    };
+    before(&mut case);
+    assert_eq!(noted(&case), None, "they were there at the baseline");
+    let mut case = Case::assigned();
+    case.leave(1, 1);
+    case.leave(1, 2);
+    case.confirmed(&Action::RemoveMember { group: group(2), user: user(2) }, 590);
+    case.leave(2, 2);
+    assert_eq!(noted(&case), None, "two of three");
+    case.leave(2, 3);
+    assert!(noted(&case).is_some_and(|note| note.contains("3 memberships gone from managed groups")), "{:?}", noted(&case));
+    case.seen.users.insert(user(3), Seen::Absent);
+    assert_eq!(noted(&case), None, "who was deleted was not taken out");
+    case.seen.users.clear();
+    provisional(&mut case);
+    assert_eq!(noted(&case), None, "only a ledger can tell what is its own");
+    let mut retired = Case::retired();
+    retired.memory.journal.entries.clear();
+    assert_eq!(noted(&retired), None, "after the end others assign users");
+    let mut cycled = Case::cycled();
+    cycled.memory.journal.entries.clear();
+    assert!(noted(&cycled).is_some());
+}
+
+#[test]
 fn listed_groups_exist_are_assigned_and_count() {
     refuses("is listed but not assigned to this app; a mistyped id?", |case| {
         provisional(case);

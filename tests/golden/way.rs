@@ -74,4 +74,12 @@ fn users_and_groups_are_told_apart() {
     assert_eq!(groups[0].user_ids, Some(vec![user(1), user(2)]));
     assert_eq!((groups[0].members, groups[1].members), ("Undecided", "Undecided"));
     assert!(groups[0].uses.iter().any(|what| what.contains("licences")) && groups[1].why.as_ref().unwrap().contains("Keep"));
+    let about = groups[0].about();
+    for what in ["licences are assigned through it", "emptying it takes that from 2 users", "set members: Remove"] {
+        assert_eq!(about.matches(what).count(), 1, "{about}");
+    }
+    assert!(!groups[0].uses.is_empty(), "the JSON has both");
+    case.spec.groups.list[0].members = Some(MembersDecision::Remove);
+    let groups = of(&case).groups;
+    assert_eq!((groups[0].members, groups[0].about().matches("licences").count()), ("Remove", 1));
 }

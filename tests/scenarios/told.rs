@@ -60,6 +60,8 @@ async fn each_group_goes_one_way_and_the_last_writes_are_told() {
         assert!(expected.contains(reason), "{reason} in {expected:?}");
     }
     assert!(last.conditions.iter().all(|condition| condition.expected_by.is_none()), "nothing is awaited any more");
+    let preflight = &last.condition(ConditionKind::Preflight).unwrap().message;
+    assert!(preflight.starts_with("no group is left to check"), "{preflight}");
     let entry = last.journal.last().unwrap();
     assert_eq!((entry.action.as_str(), entry.outcome), ("RequestRevocation", DeedOutcome::Done));
 }

@@ -1,0 +1,50 @@
+//! Is somebody else at work on the same app? Only a note is made of it: what others do may be meant, and no brake rests on it.
+
+use super::{Facts, count};
+use crate::model::action::Action;
+use crate::model::memory::{BaselineSource, DepartureKind};
+use crate::model::seen::Seen;
+
+/// Fewer is how a company lives: somebody joins, somebody leaves. The same floor as for a list that shrank.
+const IN_NUMBER: usize = 3;
+
+/// What this ledger's journal does not explain, once it is more than a few.
+pub fn note(facts: &Facts) -> Option<String> {
+    // After the end admins assign users directly.
+    let baseline = facts.baseline().filter(|_| facts.memory.source == BaselineSource::Ledger && !facts.is_token_rejected())?;
+    let ours = |action: Action| facts.memory.journal.entry(&action.key()).is_some_and(|entry| entry.intents > 0);
+    let (mut rows, mut gone) = (0usize, 0usize);
+    for (user, protected) in &baseline.users {
+        rows += facts
+            .direct_rows(*user)
+            .filter(|(role, made)| {
+                made.is_some_and(|made| made > baseline.taken) && !ours(Action::AssignUser { user: *user, role: *role })
+            })
+            .count();
+        let deleted = facts.seen.users.get(user).is_some_and(Seen::is_absent)
+            || facts.memory.remembered.departed.get(user).is_some_and(|departure| departure.kind == DepartureKind::Deleted);
+        gone += protected
+            .groups
+            .iter()
+            .filter(|group| !deleted && !facts.rows_of(**group).is_empty())
+            .filter(|group| {
+                let members = facts.seen.groups.get(group).and_then(|seen| seen.members.known());
+                members.is_some_and(|look| !look.value.users.contains(user))
+                    && !ours(Action::RemoveMember { group: **group, user: *user })
+            })
+            .count();
+    }
+    let mut what = Vec::new();
+    if rows >= IN_NUMBER {
+        what.push(format!("{} of protected users made since the baseline", count(rows, "direct assignment")));
+    }
+    if gone >= IN_NUMBER {
+        what.push(format!("{} gone from managed groups", count(gone, "membership")));
+    }
+    (!what.is_empty()).then(|| {
+        format!(
+            "somebody else assigns users or empties groups here: {}, and this ledger wrote none of it; is another unscim, or a script, at work on this app?",
+            what.join(", ")
+        )
+    })
+}
