@@ -28,6 +28,8 @@ pub struct Run {
     /// Round trips and requests of turns that wrote nothing while all memberships were there.
     idle: Vec<(u64, u64)>,
     retired: Vec<(u64, u64)>,
+    /// Round trips of the costliest turn that wrote nothing.
+    pub costliest: u64,
     /// KiB.
     pub peak: u64,
     pub idle_memory: u64,
@@ -112,6 +114,7 @@ pub async fn run(size: Size, idle: usize) -> Result<Run> {
         scim: tenant.wire().scim,
         refused_later: refused_later(&writes),
         idle: turns.windows(2).filter(|pair| nothing_written(pair) && whole(pair)).map(cost).collect(),
+        costliest: turns.windows(2).filter(|pair| nothing_written(pair)).map(|pair| cost(pair).0).max().unwrap_or_default(),
         retired: turns[retired_at - 1..].windows(2).map(cost).collect(),
         peak,
         idle_memory,

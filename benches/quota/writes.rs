@@ -94,6 +94,7 @@ pub fn table_of(runs: &[Run]) -> String {
         ("of them with writes pending", of(|run| run.trips_pending as f64), ""),
         ("Graph round trips of a turn with nothing to do", of(Run::idle_trips), ""),
         ("requests in them, batches item by item", of(Run::idle_asked), ""),
+        ("Graph round trips of the costliest turn without a write", of(|run| run.costliest as f64), ""),
         ("Graph round trips of a turn after `Retired`", of(Run::retired_trips), ""),
         ("SCIM round trips until `Retired`", of(|run| run.scim as f64), ""),
         ("peak memory", of(|run| run.peak as f64 / 1024.0), "MiB"),
