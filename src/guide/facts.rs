@@ -76,19 +76,19 @@ impl<'a> Facts<'a> {
     }
 
     pub fn direct_roles(&self, user: UserId) -> BTreeSet<AppRoleId> {
-        self.direct_rows(user).iter().map(|(_, role, _)| *role).collect()
+        self.direct_rows(user).map(|(role, _)| role).collect()
     }
 
     /// His own rows: the role, and when it was made.
     pub fn direct_rows(&self, user: UserId) -> impl Iterator<Item = (AppRoleId, Option<Timestamp>)> {
-        self.direct.get(&user).into_iter().flatten().map(|(role, made)| (*role, *made))
+        self.rows_of_user(user).iter().map(|(_, role, made)| (*role, *made))
     }
 
     pub fn has_direct_row(&self, user: UserId) -> bool {
-        !self.direct_rows(user).is_empty()
+        !self.rows_of_user(user).is_empty()
     }
 
-    fn direct_rows(&self, user: UserId) -> &[(UserId, AppRoleId, Option<Timestamp>)] {
+    fn rows_of_user(&self, user: UserId) -> &[(UserId, AppRoleId, Option<Timestamp>)] {
         let first = self.direct.partition_point(|(other, ..)| *other < user);
         let rows = &self.direct[first..];
         &rows[..rows.partition_point(|(other, ..)| *other == user)]
@@ -175,7 +175,7 @@ impl<'a> Facts<'a> {
         if self.has_departed(id) {
             return Cover::Departed;
         }
-        let owned = self.direct_rows(id);
+        let owned = self.rows_of_user(id);
         let required = baseline.roles_of(user, &self.spec.roles);
         let missing: BTreeSet<_> =
             required.iter().filter(|role| !owned.iter().any(|(_, owned, _)| owned == *role)).copied().collect();

@@ -313,10 +313,10 @@ fn whoever_else_assigns_users_or_empties_groups_is_noted_and_nothing_stops_for_i
     provisional(&mut case);
     assert_eq!(noted(&case), None, "only a ledger can tell what is its own");
     let mut retired = Case::retired();
-    retired.memory.journal.entries.clear();
+    retired.journal().entries.clear();
     assert_eq!(noted(&retired), None, "after the end others assign users");
     let mut cycled = Case::cycled();
-    cycled.memory.journal.entries.clear();
+    cycled.journal().entries.clear();
     assert!(noted(&cycled).is_some());
 }
 
