@@ -205,7 +205,7 @@ impl<'a> Facts<'a> {
     /// Good cycles that began more than the margin after this service time.
     pub fn good_cycles_after(&self, event: Timestamp) -> Vec<&'a GoodCycle> {
         let margin = self.spec.provisioning.cycle_margin;
-        self.memory.remembered.cycles.iter().filter(|cycle| cycle.began > event && since(event, cycle.began) > margin).collect()
+        self.memory.remembered.cycles.iter().filter(|cycle| since(event, cycle.began) > margin).collect()
     }
 
     /// Protected users who were ever seen in this group.

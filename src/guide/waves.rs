@@ -28,11 +28,13 @@ pub fn waves(facts: &Facts) -> Vec<Vec<GroupId>> {
 }
 
 /// One group, then two, then four …
-fn doubling(mut groups: Vec<GroupId>) -> Vec<Vec<GroupId>> {
-    let mut waves = Vec::new();
-    while !groups.is_empty() {
-        let size = groups.len().min(1 << waves.len().min(16));
-        waves.push(groups.drain(..size).collect());
+fn doubling(groups: Vec<GroupId>) -> Vec<Vec<GroupId>> {
+    let mut waves: Vec<Vec<GroupId>> = Vec::new();
+    for (n, group) in (1usize..).zip(groups) {
+        match waves.last_mut() {
+            Some(wave) if !n.is_power_of_two() => wave.push(group),
+            _ => waves.push(vec![group]),
+        }
     }
     waves
 }

@@ -1,6 +1,6 @@
 //! Which cycles are good.
 
-use unscim::guide::cycle::good;
+use unscim::guide::cycle::{doubt, good};
 use unscim::model::seen::Seen;
 use unscim::model::snapshot::{ExecutionState, Job, JobCode, LogRow, Quarantine, ScheduleState};
 use uuid::Uuid;
@@ -47,6 +47,14 @@ fn its_end_and_the_steady_state_do_not_lie_before_its_beginning() {
     for (state, words) in [(ExecutionState::Failed, "failed"), (ExecutionState::Other("Odd".into()), "not known here: Odd")] {
         refused(judged(move |job| job.last.as_mut().unwrap().state = state), words);
     }
+}
+
+#[test]
+fn who_waits_for_a_cycle_is_told_why_the_last_one_does_not_count() {
+    let mut case = Case::assigned();
+    assert_eq!(doubt(&case.facts()), "");
+    case.job().code = JobCode::Quarantine;
+    assert_eq!(doubt(&case.facts()), " (the last one does not count: the job is in quarantine)");
 }
 
 fn failure(minute: i64, source: Option<Uuid>) -> LogRow {

@@ -15,5 +15,6 @@ mod remaining;
 mod settle;
 mod steps;
 mod support;
+mod volley;
 mod waves;
 mod way;

@@ -84,6 +84,21 @@ fn what_could_not_be_read_is_unknown_and_what_is_refused_or_absent_is_a_refusal(
     };
     refuses("with appId 00000000-0000-0000-0000-000000000009", other(AppRef::AppId(uuid::Uuid::from_u128(9))));
     refuses("the enterprise application \"Uniqkey\"", other(AppRef::DisplayName("Uniqkey".into())));
+    // Without a job there is no schema and no log to read, and once the token is dead nobody asks for them.
+    let unread = |case: &mut Case| {
+        case.seen.schema = Seen::Unknown(failed("transient"));
+        case.seen.log = Seen::Unknown(failed("transient"));
+    };
+    let without = found(|case| {
+        unread(case);
+        let Seen::Known(look) = &mut case.seen.jobs else { panic!() };
+        look.value.clear();
+    });
+    let mut retired = Case::retired();
+    unread(&mut retired);
+    for found in [without, check(&retired.facts())] {
+        assert!(found.unknowns.is_empty() && found.notes.iter().all(|note| !note.contains("log could not")), "{found:#?}");
+    }
     // The log is support: it is stated, and holds nothing.
     notes("the provisioning log could not be read: no", |case| case.seen.log = Seen::Unknown(Why::new("denied", "no")));
     passes(|case| case.seen.log = Seen::Unknown(Why::new("denied", "no")));
@@ -214,6 +229,8 @@ fn the_scope_is_assigned_only_and_groups_leave() {
     notes("is 7 per cycle", |case| settings(case).delete_threshold = Some(7));
     notes("with 3 (one more than the groups that go in one cycle)", |_| {});
     notes("with 2 (one more than", |case| case.spec.rollout = Rollout::Waves(vec![vec![group(1)], vec![group(2)]]));
+    let unread = found(|case| case.seen.settings = Seen::Unknown(failed("transient")));
+    assert!(unread.notes.iter().all(|note| !note.contains("accidental deletions")), "it may be set: {unread:#?}");
     // Nothing of it is asked once the token is proven dead.
     let mut retired = Case::retired();
     settings(&mut retired).sync_all = Some(true);
@@ -353,7 +370,17 @@ fn listed_groups_exist_are_assigned_and_count() {
     notes("names users who are not protected anyway", |case| _ = case.spec.released.insert(user(9)));
     assert!(found(|case| _ = case.spec.released.insert(user(1))).notes.iter().all(|note| !note.contains("spec.released")));
     notes("has no Policy.Read.All", |case| case.seen.policies = Seen::Unknown(Why::not_looked("Conditional Access")));
-    assert!(found(|case| case.seen.policies = Seen::Known(vec![])).notes.iter().all(|note| !note.contains("Policy")));
+    let unasked = [
+        (|case: &mut Case| case.seen.policies = Seen::Known(vec![])) as fn(&mut Case),
+        |case| case.seen.policies = Seen::Unknown(failed("transient")),
+        |case| {
+            case.seen.policies = Seen::Unknown(Why::not_looked("Conditional Access"));
+            case.seen.groups.values_mut().for_each(|group| group.uses = Seen::Unknown(failed("transient")));
+        },
+    ];
+    for change in unasked {
+        assert!(found(change).notes.iter().all(|note| !note.contains("Policy")));
+    }
 }
 
 #[test]
@@ -382,6 +409,11 @@ fn a_role_is_one_that_users_can_be_given() {
         zero(case);
         case.unrow(Principal::Group(group(2)));
         app(case).roles.iter_mut().for_each(|role| role.enabled = false);
+    });
+    passes(|case| {
+        zero(case);
+        case.unrow(Principal::Group(group(2)));
+        app(case).roles.iter_mut().for_each(|role| role.for_users = false);
     });
     refuses("the app does not declare it", |case| {
         zero(case);
@@ -432,6 +464,10 @@ fn the_target_can_be_read_and_the_probe_is_calibrated() {
     refuses("the service has no such path", uncalibrated(Some(Seen::Absent)));
     let later = found(uncalibrated(None));
     assert!(later.refusals.is_empty() && later.unknowns == ["the revocation probe is not calibrated yet"], "{later:#?}");
+    refuses("the target can't be read", |case| {
+        unread(case);
+        uncalibrated(None)(case);
+    });
     let mut proven = Case::cycled();
     proven.memory.remembered.calibration = None;
     proven.seen.target.token = TokenState::Refused(401);
@@ -472,4 +508,9 @@ fn records_at_the_target_leave_no_doubt_before_the_first_baseline() {
         twice(case);
     });
     passes(twice);
+    passes(|case| {
+        provisional(case);
+        twice(case);
+        case.target().users.remove(&scim(9));
+    });
 }

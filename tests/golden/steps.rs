@@ -331,13 +331,16 @@ fn cycle_is_overdue_in_quarantine_or_not_active_and_says_so() {
     waits(&case.judge(4), Reason::AwaitingCycle, "of which 0 ended well");
     case.spec.provisioning.cycle_timeout = std::time::Duration::from_secs(400 * 60 - 1);
     waits(&case.judge(4), Reason::CycleOverdue, "of which 0 ended well");
-    case.job().interval = Some(std::time::Duration::from_secs(24 * 3600));
+    // A cycle may be late by its own interval.
+    case.job().interval = Some(std::time::Duration::from_secs(200 * 60));
     waits(&case.judge(4), Reason::AwaitingCycle, "of which 0 ended well");
     let mut case = Case::unassigned();
     case.job().quarantine = Some(Quarantine { reason: "Escrow".into(), message: "too many".into() });
     refuses(&case.judge(4), Reason::JobQuarantined, "Escrow");
     let mut case = Case::unassigned();
-    (case.job().schedule, case.job().code) = (ScheduleState::Paused, JobCode::Paused);
+    case.job().schedule = ScheduleState::Paused;
+    refuses(&case.judge(4), Reason::JobNotActive, "paused");
+    (case.job().schedule, case.job().code) = (ScheduleState::Active, JobCode::Paused);
     refuses(&case.judge(4), Reason::JobNotActive, "paused");
 }
 
