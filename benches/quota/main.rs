@@ -117,7 +117,9 @@ async fn against_quota(plan: &Plan) -> Result<Vec<Judged>> {
     let (mut runs, mut others) = (Vec::new(), Vec::new());
     for round in 1..=plan.rounds {
         eprintln!("quota, round {round} of {}: {} users", plan.rounds, size.users);
-        runs.push(ours::run(size, 2).await.context("unscim")?);
+        let run = ours::run(size, 2).await.context("unscim")?;
+        eprintln!("unscim: {:.1} s with writes pending, {:.1} s at least", run.pending(), run.bound());
+        runs.push(run);
         if let Some(tools) = &tools {
             for peer in Peer::ALL.into_iter().filter(|peer| peer.tuned) {
                 others.push((peer, peers::run(tools, peer, size).await.with_context(|| peer.to_string())?));

@@ -106,16 +106,8 @@ async def main():
     assigned = await rows()
     groups = [row for row in assigned if row.principal_type == "Group"]
     ids = list(dict.fromkeys(str(row.principal_id) for row in groups))
-    if TUNED:
-        several = asyncio.Semaphore(AT_ONCE)
-
-        async def limited(group):
-            async with several:
-                return await users(group)
-
-        members = dict(zip(ids, await asyncio.gather(*map(limited, ids))))
-    else:
-        members = {group: await users(group) for group in ids}
+    # Not at once in the tuned version either: a list keeps the processor for so long that other connections time out.
+    members = {group: await users(group) for group in ids}
 
     held = {(str(row.principal_id), str(row.app_role_id)) for row in assigned}
     wanted = {(user, str(row.app_role_id)): None for row in groups for user in members[str(row.principal_id)]}
