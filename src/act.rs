@@ -172,6 +172,10 @@ pub async fn put_back(
             break;
         }
         let next = volley::next(&rest, room);
+        if next.is_empty() {
+            back.stopped = Some("no write may go out now".into());
+            break;
+        }
         let mut batches = taken(&mut rest, &next);
         if batches.iter().flatten().any(|action| matches!(action, Action::RemoveDirect { .. })) {
             if sight.as_ref().is_none_or(|(at, _)| since(*at, world.clock().now()) > SIGHT) {

@@ -1,9 +1,10 @@
 //! Verbs, flags and exit codes.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::builder::BoolishValueParser;
+use clap::builder::{BoolishValueParser, PathBufValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use url::Url;
@@ -94,7 +95,7 @@ pub struct Run {
     #[arg(long, env = "UNSCIM_LISTEN", value_name = "ADDR", default_value = "0.0.0.0:8080")]
     pub listen: SocketAddr,
     /// Where the ledger is: on block storage that outlives the process, one for each retirement
-    #[arg(long, env = "UNSCIM_DATA_DIR", value_name = "DIR", default_value = "unscim-data")]
+    #[arg(long, env = "UNSCIM_DATA_DIR", value_name = "DIR", default_value = "unscim-data", value_parser = directory())]
     pub data_dir: PathBuf,
     /// Turn until nothing more can be done without waiting, then exit
     #[arg(long, env = "UNSCIM_ONCE", value_parser = BoolishValueParser::new())]
@@ -115,7 +116,7 @@ pub struct Plan {
     #[command(flatten)]
     pub config: Config,
     /// Judge by this ledger, which is only read; without it, as if there were none
-    #[arg(long, env = "UNSCIM_DATA_DIR", value_name = "DIR")]
+    #[arg(long, env = "UNSCIM_DATA_DIR", value_name = "DIR", value_parser = directory())]
     pub data_dir: Option<PathBuf>,
     #[arg(long, env = "UNSCIM_OUTPUT", default_value = "text")]
     pub output: Output,
@@ -159,7 +160,7 @@ pub struct Rollback {
     #[command(flatten)]
     pub config: Config,
     /// Where the ledger is, of a daemon that is stopped
-    #[arg(long, env = "UNSCIM_DATA_DIR", value_name = "DIR", default_value = "unscim-data")]
+    #[arg(long, env = "UNSCIM_DATA_DIR", value_name = "DIR", default_value = "unscim-data", value_parser = directory())]
     pub data_dir: PathBuf,
     /// Do it; without this it is only shown
     #[arg(long)]
@@ -174,7 +175,7 @@ pub struct Rollback {
 #[derive(Debug, Args)]
 pub struct Report {
     /// Where the ledger is; it is only read
-    #[arg(long, env = "UNSCIM_DATA_DIR", value_name = "DIR", default_value = "unscim-data")]
+    #[arg(long, env = "UNSCIM_DATA_DIR", value_name = "DIR", default_value = "unscim-data", value_parser = directory())]
     pub data_dir: PathBuf,
     /// One page that needs nothing else, or a document for machines
     #[arg(long, env = "UNSCIM_FORMAT", default_value = "html")]
@@ -190,7 +191,7 @@ pub enum Format {
 #[derive(Debug, Args)]
 pub struct Verify {
     /// Where the ledger is; it is only read
-    #[arg(long, env = "UNSCIM_DATA_DIR", value_name = "DIR", default_value = "unscim-data")]
+    #[arg(long, env = "UNSCIM_DATA_DIR", value_name = "DIR", default_value = "unscim-data", value_parser = directory())]
     pub data_dir: PathBuf,
     /// A head that was noted earlier: the journal must still contain it
     #[arg(long, value_name = "HASH")]
@@ -226,4 +227,13 @@ pub enum Exit {
     Waiting = 4,
     /// Usage or config.
     Usage = 64,
+}
+
+/// A path at which there may be a directory: a file there would only be told as something that can't be made.
+fn directory() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(|path| match path.metadata() {
+        Ok(found) if !found.is_dir() => Err("it is a file, and the ledger needs a directory; name another path"),
+        Err(error) if error.kind() == ErrorKind::NotADirectory => Err("it lies in a file; name another path"),
+        Ok(_) | Err(_) => Ok(path),
+    })
 }

@@ -20,8 +20,7 @@ use crate::model::spec::Mode;
 use crate::model::status::{Phase, Status};
 use crate::practice::{Served, own_folder};
 use crate::reconcile::Leave;
-use crate::run::Daemon;
-use crate::serve::bind;
+use crate::run::{Daemon, bind};
 use crate::sim::scenario::Scenario;
 use crate::world::ledger::SqliteLedger;
 

@@ -32,11 +32,9 @@ pub fn growth(facts: &Facts) -> Growth {
             continue;
         }
         let Some(members) = facts.seen.groups.get(id).and_then(|seen| seen.members.known()) else { continue };
-        let empty = crate::model::snapshot::TargetLook::default();
-        let target = facts.memory.target.as_deref().unwrap_or(&empty);
         for user in &members.value.users {
             if baseline.users.get(user).is_none_or(|known| !known.groups.contains(id)) {
-                growth.users.entry(*user).or_insert_with(|| preflight::new_protected(facts, *user, target)).groups.insert(*id);
+                growth.users.entry(*user).or_insert_with(|| preflight::new_protected(facts, *user)).groups.insert(*id);
             }
         }
     }

@@ -91,7 +91,7 @@ const TABLE: &[(&str, &[&str])] = &[
         &["model", "guide", "cli", "evidence", "term", "world::SystemClock", "world::Clock", "world::Ledger", "world::ledger"],
     ),
     ("practice", &["model", "cli", "sim"]),
-    ("demo", &["model", "guide", "bars", "cli", "config", "practice", "reconcile", "run", "sim", "world::ledger"]),
+    ("demo", &["model", "guide", "bars", "cli", "config", "practice", "reconcile", "run", "serve::bind", "sim", "world::ledger"]),
 ];
 
 /// Clients that only the wiring may know.

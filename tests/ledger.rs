@@ -180,19 +180,6 @@ fn the_files_are_for_nobody_else() {
     }
 }
 
-#[test]
-fn a_data_directory_that_is_a_file_is_refused_with_the_remedy() {
-    let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("data");
-    fs::write(&file, "notes").unwrap();
-    for path in [file.clone(), file.join("inner")] {
-        for error in [refusal(SqliteLedger::open(&path)), refusal(SqliteLedger::open_read_only(&path))] {
-            assert!(error.contains("name a directory with --data-dir") && !error.contains("writable"), "{error}");
-        }
-    }
-    assert_eq!(fs::read_to_string(&file).unwrap(), "notes");
-}
-
 /// A ledger with something in it, closed; the path of its file.
 fn written(dir: &Path) -> std::path::PathBuf {
     let ledger = SqliteLedger::open(dir).unwrap();

@@ -11,8 +11,8 @@ use crate::model::baseline::{Baseline, Protected};
 use crate::model::id::{AppRoleId, GroupId, UserId};
 use crate::model::memory::{DepartureKind, GoodCycle, Memory, since};
 use crate::model::names::Names;
-use crate::model::snapshot::{Assignment, Job, Principal, Snapshot, TokenState};
-use crate::model::spec::{MembersDecision, Select, Spec};
+use crate::model::snapshot::{Assignment, Job, Principal, ScimUser, Snapshot, TokenState};
+use crate::model::spec::{MatchBy, MembersDecision, Select, Spec};
 
 pub struct Facts<'a> {
     pub spec: &'a Spec,
@@ -25,6 +25,8 @@ pub struct Facts<'a> {
     group_rows: BTreeMap<GroupId, Vec<&'a Assignment>>,
     /// Who was ever seen in which group, once somebody has asked.
     ever_in: OnceCell<BTreeMap<GroupId, Vec<UserId>>>,
+    /// The target's users by what they are matched by, in lower case, once somebody has asked.
+    records: OnceCell<BTreeMap<String, Vec<&'a ScimUser>>>,
 }
 
 /// How far a protected user is from standing on his own feet.
@@ -53,7 +55,7 @@ impl<'a> Facts<'a> {
             }
         }
         direct.sort_unstable();
-        Facts { spec, seen, memory, now, direct, group_rows, ever_in: OnceCell::new() }
+        Facts { spec, seen, memory, now, direct, group_rows, ever_in: OnceCell::new(), records: OnceCell::new() }
     }
 
     pub fn baseline(&self) -> Option<&'a Baseline> {
@@ -206,6 +208,24 @@ impl<'a> Facts<'a> {
     pub fn good_cycles_after(&self, event: Timestamp) -> Vec<&'a GoodCycle> {
         let margin = self.spec.provisioning.cycle_margin;
         self.memory.remembered.cycles.iter().filter(|cycle| since(event, cycle.began) > margin).collect()
+    }
+
+    /// Users of the last look at the target whose match value is this, in lower case; in the order of their ids.
+    pub fn records_of(&self, value: &str) -> &[&'a ScimUser] {
+        let records = self.records.get_or_init(|| {
+            let mut records: BTreeMap<String, Vec<&ScimUser>> = BTreeMap::new();
+            for record in self.memory.target.iter().flat_map(|look| look.users.values()) {
+                let value = match self.spec.target.match_by {
+                    MatchBy::UserName => &record.user_name,
+                    MatchBy::ExternalId => &record.external_id,
+                };
+                if let Some(value) = value {
+                    records.entry(value.to_lowercase()).or_default().push(record);
+                }
+            }
+            records
+        });
+        records.get(value).map(Vec::as_slice).unwrap_or_default()
     }
 
     /// Protected users who were ever seen in this group.

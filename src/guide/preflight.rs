@@ -405,7 +405,7 @@ fn records(facts: &Facts, found: &mut Findings) {
     let members = facts.wished_groups().into_iter().filter_map(|id| facts.seen.groups.get(&id)?.members.known());
     let members: BTreeSet<UserId> = members.flat_map(|look| look.value.users.iter().copied()).collect();
     for user in members.into_iter().filter_map(|id| facts.seen.users.get(&id).and_then(Seen::known)) {
-        let records = matching(facts.spec.target.match_by, user, look);
+        let records = matching(facts, user);
         if records.len() > 1 {
             found.refusals.push(format!(
                 "{} records at the target match {} ({}); leave one of them, so that it can be told who is kept",
@@ -445,7 +445,7 @@ pub fn take_baseline(facts: &Facts) -> Result<Baseline, String> {
         let scim = match_group(target, id, &profile.display_name);
         baseline.groups.insert(id, ManagedGroup { display_name: profile.display_name.clone(), roles, scim });
         for user in &members.value.users {
-            let entry = baseline.users.entry(*user).or_insert_with(|| new_protected(facts, *user, target));
+            let entry = baseline.users.entry(*user).or_insert_with(|| new_protected(facts, *user));
             entry.groups.insert(id);
         }
     }
@@ -453,34 +453,34 @@ pub fn take_baseline(facts: &Facts) -> Result<Baseline, String> {
 }
 
 /// A user as he is when he is first seen.
-pub fn new_protected(facts: &Facts, id: UserId, target: &TargetLook) -> Protected {
+pub fn new_protected(facts: &Facts, id: UserId) -> Protected {
     let known = facts.seen.users.get(&id).and_then(Seen::known);
     Protected {
         name: known.and_then(|user| user.user_principal_name.clone()),
         groups: BTreeSet::new(),
         disabled: known.is_some_and(|user| user.enabled == Some(false)),
-        target: known.and_then(|user| match_user(facts.spec.target.match_by, user, target)),
+        target: known.and_then(|user| match_user(facts, user)),
     }
 }
 
 /// The one record that matches; several matches are none.
-fn match_user(by: MatchBy, user: &DirectoryUser, target: &TargetLook) -> Option<ScimUser> {
-    match matching(by, user, target).as_slice() {
+fn match_user(facts: &Facts, user: &DirectoryUser) -> Option<ScimUser> {
+    match matching(facts, user).as_slice() {
         [one] => Some((*one).clone()),
         _ => None,
     }
 }
 
-fn matching<'a>(by: MatchBy, user: &DirectoryUser, target: &'a TargetLook) -> Vec<&'a ScimUser> {
+fn matching<'a>(facts: &Facts<'a>, user: &DirectoryUser) -> Vec<&'a ScimUser> {
     let Some(value) = user.match_value.as_ref().map(|value| value.to_lowercase()) else { return Vec::new() };
     // Entra takes the marker out of a guest's name before it matches (facts/entra.md section 5).
     let stripped = value.replace("#ext#", "");
-    let matches = |text: &Option<String>| text.as_ref().is_some_and(|text| [&value, &stripped].contains(&&text.to_lowercase()));
-    let records = target.users.values().filter(|record| match by {
-        MatchBy::UserName => matches(&record.user_name),
-        MatchBy::ExternalId => matches(&record.external_id),
-    });
-    records.collect()
+    let mut records = facts.records_of(&value).to_vec();
+    if stripped != value {
+        records.extend(facts.records_of(&stripped));
+        records.sort_by_key(|record| &record.id);
+    }
+    records
 }
 
 fn match_group(target: &TargetLook, id: GroupId, name: &str) -> Option<ScimId> {

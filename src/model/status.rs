@@ -121,7 +121,7 @@ closed_list! {
     }
 }
 
-/// What is left of the whole way. `None` is not known.
+/// What is left of the whole way, as far as it is decided. `None` is not known.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Remaining {

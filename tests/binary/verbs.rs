@@ -96,6 +96,27 @@ async fn plan_and_check_look_and_write_nothing_anywhere() {
 }
 
 #[tokio::test]
+async fn a_data_directory_that_is_a_file_is_refused_with_the_remedy() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("notes");
+    std::fs::write(&file, "notes").unwrap();
+    let (inner, file) = (file.join("data"), file.to_str().unwrap());
+    for verb in
+        [&["run", "--config", "f"][..], &["plan", "--config", "f"], &["rollback", "--config", "f"], &["report"], &["verify"]]
+    {
+        for (path, why) in
+            [(file, "it is a file, and the ledger needs a directory"), (inner.to_str().unwrap(), "it lies in a file")]
+        {
+            let ended = output(&[verb, &["--data-dir", path]].concat()).await;
+            assert_eq!(ended.status.code(), Some(64), "{verb:?}");
+            let told = stderr(&ended);
+            assert!(told.contains("--data-dir") && told.contains(why) && told.contains("name another path"), "{told}");
+        }
+    }
+    assert_eq!(std::fs::read_to_string(file).unwrap(), "notes");
+}
+
+#[tokio::test]
 async fn plan_and_check_tell_trouble_from_refusal() {
     let rig = Rig::new(Mode::Enforce).await;
     let config = rig.config.to_str().unwrap();

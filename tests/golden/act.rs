@@ -70,6 +70,13 @@ fn one_by_one(case: &Case) -> Hand {
     hand
 }
 
+/// Graph lets nothing through.
+fn no_quota(case: &Case) -> Hand {
+    let hand = Hand::new(case);
+    hand.room.set(0);
+    hand
+}
+
 #[test]
 fn every_write_stands_in_the_journal_before_and_after() {
     let case = Case::untouched();
@@ -223,7 +230,7 @@ fn the_baseline_is_our_own_book_alone() {
     let facts = case.facts();
     let plan = unscim::plan::plan(&facts, unscim::plan::NewBaseline::Allowed);
     let approved = unscim::brakes::approve(&facts, plan);
-    let hand = Hand::new(&case);
+    let hand = no_quota(&case);
     let stop = CancellationToken::new();
     let acted = now(act(&hand, &case.spec, Mode::Enforce, &case.seen, &case.memory, approved, &stop));
     assert_eq!((done(&acted), hand.did()), (vec![Done::Ok], vec!["baseline of 3 users".to_owned()]));
@@ -302,7 +309,7 @@ fn before_a_group_goes_its_members_are_looked_at_again() {
 #[test]
 fn the_revocation_is_asked_of_a_person_by_the_journal_and_of_a_webhook_by_its_key() {
     let mut case = Case::cycled();
-    let hand = Hand::new(&case);
+    let hand = no_quota(&case);
     assert_eq!(done(&carry_out(&case, &hand)), [Done::Ok]);
     assert_eq!(hand.did(), ["intend revocation in turn 50", "conclude 7 done"]);
     case.spec.target.revocation.by = RevocationBy::Webhook;
@@ -380,6 +387,8 @@ fn a_rollback_goes_on_past_one_refusal_and_ends_at_anything_else() {
     hand.broken.set(Some("intend"));
     let put = back(&case, &hand, &undo);
     assert_eq!((put.done.len(), put.stopped.is_some(), hand.did().len()), (0, true, 1));
+    let put = back(&case, &no_quota(&case), &undo);
+    assert_eq!((put.done.len(), put.stopped.as_deref()), (0, Some("no write may go out now")));
     let hand = one_by_one(&case);
     hand.frozen_after.set(1);
     let put = back(&case, &hand, &undo);

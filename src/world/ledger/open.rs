@@ -207,11 +207,5 @@ fn put(dir: &Path, from: &Path, to: &Path) -> Result<(), Trouble> {
 }
 
 fn io_trouble(doing: &str, path: &Path, cause: &io::Error) -> Error {
-    let remedy = match cause.kind() {
-        io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {
-            "it is a file, or lies in one; name a directory with --data-dir"
-        }
-        _ => "the data directory must be writable for this user",
-    };
-    Error::Ledger(format!("{doing} {}: {cause}; {remedy}", path.display()))
+    Error::Ledger(format!("{doing} {}: {cause}; the data directory must be writable for this user", path.display()))
 }
