@@ -367,6 +367,10 @@ fn listed_groups_exist_are_assigned_and_count() {
     });
     assert!(none.refusals.iter().any(|why| why.contains("there is nothing to retire")), "{none:#?}");
     notes("UnmanagedGroupAssigned", |case| case.assign_group(7, 1));
+    // Before there is a baseline, every group is unmanaged.
+    for change in [(|_| {}) as fn(&mut Case), |case| case.memory.baseline = Seen::Absent] {
+        assert!(found(change).notes.iter().all(|note| !note.contains("UnmanagedGroup")));
+    }
     notes("names users who are not protected anyway", |case| _ = case.spec.released.insert(user(9)));
     assert!(found(|case| _ = case.spec.released.insert(user(1))).notes.iter().all(|note| !note.contains("spec.released")));
     notes("has no Policy.Read.All", |case| case.seen.policies = Seen::Unknown(Why::not_looked("Conditional Access")));
@@ -391,6 +395,14 @@ fn a_role_is_one_that_users_can_be_given() {
     passes(|case| {
         app(case).roles[0].enabled = false;
         case.spec.roles.insert(role(1), role(2));
+    });
+    // A mapping to itself changes nothing, and one of a role that no group gives concerns nobody.
+    passes(|case| _ = case.spec.roles.insert(role(1), role(1)));
+    passes(|case| {
+        let mut third = app(case).roles[0].clone();
+        third.id = role(3);
+        app(case).roles.push(third);
+        case.spec.roles.insert(role(3), role(1));
     });
     // The all-zero role stands for an app without roles of its own.
     let zero = |case: &mut Case| {
