@@ -10,6 +10,7 @@ use crate::guide::{Cover, Facts, LOOKS, count, decisions, foresight, kept, part,
 use crate::model::action::Action;
 use crate::model::baseline::Baseline;
 use crate::model::id::{AppRoleId, GroupId, UserId};
+use crate::model::key::{Key, Kin};
 use crate::model::memory::BaselineSource;
 use crate::model::seen::Seen;
 use crate::model::spec::Hold;
@@ -262,12 +263,12 @@ fn foreseen(facts: &Facts, plan: &Plan) -> Option<Bite> {
 fn too_much(facts: &Facts, plan: &Plan) -> Option<Bite> {
     let baseline = facts.baseline().cloned().or_else(|| crate::guide::preflight::take_baseline(facts).ok())?;
     let limits = &facts.spec.limits;
-    let keys: BTreeSet<String> = facts
+    let keys: BTreeSet<Key> = facts
         .memory
         .journal
-        .with_prefix("member/")
+        .of(Kin::Members)
         .filter(|(_, entry)| entry.intents > 0)
-        .map(|(key, _)| key.to_owned())
+        .map(|(key, _)| key.clone())
         .chain(plan.actions.iter().filter(|action| matches!(action, Action::RemoveMember { .. })).map(Action::key))
         .collect();
     let leaving: BTreeSet<_> = plan
@@ -340,11 +341,10 @@ fn missing_from(facts: &Facts, list: &str) -> Vec<String> {
             let members = facts.seen.groups.get(&group).and_then(|seen| seen.members.known());
             user.groups.contains(&group)
                 && members.is_some_and(|look| !look.value.users.contains(id))
-                && facts.memory.journal.entry(&Action::RemoveMember { group, user: **id }.key()).is_none()
+                && facts.memory.journal.entry(&Key::Member(group, **id)).is_none()
         }
         None => {
-            facts.memory.journal.with_prefix(&format!("assign/{id}/")).any(|(_, entry)| entry.confirmed > 0)
-                && !facts.has_direct_row(**id)
+            facts.memory.journal.of(Kin::AssignsOf(**id)).any(|(_, entry)| entry.confirmed > 0) && !facts.has_direct_row(**id)
         }
     });
     missing.map(|(id, _)| facts.user_name(*id)).collect()
@@ -362,7 +362,7 @@ fn fights(facts: &Facts, plan: &Plan) -> Option<Bite> {
     (!again.is_empty()).then(|| {
         let told = again.iter().map(|action| {
             let entry = facts.memory.journal.entry(&action.key());
-            let (times, last) = entry.map_or((0, None), |entry| (entry.confirmed, entry.last_confirmed));
+            let (times, last) = entry.map_or((0, None), |entry| (entry.confirmed, entry.last_confirmed()));
             let last = last.map_or_else(String::new, |at| format!(", last at {at:.0}"));
             format!("{action} (done {}{last}, and this look shows it undone)", count(times as usize, "time"))
         });

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use crate::guide::{Facts, LOOKS, cycle, kept, preflight};
 use crate::model::baseline::Growth;
 use crate::model::id::{GroupId, UserId};
+use crate::model::key::{Key, Kin};
 use crate::model::memory::{Departure, DepartureKind, Memory, Remembered, RevocationProof, Since, Size, Streak};
 use crate::model::seen::Seen;
 use crate::model::snapshot::{ProbeVerdict, Snapshot};
@@ -158,11 +159,11 @@ fn departures(facts: &Facts, next: &mut Remembered) {
 
 /// In none of his groups by complete looks, without a row of his own, and not by our hand.
 fn has_left(facts: &Facts, id: UserId, groups: &std::collections::BTreeSet<crate::model::id::GroupId>) -> bool {
-    let by_us = |group| facts.memory.journal.entry(&format!("member/{group}/{id}")).is_some();
+    let by_us = |group: GroupId| facts.memory.journal.entry(&Key::Member(group, id)).is_some();
     !facts.has_direct_row(id)
-        && !facts.memory.journal.with_prefix(&format!("assign/{id}/")).any(|(_, entry)| entry.intents > 0)
+        && !facts.memory.journal.of(Kin::AssignsOf(id)).any(|(_, entry)| entry.intents > 0)
         && groups.iter().all(|group| {
-            !by_us(group)
+            !by_us(*group)
                 && facts
                     .seen
                     .groups
@@ -197,7 +198,7 @@ fn sizes(facts: &Facts, next: &mut Remembered) {
     }
     for (id, seen) in &facts.seen.groups {
         if let Some(look) = seen.members.known() {
-            let ours = facts.memory.journal.with_prefix(&format!("member/{id}/")).filter(|(_, entry)| entry.intents > 0).count();
+            let ours = facts.memory.journal.of(Kin::MembersOf(*id)).filter(|(_, entry)| entry.intents > 0).count();
             note(format!("members/{id}"), look.value.users.len() as u64, ours as u64);
         }
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use crate::guide::{Facts, LOOKS};
-use crate::model::id::{AppRoleId, GroupId, UserId};
+use crate::model::key::{Key, Kin};
 use crate::model::memory::{Entry, Streak, since};
 
 /// What looks have shown of a write that was left open.
@@ -18,15 +18,15 @@ pub enum Settled {
 }
 
 /// An absence that is being looked at, for every write left open that takes something away.
-pub fn gone(facts: &Facts) -> BTreeMap<String, Streak> {
+pub fn gone(facts: &Facts) -> BTreeMap<Key, Streak> {
     let before = &facts.memory.remembered.gone;
     open(facts)
-        .filter(|(key, _)| !key.starts_with("assign/"))
+        .filter(|(key, _)| !matches!(key, Key::Assign(..)))
         .filter_map(|(key, _)| match shown(facts, key) {
-            Some((false, at)) => Some((key.to_owned(), Streak::extend(before.get(key).copied(), at))),
+            Some((false, at)) => Some((key.clone(), Streak::extend(before.get(key).copied(), at))),
             Some((true, _)) => None,
             // Not looked at: what was known stays.
-            None => before.get(key).map(|streak| (key.to_owned(), *streak)),
+            None => before.get(key).map(|streak| (key.clone(), *streak)),
         })
         .collect()
 }
@@ -35,10 +35,10 @@ pub fn gone(facts: &Facts) -> BTreeMap<String, Streak> {
 /// that reads may lag where it was to go; what is gone, after repeated looks.
 pub fn settled(facts: &Facts) -> Vec<(i64, Settled)> {
     let settle = facts.spec.timing.settle;
-    let judge = |(key, entry): (&str, &Entry)| {
+    let judge = |(key, entry): (&Key, &Entry)| {
         let (there, at) = shown(facts, key)?;
-        let aged = entry.last_intent.is_some_and(|begun| since(begun, facts.seen.began) >= settle);
-        let settled = match (key.starts_with("assign/"), there) {
+        let aged = entry.last_intent().is_some_and(|begun| since(begun, facts.seen.began) >= settle);
+        let settled = match (matches!(key, Key::Assign(..)), there) {
             (true, true) => Settled::Done(at),
             (true, false) | (false, true) if aged => Settled::NotDone(at),
             (true, false) | (false, true) => return None,
@@ -48,30 +48,28 @@ pub fn settled(facts: &Facts) -> Vec<(i64, Settled)> {
                 gone.is_believed(LOOKS, settle).then_some(Settled::Done(gone.last))?
             }
         };
-        Some((entry.intent?, settled))
+        Some((entry.intent()?, settled))
     };
     open(facts).filter_map(judge).collect()
 }
 
-fn open<'a>(facts: &'a Facts) -> impl Iterator<Item = (&'a str, &'a Entry)> {
-    ["assign/", "member/", "unassign/"]
+fn open<'a>(facts: &'a Facts) -> impl Iterator<Item = (&'a Key, &'a Entry)> {
+    [Kin::Assigns, Kin::Members, Kin::Unassigns]
         .into_iter()
-        .flat_map(|prefix| facts.memory.journal.with_prefix(prefix))
+        .flat_map(|kin| facts.memory.journal.of(kin))
         .filter(|(_, entry)| entry.open)
 }
 
 /// Whether this turn's complete look shows the object of the write, and the service time of that look.
-fn shown(facts: &Facts, key: &str) -> Option<(bool, Timestamp)> {
-    let mut parts = key.split('/');
-    let (kind, first, second) = (parts.next()?, parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+fn shown(facts: &Facts, key: &Key) -> Option<(bool, Timestamp)> {
     let rows = facts.seen.assignments.known();
-    match kind {
-        "assign" => Some((facts.direct_roles(UserId(first)).contains(&AppRoleId(second)), rows?.at)),
-        "member" => {
-            let look = facts.seen.groups.get(&GroupId(first))?.members.known()?;
-            Some((look.value.users.contains(&UserId(second)), look.at))
+    match key {
+        Key::Assign(user, role) => Some((facts.direct_roles(*user).contains(role), rows?.at)),
+        Key::Member(group, user) => {
+            let look = facts.seen.groups.get(group)?.members.known()?;
+            Some((look.value.users.contains(user), look.at))
         }
-        "unassign" => Some((facts.rows_of(GroupId(first)).iter().any(|row| row.role == AppRoleId(second)), rows?.at)),
+        Key::Unassign(group, role) => Some((facts.rows_of(*group).iter().any(|row| row.role == *role), rows?.at)),
         _ => None,
     }
 }

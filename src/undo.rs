@@ -11,6 +11,7 @@ use crate::guide::{Facts, count};
 use crate::model::action::Action;
 use crate::model::deed::{Deed, Known};
 use crate::model::id::{AppRoleId, GroupId, UserId};
+use crate::model::key::Key;
 use crate::model::memory::later;
 use crate::model::seen::Seen;
 use crate::model::snapshot::Principal;
@@ -66,7 +67,7 @@ struct Ours {
     /// Service time of the last thing that was put back.
     restored: Option<Timestamp>,
     /// Keys of what was put back and nobody answered: asked once more, so that there is a time to count cycles from.
-    unanswered: BTreeSet<String>,
+    unanswered: BTreeSet<Key>,
     open: usize,
 }
 

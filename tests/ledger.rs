@@ -281,8 +281,8 @@ fn the_journal_adds_up_by_key() {
     let journal = ledger.journal().unwrap();
     let entry = journal.entry(&remove.key()).unwrap();
     assert_eq!((entry.intents, entry.confirmed, entry.open), (2, 2, false));
-    assert_eq!((entry.last_intent, entry.last_confirmed_here), (Some(at(3)), Some(at(4))));
-    assert_eq!((entry.first_confirmed, entry.last_confirmed), (Some(at(100)), Some(at(200))));
+    assert_eq!((entry.last_intent(), entry.last_confirmed_here()), (Some(at(3)), Some(at(4))));
+    assert_eq!((entry.first_confirmed(), entry.last_confirmed()), (Some(at(100)), Some(at(200))));
     let entry = journal.entry(&assign.key()).unwrap();
     assert_eq!((entry.intents, entry.confirmed, entry.open), (1, 0, false));
 }

@@ -4,6 +4,7 @@ use super::{Facts, LOOKS, Reach, Step, Verdict, count, cycle, some_of, waves};
 use crate::model::action::Action;
 use crate::model::condition::{ConditionKind, Reason};
 use crate::model::id::GroupId;
+use crate::model::key::{Key, Kin};
 use crate::model::snapshot::{GroupProfile, GroupUses};
 use crate::model::spec::{Acknowledgement, EmptyGroups, MembersDecision, Rollout};
 
@@ -169,7 +170,7 @@ pub fn progress(facts: &Facts, group: GroupId) -> Progress {
         if !facts.is_group_settled(group) {
             return Progress::Wait(Reason::Blocked, format!("step 1 for everybody in {name}"));
         }
-        let fresh = |user| facts.is_fresh(&Action::RemoveMember { group, user }.key());
+        let fresh = |user| facts.is_fresh(&Key::Member(group, user));
         let actions: Vec<_> = members
             .value
             .users
@@ -191,7 +192,7 @@ pub fn progress(facts: &Facts, group: GroupId) -> Progress {
     if !believed {
         return Progress::Wait(Reason::ReadingAgain, format!("{LOOKS} agreeing complete looks that show {name} empty"));
     }
-    match facts.last_confirmed(&format!("member/{group}/")) {
+    match facts.last_confirmed(Kin::MembersOf(group)) {
         Some(removed) if facts.good_cycles_after(removed).len() < facts.spec.provisioning.settle_cycles as usize => {
             Progress::Wait(
                 Reason::AwaitingEmptyCycle,
@@ -229,18 +230,18 @@ pub fn canary(facts: &Facts) -> Canary {
         return Canary::Passed;
     }
     // The end of a group in which nobody is protected shows nothing about users.
-    let concerning = |key: &str| {
-        let group = key.split('/').nth(1).and_then(|id| id.parse().ok()).map(GroupId);
-        group.is_some_and(|group| facts.users_of(group).next().is_some())
+    let concerning = |key: &Key| match key {
+        Key::Member(group, _) | Key::Unassign(group, _) => facts.users_of(*group).next().is_some(),
+        _ => false,
     };
-    let taken = ["member/", "unassign/"]
+    let taken = [Kin::Members, Kin::Unassigns]
         .into_iter()
-        .flat_map(|prefix| facts.memory.journal.with_prefix(prefix))
+        .flat_map(|kin| facts.memory.journal.of(kin))
         .filter(|(key, _)| concerning(key));
     let (mut first, mut open) = (None::<jiff::Timestamp>, false);
     for (_, entry) in taken {
         open |= entry.confirmed == 0 && entry.open;
-        first = match (first, entry.first_confirmed) {
+        first = match (first, entry.first_confirmed()) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         };

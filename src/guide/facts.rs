@@ -9,7 +9,8 @@ use jiff::Timestamp;
 use super::LOOKS;
 use crate::model::baseline::{Baseline, Protected};
 use crate::model::id::{AppRoleId, GroupId, UserId};
-use crate::model::memory::{DepartureKind, GoodCycle, Memory, since};
+use crate::model::key::{Key, Kin};
+use crate::model::memory::{DepartureKind, Entry, GoodCycle, Memory, since};
 use crate::model::names::Names;
 use crate::model::snapshot::{Assignment, Job, Principal, ScimUser, Snapshot, TokenState};
 use crate::model::spec::{MatchBy, MembersDecision, Select, Spec};
@@ -267,16 +268,16 @@ impl<'a> Facts<'a> {
     }
 
     /// Latest confirmation by the service of any of these writes of ours.
-    pub fn last_confirmed(&self, prefix: &str) -> Option<Timestamp> {
-        self.memory.journal.with_prefix(prefix).filter_map(|(_, entry)| entry.last_confirmed).max()
+    pub fn last_confirmed(&self, kin: Kin) -> Option<Timestamp> {
+        self.memory.journal.of(kin).filter_map(|(_, entry)| entry.last_confirmed()).max()
     }
 
     /// A write of ours was confirmed so recently (by our clock) that reads may not show it yet.
-    pub fn is_fresh(&self, key: &str) -> bool {
+    pub fn is_fresh(&self, key: &Key) -> bool {
         self.memory
             .journal
             .entry(key)
-            .and_then(|entry| entry.last_confirmed_here)
+            .and_then(Entry::last_confirmed_here)
             .is_some_and(|at| since(at, self.now) < self.replication())
     }
 

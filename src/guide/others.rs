@@ -1,7 +1,7 @@
 //! Is somebody else at work on the same app? Only a note is made of it: what others do may be meant, and no brake rests on it.
 
 use super::{Facts, count};
-use crate::model::action::Action;
+use crate::model::key::Key;
 use crate::model::memory::{BaselineSource, DepartureKind};
 use crate::model::seen::Seen;
 
@@ -12,14 +12,12 @@ const IN_NUMBER: usize = 3;
 pub fn note(facts: &Facts) -> Option<String> {
     // After the end admins assign users directly.
     let baseline = facts.baseline().filter(|_| facts.memory.source == BaselineSource::Ledger && !facts.is_token_rejected())?;
-    let ours = |action: Action| facts.memory.journal.entry(&action.key()).is_some_and(|entry| entry.intents > 0);
+    let ours = |key: Key| facts.memory.journal.entry(&key).is_some_and(|entry| entry.intents > 0);
     let (mut rows, mut gone) = (0usize, 0usize);
     for (user, protected) in &baseline.users {
         rows += facts
             .direct_rows(*user)
-            .filter(|(role, made)| {
-                made.is_some_and(|made| made > baseline.taken) && !ours(Action::AssignUser { user: *user, role: *role })
-            })
+            .filter(|(role, made)| made.is_some_and(|made| made > baseline.taken) && !ours(Key::Assign(*user, *role)))
             .count();
         let deleted = facts.seen.users.get(user).is_some_and(Seen::is_absent)
             || facts.memory.remembered.departed.get(user).is_some_and(|departure| departure.kind == DepartureKind::Deleted);
@@ -29,8 +27,7 @@ pub fn note(facts: &Facts) -> Option<String> {
             .filter(|group| !deleted && !facts.rows_of(**group).is_empty())
             .filter(|group| {
                 let members = facts.seen.groups.get(group).and_then(|seen| seen.members.known());
-                members.is_some_and(|look| !look.value.users.contains(user))
-                    && !ours(Action::RemoveMember { group: **group, user: *user })
+                members.is_some_and(|look| !look.value.users.contains(user)) && !ours(Key::Member(**group, *user))
             })
             .count();
     }

@@ -6,6 +6,7 @@ use super::permissions::{self, ROLE_MANAGEMENT, When};
 use super::{Facts, count, empty, others, some_of, waves};
 use crate::model::baseline::{Baseline, Binding, ManagedGroup, Protected};
 use crate::model::id::{AppRoleId, GroupId, ScimId, UserId};
+use crate::model::key::Key;
 use crate::model::memory::BaselineSource;
 use crate::model::seen::Seen;
 use crate::model::snapshot::{DirectoryUser, JobCode, Principal, Quarantine, ScheduleState, ScimUser, TargetLook, TokenState};
@@ -124,7 +125,7 @@ fn app_and_job(facts: &Facts, found: &mut Findings) {
     if facts.is_token_rejected() {
         return;
     }
-    let ours = facts.memory.journal.entry(&format!("pause/{}", job.id)).is_some();
+    let ours = facts.memory.journal.entry(&Key::Pause(job.id.clone())).is_some();
     if (job.schedule == ScheduleState::Paused || job.code == JobCode::Paused) && !ours {
         let why = format!("job {} is paused by somebody else (JobPaused); start it in the portal, unscim never does", job.id);
         found.refusals.push(why.clone());

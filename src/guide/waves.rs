@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Facts, count, cycle, kept, some_of};
 use crate::model::id::GroupId;
+use crate::model::key::Kin;
 use crate::model::spec::Rollout;
 
 /// Every managed group, wave by wave. What the spec puts into no wave makes the last one.
@@ -40,8 +41,8 @@ fn doubling(groups: Vec<GroupId>) -> Vec<Vec<GroupId>> {
 }
 
 fn has_begun(facts: &Facts, group: GroupId) -> bool {
-    let prefixes = [format!("member/{group}/"), format!("unassign/{group}/")];
-    prefixes.iter().any(|prefix| facts.memory.journal.with_prefix(prefix).any(|(_, entry)| entry.intents > 0))
+    let begun = |kin| facts.memory.journal.of(kin).any(|(_, entry)| entry.intents > 0);
+    begun(Kin::MembersOf(group)) || begun(Kin::UnassignsOf(group))
 }
 
 /// The groups of this wave and of those before it; everything once step 4 was proven.
@@ -106,7 +107,7 @@ pub fn room(facts: &Facts) -> Option<usize> {
     // At a threshold of one, one group is all that can ever go; Entra stages what is above it.
     let most = threshold.saturating_sub(1).max(1);
     let in_flight = facts.baseline().into_iter().flat_map(|baseline| baseline.groups.keys()).filter(|group| {
-        let gone = facts.last_confirmed(&format!("unassign/{group}/"));
+        let gone = facts.last_confirmed(Kin::UnassignsOf(**group));
         facts.rows_of(**group).is_empty() && gone.is_some_and(|gone| facts.good_cycles_after(gone).is_empty())
     });
     Some(most.saturating_sub(in_flight.count()))

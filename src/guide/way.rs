@@ -13,6 +13,7 @@ use crate::model::action::Action;
 use crate::model::baseline::Baseline;
 use crate::model::engine::ScimCall;
 use crate::model::id::{AppRoleId, GroupId, UserId};
+use crate::model::key::Kin;
 use crate::model::memory::{Streak, later, since};
 use crate::model::seen::Seen;
 use crate::model::spec::{Afterwards, MembersDecision, RevocationBy};
@@ -166,11 +167,11 @@ fn clock(facts: &Facts) -> Timestamp {
 /// What is left of each step. One begins when those before it are over, unless it has begun already.
 pub fn legs(facts: &Facts) -> Option<Vec<Leg>> {
     let baseline = facts.baseline()?;
-    let begun = |prefix| facts.last_confirmed(prefix).is_some();
+    let begun = |kin| facts.last_confirmed(kin).is_some();
     let steps = [
         (false, assign(facts, baseline)),
-        (begun("member/"), empty(facts, baseline)),
-        (begun("unassign/"), unassign(facts, baseline)),
+        (begun(Kin::Members), empty(facts, baseline)),
+        (begun(Kin::Unassigns), unassign(facts, baseline)),
         (false, cycle(facts)),
         (false, revoke(facts)),
     ];
@@ -264,7 +265,7 @@ fn assign(facts: &Facts, baseline: &Baseline) -> Need {
         left.push(format!("{} assigned, and not settled yet", count(waiting, "user")));
     }
     let cycles = if rows + waiting > 0 && !facts.is_token_rejected() { facts.spec.provisioning.settle_cycles } else { 0 };
-    let after = if rows > 0 { After::Writing } else { After::Done(facts.last_confirmed("assign/")) };
+    let after = if rows > 0 { After::Writing } else { After::Done(facts.last_confirmed(Kin::Assigns)) };
     Need { writes: rows, cycles, after, settles, left, ..Need::default() }
 }
 
@@ -310,7 +311,7 @@ fn empty(facts: &Facts, baseline: &Baseline) -> Need {
         (After::Writing, looks(facts))
     } else {
         let streaks = waiting.iter().map(|group| remembered.empty.get(group));
-        (After::Done(facts.last_confirmed("member/")), unbelieved(facts, streaks))
+        (After::Done(facts.last_confirmed(Kin::Members)), unbelieved(facts, streaks))
     };
     let settling =
         usize::from(removals_now > 0 || !waiting.is_empty()) + to_come.iter().filter(|wave| removals_of(wave) > 0).count();
@@ -320,7 +321,7 @@ fn empty(facts: &Facts, baseline: &Baseline) -> Need {
 
 /// `None` where its cycle has come, and only the look at the target is missing.
 fn canary_awaits(facts: &Facts) -> Option<After> {
-    let first = facts.memory.journal.with_prefix("member/").filter_map(|(_, entry)| entry.first_confirmed).min();
+    let first = facts.memory.journal.of(Kin::Members).filter_map(|(_, entry)| entry.first_confirmed()).min();
     let has_come = first.is_some_and(|first| !facts.good_cycles_after(first).is_empty());
     (!has_come).then_some(After::Done(first))
 }

@@ -48,22 +48,6 @@ impl Action {
         }
     }
 
-    /// What it acts upon, for the journal and for counting repeats: stable over restarts. A group's row that was
-    /// deleted and made anew has another id, but is the same object of a quarrel; so the row id is left out.
-    pub fn key(&self) -> String {
-        match self {
-            Action::RecordBaseline => "baseline".into(),
-            Action::AssignUser { user, role } => format!("assign/{user}/{role}"),
-            Action::RemoveMember { group, user } => format!("member/{group}/{user}"),
-            Action::UnassignGroup { group, role, .. } => format!("unassign/{group}/{role}"),
-            Action::PauseJob { job } => format!("pause/{job}"),
-            Action::RequestRevocation => "revocation".into(),
-            Action::RestoreAssignment { group, role } => format!("restore-assignment/{group}/{role}"),
-            Action::RestoreMember { group, user } => format!("restore-member/{group}/{user}"),
-            Action::RemoveDirect { user, role, .. } => format!("remove-direct/{user}/{role}"),
-        }
-    }
-
     /// Takes something away, or leads to it. Everything but giving a user his own row and writing our own book.
     pub fn is_destructive(&self) -> bool {
         match self {
@@ -78,12 +62,6 @@ impl Action {
             | Action::RemoveDirect { .. } => true,
         }
     }
-}
-
-/// The key of what an action of a rollback undoes, by its own key: once it is confirmed, the other counts as never done.
-pub fn undone(key: &str) -> Option<String> {
-    let pairs = [("restore-assignment/", "unassign/"), ("restore-member/", "member/"), ("remove-direct/", "assign/")];
-    pairs.iter().find_map(|(undo, done)| Some(format!("{done}{}", key.strip_prefix(undo)?)))
 }
 
 impl fmt::Display for Action {

@@ -7,9 +7,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::model::action::Action;
 use crate::model::baseline::Baseline;
 use crate::model::id::{AppRoleId, GroupId, UserId};
+use crate::model::key::{Key, Kin};
 use crate::model::names::Names;
 use crate::model::seen::Seen;
 use crate::model::snapshot::{Calibration, Probe, TargetLook};
@@ -102,8 +102,8 @@ pub struct Remembered {
     pub departed: BTreeMap<UserId, Departure>,
     /// Protected users who count as lost now, and when that was first seen; our time.
     pub lost_since: BTreeMap<UserId, Timestamp>,
-    /// What writes of ours were to take away and nobody answered: the unbroken series of looks without it, by key.
-    pub gone: BTreeMap<String, Streak>,
+    /// What writes of ours were to take away and nobody answered: the unbroken series of looks without it.
+    pub gone: BTreeMap<Key, Streak>,
     /// Good cycles, oldest first, the last few.
     pub cycles: Vec<GoodCycle>,
     /// The last cycle that the report knows of, and whether it counts.
@@ -215,64 +215,127 @@ pub struct RevocationProof {
     pub at: Timestamp,
 }
 
-/// What the journal adds up to, by action key.
+/// What the journal adds up to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Journal {
-    pub entries: BTreeMap<String, Entry>,
+    pub entries: BTreeMap<Key, Entry>,
 }
 
+/// The writes of one key. There are several for every user, so the times are kept small.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Entry {
-    /// The journal's line of the last beginning.
-    pub intent: Option<i64>,
+    intent: i64,
+    last_intent: Nanos,
+    first_confirmed: Nanos,
+    last_confirmed: Nanos,
+    last_confirmed_here: Nanos,
     /// Times that it was begun.
     pub intents: u32,
     /// Times that the service confirmed it.
     pub confirmed: u32,
-    /// Our time of the last beginning.
-    pub last_intent: Option<Timestamp>,
-    /// Service time of the first and of the last confirmation.
-    pub first_confirmed: Option<Timestamp>,
-    pub last_confirmed: Option<Timestamp>,
-    /// Our time of the last confirmation.
-    pub last_confirmed_here: Option<Timestamp>,
     /// The last beginning has no outcome on disk, or one that left it open.
     pub open: bool,
+}
+
+/// A time that may be none, since 1970. Before 1677 and after 2262 the nearest that fits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Nanos(i64);
+
+impl Nanos {
+    const NONE: Nanos = Nanos(i64::MIN);
+
+    fn get(self) -> Option<Timestamp> {
+        (self != Nanos::NONE).then(|| Timestamp::from_nanosecond(self.0.into()).ok()).flatten()
+    }
+}
+
+impl Default for Nanos {
+    fn default() -> Self {
+        Nanos::NONE
+    }
+}
+
+impl From<Timestamp> for Nanos {
+    fn from(at: Timestamp) -> Self {
+        let nanos = at.as_nanosecond().clamp((i64::MIN + 1).into(), i64::MAX.into());
+        i64::try_from(nanos).map_or(Nanos::NONE, Nanos)
+    }
 }
 
 impl Entry {
     /// The line of a beginning, at our time.
     pub fn begin(&mut self, line: i64, at: Timestamp) {
-        self.intent = Some(line);
+        self.intent = line;
         self.intents += 1;
-        self.last_intent = Some(at);
+        self.last_intent = at.into();
         self.open = true;
     }
 
     /// A confirmation: the service's time, and ours.
     pub fn confirm(&mut self, served: Timestamp, at: Timestamp) {
         self.confirmed += 1;
-        self.first_confirmed = Some(self.first_confirmed.map_or(served, |first| first.min(served)));
-        self.last_confirmed = Some(self.last_confirmed.map_or(served, |last| last.max(served)));
-        self.last_confirmed_here = Some(at);
+        self.first_confirmed = self.first_confirmed().map_or(served, |first| first.min(served)).into();
+        self.last_confirmed = self.last_confirmed().map_or(served, |last| last.max(served)).into();
+        self.last_confirmed_here = at.into();
+    }
+
+    /// The journal's line of the last beginning; lines count from 1.
+    pub fn intent(&self) -> Option<i64> {
+        (self.intent != 0).then_some(self.intent)
+    }
+
+    /// Our time of the last beginning.
+    pub fn last_intent(&self) -> Option<Timestamp> {
+        self.last_intent.get()
+    }
+
+    /// Service time of the first confirmation.
+    pub fn first_confirmed(&self) -> Option<Timestamp> {
+        self.first_confirmed.get()
+    }
+
+    /// Service time of the last confirmation.
+    pub fn last_confirmed(&self) -> Option<Timestamp> {
+        self.last_confirmed.get()
+    }
+
+    /// Our time of the last confirmation.
+    pub fn last_confirmed_here(&self) -> Option<Timestamp> {
+        self.last_confirmed_here.get()
     }
 }
 
 impl Journal {
     /// Requests for the deletion of the token that were made, or of which nobody knows.
     pub fn revocations(&self) -> u32 {
-        self.entry(&Action::RequestRevocation.key()).map_or(0, |entry| entry.confirmed + u32::from(entry.open))
+        self.entry(&Key::Revocation).map_or(0, |entry| entry.confirmed + u32::from(entry.open))
     }
 
-    pub fn entry(&self, key: &str) -> Option<&Entry> {
+    pub fn entry(&self, key: &Key) -> Option<&Entry> {
         self.entries.get(key)
     }
 
-    /// Everything whose key begins so: `member/<group>/`, `unassign/` …
-    pub fn with_prefix<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a Entry)> {
-        self.entries
-            .range(prefix.to_owned()..)
-            .take_while(move |(key, _)| key.starts_with(prefix))
-            .map(|(key, entry)| (key.as_str(), entry))
+    pub fn of(&self, kin: Kin) -> impl Iterator<Item = (&Key, &Entry)> {
+        self.entries.range(kin.keys())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_keeps_times_exactly_and_those_that_do_not_fit_nearly() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let mut entry = Entry::default();
+        assert_eq!((entry.intent(), entry.last_intent(), entry.first_confirmed()), (None, None, None));
+        entry.begin(1, at("2026-01-02T03:04:05.123456789Z"));
+        entry.confirm(at("2026-01-02T03:04:06Z"), at("1969-12-31T23:59:59.999999999Z"));
+        assert_eq!((entry.intent(), entry.last_intent()), (Some(1), Some(at("2026-01-02T03:04:05.123456789Z"))));
+        assert_eq!(entry.last_confirmed_here(), Some(at("1969-12-31T23:59:59.999999999Z")));
+        entry.confirm(Timestamp::MIN, Timestamp::MAX);
+        assert!(entry.first_confirmed().unwrap() < at("1700-01-01T00:00:00Z"));
+        assert_eq!(entry.last_confirmed(), Some(at("2026-01-02T03:04:06Z")));
+        assert!(entry.last_confirmed_here().unwrap() > at("2200-01-01T00:00:00Z"));
     }
 }

@@ -6,6 +6,7 @@ pub mod condition;
 pub mod deed;
 pub mod engine;
 pub mod id;
+pub mod key;
 pub mod memory;
 pub mod names;
 pub mod seen;

@@ -28,7 +28,7 @@ pub(super) fn expected(facts: &Facts, judged: &Judged, cycle: &CycleStatus) -> O
             streaks.map(|streak| later(streak.since, settle)).max()
         }
         Reason::AwaitingReplication => {
-            let here = facts.memory.journal.entries.values().filter_map(|entry| entry.last_confirmed_here);
+            let here = facts.memory.journal.entries.values().filter_map(|entry| entry.last_confirmed_here());
             here.filter(|at| since(*at, facts.now) < settle).max().map(|at| later(at, settle))
         }
         Reason::VerifyingTarget => facts.memory.target.as_ref().map(|look| later(look.at, spec.target.read_interval)),

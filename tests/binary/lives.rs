@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::Value;
+use unscim::model::key::Kin;
 use unscim::model::spec::Mode;
 use unscim::serve::metrics::operations;
 use unscim::sim::{Effect, Fault};
@@ -123,7 +124,7 @@ async fn sigterm_finishes_the_batch_in_hand_and_begins_no_other() {
     let written = rig.served.practice.writes().len();
     assert_eq!(written, 8, "the quick batch, and the slow one that was in hand");
     let journal = SqliteLedger::open(&rig.data()).unwrap().journal().unwrap();
-    let entries: Vec<_> = journal.with_prefix("assign/").collect();
+    let entries: Vec<_> = journal.of(Kin::Assigns).collect();
     assert!(entries.len() == written && entries.iter().all(|(_, entry)| !entry.open && entry.confirmed == 1), "{entries:?}");
 }
 

@@ -60,7 +60,7 @@ fn unanswered() -> Error {
 }
 
 fn assigns(u: u128, r: u128) -> String {
-    Action::AssignUser { user: user(u), role: role(r) }.key()
+    Action::AssignUser { user: user(u), role: role(r) }.key().to_string()
 }
 
 /// One write at a time fits into the quota.

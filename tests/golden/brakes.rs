@@ -259,7 +259,8 @@ fn not_approved_strikes_what_was_taken_off_the_list() {
     case.spec.groups.list.remove(0);
     let approved = case.approve();
     assert!(approved.held().iter().any(|(brake, why)| *brake == Brake::NotApproved && why.contains("no longer in groups.list")));
-    let touched: Vec<_> = approved.actions().iter().filter(|action| action.key().contains(&group(1).to_string())).collect();
+    let touched: Vec<_> =
+        approved.actions().iter().filter(|action| action.key().to_string().contains(&group(1).to_string())).collect();
     assert!(touched.is_empty() && approved.actions().len() == 2, "{touched:?}");
 }
 

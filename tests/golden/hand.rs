@@ -159,7 +159,7 @@ impl Directory for Hand {
                 format!("unassign {assignment}")
             }
             Action::PauseJob { job } => format!("pause {job}"),
-            other => other.key(),
+            other => other.key().to_string(),
         };
         actions.iter().map(|action| self.wrote(wrote(action))).collect()
     }

@@ -16,7 +16,7 @@ fn remove() -> Action {
 
 fn open(case: &mut Case, action: &Action, minute: i64) {
     let entry = case.journal().entries.entry(action.key()).or_default();
-    (entry.intent, entry.intents, entry.last_intent, entry.open) = (Some(LINE), 1, Some(at(minute)), true);
+    entry.begin(LINE, at(minute));
 }
 
 #[test]

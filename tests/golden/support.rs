@@ -206,11 +206,9 @@ impl Case {
 
     pub fn confirmed(&mut self, action: &Action, minute: i64) {
         let entry = self.journal().entries.entry(action.key()).or_default();
-        entry.intents += 1;
-        entry.confirmed += 1;
-        entry.first_confirmed.get_or_insert(at(minute));
-        (entry.last_intent, entry.last_confirmed, entry.last_confirmed_here) =
-            (Some(at(minute)), Some(at(minute)), Some(at(minute)));
+        entry.begin(1, at(minute));
+        entry.confirm(at(minute), at(minute));
+        entry.open = false;
     }
 
     pub fn members(&mut self, g: u128) -> &mut BTreeSet<UserId> {

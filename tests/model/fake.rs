@@ -10,6 +10,7 @@ use unscim::model::action::Action;
 use unscim::model::baseline::{Baseline, Growth};
 use unscim::model::deed::Deed;
 use unscim::model::id::*;
+use unscim::model::key::Key;
 use unscim::model::memory::{Journal, Remembered};
 use unscim::model::seen::Seen;
 use unscim::model::snapshot::*;
@@ -47,7 +48,7 @@ impl Book {
     }
 
     /// `None`: nobody knows.
-    pub fn conclude(&mut self, key: &str, done: Option<bool>, served: Timestamp, at: Timestamp) {
+    pub fn conclude(&mut self, key: &Key, done: Option<bool>, served: Timestamp, at: Timestamp) {
         let entry = Arc::make_mut(&mut self.journal).entries.get_mut(key).expect("it was begun");
         match done {
             Some(true) => {
@@ -420,7 +421,7 @@ impl Ledger for Fake<'_> {
     fn conclude(&self, outcomes: &[(i64, Outcome)], at: Timestamp) -> Result<()> {
         let mut book = self.book.borrow_mut();
         for (intent, outcome) in outcomes {
-            let found = book.journal.entries.iter().find(|(_, entry)| entry.intent == Some(*intent));
+            let found = book.journal.entries.iter().find(|(_, entry)| entry.intent() == Some(*intent));
             let key = found.map(|(key, _)| key.clone()).expect("an intent of ours");
             match outcome {
                 Outcome::Seen(served) => book.conclude(&key, Some(true), *served, at),

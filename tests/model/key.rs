@@ -8,6 +8,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use jiff::{SignedDuration, Timestamp};
 use unscim::guide::LOOKS;
 use unscim::model::action::Action;
+use unscim::model::key::Key;
 use unscim::model::memory::{Departure, Entry, GoodCycle, Remembered, Streak, since};
 use unscim::model::snapshot::TargetLook;
 use unscim::model::spec::Spec;
@@ -235,16 +236,14 @@ impl Form<'_> {
         (i64::from(asked) - i64::from(*revocations_void)).hash(out);
     }
 
-    fn entry(&self, key: &str, entry: &Entry, out: &mut Two) {
-        let Entry { intent: _, intents, confirmed, last_intent, first_confirmed, last_confirmed, last_confirmed_here, open } =
-            entry;
-        (*intents > 0, *confirmed > 0, open).hash(out);
-        last_intent.map(|at| self.age(at)).hash(out);
-        last_confirmed_here.map(|at| self.age(at)).hash(out);
+    fn entry(&self, key: &Key, entry: &Entry, out: &mut Two) {
+        (entry.intents > 0, entry.confirmed > 0, entry.open).hash(out);
+        entry.last_intent().map(|at| self.age(at)).hash(out);
+        entry.last_confirmed_here().map(|at| self.age(at)).hash(out);
         // Of a row that was given nobody asks which cycle has followed: the row's own time tells.
-        if !key.starts_with("assign/") {
-            self.events(first_confirmed, out);
-            self.events(last_confirmed, out);
+        if !matches!(key, Key::Assign(..)) {
+            self.events(&entry.first_confirmed(), out);
+            self.events(&entry.last_confirmed(), out);
         }
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use unscim::model::action::{Action, Done};
 use unscim::model::id::{AppRoleId, GroupId, UserId};
+use unscim::model::key::Key;
 use unscim::model::snapshot::Principal;
 use unscim::model::spec::Mode;
 use unscim::model::status::Phase;
@@ -157,7 +158,7 @@ async fn a_rollback_that_is_cut_short_goes_on_where_the_world_is() {
     assert!(stops >= 2, "{stops}");
     let deeds = rig.world().ledger.deeds().unwrap();
     let restores = deeds.iter().filter(|deed| deed.action.kind().starts_with("Restore"));
-    let last: BTreeMap<String, bool> = restores.map(|deed| (deed.action.key(), deed.is_done())).collect();
+    let last: BTreeMap<Key, bool> = restores.map(|deed| (deed.action.key(), deed.is_done())).collect();
     assert!(last.values().all(|done| *done), "each was answered in the end, so that cycles count from there: {last:?}");
     let after = tenant(&mut rig).await;
     assert_eq!((after.groups, after.members), (before.groups, before.members));

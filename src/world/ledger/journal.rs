@@ -7,15 +7,22 @@ use rusqlite::{Connection, OptionalExtension, Rows, Transaction, params};
 
 use super::chain;
 use super::trouble::Trouble;
-use crate::model::action::{Action, undone};
+use crate::model::action::Action;
 use crate::model::deed::{Deed, Ending, Known};
+use crate::model::key::Key;
 use crate::model::memory::Journal;
 use crate::world::{Outcome, Written};
 
 pub(super) fn intend(transaction: &Transaction<'_>, turn: u64, action: &Action, at: Timestamp) -> Result<i64, Trouble> {
     transaction
         .prepare_cached("INSERT INTO journal (at, turn, kind, key, phase, action) VALUES (?1, ?2, ?3, ?4, 'intent', ?5)")?
-        .execute(params![at.to_string(), i64::try_from(turn)?, action.kind(), action.key(), serde_json::to_string(action)?])?;
+        .execute(params![
+            at.to_string(),
+            i64::try_from(turn)?,
+            action.kind(),
+            action.key().to_string(),
+            serde_json::to_string(action)?
+        ])?;
     let line = transaction.last_insert_rowid();
     chain::link(transaction, line)?;
     Ok(line)
@@ -125,16 +132,17 @@ impl Fold {
             }
             let id = line.id;
             let at: Timestamp = row.get::<_, String>("at")?.parse()?;
-            let key: String = row.get("key")?;
+            let key = row.get::<_, String>("key")?.parse::<Key>();
+            let key = key.map_err(|why| Trouble::Content(format!("journal line {id}: {why}")))?;
             let (intent, outcome): (Option<i64>, Option<String>) = (row.get("intent")?, row.get("outcome")?);
             if intent.is_some() && outcome.as_deref() == Some("done") {
-                undone(&key).map(|undone| journal.entries.remove(&undone));
+                key.undone().map(|undone| journal.entries.remove(&undone));
             }
             let entry = journal.entries.entry(key).or_default();
             match (intent, outcome.as_deref()) {
                 (None, None) => entry.begin(id, at),
                 (Some(intent), Some(outcome)) => {
-                    let is_last = entry.intent == Some(intent);
+                    let is_last = entry.intent() == Some(intent);
                     match outcome {
                         "done" => {
                             let served = row.get::<_, Option<String>>("service_at")?;
