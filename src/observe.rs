@@ -7,10 +7,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::model::baseline::Baseline;
-use crate::model::id::{GroupId, ScimId, ServicePrincipalId, UserId};
+use crate::model::id::{GroupId, JobId, ScimId, ServicePrincipalId, UserId};
 use crate::model::memory::{Memory, since};
 use crate::model::seen::{Seen, Why};
-use crate::model::snapshot::{Calibration, GroupSeen, Look, Principal, ScimUser, Snapshot, TargetLook, TargetSeen, TokenState};
+use crate::model::snapshot::{
+    Calibration, GroupSeen, LogRow, Look, Principal, ScimUser, Snapshot, TargetLook, TargetSeen, TokenState,
+};
 use crate::model::spec::{Select, Spec};
 use crate::world::error::Error;
 use crate::world::{Clock, Directory, Freeze, Target, World, seen};
@@ -39,9 +41,7 @@ pub async fn observe(world: &impl World, spec: &Spec, memory: &Memory) -> Snapsh
         {
             now.schema = seen(directory.schema(app, &job).await);
             now.settings = seen(directory.settings(app).await);
-            if let Some(since) = log_since(memory, &now) {
-                now.log = seen(directory.log(&job, since).await);
-            }
+            now.log = log(world, spec, memory, &job, &now).await;
         }
         now.assignments = seen(directory.assignments(app).await);
         groups(world, spec, memory, app, &mut now).await;
@@ -52,12 +52,22 @@ pub async fn observe(world: &impl World, spec: &Spec, memory: &Memory) -> Snapsh
     now
 }
 
-/// Rows matter from the baseline on; before there is one, a day shows whether the log can be read.
-fn log_since(memory: &Memory, now: &Snapshot) -> Option<Timestamp> {
-    match memory.baseline.known() {
-        Some(baseline) => Some(baseline.taken),
-        None => now.jobs.known().and_then(|look| look.at.checked_sub(Duration::from_secs(86_400)).ok()),
+/// Rows matter from the baseline on; before there is one, a day shows whether the log can be read. It is read at its own
+/// interval, and once more when a cycle has ended: no cycle is judged by a log that was read before its end.
+async fn log(world: &impl World, spec: &Spec, memory: &Memory, job: &JobId, now: &Snapshot) -> Seen<Look<Vec<LogRow>>> {
+    let Some(jobs) = now.jobs.known() else { return Seen::default() };
+    let at = jobs.at;
+    let ended = spec.entra.job(&jobs.value).and_then(|job| job.last.as_ref()?.ended);
+    let young =
+        |look: &Look<_>| since(look.at, at) < spec.provisioning.log_read_interval && ended.is_none_or(|ended| ended < look.at);
+    if let Some((_, look)) = memory.log.as_ref().filter(|(of, look)| of == job && young(look)) {
+        return Seen::Known(look.clone());
     }
+    let from = match memory.baseline.known() {
+        Some(baseline) => baseline.taken,
+        None => at.checked_sub(Duration::from_secs(86_400)).unwrap_or(Timestamp::MIN),
+    };
+    seen(world.directory().log(job, from).await)
 }
 
 async fn groups(world: &impl World, spec: &Spec, memory: &Memory, app: ServicePrincipalId, now: &mut Snapshot) {

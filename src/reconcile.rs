@@ -13,10 +13,11 @@ use crate::guide::{Facts, preflight};
 use crate::model::action::Done;
 use crate::model::baseline::{Binding, without_query};
 use crate::model::condition::{ConditionKind, Reason, Truth};
+use crate::model::id::JobId;
 use crate::model::memory::{BaselineSource, Memory};
 use crate::model::names::Names;
 use crate::model::seen::{Seen, Why};
-use crate::model::snapshot::{Snapshot, TargetLook};
+use crate::model::snapshot::{LogRow, Look, Snapshot, TargetLook};
 use crate::model::spec::{Mode, Spec};
 use crate::model::status::{Status, TurnResult};
 use crate::observe::observe;
@@ -37,6 +38,8 @@ pub struct Carried {
     pub status: Option<Status>,
     /// The last round over the target.
     pub target: Option<Arc<TargetLook>>,
+    /// The last look at the provisioning log, and whose job's it is.
+    pub log: Option<(JobId, Look<Vec<LogRow>>)>,
     pub names: Names,
     /// What is wrong with the config on disk; an older one is in force.
     pub config_trouble: Option<String>,
@@ -117,14 +120,18 @@ pub async fn prepare(
     carried: &mut Carried,
     stop: &CancellationToken,
 ) -> Option<Prepared> {
-    let mut memory = recall(world, carried.target.clone(), carried.names);
+    let mut memory = recall(world, carried);
     let seen = stop.run_until_cancelled(observe(world, spec, &memory)).await?;
     let now = world.clock().now();
     memory.target = match &seen.target.look {
         Seen::Known(look) => Some(look.clone()),
         Seen::Absent | Seen::Unknown(_) => memory.target,
     };
+    if let (Seen::Known(log), Some(job)) = (&seen.log, seen.jobs.known().and_then(|look| spec.entra.job(&look.value))) {
+        memory.log = Some((job.id.clone(), log.clone()));
+    }
     carried.target.clone_from(&memory.target);
+    carried.log.clone_from(&memory.log);
     note(world, spec, leave, &seen, &mut memory, now);
     let facts = Facts::new(spec, &seen, &memory, now);
     let new_baseline = if leave == Leave::Writes { NewBaseline::Forbidden } else { NewBaseline::Allowed };
@@ -133,9 +140,10 @@ pub async fn prepare(
 }
 
 /// What the ledger knows. A ledger that can't be read makes the baseline unknown, and that stops every write.
-pub(crate) fn recall(world: &impl World, target: Option<Arc<TargetLook>>, names: Names) -> Memory {
+pub(crate) fn recall(world: &impl World, carried: &Carried) -> Memory {
     let ledger = world.ledger();
-    let mut memory = Memory { target, names, ..Memory::default() };
+    let mut memory =
+        Memory { target: carried.target.clone(), log: carried.log.clone(), names: carried.names, ..Memory::default() };
     let read = (|| {
         memory.remembered = ledger.remembered()?;
         memory.journal = ledger.journal()?;

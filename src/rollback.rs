@@ -23,7 +23,7 @@ use crate::model::snapshot::Snapshot;
 use crate::model::spec::{Hold, Mode, Spec};
 use crate::model::window::Hours;
 use crate::observe::observe;
-use crate::reconcile::{bound_elsewhere, recall};
+use crate::reconcile::{Carried, bound_elsewhere, recall};
 use crate::remember::remember;
 use crate::term::{Sheet, Tone, print};
 use crate::undo::{Direct, Undo, undo};
@@ -95,7 +95,7 @@ pub struct Rollback {
 
 /// Looks at everything that we have changed; writes nothing.
 pub async fn look(world: &impl World, spec: &Spec, direct: Direct, stop: &CancellationToken) -> Result<Rollback> {
-    let mut memory = recall(world, None, Names::Shown);
+    let mut memory = recall(world, &Carried { names: Names::Shown, ..Carried::default() });
     match &memory.baseline {
         Seen::Known(_) => {}
         Seen::Absent => bail!("this ledger has no baseline: nothing was ever done by it"),

@@ -164,6 +164,9 @@ impl Daemon {
         if spec.target != self.spec.target {
             self.carried.target = None;
         }
+        if spec.entra != self.spec.entra {
+            self.carried.log = None;
+        }
         self.spec = spec;
         Ok(())
     }

@@ -288,6 +288,7 @@ impl<'a> Check<'a> {
             scope_confirmed: raw.scope_confirmed,
             cycle_margin: margin,
             cycle_timeout: self.span(raw.cycle_timeout, default::CYCLE_TIMEOUT, &at("cycleTimeout"), 30 * DAY),
+            log_read_interval: self.span(raw.log_read_interval, default::READ_INTERVAL, &at("logReadInterval"), DAY),
             afterwards: raw.afterwards.unwrap_or(Afterwards::Leave),
         }
     }

@@ -287,6 +287,9 @@ pub struct Provisioning {
     /// After this long without a cycle it is called overdue; waiting goes on.
     #[schemars(extend("default" = default::CYCLE_TIMEOUT))]
     pub cycle_timeout: Option<Span>,
+    /// The provisioning log is read in full this often, and after every cycle.
+    #[schemars(extend("default" = default::READ_INTERVAL))]
+    pub log_read_interval: Option<Span>,
     /// The synchronization job, before the token goes.
     #[schemars(extend("default" = "Leave"))]
     pub afterwards: Option<Afterwards>,

@@ -50,8 +50,11 @@ fn errors_touch_nobody(facts: &Facts, began: jiff::Timestamp, ended: jiff::Times
     let Some(log) = facts.seen.log.known() else {
         return Err("the cycle had errors and the provisioning log can't be read".into());
     };
+    if log.at < ended {
+        return Err("the cycle had errors and the provisioning log was read before it ended".into());
+    }
     let Some(baseline) = facts.baseline() else { return Err("there is no baseline".into()) };
-    let failures: Vec<_> = log.value.iter().filter(|row| row.status == "failure" && row.at >= began && row.at <= ended).collect();
+    let failures: Vec<_> = log.value.iter().filter(|row| row.is_failure() && row.at >= began && row.at <= ended).collect();
     if failures.is_empty() {
         return Err("the cycle had errors and the provisioning log does not show them yet".into());
     }

@@ -8,11 +8,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::model::baseline::Baseline;
-use crate::model::id::{AppRoleId, GroupId, UserId};
+use crate::model::id::{AppRoleId, GroupId, JobId, UserId};
 use crate::model::key::{Key, Kin};
 use crate::model::names::Names;
 use crate::model::seen::Seen;
-use crate::model::snapshot::{Calibration, Probe, TargetLook};
+use crate::model::snapshot::{Calibration, LogRow, Look, Probe, TargetLook};
 
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
@@ -24,6 +24,8 @@ pub struct Memory {
     pub journal: Arc<Journal>,
     /// Kept by the process, not by the ledger: the last round over the target.
     pub target: Option<Arc<TargetLook>>,
+    /// So too the last look at the provisioning log, and whose job's it is.
+    pub log: Option<(JobId, Look<Vec<LogRow>>)>,
     /// Of the process too: whether messages may name users.
     pub names: Names,
 }

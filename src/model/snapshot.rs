@@ -39,6 +39,7 @@ pub struct Snapshot {
     pub jobs: Seen<Look<Vec<Job>>>,
     pub schema: Seen<SyncSchema>,
     pub settings: Seen<SyncSettings>,
+    /// Rows that harm or failed, since the baseline; read in this turn or lately.
     pub log: Seen<Look<Vec<LogRow>>>,
     pub target: TargetSeen,
     /// The revocation probe, in turns in which it was due.
@@ -277,12 +278,8 @@ pub struct LogRow {
     pub status: String,
     /// Entra object id.
     pub source: Option<Uuid>,
-    /// `User` or `Group`, as given.
-    pub source_kind: Option<String>,
-    pub target: Option<ScimId>,
     /// `modifiedProperties` has `active` going to false.
     pub deactivates: bool,
-    pub skip_reason: Option<String>,
     pub reason: Option<String>,
 }
 
@@ -290,6 +287,10 @@ impl LogRow {
     /// A row that would mean the end of a user at the target.
     pub fn is_harmful(&self) -> bool {
         self.status != "skipped" && (matches!(self.action.as_str(), "delete" | "disable" | "stageddelete") || self.deactivates)
+    }
+
+    pub fn is_failure(&self) -> bool {
+        self.status == "failure"
     }
 }
 

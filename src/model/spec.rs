@@ -300,6 +300,8 @@ pub struct Provisioning {
     pub cycle_margin: Duration,
     #[serde(serialize_with = "as_duration")]
     pub cycle_timeout: Duration,
+    #[serde(serialize_with = "as_duration")]
+    pub log_read_interval: Duration,
     pub afterwards: Afterwards,
 }
 

@@ -84,7 +84,7 @@ pub trait Directory {
     async fn jobs(&self, app: ServicePrincipalId) -> Result<Look<Vec<Job>>>;
     async fn schema(&self, app: ServicePrincipalId, job: &JobId) -> Result<SyncSchema>;
     async fn settings(&self, app: ServicePrincipalId) -> Result<SyncSettings>;
-    /// Rows after `since`, oldest first.
+    /// Rows after `since` that harm or failed, oldest first.
     async fn log(&self, job: &JobId, since: Timestamp) -> Result<Look<Vec<LogRow>>>;
 
     /// How many of `wanted` writes may go out now: it waits until a batch of them fits into our share of Graph's quota.

@@ -111,10 +111,7 @@ fn a_harmful_row_of_the_log_counts_until_a_later_cycle_and_look_show_him_kept() 
         action: "disable".into(),
         status: "success".into(),
         source: Some(user(2).0),
-        source_kind: Some("User".into()),
-        target: Some(scim(2)),
         deactivates: true,
-        skip_reason: None,
         reason: None,
     };
     let with = |row: LogRow| {

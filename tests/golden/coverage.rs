@@ -163,10 +163,7 @@ fn harmful(minute: i64, u: u128) -> LogRow {
         action: "disable".into(),
         status: "success".into(),
         source: Some(user(u).0),
-        source_kind: None,
-        target: None,
         deactivates: false,
-        skip_reason: None,
         reason: None,
     }
 }

@@ -64,12 +64,14 @@ fn failure(minute: i64, source: Option<Uuid>) -> LogRow {
         action: "update".into(),
         status: "failure".into(),
         source,
-        source_kind: None,
-        target: None,
         deactivates: false,
-        skip_reason: None,
         reason: Some("the app said no".into()),
     }
+}
+
+fn log_read(case: &mut Case, minute: i64) {
+    let Seen::Known(log) = &mut case.seen.log else { panic!() };
+    log.at = at(minute);
 }
 
 #[test]
@@ -100,5 +102,7 @@ fn errors_of_single_entries_count_only_where_the_log_shows_that_they_touch_nobod
     assert_eq!(with(vec![failure(581, ours)], |case| _ = case.spec.released.insert(user(2))), Ok(()));
     refused(with(vec![failure(581, Some(group(1).0))], plain), "for the managed group");
     refused(with(vec![failure(581, stranger)], |case| case.seen.log = Seen::Unknown(failed("denied"))), "can't be read");
+    assert_eq!(with(vec![failure(581, stranger)], |case| log_read(case, 583)), Ok(()));
+    refused(with(vec![failure(581, stranger)], |case| log_read(case, 582)), "was read before it ended");
     refused(with(vec![failure(581, stranger)], |case| case.memory.baseline = Seen::Absent), "no baseline");
 }

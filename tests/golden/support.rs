@@ -305,6 +305,7 @@ fn spec() -> Spec {
             scope_confirmed: None,
             cycle_margin: minutes(10),
             cycle_timeout: minutes(600),
+            log_read_interval: minutes(5),
             afterwards: Afterwards::Leave,
         },
         released: BTreeSet::new(),

@@ -70,6 +70,7 @@ fn spec(layout: Layout) -> Spec {
             scope_confirmed: None,
             cycle_margin: minutes(1),
             cycle_timeout: minutes(600),
+            log_read_interval: minutes(1),
             afterwards: Afterwards::Leave,
         },
         released: BTreeSet::new(),

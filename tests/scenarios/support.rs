@@ -101,6 +101,7 @@ pub fn spec_for(practice: &Practice, dir: &Path) -> Spec {
             scope_confirmed: None,
             cycle_margin: Duration::from_secs(600),
             cycle_timeout: Duration::from_secs(6 * 3600),
+            log_read_interval: Duration::from_secs(300),
             afterwards: Afterwards::Leave,
         },
         released: BTreeSet::new(),

@@ -1,5 +1,6 @@
 //! Scenarios over many turns: the real loop and clients against the practice tenant.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -56,6 +57,34 @@ async fn observe_writes_nothing_and_says_what_it_would_do() {
         tokio::time::sleep(rig.spec.timing.interval).await;
     }
     assert_eq!(rig.practice.writes(), vec![]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_provisioning_log_is_read_at_its_interval_and_after_every_cycle() {
+    let mut rig = Rig::new(small()).await;
+    rig.spec.mode = Mode::Observe;
+    rig.spec.timing.interval = Duration::from_secs(60);
+    let read = |rig: &Rig| -> Vec<_> {
+        let asked = rig.practice.requests().into_iter();
+        asked.filter(|asked| asked.path.ends_with("/auditLogs/provisioning")).map(|asked| asked.at).collect()
+    };
+    for (every, turns) in [(Duration::from_secs(86_400), 200), (Duration::from_secs(300), 200)] {
+        rig.restart();
+        rig.spec.provisioning.log_read_interval = every;
+        let before = read(&rig).len();
+        let mut ends = BTreeSet::new();
+        for _ in 0..turns {
+            let ended = rig.turn().await.status.cycle.last_ended.expect("a cycle has ended");
+            ends.insert(ended);
+            let last = *read(&rig).last().unwrap();
+            assert!(last > ended, "a cycle ended at {ended}, and the log was last read at {last}");
+            assert!(Duration::try_from(rig.practice.now().duration_since(last)).unwrap() <= every);
+            tokio::time::sleep(rig.spec.timing.interval).await;
+        }
+        let (reads, span) = (read(&rig).len() - before, rig.spec.timing.interval * turns);
+        let most = ends.len() + usize::try_from(span.as_secs() / every.as_secs()).unwrap() + 1;
+        assert!((2..20).contains(&ends.len()) && reads >= ends.len() && reads <= most, "{reads} reads, {} cycles", ends.len());
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -277,7 +277,7 @@ impl<'a, R: Row> Listing<'a, R> {
     }
 
     fn merge(&mut self, rows: Vec<R>) -> Result<()> {
-        for row in rows {
+        for row in rows.into_iter().filter(R::matters) {
             let key = row.key();
             match self.rows.get(&key) {
                 Some(known) if *known != row => {

@@ -6,7 +6,7 @@ use super::client::{Ask, GraphClient};
 use super::fetch::{Consistency, Listed};
 use super::reads::look;
 use super::token::TokenSource;
-use super::wire::log::WireLogRow;
+use super::wire::log::Told;
 use super::wire::sync::{WireJob, WireSchema, WireSetting, settings as readable};
 use crate::model::id::{JobId, ServicePrincipalId};
 use crate::model::snapshot::{Job, LogRow, Look, SyncSchema, SyncSettings};
@@ -44,7 +44,7 @@ pub async fn log<T: TokenSource>(client: &GraphClient<T>, job: &JobId, since: Ti
     };
     let filter = format!("jobId eq '{}' and activityDateTime gt {since}", job.0.replace('\'', "''"));
     let query = [("$filter", filter.as_str()), ("$top", "500")];
-    let listed: Result<Listed<WireLogRow>> = client.list(&ask, &["auditLogs", "provisioning"], &query, Consistency::Usual).await;
+    let listed: Result<Listed<Told>> = client.list(&ask, &["auditLogs", "provisioning"], &query, Consistency::Usual).await;
     // The log as such can't be absent: a tenant or cloud without it is one where it can't be read.
     let listed = listed.map_err(|error| match error {
         Error::NotFound { doing, request_id } => Error::Refused {
@@ -56,9 +56,9 @@ pub async fn log<T: TokenSource>(client: &GraphClient<T>, job: &JobId, since: Ti
         },
         other => other,
     })?;
-    let Look { at, value: rows } = look(&ask, listed, |rows| rows)?;
-    let rows: Result<Vec<LogRow>, String> = rows.into_iter().map(WireLogRow::into_model).collect();
-    let mut rows = rows.map_err(|why| ask.malformed(why))?;
-    rows.sort_by(|a, b| (a.at, &a.id).cmp(&(b.at, &b.id)));
-    Ok(Look { at, value: rows })
+    look(&ask, listed, |told| {
+        let mut rows: Vec<LogRow> = told.into_iter().map(|Told(row)| row).collect();
+        rows.sort_by(|a, b| (a.at, &a.id).cmp(&(b.at, &b.id)));
+        rows
+    })
 }

@@ -25,6 +25,11 @@ pub struct Page<R> {
 pub trait Row: DeserializeOwned + PartialEq {
     type Key: Ord + Display;
     fn key(&self) -> Self::Key;
+
+    /// Whether it is kept, or only read.
+    fn matters(&self) -> bool {
+        true
+    }
 }
 
 /// A time; Graph writes "never" as null or as the first day of year 1.
