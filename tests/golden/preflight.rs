@@ -2,7 +2,7 @@
 
 use unscim::guide::preflight::{Findings, check};
 use unscim::model::action::Action;
-use unscim::model::memory::BaselineSource;
+use unscim::model::memory::{BaselineSource, Departure, DepartureKind, Streak};
 use unscim::model::seen::{Seen, Why};
 use unscim::model::snapshot::*;
 use unscim::model::spec::*;
@@ -309,12 +309,8 @@ fn whoever_else_assigns_users_or_empties_groups_is_noted_and_nothing_stops_for_i
     );
     assert!(case.refusals().is_empty() && case.approve().held().is_empty(), "a note, and no brake");
     assert_eq!(case.approve().actions().len(), 1, "{:?}", case.approve().actions());
-    let before = |case: &mut Case| {
-        for row in case.rows() {
-            row.created = Some(at(-1));
-        }
-    };
-    before(&mut case);
+    let taken = case.memory.baseline.known().unwrap().taken;
+    case.rows().iter_mut().for_each(|row| row.created = Some(taken));
     assert_eq!(noted(&case), None, "they were there at the baseline");
     let mut case = Case::assigned();
     case.leave(1, 1);
@@ -327,6 +323,11 @@ fn whoever_else_assigns_users_or_empties_groups_is_noted_and_nothing_stops_for_i
     case.seen.users.insert(user(3), Seen::Absent);
     assert_eq!(noted(&case), None, "who was deleted was not taken out");
     case.seen.users.clear();
+    let streak = Streak { since: at(580), last: at(590), looks: 2 };
+    case.memory.remembered.departed.insert(user(3), Departure { kind: DepartureKind::Deleted, streak });
+    assert_eq!(noted(&case), None, "nor who is remembered as deleted");
+    case.memory.remembered.departed.insert(user(3), Departure { kind: DepartureKind::Left, streak });
+    assert!(noted(&case).is_some(), "who has left was taken out");
     provisional(&mut case);
     assert_eq!(noted(&case), None, "only a ledger can tell what is its own");
     let mut retired = Case::retired();

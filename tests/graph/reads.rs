@@ -290,9 +290,19 @@ async fn the_groups_that_conditional_access_names_are_read_and_a_policy_without_
 }
 
 #[tokio::test]
-async fn the_log_is_filtered_by_job_and_time_and_ordered() {
-    let entry = |id: &str, at: &str| json!({"id": id, "activityDateTime": at, "provisioningAction": "update"});
-    let (directory, log) = graph(move |_, _| list(vec![entry("a", "2026-11-02T10:02:00Z"), entry("b", "2026-11-02T10:01:00Z")]));
+async fn the_log_is_filtered_by_job_and_time_and_ordered_and_what_harms_or_failed_is_kept() {
+    let entry = |id: &str, minute: u8, action: &str, status: &str| {
+        json!({"id": id, "activityDateTime": format!("2026-11-02T10:0{minute}:00Z"), "provisioningAction": action,
+            "provisioningStatusInfo": {"status": status}})
+    };
+    let (directory, log) = graph(move |_, _| {
+        list(vec![
+            entry("a", 2, "disable", "success"),
+            entry("plain", 3, "update", "success"),
+            entry("b", 1, "create", "failure"),
+            entry("skipped", 4, "delete", "skipped"),
+        ])
+    });
     let since = "2026-11-02T10:00:00Z".parse().unwrap();
     let rows = directory.log(&JobId("scim.t.g".into()), since).await.unwrap().value;
     assert_eq!(rows.iter().map(|row| row.id.as_str()).collect::<Vec<_>>(), ["b", "a"]);
@@ -300,6 +310,10 @@ async fn the_log_is_filtered_by_job_and_time_and_ordered() {
         log.all()[0].query,
         "$filter=jobId%20eq%20%27scim.t.g%27%20and%20activityDateTime%20gt%202026-11-02T10:00:00Z&$top=500"
     );
+    // A row that can't be understood may be one that matters.
+    let (directory, _) = graph(|_, _| list(vec![json!({"id": "timeless", "provisioningAction": "update"})]));
+    let error = directory.log(&JobId("j".into()), since).await.unwrap_err();
+    assert!(matches!(error, Error::Malformed { .. }) && error.to_string().contains("row timeless has no time"), "{error}");
     // No log is not an empty one, nor an absent one.
     let (directory, _) = graph(|_, _| not_found());
     assert!(matches!(directory.log(&JobId("j".into()), since).await.unwrap_err(), Error::Refused { .. }));
