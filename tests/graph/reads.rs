@@ -313,7 +313,7 @@ async fn the_log_is_filtered_by_job_and_time_and_ordered_and_what_harms_or_faile
     // A row that can't be understood may be one that matters.
     let (directory, _) = graph(|_, _| list(vec![json!({"id": "timeless", "provisioningAction": "update"})]));
     let error = directory.log(&JobId("j".into()), since).await.unwrap_err();
-    assert!(matches!(error, Error::Malformed { .. }) && error.to_string().contains("row timeless has no time"), "{error}");
+    assert!(matches!(error, Error::Malformed { .. }) && error.to_string().contains("value[0]"), "{error}");
     // No log is not an empty one, nor an absent one.
     let (directory, _) = graph(|_, _| not_found());
     assert!(matches!(directory.log(&JobId("j".into()), since).await.unwrap_err(), Error::Refused { .. }));
