@@ -315,7 +315,7 @@ impl Sight {
         };
         for user in users {
             let Some(needs) = approved.needs(user) else { continue };
-            if !self.direct.get(&user).is_some_and(|held| needs.is_subset(held)) {
+            if !self.direct.get(&user).is_some_and(|held| needs.iter().all(|role| held.contains(role))) {
                 return Err(format!("user {user} no longer holds his roles himself"));
             }
         }

@@ -2,6 +2,7 @@
 
 mod single;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
@@ -14,7 +15,7 @@ use crate::model::key::{Key, Kin};
 use crate::model::memory::BaselineSource;
 use crate::model::seen::Seen;
 use crate::model::spec::Hold;
-use crate::model::status::Brake;
+use crate::model::status::{Brake, Pending};
 use crate::model::window::Hours;
 use crate::plan::Plan;
 use single::{not_approved, uncovered};
@@ -23,18 +24,20 @@ use single::{not_approved, uncovered};
 #[derive(Debug)]
 pub struct Approved {
     actions: Vec<Action>,
+    planned: Vec<Pending>,
     held: Vec<(Brake, String)>,
     expires: Timestamp,
-    needs: BTreeMap<UserId, BTreeSet<AppRoleId>>,
+    needs: BTreeMap<UserId, Vec<AppRoleId>>,
     members: BTreeMap<GroupId, BTreeSet<UserId>>,
     baseline: Option<Baseline>,
+    /// Without its actions.
     plan: Plan,
 }
 
 impl Approved {
     /// The roles that this user must hold himself at the moment in which something is taken away.
-    pub fn needs(&self, user: UserId) -> Option<&BTreeSet<AppRoleId>> {
-        self.needs.get(&user)
+    pub fn needs(&self, user: UserId) -> Option<&[AppRoleId]> {
+        self.needs.get(&user).map(Vec::as_slice)
     }
     /// Whom the end of this group's assignment concerns.
     pub fn members(&self, group: GroupId) -> impl Iterator<Item = UserId> {
@@ -46,6 +49,10 @@ impl Approved {
     }
     pub fn actions(&self) -> &[Action] {
         &self.actions
+    }
+    /// What the plan had before the brakes.
+    pub fn planned(&self) -> &[Pending] {
+        &self.planned
     }
     pub fn held(&self) -> &[(Brake, String)] {
         &self.held
@@ -72,17 +79,17 @@ type Bite = (Brake, Strikes, String);
 const BRAKES: [fn(&Facts, &Plan) -> Option<Bite>; 9] =
     [frozen, otherwise, blind, users_lost, foreseen, too_much, shrunk, fights, window];
 
-pub fn approve(facts: &Facts, plan: Plan) -> Approved {
-    let mut actions = plan.actions.clone();
+pub fn approve(facts: &Facts, mut plan: Plan) -> Approved {
+    let bites: Vec<Bite> = BRAKES.iter().filter_map(|brake| brake(facts, &plan)).collect();
+    let planned = counted(&plan.actions);
+    let mut actions = std::mem::take(&mut plan.actions);
     let mut held = Vec::new();
-    for brake in BRAKES {
-        if let Some((brake, strikes, message)) = brake(facts, &plan) {
-            match strikes {
-                Strikes::Destructive => actions.retain(|action| !action.is_destructive()),
-                Strikes::Everything => actions.clear(),
-            }
-            held.push((brake, message));
+    for (brake, strikes, message) in bites {
+        match strikes {
+            Strikes::Destructive => actions.retain(|action| !action.is_destructive()),
+            Strikes::Everything => actions.clear(),
         }
+        held.push((brake, message));
     }
     if let Some(message) = uncovered(facts, &actions) {
         actions.retain(|action| !action.is_destructive());
@@ -90,8 +97,15 @@ pub fn approve(facts: &Facts, plan: Plan) -> Approved {
     }
     let open = waves::open(facts);
     let mut strangers = Vec::new();
+    // What forbids the removal of one member forbids it for all of the group.
+    let mut removals: BTreeMap<GroupId, Option<String>> = BTreeMap::new();
     actions.retain(|action| {
-        let why = not_approved(facts, &open, action);
+        let why = match action {
+            Action::RemoveMember { group, .. } => {
+                removals.entry(*group).or_insert_with(|| not_approved(facts, &open, action)).clone()
+            }
+            _ => not_approved(facts, &open, action),
+        };
         let passes = why.is_none();
         strangers.extend(why);
         passes
@@ -106,9 +120,21 @@ pub fn approve(facts: &Facts, plan: Plan) -> Approved {
         Some(_) | None => expires,
     };
     let mut approved =
-        Approved { actions, held, expires, needs: BTreeMap::new(), members: BTreeMap::new(), baseline: None, plan };
+        Approved { actions, planned, held, expires, needs: BTreeMap::new(), members: BTreeMap::new(), baseline: None, plan };
     bring_along(facts, &mut approved);
     approved
+}
+
+/// How many of each kind.
+fn counted(actions: &[Action]) -> Vec<Pending> {
+    let mut counts: Vec<Pending> = Vec::new();
+    for action in actions {
+        match counts.iter_mut().find(|count| count.action == action.kind()) {
+            Some(count) => count.count += 1,
+            None => counts.push(Pending { action: action.kind().into(), count: 1 }),
+        }
+    }
+    counts
 }
 
 /// What `act` needs for its own last look, so that it has to judge nothing.
@@ -121,20 +147,16 @@ fn bring_along(facts: &Facts, approved: &mut Approved) {
                 users.insert(*user);
             }
             Action::UnassignGroup { group, .. } => {
-                let staying = facts.users_of(*group).filter(|(id, user)| !facts.is_let_go(*id, user, *group));
-                let members: BTreeSet<_> = staying.map(|(id, _)| id).collect();
+                let staying = facts.users_of(*group).filter(|person| !facts.is_let_go(person, *group));
+                let members: BTreeSet<_> = staying.map(|person| person.id).collect();
                 users.extend(members.iter().copied());
                 approved.members.insert(*group, members);
             }
             _ => {}
         }
     }
-    let Some(baseline) = facts.baseline() else { return };
-    for id in users {
-        if let Some(user) = baseline.users.get(&id).filter(|user| facts.cover(id, user) != Cover::Departed) {
-            approved.needs.insert(id, baseline.roles_of(user, &facts.spec.roles));
-        }
-    }
+    let people = users.into_iter().filter_map(|id| facts.person(id)).filter(|person| person.cover != Cover::Departed);
+    approved.needs = people.map(|person| (person.id, facts.roles_of(person.user).into_owned())).collect();
 }
 
 fn frozen(facts: &Facts, _: &Plan) -> Option<Bite> {
@@ -147,11 +169,16 @@ fn frozen(facts: &Facts, _: &Plan) -> Option<Bite> {
     facts.seen.frozen.clone().or(held).or(rolled_back).map(|why| (Brake::Frozen, Strikes::Everything, why))
 }
 
+/// The baseline, or the one that this turn would record.
+fn baseline<'a>(facts: &Facts<'a>) -> Option<Cow<'a, Baseline>> {
+    let recorded = facts.baseline().map(Cow::Borrowed);
+    recorded.or_else(|| crate::guide::preflight::take_baseline(facts).ok().map(Cow::Owned))
+}
+
 /// Decided otherwise than was approved.
 fn otherwise(facts: &Facts, plan: &Plan) -> Option<Bite> {
     let approved = facts.spec.approval.as_ref().filter(|_| !plan.actions.is_empty())?;
-    let baseline = facts.baseline().cloned().or_else(|| crate::guide::preflight::take_baseline(facts).ok());
-    let now = baseline.map(|baseline| decisions::digest(facts.spec, &baseline));
+    let now = baseline(facts).map(|baseline| decisions::digest(facts.spec, &baseline));
     (now.as_ref() != Some(approved)).then(|| {
         let message = format!(
             "the decisions of this plan have the digest {}, and spec.approval is {approved}; read `unscim plan`, then approve what it says or undo what was changed",
@@ -216,8 +243,8 @@ fn blind(facts: &Facts, plan: &Plan) -> Option<Bite> {
             }
             (_, Some(_)) => {}
         }
-        if let Some((id, why)) = kept::tally(facts).and_then(|tally| tally.unknown.into_iter().next()) {
-            missing.push(format!("{}: {why}", facts.user_name(id)));
+        if let Some((id, why)) = facts.tally().and_then(|tally| tally.unknown.first_key_value()) {
+            missing.push(format!("{}: {why}", facts.user_name(*id)));
         }
     }
     (!missing.is_empty()).then(|| {
@@ -230,7 +257,7 @@ fn users_lost(facts: &Facts, _: &Plan) -> Option<Bite> {
     if facts.is_token_rejected() {
         return None;
     }
-    let tally = kept::tally(facts)?;
+    let tally = facts.tally()?;
     let names = tally.lost.iter().map(|(id, why)| {
         let since = facts.memory.remembered.lost_since.get(id).map_or_else(String::new, |at| format!(", first seen at {at:.0}"));
         format!("{}: {why}{since}", facts.user_name(*id))
@@ -261,16 +288,12 @@ fn foreseen(facts: &Facts, plan: &Plan) -> Option<Bite> {
 }
 
 fn too_much(facts: &Facts, plan: &Plan) -> Option<Bite> {
-    let baseline = facts.baseline().cloned().or_else(|| crate::guide::preflight::take_baseline(facts).ok())?;
+    let baseline = baseline(facts)?;
     let limits = &facts.spec.limits;
-    let keys: BTreeSet<Key> = facts
-        .memory
-        .journal
-        .of(Kin::Members)
-        .filter(|(_, entry)| entry.intents > 0)
-        .map(|(key, _)| key.clone())
-        .chain(plan.actions.iter().filter(|action| matches!(action, Action::RemoveMember { .. })).map(Action::key))
-        .collect();
+    let tried = |key: &Key| facts.memory.journal.entry(key).is_some_and(|entry| entry.intents > 0);
+    let removals = plan.actions.iter().filter(|action| matches!(action, Action::RemoveMember { .. }));
+    let removals = facts.memory.journal.of(Kin::Members).filter(|(_, entry)| entry.intents > 0).count()
+        + removals.filter(|action| !tried(&action.key())).count();
     let leaving: BTreeSet<_> = plan
         .actions
         .iter()
@@ -286,7 +309,7 @@ fn too_much(facts: &Facts, plan: &Plan) -> Option<Bite> {
     let over: Vec<_> = [
         ("groups", baseline.groups.len(), limits.max_groups, "maxGroups"),
         ("users", baseline.users.len(), limits.max_users, "maxUsers"),
-        ("member removals, done and planned,", keys.len(), limits.max_member_removals, "maxMemberRemovals"),
+        ("member removals, done and planned,", removals, limits.max_member_removals, "maxMemberRemovals"),
     ]
     .into_iter()
     .filter(|(_, n, limit, _)| *n > *limit as usize)

@@ -77,7 +77,7 @@ pub fn remember(spec: &Spec, seen: &Snapshot, memory: &mut Memory, now: Timestam
         }
     }
     if !facts.is_token_rejected()
-        && let Some(tally) = kept::tally(&facts)
+        && let Some(tally) = facts.tally()
     {
         let first = |id| next.lost_since.get(id).copied().unwrap_or(now);
         next.lost_since = tally.lost.keys().map(|id| (*id, first(id))).collect();
@@ -213,7 +213,7 @@ fn is_shrunk(spec: &Spec, before: &Size, count: u64, ours: u64) -> bool {
 fn rounds(facts: &Facts, next: &mut Remembered) {
     let Some(look) = facts.memory.target.as_ref().filter(|look| look.turn == next.turn) else { return };
     let clean = kept::groups_remaining(facts, look).is_ok_and(|remaining| remaining.is_empty())
-        && kept::tally(facts).is_some_and(|tally| tally.lost.is_empty() && tally.unknown.is_empty());
+        && facts.tally().is_some_and(|tally| tally.lost.is_empty() && tally.unknown.is_empty());
     if !clean {
         next.clean_rounds.clear();
     } else if next.clean_rounds.last() != Some(&look.turn) {
@@ -256,12 +256,12 @@ fn probe(facts: &Facts, next: &mut Remembered) {
     }
 }
 
-fn latch(spec: &Spec, seen: &Snapshot, memory: &Memory, now: Timestamp, next: &mut Remembered) {
+fn latch(spec: &Spec, seen: &Snapshot, memory: &mut Memory, now: Timestamp, next: &mut Remembered) {
     if next.revocation_proof.is_some() {
         return;
     }
-    let memory = Memory { remembered: next.clone(), ..memory.clone() };
-    let facts = Facts::new(spec, seen, &memory, now);
+    memory.remembered = next.clone();
+    let facts = Facts::new(spec, seen, memory, now);
     let Some(baseline) = facts.baseline() else { return };
     if next.cycle_proof.is_some() {
         let row_back = baseline.groups.keys().any(|group| !facts.rows_of(*group).is_empty());

@@ -15,7 +15,7 @@ use crate::model::id::GroupId;
 use crate::model::memory::{BaselineSource, later, since};
 use crate::model::snapshot::{Job, ScheduleState, TokenState};
 use crate::model::spec::Mode;
-use crate::model::status::{CycleStatus, Gauges, Held, Pending, Phase, Progress, Status};
+use crate::model::status::{CycleStatus, Gauges, Held, Phase, Progress, Status};
 use crate::plan::Judged;
 
 /// `recent` are the last deeds, `None` where the ledger could not be read; `trouble` is what is wrong with the config on disk.
@@ -66,13 +66,6 @@ pub fn report(facts: &Facts, acted: &Acted, recent: Option<Vec<Deed>>, trouble: 
         )
     });
     let phase = phase(facts, acted, before, &held, retired, looked);
-    let mut pending: Vec<Pending> = Vec::new();
-    for action in &plan.actions {
-        match pending.iter_mut().find(|pending| pending.action == action.kind()) {
-            Some(pending) => pending.count += 1,
-            None => pending.push(Pending { action: action.kind().into(), count: 1 }),
-        }
-    }
     let cycle = cycle(facts);
     let blind = !looked || !plan.findings.unknowns.is_empty();
     let remaining = remaining::remaining(facts, &judged, phase, !held.is_empty(), blind);
@@ -83,7 +76,7 @@ pub fn report(facts: &Facts, acted: &Acted, recent: Option<Vec<Deed>>, trouble: 
         conditions: conditions.collect(),
         progress: progress(facts, before),
         remaining,
-        pending,
+        pending: acted.approved().planned().to_vec(),
         held,
         cycle,
         groups: detail::groups(facts),
@@ -186,7 +179,7 @@ fn users_kept(facts: &Facts) -> Judged {
         let message = format!("{} of {} users kept, read at {:.0}", proof.users_kept, proof.users_counted, proof.at);
         return judged(Truth::True, Reason::ProvenBeforeRevocation, message);
     }
-    match kept::tally(facts) {
+    match facts.tally() {
         _ if facts.seen.target.look.unknown().is_some_and(|why| !why.is_not_looked()) => judged(
             Truth::Unknown,
             Reason::TargetUnread,
@@ -241,7 +234,7 @@ fn progress(facts: &Facts, before: Option<&Status>) -> Progress {
     let remembered = &facts.memory.remembered;
     progress.users_protected = baseline.users.len() as u64;
     progress.users_assigned =
-        baseline.users.iter().filter(|(id, user)| !matches!(facts.cover(**id, user), Cover::Missing(_))).count() as u64;
+        facts.people().iter().filter(|person| !matches!(person.cover, Cover::Missing(_))).count() as u64;
     progress.groups = baseline.groups.len() as u64;
     progress.groups_assigned = baseline.groups.keys().filter(|group| !facts.rows_of(**group).is_empty()).count() as u64;
     // A group that was not read may have members.
@@ -249,7 +242,7 @@ fn progress(facts: &Facts, before: Option<&Status>) -> Progress {
         Some(before) if !are_members_read(facts) => before.progress.memberships,
         _ => memberships(facts),
     };
-    if let Some(tally) = kept::tally(facts) {
+    if let Some(tally) = facts.tally() {
         progress.users_lost = tally.lost.len() as u64;
         progress.users_counted = tally.counted as u64;
         progress.users_kept = tally.kept as u64;

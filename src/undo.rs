@@ -227,7 +227,7 @@ fn own_rows(facts: &Facts, ours: &Ours, undo: &mut Undo) {
     for (user, row) in present {
         let Some(person) = baseline.users.get(&user) else { continue };
         let paths: Paths =
-            baseline.roles_of(person, &facts.spec.roles).into_iter().map(|role| (role, carriers(facts, user, role))).collect();
+            facts.roles_of(person).iter().map(|role| (*role, carriers(facts, user, *role))).collect();
         if paths.values().any(BTreeSet::is_empty) || !paths.contains_key(&row.role) {
             bare.insert(facts.user_name(user));
             continue;

@@ -51,9 +51,9 @@ fn people(facts: &Facts, before: &Remembered, events: &mut Vec<Event>) {
         events.push(Event::Returned { user: *user });
     }
     if now.lost_since != before.lost_since {
-        let lost = kept::tally(facts).map(|tally| tally.lost).unwrap_or_default();
+        let lost = facts.tally().map(|tally| &tally.lost);
         for user in now.lost_since.keys().filter(|user| !before.lost_since.contains_key(user)) {
-            events.push(Event::Lost { user: *user, why: lost.get(user).cloned().unwrap_or_default() });
+            events.push(Event::Lost { user: *user, why: lost.and_then(|lost| lost.get(user)).cloned().unwrap_or_default() });
         }
         for user in before.lost_since.keys().filter(|user| !now.lost_since.contains_key(user)) {
             events.push(Event::NoLongerLost { user: *user });
@@ -65,7 +65,7 @@ fn people(facts: &Facts, before: &Remembered, events: &mut Vec<Event>) {
 fn proven(facts: &Facts, proof: &CycleProof) -> Option<Event> {
     let (baseline, look) = (facts.baseline()?, facts.memory.target.as_ref()?);
     let after = |(id, user): (&UserId, &_)| {
-        let (verdict, why) = match kept::of(facts, *id, user, look) {
+        let (verdict, why) = match kept::of(facts, *id, user) {
             Kept::Kept => (Verdict::Kept, None),
             Kept::NotCounted => (Verdict::NotCounted, None),
             Kept::Explained(kind) => (Verdict::Explained, Some(format!("{kind:?} in Entra"))),
@@ -80,5 +80,5 @@ fn proven(facts: &Facts, proof: &CycleProof) -> Option<Event> {
 }
 
 fn record(look: &TargetLook, user: &crate::model::baseline::Protected) -> Option<crate::model::snapshot::ScimUser> {
-    look.user(&user.target.as_ref()?.id).known().cloned()
+    look.user(&user.target.as_ref()?.id).known().copied().cloned()
 }

@@ -5,21 +5,20 @@ use std::collections::BTreeSet;
 use crate::guide::empty::{Plan as MembersPlan, plan_for};
 use crate::guide::{Cover, Facts, part, some_of};
 use crate::model::action::Action;
-use crate::model::id::{AppRoleId, GroupId, UserId};
-use crate::model::snapshot::Principal;
+use crate::model::id::{GroupId, UserId};
 
 /// Would any of these leave somebody without a row of his own? Counted afresh from this turn's lists, not from the steps.
 pub(super) fn uncovered(facts: &Facts, actions: &[Action]) -> Option<String> {
-    let mut concerned: BTreeSet<(UserId, GroupId)> = BTreeSet::new();
+    let mut concerned: Vec<(UserId, GroupId)> = Vec::new();
     let mut blind_groups = Vec::new();
     for action in actions {
         match action {
             Action::RemoveMember { group, user } => {
-                concerned.insert((*user, *group));
+                concerned.push((*user, *group));
             }
             Action::UnassignGroup { group, .. } => {
-                let staying = facts.users_of(*group).filter(|(id, user)| !facts.is_let_go(*id, user, *group));
-                concerned.extend(staying.map(|(id, _)| (id, *group)));
+                let staying = facts.users_of(*group).filter(|person| !facts.is_let_go(person, *group));
+                concerned.extend(staying.map(|person| (person.id, *group)));
                 match facts.seen.groups.get(group).and_then(|seen| seen.members.known()) {
                     Some(look) => concerned.extend(look.value.users.iter().map(|user| (*user, *group))),
                     None => blind_groups.push(facts.group_name(*group)),
@@ -28,40 +27,32 @@ pub(super) fn uncovered(facts: &Facts, actions: &[Action]) -> Option<String> {
             _ => {}
         }
     }
-    let concerned_users = concerned.iter().map(|(user, _)| user).collect::<BTreeSet<_>>().len();
-    let rows: BTreeSet<(UserId, AppRoleId)> = facts
-        .seen
-        .assignments
-        .known()
-        .into_iter()
-        .flat_map(|look| &look.value)
-        .filter_map(|row| if let Principal::User(user) = row.principal { Some((user, row.role)) } else { None })
-        .collect();
-    let bare: Vec<_> = concerned.into_iter().filter(|(user, group)| !stands_alone(facts, &rows, *user, *group)).collect();
+    concerned.sort_unstable();
+    concerned.dedup();
+    let bare: Vec<_> = concerned.iter().filter(|(user, group)| !stands_alone(facts, *user, *group)).collect();
     if bare.is_empty() && blind_groups.is_empty() {
         return None;
     }
     let names: BTreeSet<_> = bare.iter().map(|(user, _)| facts.user_name(*user)).collect();
+    concerned.dedup_by_key(|(user, _)| *user);
     Some(format!(
         "{} would be left without a direct assignment of the same role that was seen twice, and none may be: {}{}; it goes on by itself when two \
          looks have shown it",
-        part(names.len(), concerned_users, "user"),
+        part(names.len(), concerned.len(), "user"),
         some_of(names),
         if blind_groups.is_empty() { String::new() } else { format!("; members not known: {}", some_of(blind_groups)) }
     ))
 }
 
-fn stands_alone(facts: &Facts, rows: &BTreeSet<(UserId, AppRoleId)>, id: UserId, group: GroupId) -> bool {
+fn stands_alone(facts: &Facts, id: UserId, group: GroupId) -> bool {
     let Some(look) = facts.seen.assignments.known() else { return false };
-    let Some(user) = facts.baseline().and_then(|baseline| baseline.users.get(&id)) else { return false };
-    if facts.cover(id, user) == Cover::Departed {
+    let Some(person) = facts.person(id) else { return false };
+    if person.cover == Cover::Departed {
         return true;
     }
-    let mut needed: BTreeSet<_> =
-        facts.rows_of(group).iter().map(|row| *facts.spec.roles.get(&row.role).unwrap_or(&row.role)).collect();
-    needed.extend(facts.baseline().map(|baseline| baseline.roles_of(user, &facts.spec.roles)).unwrap_or_default());
-    needed.iter().all(|role| {
-        let now = rows.contains(&(id, *role));
+    let of_rows = facts.rows_of(group).iter().map(|row| facts.spec.roles.get(&row.role).unwrap_or(&row.role));
+    facts.roles_of(person.user).iter().chain(of_rows).all(|role| {
+        let now = facts.direct_rows(id).any(|(held, _)| held == *role);
         let before =
             facts.memory.remembered.covered_since.get(&id).and_then(|roles| roles.get(role)).is_some_and(|first| first < look.at);
         now && before

@@ -108,7 +108,7 @@ pub fn report(evidence: Evidence, now: Timestamp) -> Report {
             name: user.name.clone(),
             disabled_when_first_seen: user.disabled,
             through: user.groups.iter().copied().collect(),
-            roles: baseline.roles_of(user, &BTreeMap::new()).into_iter().collect(),
+            roles: baseline.roles_of(user).into_iter().collect(),
             before: user.target.clone(),
             after: after.and_then(|users| users.get(id)).cloned(),
             lost_since: remembered.lost_since.get(id).copied(),

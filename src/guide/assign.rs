@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::model::action::Action;
 use crate::model::condition::{ConditionKind, Reason};
+use crate::model::id::GroupId;
 
 pub const STEP: Step = Step {
     number: 1,
@@ -15,35 +16,36 @@ pub const STEP: Step = Step {
 };
 
 fn judge(facts: &Facts) -> Verdict {
-    let Some(baseline) = facts.baseline() else {
+    if facts.baseline().is_none() {
         return Verdict::Wait { reason: Reason::Blocked, on: "the baseline".into() };
-    };
+    }
     if let Some(why) = facts.seen.assignments.unknown() {
         return Verdict::Wait { reason: Reason::LookFailed, on: format!("a complete list of the app's assignments: {why}") };
     }
-    let (mut actions, mut replicating, mut settling, mut awaiting) = (Vec::new(), 0usize, Vec::new(), 0usize);
+    let assigned = |group: &GroupId| !facts.rows_of(*group).is_empty();
+    let (mut actions, mut replicating, mut settling, mut awaiting) = (Vec::new(), 0usize, 0usize, 0usize);
     let (mut reported, mut stranded) = (0usize, Vec::new());
-    for (id, user) in &baseline.users {
-        match facts.cover(*id, user) {
+    for person in facts.people() {
+        let (id, groups) = (person.id, &person.user.groups);
+        match &person.cover {
             Cover::Settled | Cover::Departed => {}
-            Cover::Settling => settling.push(*id),
+            Cover::Settling => settling += 1,
             Cover::AwaitingCycle => awaiting += 1,
             // After the retirement a deleted direct assignment is how admins offboard: reported, not restored.
-            Cover::Missing(_) if facts.is_token_rejected() && !in_assigned_group(facts, &user.groups) => reported += 1,
-            Cover::Missing(_) if facts.is_released(*id) => {
-                let holds =
-                    user.groups.iter().find(|group| !facts.rows_of(**group).is_empty() && !facts.is_let_go(*id, user, **group));
+            Cover::Missing(_) if facts.is_token_rejected() && !groups.iter().any(assigned) => reported += 1,
+            Cover::Missing(_) if facts.is_released(id) => {
+                let holds = groups.iter().find(|group| assigned(group) && !facts.is_let_go(person, **group));
                 stranded.extend(holds.map(|group| {
                     format!(
                         "{} is released, holds no assignment of his own and is a member of {}: assign him, or take him out of that group by hand",
-                        facts.user_name(*id),
+                        facts.user_name(id),
                         facts.group_name(*group)
                     )
                 }));
             }
             Cover::Missing(roles) => {
                 for role in roles {
-                    let action = Action::AssignUser { user: *id, role };
+                    let action = Action::AssignUser { user: id, role: *role };
                     if facts.is_fresh(&action.key()) {
                         replicating += 1;
                     } else {
@@ -66,11 +68,11 @@ fn judge(facts: &Facts) -> Verdict {
             on: format!("{} that Graph confirmed to show up in its lists", count(replicating, "direct assignment")),
         };
     }
-    if !settling.is_empty() {
+    if settling > 0 {
         let settle = humantime::format_duration(facts.spec.timing.settle);
         return Verdict::Wait {
             reason: Reason::Settling,
-            on: format!("two complete looks at least {settle} apart that show {} covered", count(settling.len(), "user")),
+            on: format!("two complete looks at least {settle} apart that show {} covered", count(settling, "user")),
         };
     }
     if awaiting > 0 {
@@ -83,15 +85,11 @@ fn judge(facts: &Facts) -> Verdict {
         );
         return Verdict::Wait { reason: Reason::AwaitingSettleCycle, on };
     }
-    let mut why = format!("all {} hold their roles themselves", count(baseline.users.len(), "protected user"));
+    let mut why = format!("all {} hold their roles themselves", count(facts.people().len(), "protected user"));
     if reported > 0 {
         why.push_str(&format!("; {} removed by others after the retirement", count(reported, "direct assignment was")));
     }
     Verdict::Met { reason: Reason::AllAssigned, why }
-}
-
-fn in_assigned_group(facts: &Facts, groups: &std::collections::BTreeSet<crate::model::id::GroupId>) -> bool {
-    groups.iter().any(|group| !facts.rows_of(*group).is_empty())
 }
 
 fn names(facts: &Facts, actions: &[Action]) -> Vec<String> {

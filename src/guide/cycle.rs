@@ -122,7 +122,7 @@ pub fn prove(facts: &Facts) -> Result<CycleProof, Verdict> {
         }
         Ok(_) => {}
     }
-    let Some(tally) = kept::tally(facts) else {
+    let Some(tally) = facts.tally() else {
         return Err(Verdict::Wait { reason: Reason::VerifyingTarget, on: "a look at the target".into() });
     };
     if !tally.lost.is_empty() {

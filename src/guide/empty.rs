@@ -231,7 +231,7 @@ pub fn canary(facts: &Facts) -> Canary {
     }
     // The end of a group in which nobody is protected shows nothing about users.
     let concerning = |key: &Key| match key {
-        Key::Member(group, _) | Key::Unassign(group, _) => facts.users_of(*group).next().is_some(),
+        Key::Member(group, _) | Key::Unassign(group, _) => facts.users_of(*group).len() > 0,
         _ => false,
     };
     let taken = [Kin::Members, Kin::Unassigns]

@@ -1,12 +1,14 @@
 //! All that a judgement may depend on, and the few questions that several judgements ask of it.
 
+use std::borrow::Cow;
 use std::cell::OnceCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::LOOKS;
+use super::kept::{self, Tally};
 use crate::model::baseline::{Baseline, Protected};
 use crate::model::id::{AppRoleId, GroupId, UserId};
 use crate::model::key::{Key, Kin};
@@ -24,17 +26,25 @@ pub struct Facts<'a> {
     /// Rows of users, in order.
     direct: Vec<(UserId, AppRoleId, Option<Timestamp>)>,
     group_rows: BTreeMap<GroupId, Vec<&'a Assignment>>,
-    /// Who was ever seen in which group, once somebody has asked.
-    ever_in: OnceCell<BTreeMap<GroupId, Vec<UserId>>>,
-    /// The target's users by what they are matched by, in lower case, once somebody has asked.
-    records: OnceCell<BTreeMap<String, Vec<&'a ScimUser>>>,
+    /// What follows is worked out once somebody has asked. Everybody, in the order of their ids.
+    people: OnceCell<Vec<Person<'a>>>,
+    /// Who was ever seen in which group, by his place among the people.
+    ever_in: OnceCell<BTreeMap<GroupId, Vec<usize>>>,
+    /// Roles of the managed groups, as users are to hold them.
+    given: OnceCell<BTreeMap<GroupId, Vec<AppRoleId>>>,
+    tally: OnceCell<Option<Tally>>,
+    /// The target's users by one of their attributes, in lower case.
+    user_names: OnceCell<Records<'a>>,
+    external_ids: OnceCell<Records<'a>>,
 }
+
+type Records<'a> = HashMap<String, Vec<&'a ScimUser>>;
 
 /// How far a protected user is from standing on his own feet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cover {
     /// He lacks these roles of his own.
-    Missing(BTreeSet<AppRoleId>),
+    Missing(Vec<AppRoleId>),
     /// He has them, but not long enough in sight.
     Settling,
     /// Seen twice, and no good cycle has begun since.
@@ -42,6 +52,14 @@ pub enum Cover {
     Settled,
     /// Deleted, or gone from every managed group by somebody else's hand: nothing is owed to him any more.
     Departed,
+}
+
+/// A protected user, and how far he is.
+#[derive(Debug)]
+pub struct Person<'a> {
+    pub id: UserId,
+    pub user: &'a Protected,
+    pub cover: Cover,
 }
 
 impl<'a> Facts<'a> {
@@ -56,7 +74,20 @@ impl<'a> Facts<'a> {
             }
         }
         direct.sort_unstable();
-        Facts { spec, seen, memory, now, direct, group_rows, ever_in: OnceCell::new(), records: OnceCell::new() }
+        Facts {
+            spec,
+            seen,
+            memory,
+            now,
+            direct,
+            group_rows,
+            people: OnceCell::new(),
+            ever_in: OnceCell::new(),
+            given: OnceCell::new(),
+            tally: OnceCell::new(),
+            user_names: OnceCell::new(),
+            external_ids: OnceCell::new(),
+        }
     }
 
     pub fn baseline(&self) -> Option<&'a Baseline> {
@@ -173,14 +204,45 @@ impl<'a> Facts<'a> {
         self.seen.users.get(&id).and_then(|seen| seen.known()?.enabled) == Some(false)
     }
 
-    pub fn cover(&self, id: UserId, user: &Protected) -> Cover {
-        let Some(baseline) = self.baseline() else { return Cover::Settling };
+    /// Every protected user; nobody where there is no baseline.
+    pub fn people(&self) -> &[Person<'a>] {
+        self.people.get_or_init(|| {
+            let users = self.baseline().into_iter().flat_map(|baseline| &baseline.users);
+            users.map(|(id, user)| Person { id: *id, user, cover: self.cover_of(*id, user) }).collect()
+        })
+    }
+
+    /// `None`: he is not protected.
+    pub fn person(&self, id: UserId) -> Option<&Person<'a>> {
+        let people = self.people();
+        people.binary_search_by_key(&id, |person| person.id).ok().map(|place| &people[place])
+    }
+
+    /// The roles that the managed groups give (or gave) this user, as he is to hold them himself, in order.
+    pub fn roles_of(&self, user: &Protected) -> Cow<'_, [AppRoleId]> {
+        let given = self.given.get_or_init(|| {
+            let groups = self.baseline().into_iter().flat_map(|baseline| &baseline.groups);
+            let mapped = |role: &AppRoleId| *self.spec.roles.get(role).unwrap_or(role);
+            let in_order = |roles: BTreeSet<AppRoleId>| roles.into_iter().collect();
+            groups.map(|(id, group)| (*id, in_order(group.roles.iter().map(mapped).collect()))).collect()
+        });
+        let mut groups = user.groups.iter().filter_map(|group| given.get(group));
+        let first = groups.next().map(Vec::as_slice).unwrap_or_default();
+        groups.fold(Cow::Borrowed(first), |roles, more| {
+            if *roles == **more {
+                return roles;
+            }
+            Cow::Owned(roles.iter().chain(more).copied().collect::<BTreeSet<_>>().into_iter().collect())
+        })
+    }
+
+    fn cover_of(&self, id: UserId, user: &Protected) -> Cover {
         if self.has_departed(id) {
             return Cover::Departed;
         }
         let owned = self.rows_of_user(id);
-        let required = baseline.roles_of(user, &self.spec.roles);
-        let missing: BTreeSet<_> =
+        let required = self.roles_of(user);
+        let missing: Vec<_> =
             required.iter().filter(|role| !owned.iter().any(|(_, owned, _)| owned == *role)).copied().collect();
         if !missing.is_empty() {
             return Cover::Missing(missing);
@@ -188,7 +250,7 @@ impl<'a> Facts<'a> {
         let Some(look) = self.seen.assignments.known() else { return Cover::Settling };
         let in_sight_since = self.memory.remembered.covered_since.get(&id);
         let mut latest: Option<Timestamp> = None;
-        for role in &required {
+        for role in required.iter() {
             let Some(first) = in_sight_since.and_then(|roles| roles.get(role)) else { return Cover::Settling };
             if since(first, look.at) < self.spec.timing.settle || look.at <= first {
                 return Cover::Settling;
@@ -201,26 +263,39 @@ impl<'a> Facts<'a> {
             return Cover::Settled;
         }
         let enough =
-            latest.is_none_or(|made| self.good_cycles_after(made).len() >= self.spec.provisioning.settle_cycles as usize);
+            latest.is_none_or(|made| self.cycles_after(made).count() >= self.spec.provisioning.settle_cycles as usize);
         if enough { Cover::Settled } else { Cover::AwaitingCycle }
     }
 
     /// Good cycles that began more than the margin after this service time.
     pub fn good_cycles_after(&self, event: Timestamp) -> Vec<&'a GoodCycle> {
+        self.cycles_after(event).collect()
+    }
+
+    fn cycles_after(&self, event: Timestamp) -> impl Iterator<Item = &'a GoodCycle> {
         let margin = self.spec.provisioning.cycle_margin;
-        self.memory.remembered.cycles.iter().filter(|cycle| since(event, cycle.began) > margin).collect()
+        self.memory.remembered.cycles.iter().filter(move |cycle| since(event, cycle.began) > margin)
+    }
+
+    /// Everybody, against the last look at the target; `None` where there is none.
+    pub fn tally(&self) -> Option<&Tally> {
+        self.tally.get_or_init(|| kept::tally(self)).as_ref()
     }
 
     /// Users of the last look at the target whose match value is this, in lower case; in the order of their ids.
     pub fn records_of(&self, value: &str) -> &[&'a ScimUser] {
-        let records = self.records.get_or_init(|| {
-            let mut records: BTreeMap<String, Vec<&ScimUser>> = BTreeMap::new();
+        self.records_by(self.spec.target.match_by, value)
+    }
+
+    pub fn records_by(&self, attribute: MatchBy, value: &str) -> &[&'a ScimUser] {
+        let (records, of): (_, fn(&ScimUser) -> &Option<String>) = match attribute {
+            MatchBy::UserName => (&self.user_names, |record| &record.user_name),
+            MatchBy::ExternalId => (&self.external_ids, |record| &record.external_id),
+        };
+        let records = records.get_or_init(|| {
+            let mut records = Records::new();
             for record in self.memory.target.iter().flat_map(|look| look.users.values()) {
-                let value = match self.spec.target.match_by {
-                    MatchBy::UserName => &record.user_name,
-                    MatchBy::ExternalId => &record.external_id,
-                };
-                if let Some(value) = value {
+                if let Some(value) = of(record) {
                     records.entry(value.to_lowercase()).or_default().push(record);
                 }
             }
@@ -230,18 +305,18 @@ impl<'a> Facts<'a> {
     }
 
     /// Protected users who were ever seen in this group.
-    pub fn users_of(&self, group: GroupId) -> impl Iterator<Item = (UserId, &'a Protected)> {
+    pub fn users_of(&self, group: GroupId) -> impl ExactSizeIterator<Item = &Person<'a>> {
+        let people = self.people();
         let ever_in = self.ever_in.get_or_init(|| {
-            let mut ever_in: BTreeMap<GroupId, Vec<UserId>> = BTreeMap::new();
-            for (id, user) in self.baseline().into_iter().flat_map(|baseline| &baseline.users) {
-                for group in &user.groups {
-                    ever_in.entry(*group).or_default().push(*id);
+            let mut ever_in: BTreeMap<GroupId, Vec<usize>> = BTreeMap::new();
+            for (place, person) in people.iter().enumerate() {
+                for group in &person.user.groups {
+                    ever_in.entry(*group).or_default().push(place);
                 }
             }
             ever_in
         });
-        let users = ever_in.get(&group).map(Vec::as_slice).unwrap_or_default();
-        users.iter().filter_map(|id| Some((*id, self.baseline()?.users.get(id)?)))
+        ever_in.get(&group).map(Vec::as_slice).unwrap_or_default().iter().map(|place| &people[*place])
     }
 
     /// Taken out of protection by the operator: nothing is assigned to him, and his state at the target is not judged.
@@ -250,20 +325,21 @@ impl<'a> Facts<'a> {
     }
 
     /// Released, without a row of his own, and not in the group any more: its end takes nothing from him.
-    pub fn is_let_go(&self, id: UserId, user: &Protected, group: GroupId) -> bool {
+    pub fn is_let_go(&self, person: &Person, group: GroupId) -> bool {
         let members = self.seen.groups.get(&group).and_then(|seen| seen.members.known());
-        self.is_released(id)
-            && matches!(self.cover(id, user), Cover::Missing(_))
-            && members.is_some_and(|look| !look.value.users.contains(&id))
+        self.is_released(person.id)
+            && matches!(person.cover, Cover::Missing(_))
+            && members.is_some_and(|look| !look.value.users.contains(&person.id))
     }
 
     /// Everybody in the group stands on his own feet, and the look that says who is in it is this turn's.
     pub fn is_group_settled(&self, group: GroupId) -> bool {
         let Some(members) = self.seen.groups.get(&group).and_then(|seen| seen.members.known()) else { return false };
-        let Some(baseline) = self.baseline() else { return false };
-        members.value.users.iter().all(|user| baseline.users.get(user).is_some_and(|user| user.groups.contains(&group)))
-            && self.users_of(group).all(|(id, user)| {
-                matches!(self.cover(id, user), Cover::Settled | Cover::Departed) || self.is_let_go(id, user, group)
+        // Both are in the order of their ids.
+        let mut ever_in = self.users_of(group);
+        members.value.users.iter().all(|member| ever_in.any(|person| person.id == *member))
+            && self.users_of(group).all(|person| {
+                matches!(person.cover, Cover::Settled | Cover::Departed) || self.is_let_go(person, group)
             })
     }
 

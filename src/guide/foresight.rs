@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::empty::{Plan, plan_for};
+use super::facts::Person;
 use super::{Cover, Facts};
 use crate::model::baseline::{Baseline, Protected};
 use crate::model::engine::{
@@ -36,8 +37,8 @@ pub fn foresee(facts: &Facts) -> Vec<Stage> {
         stages.push(Stage { after, calls });
     };
     stage(NOW, &scope);
-    let gets_rows = |id: UserId, user: &Protected| matches!(facts.cover(id, user), Cover::Missing(_)) && !facts.is_released(id);
-    scope.assigned_users.extend(baseline.users.iter().filter(|(id, user)| gets_rows(**id, user)).map(|(id, _)| *id));
+    let gets_rows = |person: &&Person| matches!(person.cover, Cover::Missing(_)) && !facts.is_released(person.id);
+    scope.assigned_users.extend(facts.people().iter().filter(gets_rows).map(|person| person.id));
     stage("step 1", &scope);
     for (id, group) in &mut scope.groups {
         if plan_for(facts, *id) == Plan::Empty {
@@ -89,7 +90,7 @@ fn scope(facts: &Facts, baseline: &Baseline) -> Scope {
         let members = facts.seen.groups.get(id).and_then(|seen| seen.members.known());
         let members: BTreeSet<UserId> = match members {
             Some(look) => look.value.users.iter().filter(|user| baseline.users.contains_key(user)).copied().collect(),
-            None => facts.users_of(*id).map(|(user, _)| user).collect(),
+            None => facts.users_of(*id).map(|person| person.id).collect(),
         };
         (*id, SourceGroup { security_enabled: true, members, attributes: Attributes::new() })
     };
@@ -117,14 +118,14 @@ fn linked(facts: &Facts, baseline: &Baseline) -> Linked {
     let look = facts.memory.target.as_ref();
     let user = |(id, user): (&UserId, &Protected)| {
         let before = user.target.as_ref()?;
-        let now = look.and_then(|look| look.user(&before.id).known().cloned());
+        let now = look.and_then(|look| look.user(&before.id).known().copied());
         let active = now.map_or(before.active, |now| now.active).unwrap_or(false);
         Some((*id, LinkedUser { id: before.id.clone(), active, attributes: Attributes::new() }))
     };
     let users: std::collections::BTreeMap<_, _> = baseline.users.iter().filter_map(user).collect();
     let group = |(id, group): (&GroupId, &crate::model::baseline::ManagedGroup)| {
         let scim = group.scim.as_ref().filter(|scim| look.is_none_or(|look| look.groups.contains_key(scim)))?;
-        let members = facts.users_of(*id).map(|(user, _)| user).filter(|user| users.contains_key(user)).collect();
+        let members = facts.users_of(*id).map(|person| person.id).filter(|user| users.contains_key(user)).collect();
         Some((*id, LinkedGroup { id: scim.clone(), members, attributes: Attributes::new() }))
     };
     Linked { groups: baseline.groups.iter().filter_map(group).collect(), users }

@@ -8,6 +8,7 @@ use crate::model::id::{GroupId, UserId};
 use crate::model::memory::{DepartureKind, since};
 use crate::model::seen::Seen;
 use crate::model::snapshot::TargetLook;
+use crate::model::spec::MatchBy;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kept {
@@ -20,9 +21,10 @@ pub enum Kept {
     Unknown(String),
 }
 
-/// One user against one look at the target.
-pub fn of(facts: &Facts, id: UserId, user: &Protected, look: &TargetLook) -> Kept {
+/// One user against the last look at the target.
+pub fn of(facts: &Facts, id: UserId, user: &Protected) -> Kept {
     let Some(before) = user.target.as_ref().filter(|_| !facts.is_released(id)) else { return Kept::NotCounted };
+    let Some(look) = &facts.memory.target else { return Kept::Unknown("the target was not read".into()) };
     let loss = match look.user(&before.id) {
         Seen::Known(now) => match (before.active, now.active) {
             (Some(true), Some(false)) => format!("record {} is inactive at the target", before.id),
@@ -32,10 +34,8 @@ pub fn of(facts: &Facts, id: UserId, user: &Protected, look: &TargetLook) -> Kep
             (Some(true), Some(true)) | (Some(false) | None, _) => return Kept::Kept,
         },
         Seen::Absent => {
-            let again = look.users.values().find(|other| {
-                other.id != before.id && before.user_name.is_some() && lower(&other.user_name) == lower(&before.user_name)
-            });
-            match again {
+            let same_name = lower(&before.user_name).map(|name| facts.records_by(MatchBy::UserName, &name)).unwrap_or_default();
+            match same_name.iter().find(|other| other.id != before.id) {
                 Some(other) => format!("record {} was replaced by {} at the target", before.id, other.id),
                 None => format!("record {} is gone from the target", before.id),
             }
@@ -70,12 +70,12 @@ pub struct Tally {
     pub explained: usize,
 }
 
-/// Everybody, against the last look at the target; `None` where there is none.
-pub fn tally(facts: &Facts) -> Option<Tally> {
+/// Everybody, against the last look at the target; `None` where there is none. [`Facts::tally`] has it.
+pub(super) fn tally(facts: &Facts) -> Option<Tally> {
     let look = facts.memory.target.as_ref()?;
     let mut tally = Tally::default();
     for (id, user) in &facts.baseline()?.users {
-        match of(facts, *id, user, look) {
+        match of(facts, *id, user) {
             Kept::NotCounted => continue,
             Kept::Kept => tally.kept += 1,
             Kept::Explained(_) => tally.explained += 1,
@@ -108,7 +108,7 @@ fn harmful_rows(facts: &Facts, look: &TargetLook, tally: &mut Tally) {
             continue;
         }
         let healed = facts.good_cycles_after(row.at).first().is_some_and(|cycle| look.turn >= cycle.turn)
-            && baseline.users.get(&id).is_some_and(|user| matches!(of(facts, id, user, look), Kept::Kept | Kept::NotCounted));
+            && baseline.users.get(&id).is_some_and(|user| matches!(of(facts, id, user), Kept::Kept | Kept::NotCounted));
         if !healed {
             if tally.unknown.remove(&id).is_none() && baseline.users.get(&id).is_some_and(|user| user.target.is_some()) {
                 tally.kept = tally.kept.saturating_sub(1);

@@ -51,7 +51,7 @@ fn judge(facts: &Facts) -> Verdict {
             })
             .collect();
         if !actions.is_empty() {
-            per_group.push((facts.users_of(group).count(), actions));
+            per_group.push((facts.users_of(group).len(), actions));
         }
     }
     if !per_group.is_empty() {

@@ -22,7 +22,7 @@ pub fn waves(facts: &Facts) -> Vec<Vec<GroupId>> {
         Rollout::SmallestFirst => {
             // Who joins must not reorder what has begun.
             let mut sorted: Vec<GroupId> = all.collect();
-            sorted.sort_by_key(|id| (!has_begun(facts, *id), facts.users_of(*id).count(), *id));
+            sorted.sort_by_key(|id| (!has_begun(facts, *id), facts.users_of(*id).len(), *id));
             doubling(sorted)
         }
     }
@@ -79,7 +79,7 @@ fn awaited(facts: &Facts, wave: &[GroupId]) -> Option<String> {
     let Some(look) = facts.memory.target.as_ref().filter(|look| look.turn >= cycle.turn) else {
         return Some("a look at the target after its last cycle".to_owned());
     };
-    let tally = kept::tally(facts)?;
+    let tally = facts.tally()?;
     if !tally.lost.is_empty() || !tally.unknown.is_empty() {
         return Some("every protected user to be read as kept".to_owned());
     }

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::empty::{self, Canary};
+use super::facts::Person;
 use super::foresight::{self, Stage};
 use super::{Cover, Facts, GUIDE, LOOKS, count, decisions, waves};
 use crate::model::action::Action;
@@ -144,7 +145,7 @@ pub fn way(facts: &Facts, now: &[Action]) -> Option<Way> {
     let steps = legs(facts)?;
     Some(Way {
         digest: decisions::digest(facts.spec, baseline),
-        users: users(facts, baseline),
+        users: users(facts),
         groups: groups(facts, baseline),
         writes: steps.iter().map(|leg| leg.writes).sum(),
         earliest: earliest(facts, &steps),
@@ -169,7 +170,7 @@ pub fn legs(facts: &Facts) -> Option<Vec<Leg>> {
     let baseline = facts.baseline()?;
     let begun = |kin| facts.last_confirmed(kin).is_some();
     let steps = [
-        (false, assign(facts, baseline)),
+        (false, assign(facts)),
         (begun(Kin::Members), empty(facts, baseline)),
         (begun(Kin::Unassigns), unassign(facts, baseline)),
         (false, cycle(facts)),
@@ -235,23 +236,23 @@ fn unbelieved<'a>(facts: &Facts, streaks: impl Iterator<Item = Option<&'a Streak
     streaks.map(|streak| streak.map_or_else(|| looks(facts), lacks)).max().unwrap_or_default()
 }
 
-fn assign(facts: &Facts, baseline: &Baseline) -> Need {
+fn assign(facts: &Facts) -> Need {
     let (mut rows, mut missing, mut waiting, mut settles) = (0, 0usize, 0usize, Duration::ZERO);
     let settle = facts.spec.timing.settle;
     let in_sight = |id: &UserId| {
         let first = facts.memory.remembered.covered_since.get(id).and_then(|roles| roles.times().max());
         first.map_or(Duration::ZERO, |first| since(first, clock(facts)))
     };
-    for (id, user) in &baseline.users {
-        match facts.cover(*id, user) {
-            Cover::Missing(roles) if !facts.is_released(*id) => {
+    for person in facts.people() {
+        match &person.cover {
+            Cover::Missing(roles) if !facts.is_released(person.id) => {
                 rows += roles.len();
                 missing += 1;
                 settles = settle;
             }
             Cover::Settling => {
                 waiting += 1;
-                settles = settles.max(settle.saturating_sub(in_sight(id)));
+                settles = settles.max(settle.saturating_sub(in_sight(&person.id)));
             }
             Cover::AwaitingCycle => waiting += 1,
             Cover::Missing(_) | Cover::Settled | Cover::Departed => {}
@@ -396,9 +397,9 @@ fn revoke(facts: &Facts) -> Need {
     Need { writes: usize::from(pauses), waits, left, ..Need::default() }
 }
 
-fn users(facts: &Facts, baseline: &Baseline) -> Users {
-    let mut users = Users { protected: baseline.users.len() as u64, ..Users::default() };
-    for (id, user) in &baseline.users {
+fn users(facts: &Facts) -> Users {
+    let mut users = Users { protected: facts.people().len() as u64, ..Users::default() };
+    for Person { id, user, cover } in facts.people() {
         let known = facts.seen.users.get(id);
         match known {
             Some(Seen::Absent) => users.deleted += 1,
@@ -410,8 +411,8 @@ fn users(facts: &Facts, baseline: &Baseline) -> Users {
             Some(Seen::Unknown(_)) | None => {}
         }
         users.in_several_groups += u64::from(user.groups.len() > 1);
-        users.with_several_roles += u64::from(baseline.roles_of(user, &facts.spec.roles).len() > 1);
-        users.already_direct += u64::from(!matches!(facts.cover(*id, user), Cover::Missing(_) | Cover::Departed));
+        users.with_several_roles += u64::from(facts.roles_of(user).len() > 1);
+        users.already_direct += u64::from(!matches!(cover, Cover::Missing(_) | Cover::Departed));
         match &user.target {
             None => users.unknown_at_target += 1,
             Some(record) => users.inactive_at_target_from_the_start += u64::from(record.active != Some(true)),

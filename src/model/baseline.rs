@@ -70,14 +70,9 @@ impl Growth {
 }
 
 impl Baseline {
-    /// The roles that the managed groups give (or gave) this user, as he is to hold them himself.
-    pub fn roles_of(&self, user: &Protected, mapped: &BTreeMap<AppRoleId, AppRoleId>) -> BTreeSet<AppRoleId> {
-        user.groups
-            .iter()
-            .filter_map(|group| self.groups.get(group))
-            .flat_map(|group| group.roles.iter())
-            .map(|role| *mapped.get(role).unwrap_or(role))
-            .collect()
+    /// The roles that the managed groups give (or gave) this user, as the groups have them.
+    pub fn roles_of(&self, user: &Protected) -> BTreeSet<AppRoleId> {
+        user.groups.iter().filter_map(|group| self.groups.get(group)).flat_map(|group| group.roles.iter().copied()).collect()
     }
 
     /// Adds; never removes, never replaces what is known.

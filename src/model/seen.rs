@@ -55,6 +55,14 @@ impl<T> Seen<T> {
         }
     }
 
+    pub fn as_ref(&self) -> Seen<&T> {
+        match self {
+            Seen::Known(value) => Seen::Known(value),
+            Seen::Absent => Seen::Absent,
+            Seen::Unknown(why) => Seen::Unknown(why.clone()),
+        }
+    }
+
     pub fn is_known(&self) -> bool {
         matches!(self, Seen::Known(_))
     }

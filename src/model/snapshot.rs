@@ -328,10 +328,10 @@ pub struct TargetLook {
 
 impl TargetLook {
     /// The record under this id; a read by id decides over the list.
-    pub fn user(&self, id: &ScimId) -> Seen<ScimUser> {
+    pub fn user(&self, id: &ScimId) -> Seen<&ScimUser> {
         match (self.users_by_id.get(id), self.users.get(id)) {
-            (Some(seen), _) => seen.clone(),
-            (None, Some(user)) => Seen::Known(user.clone()),
+            (Some(seen), _) => seen.as_ref(),
+            (None, Some(user)) => Seen::Known(user),
             (None, None) => Seen::default(),
         }
     }

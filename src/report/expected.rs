@@ -45,7 +45,7 @@ pub(super) fn expected(facts: &Facts, judged: &Judged, cycle: &CycleStatus) -> O
 /// When the last of those who are covered has been seen so for long enough.
 fn settling(facts: &Facts) -> Option<Timestamp> {
     let seen = &facts.memory.remembered.covered_since;
-    let users = facts.baseline()?.users.iter().filter(|(id, user)| facts.cover(**id, user) == Cover::Settling);
-    let first = users.filter_map(|(id, _)| seen.get(id)?.times().max()).max()?;
+    let users = facts.people().iter().filter(|person| person.cover == Cover::Settling);
+    let first = users.filter_map(|person| seen.get(&person.id)?.times().max()).max()?;
     Some(later(first, facts.spec.timing.settle))
 }

@@ -14,7 +14,7 @@ use crate::support::*;
 
 fn cover(case: &Case, u: u128) -> Cover {
     let facts = case.facts();
-    facts.cover(user(u), &facts.baseline().unwrap().users[&user(u)])
+    facts.person(user(u)).unwrap().cover.clone()
 }
 
 fn person(u: u128, enabled: bool) -> Seen<DirectoryUser> {
@@ -109,7 +109,7 @@ fn a_member_whom_entra_has_still_to_take_out_is_taken_out_once() {
 fn verdict(case: &Case, u: u128) -> Kept {
     let facts = case.facts();
     let user = &facts.baseline().unwrap().users[&user(u)];
-    kept::of(&facts, crate::support::user(u), user, facts.memory.target.as_ref().unwrap())
+    kept::of(&facts, crate::support::user(u), user)
 }
 
 #[test]
@@ -149,10 +149,10 @@ fn a_loss_that_the_directory_explains_is_told_apart_and_counted() {
         departed(&mut case, kind, 3);
         assert_eq!(verdict(&case, 1), Kept::Explained(kind));
     }
-    let tally = kept::tally(&case.facts()).unwrap();
+    let tally = case.facts().tally().unwrap().clone();
     assert_eq!((tally.counted, tally.kept, tally.explained, tally.lost.len()), (3, 2, 1, 0));
     case.spec.released.insert(user(2));
-    let tally = kept::tally(&case.facts()).unwrap();
+    let tally = case.facts().tally().unwrap().clone();
     assert_eq!((tally.counted, tally.kept, tally.explained, tally.lost.len()), (2, 1, 1, 0));
 }
 
@@ -175,7 +175,7 @@ fn a_harmful_row_counts_for_whom_it_names_and_for_nobody_else() {
         let Seen::Known(log) = &mut case.seen.log else { panic!() };
         log.value = vec![harmful(minute, 1), harmful(minute, 9)];
         change(&mut case);
-        let tally = kept::tally(&case.facts()).unwrap();
+        let tally = case.facts().tally().unwrap().clone();
         (tally.lost.len(), tally.kept, tally.counted)
     };
     assert_eq!(lost(500, |_| {}), (1, 2, 3));
