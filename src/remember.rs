@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use crate::guide::{Facts, LOOKS, cycle, kept, preflight};
 use crate::model::baseline::Growth;
+use crate::model::few::Few;
 use crate::model::id::{GroupId, UserId};
 use crate::model::key::{Key, Kin};
 use crate::model::memory::{Departure, DepartureKind, Memory, Remembered, RevocationProof, Since, Size, Streak};
@@ -158,7 +159,7 @@ fn departures(facts: &Facts, next: &mut Remembered) {
 }
 
 /// In none of his groups by complete looks, without a row of his own, and not by our hand.
-fn has_left(facts: &Facts, id: UserId, groups: &std::collections::BTreeSet<crate::model::id::GroupId>) -> bool {
+fn has_left(facts: &Facts, id: UserId, groups: &Few<GroupId>) -> bool {
     let by_us = |group: GroupId| facts.memory.journal.entry(&Key::Member(group, id)).is_some();
     !facts.has_direct_row(id)
         && !facts.memory.journal.of(Kin::AssignsOf(id)).any(|(_, entry)| entry.intents > 0)

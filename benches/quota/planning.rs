@@ -104,7 +104,7 @@ fn protected_in(
     g: u128,
     record: ScimUser,
 ) -> unscim::model::baseline::Protected {
-    unscim::model::baseline::Protected { name, groups: [group(g)].into(), target: Some(record), ..one.clone() }
+    unscim::model::baseline::Protected { name, groups: [group(g)].into_iter().collect(), target: Some(record), ..one.clone() }
 }
 
 fn row(principal: Principal, id: String, made: i64) -> Assignment {

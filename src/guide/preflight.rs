@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::permissions::{self, ROLE_MANAGEMENT, When};
 use super::{Facts, count, empty, others, some_of, waves};
 use crate::model::baseline::{Baseline, Binding, ManagedGroup, Protected};
+use crate::model::few::Few;
 use crate::model::id::{AppRoleId, GroupId, ScimId, UserId};
 use crate::model::key::Key;
 use crate::model::memory::BaselineSource;
@@ -458,7 +459,7 @@ pub fn new_protected(facts: &Facts, id: UserId) -> Protected {
     let known = facts.seen.users.get(&id).and_then(Seen::known);
     Protected {
         name: known.and_then(|user| user.user_principal_name.clone()),
-        groups: BTreeSet::new(),
+        groups: Few::default(),
         disabled: known.is_some_and(|user| user.enabled == Some(false)),
         target: known.and_then(|user| match_user(facts, user)),
     }

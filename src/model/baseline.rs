@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::model::few::Few;
 use crate::model::id::{AppRoleId, GroupId, JobId, ScimId, ServicePrincipalId, TenantId, UserId};
 use crate::model::snapshot::ScimUser;
 
@@ -48,7 +49,7 @@ pub struct Protected {
     /// For messages and matching; the user principal name where it could be read.
     pub name: Option<String>,
     /// Managed groups he was ever seen in while they counted.
-    pub groups: BTreeSet<GroupId>,
+    pub groups: Few<GroupId>,
     /// The account was disabled when first seen: assigned, but nobody waits for him.
     pub disabled: bool,
     /// The record at the target when he was first seen. `None`: there was none; covered, not counted.

@@ -5,6 +5,7 @@ pub mod baseline;
 pub mod condition;
 pub mod deed;
 pub mod engine;
+pub mod few;
 pub mod id;
 pub mod key;
 pub mod memory;

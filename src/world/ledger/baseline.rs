@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::trouble::Trouble;
 use crate::model::baseline::{Baseline, Binding, Growth, ManagedGroup, Protected};
+use crate::model::few::Few;
 use crate::model::id::{AppRoleId, GroupId, JobId, ScimId, ServicePrincipalId, TenantId, UserId};
 
 type Result<T> = std::result::Result<T, Trouble>;
@@ -123,7 +124,7 @@ fn read_users(connection: &Connection) -> Result<BTreeMap<UserId, Protected>> {
     while let Some(row) = rows.next()? {
         let id = UserId(guid(&row.get::<_, String>(0)?)?);
         let target = row.get::<_, Option<String>>(3)?.map(|text| serde_json::from_str(&text)).transpose()?;
-        users.insert(id, Protected { name: row.get(1)?, groups: BTreeSet::new(), disabled: row.get(2)?, target });
+        users.insert(id, Protected { name: row.get(1)?, groups: Few::default(), disabled: row.get(2)?, target });
     }
     let mut statement = connection.prepare_cached("SELECT user_id, group_id FROM baseline_members")?;
     let mut rows = statement.query([])?;
