@@ -233,8 +233,7 @@ fn progress(facts: &Facts, before: Option<&Status>) -> Progress {
     let Some(baseline) = facts.baseline() else { return progress };
     let remembered = &facts.memory.remembered;
     progress.users_protected = baseline.users.len() as u64;
-    progress.users_assigned =
-        facts.people().iter().filter(|person| !matches!(person.cover, Cover::Missing(_))).count() as u64;
+    progress.users_assigned = facts.people().iter().filter(|person| !matches!(person.cover, Cover::Missing(_))).count() as u64;
     progress.groups = baseline.groups.len() as u64;
     progress.groups_assigned = baseline.groups.keys().filter(|group| !facts.rows_of(**group).is_empty()).count() as u64;
     // A group that was not read may have members.

@@ -226,8 +226,7 @@ fn own_rows(facts: &Facts, ours: &Ours, undo: &mut Undo) {
     let mut bare = BTreeSet::new();
     for (user, row) in present {
         let Some(person) = baseline.users.get(&user) else { continue };
-        let paths: Paths =
-            facts.roles_of(person).iter().map(|role| (*role, carriers(facts, user, *role))).collect();
+        let paths: Paths = facts.roles_of(person).iter().map(|role| (*role, carriers(facts, user, *role))).collect();
         if paths.values().any(BTreeSet::is_empty) || !paths.contains_key(&row.role) {
             bare.insert(facts.user_name(user));
             continue;

@@ -1,8 +1,6 @@
 //! Step 1: every user who is in scope through a managed group also holds the group's roles himself.
 
 use super::{Cover, Facts, Reach, Step, Verdict, count, cycle, some_of};
-use std::collections::BTreeSet;
-
 use crate::model::action::Action;
 use crate::model::condition::{ConditionKind, Reason};
 use crate::model::id::GroupId;
@@ -92,12 +90,11 @@ fn judge(facts: &Facts) -> Verdict {
     Verdict::Met { reason: Reason::AllAssigned, why }
 }
 
-fn names(facts: &Facts, actions: &[Action]) -> Vec<String> {
-    actions
+fn names(facts: &Facts, actions: &[Action]) -> impl Iterator<Item = String> {
+    let mut users: Vec<_> = actions
         .iter()
         .filter_map(|action| if let Action::AssignUser { user, .. } = action { Some(*user) } else { None })
-        .collect::<BTreeSet<_>>()
-        .into_iter()
-        .map(|user| facts.user_name(user))
-        .collect()
+        .collect();
+    users.dedup();
+    users.into_iter().map(|user| facts.user_name(user))
 }

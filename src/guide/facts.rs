@@ -242,8 +242,7 @@ impl<'a> Facts<'a> {
         }
         let owned = self.rows_of_user(id);
         let required = self.roles_of(user);
-        let missing: Vec<_> =
-            required.iter().filter(|role| !owned.iter().any(|(_, owned, _)| owned == *role)).copied().collect();
+        let missing: Vec<_> = required.iter().filter(|role| !owned.iter().any(|(_, owned, _)| owned == *role)).copied().collect();
         if !missing.is_empty() {
             return Cover::Missing(missing);
         }
@@ -262,8 +261,7 @@ impl<'a> Facts<'a> {
         if self.is_disabled(id) || self.is_token_rejected() {
             return Cover::Settled;
         }
-        let enough =
-            latest.is_none_or(|made| self.cycles_after(made).count() >= self.spec.provisioning.settle_cycles as usize);
+        let enough = latest.is_none_or(|made| self.cycles_after(made).count() >= self.spec.provisioning.settle_cycles as usize);
         if enough { Cover::Settled } else { Cover::AwaitingCycle }
     }
 
@@ -338,9 +336,9 @@ impl<'a> Facts<'a> {
         // Both are in the order of their ids.
         let mut ever_in = self.users_of(group);
         members.value.users.iter().all(|member| ever_in.any(|person| person.id == *member))
-            && self.users_of(group).all(|person| {
-                matches!(person.cover, Cover::Settled | Cover::Departed) || self.is_let_go(person, group)
-            })
+            && self
+                .users_of(group)
+                .all(|person| matches!(person.cover, Cover::Settled | Cover::Departed) || self.is_let_go(person, group))
     }
 
     /// Latest confirmation by the service of any of these writes of ours.

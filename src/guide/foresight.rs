@@ -1,11 +1,11 @@
 //! What Entra's engine would do at the target after each step: the model of the engine is asked before a write is made.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::empty::{Plan, plan_for};
 use super::facts::Person;
 use super::{Cover, Facts};
-use crate::model::baseline::{Baseline, Protected};
+use crate::model::baseline::Baseline;
 use crate::model::engine::{
     Attributes, Flow, Leaving, Linked, LinkedGroup, LinkedUser, Reach, ScimCall, Scope, SourceGroup, SourceUser, plan_cycle,
 };
@@ -23,13 +23,21 @@ pub struct Stage {
 /// The stage before any step of ours.
 pub const NOW: &str = "what is so now";
 
+/// Of so many users at a time what becomes of them is asked: the engine judges each by himself, and a tenant may have many.
+const AT_A_TIME: usize = 10_000;
+
 /// One stage for now, and one for each of steps 1 to 3; empty where there is nothing to go by.
 pub fn foresee(facts: &Facts) -> Vec<Stage> {
+    stages(facts, facts.people())
+}
+
+/// As far as it is about these.
+fn stages(facts: &Facts, people: &[Person]) -> Vec<Stage> {
     let Some(baseline) = facts.baseline().filter(|_| facts.seen.assignments.is_known() && !facts.is_token_rejected()) else {
         return Vec::new();
     };
-    let mut scope = scope(facts, baseline);
-    let mut linked = linked(facts, baseline);
+    let mut scope = scope(facts, baseline, people);
+    let mut linked = linked(facts, baseline, people);
     let mut stages = Vec::new();
     let mut stage = |after, scope: &Scope| {
         let calls = plan_cycle(scope, &linked);
@@ -38,7 +46,7 @@ pub fn foresee(facts: &Facts) -> Vec<Stage> {
     };
     stage(NOW, &scope);
     let gets_rows = |person: &&Person| matches!(person.cover, Cover::Missing(_)) && !facts.is_released(person.id);
-    scope.assigned_users.extend(facts.people().iter().filter(gets_rows).map(|person| person.id));
+    scope.assigned_users.extend(people.iter().filter(gets_rows).map(|person| person.id));
     stage("step 1", &scope);
     for (id, group) in &mut scope.groups {
         if plan_for(facts, *id) == Plan::Empty {
@@ -53,8 +61,14 @@ pub fn foresee(facts: &Facts) -> Vec<Stage> {
 
 /// Protected users whom a step of ours would change at the target, and how.
 pub fn harm(facts: &Facts) -> Vec<(UserId, String)> {
+    harm_by(facts, AT_A_TIME)
+}
+
+/// So many users at a time; it makes no difference to what is found.
+pub fn harm_by(facts: &Facts, at_a_time: usize) -> Vec<(UserId, String)> {
     let mut found = Vec::new();
-    for stage in foresee(facts).iter().filter(|stage| stage.after != NOW) {
+    let stages = facts.people().chunks(at_a_time).flat_map(|people| stages(facts, people));
+    for stage in stages.filter(|stage| stage.after != NOW) {
         for call in &stage.calls {
             let (user, what) = match call {
                 ScimCall::DisableUser { user, .. } => (user, "made inactive"),
@@ -75,24 +89,29 @@ pub fn harm(facts: &Facts) -> Vec<(UserId, String)> {
     found
 }
 
-/// The scope as the tenant shows it, as far as it is about protected users and managed groups.
-fn scope(facts: &Facts, baseline: &Baseline) -> Scope {
+/// The scope as the tenant shows it, as far as it is about these users and managed groups.
+fn scope(facts: &Facts, baseline: &Baseline, people: &[Person]) -> Scope {
     let deleted = |id| {
         let departed = facts.memory.remembered.departed.get(&id);
         departed.is_some_and(|departure| departure.kind == DepartureKind::Deleted)
     };
-    let user = |(id, _): (&UserId, &Protected)| {
-        let known = facts.seen.users.get(id).and_then(Seen::known);
+    let user = |person: &Person| {
+        let known = facts.seen.users.get(&person.id).and_then(Seen::known);
         let enabled = known.and_then(|user| user.enabled).unwrap_or(true);
-        (*id, SourceUser { enabled, deleted: deleted(*id), passes_filter: true, attributes: Attributes::new() })
+        let user = SourceUser { enabled, deleted: deleted(person.id), passes_filter: true, attributes: Attributes::new() };
+        (person.id, user)
     };
-    let group = |id: &GroupId| {
-        let members = facts.seen.groups.get(id).and_then(|seen| seen.members.known());
-        let members: BTreeSet<UserId> = match members {
-            Some(look) => look.value.users.iter().filter(|user| baseline.users.contains_key(user)).copied().collect(),
-            None => facts.users_of(*id).map(|person| person.id).collect(),
+    let ends = people.first().zip(people.last());
+    let is_one = |id: &UserId| people.binary_search_by_key(id, |person| person.id).is_ok();
+    let group = |(id, ever_in): (GroupId, BTreeSet<UserId>)| {
+        let members = facts.seen.groups.get(&id).and_then(|seen| seen.members.known());
+        let members = match (members, ends) {
+            (Some(look), Some((first, last))) => {
+                look.value.users.range(first.id..=last.id).filter(|id| is_one(id)).copied().collect()
+            }
+            (Some(_), None) | (None, _) => ever_in,
         };
-        (*id, SourceGroup { security_enabled: true, members, attributes: Attributes::new() })
+        (id, SourceGroup { security_enabled: true, members, attributes: Attributes::new() })
     };
     let (settings, schema) = (facts.seen.settings.known(), facts.seen.schema.known());
     let flow = |mapping: Option<&crate::model::snapshot::Mapping>| match mapping {
@@ -103,9 +122,9 @@ fn scope(facts: &Facts, baseline: &Baseline) -> Scope {
     let leaves = settings.and_then(|settings| settings.skip_out_of_scope_deletions) == Some(true);
     Scope {
         reach: if everyone { Reach::Everyone } else { Reach::AssignedOnly },
-        users: baseline.users.iter().map(user).collect(),
-        groups: baseline.groups.keys().map(group).collect(),
-        assigned_users: baseline.users.keys().filter(|user| facts.has_direct_row(**user)).copied().collect(),
+        users: people.iter().map(user).collect(),
+        groups: ever_in(baseline, people).into_iter().map(group).collect(),
+        assigned_users: people.iter().map(|person| person.id).filter(|user| facts.has_direct_row(*user)).collect(),
         assigned_groups: baseline.groups.keys().filter(|group| !facts.rows_of(**group).is_empty()).copied().collect(),
         user_flow: flow(schema.and_then(|schema| schema.user.as_ref())),
         group_flow: flow(schema.and_then(|schema| schema.group.as_ref())),
@@ -113,19 +132,34 @@ fn scope(facts: &Facts, baseline: &Baseline) -> Scope {
     }
 }
 
+/// Every managed group, and who of these was ever seen in it.
+fn ever_in(baseline: &Baseline, people: &[Person]) -> BTreeMap<GroupId, BTreeSet<UserId>> {
+    let mut groups: BTreeMap<_, _> = baseline.groups.keys().map(|group| (*group, BTreeSet::new())).collect();
+    for person in people {
+        for group in &person.user.groups {
+            if let Some(members) = groups.get_mut(group) {
+                members.insert(person.id);
+            }
+        }
+    }
+    groups
+}
+
 /// What the engine has made of it so far, by the records that were matched at the baseline.
-fn linked(facts: &Facts, baseline: &Baseline) -> Linked {
+fn linked(facts: &Facts, baseline: &Baseline, people: &[Person]) -> Linked {
     let look = facts.memory.target.as_ref();
-    let user = |(id, user): (&UserId, &Protected)| {
-        let before = user.target.as_ref()?;
-        let now = look.and_then(|look| look.user(&before.id).known().copied());
-        let active = now.map_or(before.active, |now| now.active).unwrap_or(false);
-        Some((*id, LinkedUser { id: before.id.clone(), active, attributes: Attributes::new() }))
+    let user = |person: &Person| {
+        let before = person.user.target.as_ref()?;
+        let now = look.map(|look| look.user(&before.id));
+        let active = now.as_ref().and_then(Seen::known).map_or(before.active, |now| now.active).unwrap_or(false);
+        Some((person.id, LinkedUser { id: before.id.clone(), active, attributes: Attributes::new() }))
     };
-    let users: std::collections::BTreeMap<_, _> = baseline.users.iter().filter_map(user).collect();
+    let users: BTreeMap<_, _> = people.iter().filter_map(user).collect();
+    let mut ever_in = ever_in(baseline, people);
     let group = |(id, group): (&GroupId, &crate::model::baseline::ManagedGroup)| {
         let scim = group.scim.as_ref().filter(|scim| look.is_none_or(|look| look.groups.contains_key(scim)))?;
-        let members = facts.users_of(*id).map(|person| person.id).filter(|user| users.contains_key(user)).collect();
+        let mut members = ever_in.remove(id).unwrap_or_default();
+        members.retain(|user| users.contains_key(user));
         Some((*id, LinkedGroup { id: scim.clone(), members, attributes: Attributes::new() }))
     };
     Linked { groups: baseline.groups.iter().filter_map(group).collect(), users }

@@ -75,11 +75,11 @@ pub const GUIDE: [Step; 5] = [assign::STEP, empty::STEP, unassign::STEP, cycle::
 
 /// "a, b, c and 4 more": names for a message, never the whole list of a large company.
 pub fn some_of<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
-    let items: Vec<String> = items.into_iter().map(|item| item.to_string()).collect();
-    let shown = items.len().min(5);
-    let mut text = items[..shown].join(", ");
-    if items.len() > shown {
-        text.push_str(&format!(" and {} more", items.len() - shown));
+    let mut items = items.into_iter();
+    let mut text = items.by_ref().take(5).map(|item| item.to_string()).collect::<Vec<_>>().join(", ");
+    let more = items.count();
+    if more > 0 {
+        text.push_str(&format!(" and {more} more"));
     }
     text
 }

@@ -165,14 +165,12 @@ impl Scope {
     /// filter and not deleted. A disabled account stays entitled; it is just never active.
     pub fn entitled(&self) -> BTreeSet<UserId> {
         let through_groups = self.groups_in_scope().flat_map(|(_, group)| group.members.iter());
-        let candidates: BTreeSet<UserId> = match self.reach {
+        let mut entitled: BTreeSet<UserId> = match self.reach {
             Reach::Everyone => self.users.keys().copied().collect(),
             Reach::AssignedOnly => self.assigned_users.iter().chain(through_groups).copied().collect(),
         };
-        candidates
-            .into_iter()
-            .filter(|user| self.users.get(user).is_some_and(|user| user.passes_filter && !user.deleted))
-            .collect()
+        entitled.retain(|user| self.users.get(user).is_some_and(|user| user.passes_filter && !user.deleted));
+        entitled
     }
 
     fn groups_in_scope(&self) -> impl Iterator<Item = (&GroupId, &SourceGroup)> {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use unscim::guide::Cover;
-use unscim::guide::foresight::{foresee, harm};
+use unscim::guide::foresight::{foresee, harm, harm_by};
 use unscim::guide::kept::{self, Kept};
 use unscim::model::action::Action;
 use unscim::model::memory::{Departure, DepartureKind, Streak};
@@ -94,8 +94,11 @@ fn whoever_a_stage_has_changed_is_not_changed_again_by_the_next_one() {
     case.unrow(Principal::User(user(1)));
     let streak = Streak { since: at(10), last: at(NOW), looks: 9 };
     case.memory.remembered.departed.insert(user(1), Departure { kind: DepartureKind::Left, streak });
-    let harmed: Vec<_> = harm(&case.facts()).into_iter().collect();
-    assert_eq!(harmed, [(user(1), "made inactive after step 2".to_owned())]);
+    let harmed = [(user(1), "made inactive after step 2".to_owned())];
+    assert_eq!(harm(&case.facts()), harmed);
+    for at_a_time in [1, 2] {
+        assert_eq!(harm_by(&case.facts(), at_a_time), harmed, "{at_a_time} at a time");
+    }
 }
 
 #[test]
