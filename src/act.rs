@@ -14,7 +14,7 @@ use crate::model::action::{Action, Done};
 use crate::model::baseline::Baseline;
 use crate::model::id::{AppRoleId, GroupId, ServicePrincipalId, UserId};
 use crate::model::memory::{Memory, since};
-use crate::model::snapshot::{Principal, Snapshot};
+use crate::model::snapshot::{Assignment, Principal, Snapshot};
 use crate::model::spec::{Mode, RevocationBy, Spec};
 use crate::undo::Undo;
 use crate::world::error::{Class, Error, Result};
@@ -27,7 +27,7 @@ const SIGHT: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct Acted {
     approved: Approved,
-    done: Vec<(Action, Done)>,
+    done: Vec<(&'static str, Done)>,
     stopped: Option<String>,
 }
 
@@ -35,7 +35,8 @@ impl Acted {
     pub fn approved(&self) -> &Approved {
         &self.approved
     }
-    pub fn done(&self) -> &[(Action, Done)] {
+    /// The kind of each action that was tried, and how it ended; the journal has all of it.
+    pub fn done(&self) -> &[(&'static str, Done)] {
         &self.done
     }
     /// Why it did not come to the end of the plan.
@@ -59,8 +60,9 @@ pub async fn act(
         return acted;
     }
     let Some(app) = seen.app.known().map(|app| app.id) else { return acted };
-    let mut sight = Sight { began: seen.began, at: seen.began, direct: direct(seen) };
-    let mut rest = acted.approved.actions().to_vec();
+    let rows = seen.assignments.known().map(|look| look.value.as_slice()).unwrap_or_default();
+    let mut sight = Sight { began: seen.began, at: seen.began, direct: direct(rows) };
+    let mut rest = acted.approved.take();
     while let Some(room) = room(world, &rest, stop).await {
         if let Some(why) = halted(world, stop) {
             acted.stopped = Some(why);
@@ -94,7 +96,7 @@ pub async fn act(
         match carry_out(world, spec, memory.remembered.turn, app, acted.approved.baseline(), &batches).await {
             Ok(outcomes) => {
                 for (action, done, error) in outcomes {
-                    acted.done.push((action.clone(), done));
+                    acted.done.push((action.kind(), done));
                     if let Some(error) = error {
                         let words = memory.names.of(&error.to_string());
                         tracing::warn!(action = %action, result = done.label(), error = words, "write not confirmed");
@@ -265,24 +267,25 @@ struct Sight {
     /// When the turn's look began: its lists of members are not younger.
     began: Timestamp,
     at: Timestamp,
-    direct: BTreeMap<UserId, BTreeSet<AppRoleId>>,
+    /// In order.
+    direct: Vec<(UserId, AppRoleId)>,
 }
 
-fn rows(rows: &[crate::model::snapshot::Assignment]) -> BTreeMap<UserId, BTreeSet<AppRoleId>> {
-    let mut direct: BTreeMap<UserId, BTreeSet<AppRoleId>> = BTreeMap::new();
-    for row in rows {
-        if let Principal::User(user) = row.principal {
-            direct.entry(user).or_default().insert(row.role);
-        }
-    }
+fn direct(rows: &[Assignment]) -> Vec<(UserId, AppRoleId)> {
+    let of_user = |row: &Assignment| if let Principal::User(user) = row.principal { Some((user, row.role)) } else { None };
+    let mut direct: Vec<_> = rows.iter().filter_map(of_user).collect();
+    direct.sort_unstable();
     direct
 }
 
-fn direct(seen: &Snapshot) -> BTreeMap<UserId, BTreeSet<AppRoleId>> {
-    seen.assignments.known().map(|look| rows(&look.value)).unwrap_or_default()
-}
-
 impl Sight {
+    /// He has rows of his own, these among them.
+    fn holds(&self, user: UserId, needs: &[AppRoleId]) -> bool {
+        let first = self.direct.partition_point(|(other, _)| *other < user);
+        let has_any = self.direct.get(first).is_some_and(|(other, _)| *other == user);
+        has_any && needs.iter().all(|role| self.direct.binary_search(&(user, *role)).is_ok())
+    }
+
     async fn covers(
         &mut self,
         world: &impl World,
@@ -293,7 +296,7 @@ impl Sight {
         if since(self.at, world.clock().now()) > SIGHT {
             let look =
                 world.directory().assignments(app).await.map_err(|error| format!("coverage could not be read again: {error}"))?;
-            *self = Sight { at: world.clock().now(), direct: rows(&look.value), ..*self };
+            *self = Sight { at: world.clock().now(), direct: direct(&look.value), ..*self };
         }
         if let Action::UnassignGroup { group, .. } = action
             && since(self.began, world.clock().now()) > SIGHT
@@ -315,7 +318,7 @@ impl Sight {
         };
         for user in users {
             let Some(needs) = approved.needs(user) else { continue };
-            if !self.direct.get(&user).is_some_and(|held| needs.iter().all(|role| held.contains(role))) {
+            if !self.holds(user, needs) {
                 return Err(format!("user {user} no longer holds his roles himself"));
             }
         }

@@ -50,6 +50,10 @@ impl Approved {
     pub fn actions(&self) -> &[Action] {
         &self.actions
     }
+    /// All of its actions, for whoever carries them out; they go out once.
+    pub fn take(&mut self) -> Vec<Action> {
+        std::mem::take(&mut self.actions)
+    }
     /// What the plan had before the brakes.
     pub fn planned(&self) -> &[Pending] {
         &self.planned

@@ -7,11 +7,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::model::baseline::Baseline;
+use crate::model::compact::packed;
 use crate::model::id::{GroupId, JobId, ScimId, ServicePrincipalId, UserId};
 use crate::model::memory::{Memory, since};
 use crate::model::seen::{Seen, Why};
 use crate::model::snapshot::{
-    Calibration, GroupSeen, LogRow, Look, Principal, ScimUser, Snapshot, TargetLook, TargetSeen, TokenState,
+    Calibration, DirectoryUser, GroupSeen, LogRow, Look, Principal, ScimUser, Snapshot, TargetLook, TargetSeen, TokenState,
 };
 use crate::model::spec::{Select, Spec};
 use crate::world::error::Error;
@@ -19,6 +20,8 @@ use crate::world::{Clock, Directory, Freeze, Target, World, seen};
 
 /// Single users asked for in one turn; more wait for the next one.
 const USERS_PER_TURN: usize = 100;
+/// Groups whose users are read in one go: their names are in memory all together.
+const GROUPS_AT_ONCE: usize = 100;
 /// An app that answers otherwise after an upgrade is noticed within this.
 const CALIBRATED_FOR: Duration = Duration::from_secs(24 * 3600);
 const POLICIES: &str = "Conditional Access";
@@ -103,11 +106,17 @@ async fn groups(world: &impl World, spec: &Spec, memory: &Memory, app: ServicePr
     for (id, uses) in used.iter().zip(directory.uses_of(&used, app).await) {
         now.groups.entry(*id).or_default().uses = seen(uses);
     }
-    for users in directory.properties_of(&used, &attribute).await {
-        for user in users.unwrap_or_default() {
-            now.users.insert(user.id, Seen::Known(user));
+    let recorded = memory.baseline.known().map(|baseline| &baseline.users);
+    let mut users = BTreeMap::new();
+    for groups in used.chunks(GROUPS_AT_ONCE) {
+        for user in directory.properties_of(groups, &attribute).await.into_iter().flat_map(Result::unwrap_or_default) {
+            // Whoever is in the baseline is known by name from there.
+            let recorded = recorded.is_some_and(|recorded| recorded.contains_key(&user.id));
+            let user = if recorded { DirectoryUser { user_principal_name: None, match_value: None, ..user } } else { user };
+            users.insert(user.id, Seen::Known(user));
         }
     }
+    now.users = packed(users);
     // Who may not look has not looked; that is no "no".
     let uses_matter = now.groups.values().any(|group| group.uses.is_known());
     now.policies = match now.permissions.known() {

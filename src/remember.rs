@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::guide::{Facts, LOOKS, cycle, kept, preflight};
 use crate::model::baseline::Growth;
-use crate::model::few::Few;
+use crate::model::compact::Few;
 use crate::model::id::{GroupId, UserId};
 use crate::model::key::{Key, Kin};
 use crate::model::memory::{Departure, DepartureKind, Memory, Remembered, RevocationProof, Since, Size, Streak};
@@ -90,15 +90,13 @@ pub fn remember(spec: &Spec, seen: &Snapshot, memory: &mut Memory, now: Timestam
 
 fn coverage(facts: &Facts, next: &mut Remembered) {
     let (Some(look), Some(baseline)) = (facts.seen.assignments.known(), facts.baseline()) else { return };
-    let mut since = BTreeMap::new();
-    for id in baseline.users.keys() {
+    let covered = baseline.users.keys().filter_map(|id| {
         let before = next.covered_since.get(id);
         let first = |role| before.and_then(|before| before.get(&role)).unwrap_or(look.at);
-        let roles: Since = facts.direct_roles(*id).into_iter().map(|role| (role, first(role))).collect();
-        if !roles.is_empty() {
-            since.insert(*id, roles);
-        }
-    }
+        let roles: Since = facts.direct_rows(*id).map(|(role, _)| (role, first(role))).collect();
+        (!roles.is_empty()).then_some((*id, roles))
+    });
+    let since: BTreeMap<_, _> = covered.collect();
     if *next.covered_since != since {
         next.covered_since = Arc::new(since);
     }

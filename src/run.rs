@@ -121,8 +121,8 @@ impl Daemon {
         let turn = turning.instrument(span.clone()).await?;
         let metrics = self.shown.metrics();
         metrics.turn(turn.result(), begun.elapsed());
-        for (action, done) in turn.acted.done() {
-            metrics.action(action.kind(), *done);
+        for (kind, done) in turn.acted.done() {
+            metrics.action(kind, *done);
         }
         self.shown.publish(&turn.status);
         self.bars.show(&turn.status);

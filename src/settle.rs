@@ -64,7 +64,7 @@ fn open<'a>(facts: &'a Facts) -> impl Iterator<Item = (&'a Key, &'a Entry)> {
 fn shown(facts: &Facts, key: &Key) -> Option<(bool, Timestamp)> {
     let rows = facts.seen.assignments.known();
     match key {
-        Key::Assign(user, role) => Some((facts.direct_roles(*user).contains(role), rows?.at)),
+        Key::Assign(user, role) => Some((facts.direct_rows(*user).any(|(held, _)| held == *role), rows?.at)),
         Key::Member(group, user) => {
             let look = facts.seen.groups.get(group)?.members.known()?;
             Some((look.value.users.contains(user), look.at))

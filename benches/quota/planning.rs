@@ -108,5 +108,5 @@ fn protected_in(
 }
 
 fn row(principal: Principal, id: String, made: i64) -> Assignment {
-    Assignment { id: AssignmentId(id), principal, role: role(1), created: Some(at(made)), display_name: None }
+    Assignment { id: AssignmentId(id), principal, role: role(1), created: Some(at(made)) }
 }

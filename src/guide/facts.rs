@@ -109,10 +109,6 @@ impl<'a> Facts<'a> {
         self.assigned_groups().filter(|group| !managed(group)).collect()
     }
 
-    pub fn direct_roles(&self, user: UserId) -> BTreeSet<AppRoleId> {
-        self.direct_rows(user).map(|(role, _)| role).collect()
-    }
-
     /// His own rows: the role, and when it was made.
     pub fn direct_rows(&self, user: UserId) -> impl Iterator<Item = (AppRoleId, Option<Timestamp>)> {
         self.rows_of_user(user).iter().map(|(_, role, made)| (*role, *made))

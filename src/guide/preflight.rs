@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::permissions::{self, ROLE_MANAGEMENT, When};
 use super::{Facts, count, empty, others, some_of, waves};
 use crate::model::baseline::{Baseline, Binding, ManagedGroup, Protected};
-use crate::model::few::Few;
+use crate::model::compact::Few;
 use crate::model::id::{AppRoleId, GroupId, ScimId, UserId};
 use crate::model::key::Key;
 use crate::model::memory::BaselineSource;

@@ -2,10 +2,10 @@
 
 pub mod action;
 pub mod baseline;
+pub mod compact;
 pub mod condition;
 pub mod deed;
 pub mod engine;
-pub mod few;
 pub mod id;
 pub mod key;
 pub mod memory;

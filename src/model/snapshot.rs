@@ -104,7 +104,6 @@ pub struct Assignment {
     pub principal: Principal,
     pub role: AppRoleId,
     pub created: Option<Timestamp>,
-    pub display_name: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

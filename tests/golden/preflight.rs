@@ -410,7 +410,7 @@ fn a_role_is_one_that_users_can_be_given() {
         case.unrow(Principal::Group(group(1)));
         let id = unscim::model::id::AssignmentId("zero".into());
         let role = unscim::model::id::AppRoleId(uuid::Uuid::nil());
-        case.rows().push(Assignment { id, principal: Principal::Group(group(1)), role, created: None, display_name: None });
+        case.rows().push(Assignment { id, principal: Principal::Group(group(1)), role, created: None });
     };
     refuses("the app does not declare it", zero);
     passes(|case| {

@@ -170,7 +170,7 @@ impl Case {
     fn row(&mut self, principal: Principal, role: AppRoleId, made: i64) {
         let rows = self.rows();
         let id = AssignmentId(format!("row-{}", rows.len()));
-        rows.push(Assignment { id, principal, role, created: Some(at(made)), display_name: None });
+        rows.push(Assignment { id, principal, role, created: Some(at(made)) });
     }
 
     pub fn assign(&mut self, u: u128, r: u128, made: i64) {

@@ -173,7 +173,6 @@ impl Directory for Fake<'_> {
             principal: *principal,
             role: *role,
             created: Some(*made),
-            display_name: None,
         };
         Ok(self.look(self.tenant.rows_seen(self.stale).iter().map(row).collect()))
     }

@@ -1,6 +1,6 @@
 //! Reads: one object, or a collection to its end or not at all; many of them share a request where that saves some.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, StatusCode};
@@ -29,6 +29,9 @@ pub struct Listed<R> {
     pub at: Option<Timestamp>,
     pub rows: Vec<R>,
 }
+
+/// What becomes of an item.
+pub type Kept<R> = std::result::Result<Option<R>, String>;
 
 /// How fresh a list must be.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -92,28 +95,34 @@ impl<T: TokenSource> GraphClient<T> {
         results.into_iter().zip(wanted).map(read).collect()
     }
 
-    /// Reads a collection to its end, or not at all.
-    pub async fn list<R: Row>(
+    /// Reads a collection to its end, or not at all. Of each item, which may be many times as large, that is held which
+    /// `keep` makes of it: nothing, or a row, or a reason why the list can't be right.
+    pub async fn list<W: DeserializeOwned, R: Row>(
         &self,
         ask: &Ask,
         path: &[&str],
         query: &[(&str, &str)],
         consistency: Consistency,
+        keep: impl Fn(W) -> Kept<R>,
     ) -> Result<Listed<R>> {
         let mut listing = Listing::begin(ask, self.url(ask, path, query), consistency);
-        self.to_the_end(std::slice::from_mut(&mut listing)).await;
+        self.to_the_end(std::slice::from_mut(&mut listing), &keep).await;
         listing.end()
     }
 
     /// Reads collections, a page of each at a time; one result for each, in their order.
-    pub async fn list_all<R: Row>(&self, wanted: &[Wanted]) -> Vec<Result<Listed<R>>> {
+    pub async fn list_all<W: DeserializeOwned, R: Row>(
+        &self,
+        wanted: &[Wanted],
+        keep: impl Fn(W) -> Kept<R>,
+    ) -> Vec<Result<Listed<R>>> {
         let begin = wanted.iter().map(|wanted| Listing::begin(&wanted.ask, self.wanted(wanted), wanted.consistency));
         let mut listings: Vec<Listing<'_, R>> = begin.collect();
-        self.to_the_end(&mut listings).await;
+        self.to_the_end(&mut listings, &keep).await;
         listings.into_iter().map(Listing::end).collect()
     }
 
-    async fn to_the_end<R: Row>(&self, listings: &mut [Listing<'_, R>]) {
+    async fn to_the_end<W: DeserializeOwned, R: Row>(&self, listings: &mut [Listing<'_, R>], keep: &impl Fn(W) -> Kept<R>) {
         let mut patience = Patience::of_a_read();
         loop {
             let pages = listings.iter_mut().filter_map(|listing| listing.page().map(|get| (listing, get)));
@@ -123,7 +132,7 @@ impl<T: TokenSource> GraphClient<T> {
             }
             let answers = self.fetch(&gets, &mut patience).await;
             for (listing, answer) in due.into_iter().zip(answers) {
-                listing.take(self, answer);
+                listing.take(self, answer, keep);
             }
         }
     }
@@ -225,7 +234,7 @@ struct Listing<'a, R: Row> {
     /// `None` at its end.
     next: Option<Url>,
     visited: BTreeSet<Url>,
-    rows: BTreeMap<R::Key, R>,
+    rows: Vec<R>,
     at: Option<Timestamp>,
     failed: Option<Error>,
 }
@@ -240,7 +249,7 @@ impl<'a, R: Row> Listing<'a, R> {
             Ok(url) => (Some(url), None),
             Err(error) => (None, Some(error)),
         };
-        Listing { ask, headers, next, visited: BTreeSet::new(), rows: BTreeMap::new(), at: None, failed }
+        Listing { ask, headers, next, visited: BTreeSet::new(), rows: Vec::new(), at: None, failed }
     }
 
     /// The next page to ask for; none where that leads nowhere.
@@ -260,41 +269,42 @@ impl<'a, R: Row> Listing<'a, R> {
         None
     }
 
-    fn take<T: TokenSource>(&mut self, client: &GraphClient<T>, answer: Result<Answer>) {
+    fn take<T: TokenSource, W: DeserializeOwned>(
+        &mut self,
+        client: &GraphClient<T>,
+        answer: Result<Answer>,
+        keep: &impl Fn(W) -> Kept<R>,
+    ) {
         let number = self.visited.len();
-        let read = answer.and_then(|answer| Ok((client.read::<Page<R>>(self.ask, &answer)?, answer.at)));
-        let merged = read.map_err(|error| on_page(self.ask, number, error)).and_then(|(page, date)| {
+        let read = answer.and_then(|answer| Ok((client.read::<Page<W>>(self.ask, &answer)?, answer.at)));
+        let taken = read.and_then(|(page, date)| {
             if number == 1 {
                 self.at = date;
             }
-            self.merge(page.value)?;
+            for item in page.value {
+                self.rows.extend(keep(item).map_err(|why| self.ask.malformed(why))?);
+            }
             page.next.map(|next| client.follow(&next).map_err(|why| self.ask.malformed(why))).transpose()
         });
-        match merged {
+        match taken {
             Ok(next) => self.next = next,
-            Err(error) => _ = self.fail::<()>(error),
+            Err(error) => _ = self.fail::<()>(on_page(self.ask, number, error)),
         }
     }
 
-    fn merge(&mut self, rows: Vec<R>) -> Result<()> {
-        for row in rows.into_iter().filter(R::matters) {
-            let key = row.key();
-            match self.rows.get(&key) {
-                Some(known) if *known != row => {
-                    return Err(self.ask.incomplete(format!("{key} came twice and differs; it changed while it was read")));
-                }
-                Some(_) => {}
-                None => _ = self.rows.insert(key, row),
-            }
+    fn end(mut self) -> Result<Listed<R>> {
+        if let Some(error) = self.failed {
+            return Err(error);
         }
-        Ok(())
-    }
-
-    fn end(self) -> Result<Listed<R>> {
-        match self.failed {
-            Some(error) => Err(error),
-            None => Ok(Listed { at: self.at, rows: self.rows.into_values().collect() }),
+        self.rows.sort_unstable_by(|a, b| a.key().cmp(&b.key()));
+        let twice = |rows: &&[R]| rows[0].key() == rows[1].key() && rows[0] != rows[1];
+        if let Some(rows) = self.rows.windows(2).find(twice) {
+            let key = rows[0].key();
+            return Err(self.ask.incomplete(format!("{key} came twice and differs; it changed while it was read")));
         }
+        self.rows.dedup_by(|a, b| a.key() == b.key());
+        self.rows.shrink_to_fit();
+        Ok(Listed { at: self.at, rows: self.rows })
     }
 }
 

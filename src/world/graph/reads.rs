@@ -5,9 +5,11 @@ use std::collections::BTreeSet;
 use uuid::Uuid;
 
 use super::client::{Ask, GraphClient};
-use super::fetch::{Consistency, Listed, Wanted};
+use super::fetch::{Consistency, Kept, Listed, Wanted};
 use super::token::TokenSource;
-use super::wire::directory::{Attribute, WireApp, WireAssignment, WireGroup, WireMember, WireParent, WirePolicy, WireUser};
+use super::wire::directory::{
+    Attribute, Member, WireApp, WireAssignment, WireGroup, WireMember, WireParent, WirePolicy, WireUser,
+};
 use crate::model::id::{GroupId, ServicePrincipalId, UserId};
 use crate::model::snapshot::{App, Assignment, DirectoryUser, GroupProfile, GroupUses, Look, Members, Policy};
 use crate::model::spec::AppRef;
@@ -51,7 +53,7 @@ pub async fn app<T: TokenSource>(client: &GraphClient<T>, app: &AppRef) -> Resul
             let ask = ask(format!("named {name:?}"));
             let filter = format!("displayName eq '{}'", name.replace('\'', "''"));
             let query = [("$filter", filter.as_str()), APP_SELECT];
-            let found: Listed<WireApp> = client.list(&ask, &["servicePrincipals"], &query, Consistency::Usual).await?;
+            let found: Listed<WireApp> = client.list(&ask, &["servicePrincipals"], &query, Consistency::Usual, whole).await?;
             let mut found: Vec<App> = found.rows.into_iter().map(WireApp::into_model).collect();
             match (found.pop(), found.is_empty()) {
                 (Some(app), true) => Ok(app),
@@ -86,11 +88,11 @@ pub async fn assignments<T: TokenSource>(client: &GraphClient<T>, app: ServicePr
         doing: format!("listing the assignments of app {app}"),
     };
     let path = ["servicePrincipals", &app.to_string(), "appRoleAssignedTo"];
-    let listed: Listed<WireAssignment> = client.list(&ask, &path, &[TOP], Consistency::Usual).await?;
-    if let Some(stray) = listed.rows.iter().find_map(|row| row.resource_id.filter(|id| *id != app.0)) {
-        return Err(ask.malformed(format!("the list has a row of another app, {stray}")));
-    }
-    look(&ask, listed, |rows| rows.into_iter().map(WireAssignment::into_model).collect())
+    let of_this_app = |row: WireAssignment| match row.resource_id.filter(|id| *id != app.0) {
+        Some(stray) => Err(format!("the list has a row of another app, {stray}")),
+        None => Ok(Some(row.into_model())),
+    };
+    look(&ask, client.list(&ask, &path, &[TOP], Consistency::Usual, of_this_app).await?, |rows| rows)
 }
 
 pub async fn groups<T: TokenSource>(client: &GraphClient<T>, groups: &[GroupId]) -> Vec<Result<GroupProfile>> {
@@ -136,8 +138,8 @@ pub async fn uses<T: TokenSource>(
         consistency: Consistency::Usual,
     };
     let (assigned, parents): (Vec<Wanted>, Vec<Wanted>) = groups.iter().map(|group| (assigned(group), parents(group))).unzip();
-    let rows = client.list_all::<WireAssignment>(&assigned).await;
-    let member_of = client.list_all::<WireParent>(&parents).await;
+    let rows = client.list_all::<WireAssignment, _>(&assigned, whole).await;
+    let member_of = client.list_all::<WireParent, _>(&parents, whole).await;
     let other_apps = |wanted: &Wanted, rows: Listed<WireAssignment>| {
         let mut other_apps = BTreeSet::new();
         for row in rows.rows {
@@ -161,7 +163,7 @@ pub async fn policies<T: TokenSource>(client: &GraphClient<T>) -> Result<Vec<Pol
         Ask { operation: "list_policies", needs: "Policy.Read.All", doing: "listing the Conditional Access policies".to_owned() };
     let path = ["identity", "conditionalAccess", "policies"];
     let query = [("$select", "id,displayName,conditions")];
-    let listed: Listed<WirePolicy> = client.list(&ask, &path, &query, Consistency::Usual).await?;
+    let listed: Listed<WirePolicy> = client.list(&ask, &path, &query, Consistency::Usual, whole).await?;
     Ok(listed.rows.into_iter().map(WirePolicy::into_model).collect())
 }
 
@@ -177,19 +179,13 @@ pub async fn members<T: TokenSource>(client: &GraphClient<T>, groups: &[GroupId]
         consistency: Consistency::Usual,
     };
     let wanted: Vec<Wanted> = groups.iter().map(wanted).collect();
-    let listed = client.list_all::<WireMember>(&wanted).await;
-    let sorted = |rows: Vec<WireMember>| {
-        let mut members = Members::default();
-        for row in rows {
-            if row.is_user() {
-                members.users.insert(UserId(row.id));
-            } else {
-                members.others.push((row.kind().to_owned(), row.id));
-            }
-        }
-        members
+    let listed = client.list_all(&wanted, |row: WireMember| Ok(Some(row.into_member()))).await;
+    let sorted = |rows: Vec<Member>| {
+        let users = rows.iter().filter(|row| row.other.is_none()).map(|row| UserId(row.id)).collect();
+        let others = rows.into_iter().filter_map(|row| Some((row.other?.into(), row.id))).collect();
+        Members { users, others }
     };
-    let looked = |(wanted, listed): (&Wanted, Result<Listed<WireMember>>)| look(&wanted.ask, listed?, sorted);
+    let looked = |(wanted, listed): (&Wanted, Result<Listed<Member>>)| look(&wanted.ask, listed?, sorted);
     wanted.iter().zip(listed).map(looked).collect()
 }
 
@@ -213,9 +209,8 @@ pub async fn properties<T: TokenSource>(
         consistency: Consistency::Eventual,
     };
     let wanted: Vec<Wanted> = groups.iter().map(wanted).collect();
-    let listed = client.list_all::<WireUser>(&wanted).await;
-    let users = |listed: Listed<WireUser>| listed.rows.into_iter().map(|user| user.into_model(&attribute)).collect();
-    listed.into_iter().map(|listed| listed.map(users)).collect()
+    let listed = client.list_all(&wanted, |user: WireUser| Ok(Some(user.into_model(&attribute)))).await;
+    listed.into_iter().map(|listed| Ok(listed?.rows)).collect()
 }
 
 pub async fn users<T: TokenSource>(client: &GraphClient<T>, users: &[UserId], attribute: &str) -> Vec<Result<DirectoryUser>> {
@@ -237,6 +232,11 @@ pub async fn users<T: TokenSource>(client: &GraphClient<T>, users: &[UserId], at
         Ok(found.into_model(&attribute))
     };
     users.iter().zip(&wanted).zip(found).map(checked).collect()
+}
+
+/// For lists that are short.
+pub fn whole<R>(row: R) -> Kept<R> {
+    Ok(Some(row))
 }
 
 fn path(segments: &[&str]) -> Vec<String> {

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::client::{Ask, GraphClient};
 use super::fetch::{Consistency, Listed};
-use super::reads::look;
+use super::reads::{look, whole};
 use super::token::TokenSource;
 use super::wire::log::Told;
 use super::wire::sync::{WireJob, WireSchema, WireSetting, settings as readable};
@@ -17,10 +17,8 @@ const NEEDS: &str = "Synchronization.Read.All";
 pub async fn jobs<T: TokenSource>(client: &GraphClient<T>, app: ServicePrincipalId) -> Result<Look<Vec<Job>>> {
     let ask = Ask { operation: "list_jobs", needs: NEEDS, doing: format!("listing the synchronization jobs of app {app}") };
     let path = ["servicePrincipals", &app.to_string(), "synchronization", "jobs"];
-    let listed: Listed<WireJob> = client.list(&ask, &path, &[], Consistency::Usual).await?;
-    let Look { at, value: rows } = look(&ask, listed, |rows| rows)?;
-    let jobs: Result<Vec<Job>, String> = rows.into_iter().map(WireJob::into_model).collect();
-    Ok(Look { at, value: jobs.map_err(|why| ask.malformed(why))? })
+    let understood = |job: WireJob| job.into_model().map(Some);
+    look(&ask, client.list(&ask, &path, &[], Consistency::Usual, understood).await?, |rows| rows)
 }
 
 pub async fn schema<T: TokenSource>(client: &GraphClient<T>, app: ServicePrincipalId, job: &JobId) -> Result<SyncSchema> {
@@ -32,7 +30,7 @@ pub async fn schema<T: TokenSource>(client: &GraphClient<T>, app: ServicePrincip
 pub async fn settings<T: TokenSource>(client: &GraphClient<T>, app: ServicePrincipalId) -> Result<SyncSettings> {
     let ask = Ask { operation: "list_settings", needs: NEEDS, doing: format!("reading the provisioning settings of app {app}") };
     let path = ["servicePrincipals", &app.to_string(), "synchronization", "secrets"];
-    let listed: Listed<WireSetting> = client.list(&ask, &path, &[], Consistency::Usual).await?;
+    let listed: Listed<WireSetting> = client.list(&ask, &path, &[], Consistency::Usual, whole).await?;
     Ok(readable(listed.rows))
 }
 
@@ -44,7 +42,8 @@ pub async fn log<T: TokenSource>(client: &GraphClient<T>, job: &JobId, since: Ti
     };
     let filter = format!("jobId eq '{}' and activityDateTime gt {since}", job.0.replace('\'', "''"));
     let query = [("$filter", filter.as_str()), ("$top", "500")];
-    let listed: Result<Listed<Told>> = client.list(&ask, &["auditLogs", "provisioning"], &query, Consistency::Usual).await;
+    let kept = |told: Told| Ok(told.kept());
+    let listed = client.list(&ask, &["auditLogs", "provisioning"], &query, Consistency::Usual, kept).await;
     // The log as such can't be absent: a tenant or cloud without it is one where it can't be read.
     let listed = listed.map_err(|error| match error {
         Error::NotFound { doing, request_id } => Error::Refused {
@@ -56,8 +55,7 @@ pub async fn log<T: TokenSource>(client: &GraphClient<T>, job: &JobId, since: Ti
         },
         other => other,
     })?;
-    look(&ask, listed, |told| {
-        let mut rows: Vec<LogRow> = told.into_iter().map(|Told(row)| row).collect();
+    look(&ask, listed, |mut rows: Vec<LogRow>| {
         rows.sort_by(|a, b| (a.at, &a.id).cmp(&(b.at, &b.id)));
         rows
     })

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::trouble::Trouble;
 use crate::model::baseline::{Baseline, Binding, Growth, ManagedGroup, Protected};
-use crate::model::few::Few;
+use crate::model::compact::{Few, packed};
 use crate::model::id::{AppRoleId, GroupId, JobId, ScimId, ServicePrincipalId, TenantId, UserId};
 
 type Result<T> = std::result::Result<T, Trouble>;
@@ -133,7 +133,7 @@ fn read_users(connection: &Connection) -> Result<BTreeMap<UserId, Protected>> {
         let user = users.get_mut(&id).ok_or_else(|| Trouble::Content(format!("a membership of user {id}, who is not there")))?;
         user.groups.insert(GroupId(guid(&row.get::<_, String>(1)?)?));
     }
-    Ok(users)
+    Ok(packed(users))
 }
 
 fn meta(connection: &Connection, key: &str) -> Result<Option<String>> {

@@ -8,6 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Rows, Transaction, params};
 use super::chain;
 use super::trouble::Trouble;
 use crate::model::action::Action;
+use crate::model::compact::packed;
 use crate::model::deed::{Deed, Ending, Known};
 use crate::model::key::Key;
 use crate::model::memory::Journal;
@@ -125,6 +126,7 @@ impl Fold {
         let mut statement = connection.prepare_cached(&chain::select("WHERE j.id > ?1 ORDER BY j.id"))?;
         let mut rows = statement.query([self.walk.last])?;
         let journal = Arc::make_mut(&mut self.journal);
+        let known = journal.entries.len();
         while let Some(row) = rows.next()? {
             let line = chain::Line::read(row)?;
             if let Some(broken) = self.walk.step(&line) {
@@ -157,6 +159,10 @@ impl Fold {
                 }
                 _ => return Err(Trouble::Content(format!("journal line {id} is neither intent nor outcome"))),
             }
+        }
+        // Once it has grown by much; it is soon needed to be small, when the look is taken.
+        if journal.entries.len() > known + known / 8 {
+            journal.entries = packed(std::mem::take(&mut journal.entries));
         }
         self.walk.end(connection)?.map_or(Ok(()), |broken| Err(broken.into()))
     }

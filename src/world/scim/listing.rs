@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::client::{Client, Kind};
 use super::wire;
+use crate::model::compact::packed;
 use crate::model::id::ScimId;
 use crate::world::error::{Error, Result};
 
@@ -67,7 +68,7 @@ async fn pass<T>(
         }
         match walk.take(resources, page.total, page.next) {
             Step::Ask => {}
-            Step::Done => return Ok(Ended::Complete(walk.found)),
+            Step::Done => return Ok(Ended::Complete(packed(walk.found))),
             Step::Short(why) => return Ok(Ended::Short(why)),
             Step::TooLong(why) => return Err(Error::Malformed { doing: doing.to_owned(), why }),
         }

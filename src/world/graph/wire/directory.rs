@@ -32,7 +32,7 @@ struct WireRole {
 }
 
 impl Row for WireApp {
-    type Key = Uuid;
+    type Key<'a> = Uuid;
 
     fn key(&self) -> Uuid {
         self.id
@@ -64,7 +64,6 @@ pub struct WireAssignment {
     id: String,
     pub principal_id: Uuid,
     principal_type: String,
-    principal_display_name: Option<String>,
     pub app_role_id: Uuid,
     pub resource_id: Option<Uuid>,
     pub resource_display_name: Option<String>,
@@ -73,10 +72,18 @@ pub struct WireAssignment {
 }
 
 impl Row for WireAssignment {
-    type Key = String;
+    type Key<'a> = &'a str;
 
-    fn key(&self) -> String {
-        self.id.clone()
+    fn key(&self) -> &str {
+        &self.id
+    }
+}
+
+impl Row for Assignment {
+    type Key<'a> = &'a str;
+
+    fn key(&self) -> &str {
+        &self.id.0
     }
 }
 
@@ -87,13 +94,7 @@ impl WireAssignment {
             "group" => Principal::Group(GroupId(self.principal_id)),
             _ => Principal::Other(self.principal_id),
         };
-        Assignment {
-            id: AssignmentId(self.id),
-            principal,
-            role: AppRoleId(self.app_role_id),
-            created: self.created_date_time.0,
-            display_name: self.principal_display_name,
-        }
+        Assignment { id: AssignmentId(self.id), principal, role: AppRoleId(self.app_role_id), created: self.created_date_time.0 }
     }
 }
 
@@ -138,15 +139,22 @@ impl WireGroup {
 }
 
 /// A direct member. Without its type it could be a user, so it must have one.
-#[derive(Deserialize, PartialEq)]
+#[derive(Deserialize)]
 pub struct WireMember {
     pub id: Uuid,
     #[serde(rename = "@odata.type")]
     kind: String,
 }
 
-impl Row for WireMember {
-    type Key = Uuid;
+/// A user, or what else is a member: `group`, `device` …
+#[derive(PartialEq)]
+pub struct Member {
+    pub id: Uuid,
+    pub other: Option<Box<str>>,
+}
+
+impl Row for Member {
+    type Key<'a> = Uuid;
 
     fn key(&self) -> Uuid {
         self.id
@@ -154,14 +162,10 @@ impl Row for WireMember {
 }
 
 impl WireMember {
-    /// `user`, `group`, `device` …
-    pub fn kind(&self) -> &str {
+    pub fn into_member(self) -> Member {
         let kind = self.kind.trim_start_matches('#');
-        kind.strip_prefix("microsoft.graph.").unwrap_or(kind)
-    }
-
-    pub fn is_user(&self) -> bool {
-        self.kind().eq_ignore_ascii_case("user")
+        let kind = kind.strip_prefix("microsoft.graph.").unwrap_or(kind);
+        Member { id: self.id, other: (!kind.eq_ignore_ascii_case("user")).then(|| kind.into()) }
     }
 }
 
@@ -174,7 +178,7 @@ pub struct WireParent {
 }
 
 impl Row for WireParent {
-    type Key = Uuid;
+    type Key<'a> = Uuid;
 
     fn key(&self) -> Uuid {
         self.id
@@ -211,7 +215,7 @@ struct WireConditionUsers {
 }
 
 impl Row for WirePolicy {
-    type Key = Uuid;
+    type Key<'a> = Uuid;
 
     fn key(&self) -> Uuid {
         self.id
@@ -226,7 +230,7 @@ impl WirePolicy {
     }
 }
 
-#[derive(Deserialize, PartialEq)]
+#[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WireUser {
     pub id: Uuid,
@@ -237,10 +241,10 @@ pub struct WireUser {
     rest: BTreeMap<String, Value>,
 }
 
-impl Row for WireUser {
-    type Key = Uuid;
+impl Row for DirectoryUser {
+    type Key<'a> = UserId;
 
-    fn key(&self) -> Uuid {
+    fn key(&self) -> UserId {
         self.id
     }
 }

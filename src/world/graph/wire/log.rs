@@ -5,21 +5,23 @@ use serde::Deserialize;
 use super::{Row, Stamp, nullable, one_line, truth};
 use crate::model::snapshot::LogRow;
 
-/// A row as it is understood; most are dropped as they are read, of a log that has one for every user and more.
-#[derive(Deserialize, PartialEq)]
+/// A row as it is understood.
+#[derive(Deserialize)]
 #[serde(try_from = "WireLogRow")]
 pub struct Told(pub LogRow);
 
-impl Row for Told {
-    type Key = String;
-
-    fn key(&self) -> String {
-        self.0.id.clone()
+impl Told {
+    /// Most are dropped, of a log that has one for every user and more: no judgement asks for others than these.
+    pub fn kept(self) -> Option<LogRow> {
+        Some(self.0).filter(|row| row.is_harmful() || row.is_failure())
     }
+}
 
-    /// No judgement asks for any other.
-    fn matters(&self) -> bool {
-        self.0.is_harmful() || self.0.is_failure()
+impl Row for LogRow {
+    type Key<'a> = &'a str;
+
+    fn key(&self) -> &str {
+        &self.id
     }
 }
 
@@ -143,7 +145,7 @@ mod tests {
     #[test]
     fn rows_that_harm_or_fail_are_kept_and_no_others() {
         let matters = |action: &str, status: &str| {
-            Told(row(json!({"provisioningAction": action, "provisioningStatusInfo": {"status": status}}))).matters()
+            Told(row(json!({"provisioningAction": action, "provisioningStatusInfo": {"status": status}}))).kept().is_some()
         };
         assert!(matters("disable", "success") && matters("create", "Failure") && matters("Delete", "warning"));
         assert!(!matters("create", "success") && !matters("update", "skipped") && !matters("delete", "skipped"));

@@ -9,7 +9,7 @@ use std::fmt::Display;
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
-use serde::de::{DeserializeOwned, Error as _};
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
@@ -21,15 +21,12 @@ pub struct Page<R> {
     pub next: Option<String>,
 }
 
-/// One item of a collection, known by its key over all pages.
-pub trait Row: DeserializeOwned + PartialEq {
-    type Key: Ord + Display;
-    fn key(&self) -> Self::Key;
-
-    /// Whether it is kept, or only read.
-    fn matters(&self) -> bool {
-        true
-    }
+/// What is kept of one item of a collection, known by its key over all pages.
+pub trait Row: PartialEq {
+    type Key<'a>: Ord + Display
+    where
+        Self: 'a;
+    fn key(&self) -> Self::Key<'_>;
 }
 
 /// A time; Graph writes "never" as null or as the first day of year 1.

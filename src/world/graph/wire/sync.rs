@@ -74,11 +74,11 @@ struct WireQuarantine {
     error: Option<WireError>,
 }
 
-impl Row for WireJob {
-    type Key = String;
+impl Row for Job {
+    type Key<'a> = &'a str;
 
-    fn key(&self) -> String {
-        self.id.clone()
+    fn key(&self) -> &str {
+        &self.id.0
     }
 }
 
@@ -281,7 +281,7 @@ pub struct WireSetting {
 }
 
 impl Row for WireSetting {
-    type Key = String;
+    type Key<'a> = String;
 
     fn key(&self) -> String {
         self.key.to_ascii_lowercase()
