@@ -118,6 +118,7 @@ pub fn approve(facts: &Facts, mut plan: Plan) -> Approved {
         let actions = part(strangers.len(), actions.len() + strangers.len(), "action");
         held.push((Brake::NotApproved, format!("{actions} of this plan may not be: {}", some_of(strangers))));
     }
+    actions.shrink_to_fit();
     let expires = crate::model::memory::later(facts.now, facts.spec.timing.settle);
     let expires = match facts.spec.windows.as_ref().map(|windows| windows.at(facts.now)) {
         Some(Hours::Open(until)) if actions.iter().any(Action::is_destructive) => expires.min(until),

@@ -23,8 +23,9 @@ pub struct Facts<'a> {
     pub memory: &'a Memory,
     /// Our clock: for waits only.
     pub now: Timestamp,
-    /// Rows of users, in order.
-    direct: Vec<(UserId, AppRoleId, Option<Timestamp>)>,
+    rows: &'a [Assignment],
+    /// Rows of users, in their order, by the place among all rows.
+    direct: Vec<(UserId, u32)>,
     group_rows: BTreeMap<GroupId, Vec<&'a Assignment>>,
     /// What follows is worked out once somebody has asked. Everybody, in the order of their ids.
     people: OnceCell<Vec<Person<'a>>>,
@@ -64,11 +65,13 @@ pub struct Person<'a> {
 
 impl<'a> Facts<'a> {
     pub fn new(spec: &'a Spec, seen: &'a Snapshot, memory: &'a Memory, now: Timestamp) -> Self {
-        let mut direct = Vec::new();
+        let rows = seen.assignments.known().map(|look| look.value.as_slice()).unwrap_or_default();
+        let users = rows.iter().filter(|row| matches!(row.principal, Principal::User(_))).count();
+        let mut direct = Vec::with_capacity(users);
         let mut group_rows: BTreeMap<GroupId, Vec<&Assignment>> = BTreeMap::new();
-        for row in seen.assignments.known().map(|look| look.value.as_slice()).unwrap_or_default() {
+        for (place, row) in (0u32..).zip(rows) {
             match row.principal {
-                Principal::User(user) => direct.push((user, row.role, row.created)),
+                Principal::User(user) => direct.push((user, place)),
                 Principal::Group(group) => group_rows.entry(group).or_default().push(row),
                 Principal::Other(_) => {}
             }
@@ -79,6 +82,7 @@ impl<'a> Facts<'a> {
             seen,
             memory,
             now,
+            rows,
             direct,
             group_rows,
             people: OnceCell::new(),
@@ -111,17 +115,17 @@ impl<'a> Facts<'a> {
 
     /// His own rows: the role, and when it was made.
     pub fn direct_rows(&self, user: UserId) -> impl Iterator<Item = (AppRoleId, Option<Timestamp>)> {
-        self.rows_of_user(user).iter().map(|(_, role, made)| (*role, *made))
+        self.places_of(user).iter().map(|(_, place)| &self.rows[*place as usize]).map(|row| (row.role, row.created))
     }
 
     pub fn has_direct_row(&self, user: UserId) -> bool {
-        !self.rows_of_user(user).is_empty()
+        !self.places_of(user).is_empty()
     }
 
-    fn rows_of_user(&self, user: UserId) -> &[(UserId, AppRoleId, Option<Timestamp>)] {
-        let first = self.direct.partition_point(|(other, ..)| *other < user);
-        let rows = &self.direct[first..];
-        &rows[..rows.partition_point(|(other, ..)| *other == user)]
+    fn places_of(&self, user: UserId) -> &[(UserId, u32)] {
+        let first = self.direct.partition_point(|(other, _)| *other < user);
+        let from = &self.direct[first..];
+        &from[..from.iter().take_while(|(other, _)| *other == user).count()]
     }
 
     /// The token has been proven dead: no engine runs any more, so no cycle is awaited.
@@ -236,9 +240,9 @@ impl<'a> Facts<'a> {
         if self.has_departed(id) {
             return Cover::Departed;
         }
-        let owned = self.rows_of_user(id);
+        let owned: Vec<_> = self.direct_rows(id).collect();
         let required = self.roles_of(user);
-        let missing: Vec<_> = required.iter().filter(|role| !owned.iter().any(|(_, owned, _)| owned == *role)).copied().collect();
+        let missing: Vec<_> = required.iter().filter(|role| !owned.iter().any(|(owned, _)| owned == *role)).copied().collect();
         if !missing.is_empty() {
             return Cover::Missing(missing);
         }
@@ -251,8 +255,8 @@ impl<'a> Facts<'a> {
                 return Cover::Settling;
             }
             // Of two rows for one role the later one.
-            let made = owned.iter().rev().find(|(_, owned, _)| owned == role).and_then(|(.., made)| *made).unwrap_or(first);
-            latest = latest.max(Some(made));
+            let made = owned.iter().filter(|(owned, _)| owned == role).filter_map(|(_, made)| *made).max();
+            latest = latest.max(Some(made.unwrap_or(first)));
         }
         if self.is_disabled(id) || self.is_token_rejected() {
             return Cover::Settled;
