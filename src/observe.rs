@@ -8,11 +8,11 @@ use jiff::Timestamp;
 
 use crate::model::baseline::Baseline;
 use crate::model::compact::packed;
-use crate::model::id::{GroupId, JobId, ScimId, ServicePrincipalId, UserId};
+use crate::model::id::{GroupId, ScimId, ServicePrincipalId, UserId};
 use crate::model::memory::{Memory, since};
 use crate::model::seen::{Seen, Why};
 use crate::model::snapshot::{
-    Calibration, DirectoryUser, GroupSeen, LogRow, Look, Principal, ScimUser, Snapshot, TargetLook, TargetSeen, TokenState,
+    Calibration, DirectoryUser, GroupSeen, Job, LogRow, Look, Principal, ScimUser, Snapshot, TargetLook, TargetSeen, TokenState,
 };
 use crate::model::spec::{Select, Spec};
 use crate::world::error::Error;
@@ -39,12 +39,11 @@ pub async fn observe(world: &impl World, spec: &Spec, memory: &Memory) -> Snapsh
     if let Some(app) = now.app.known().map(|app| app.id) {
         // The job before everything that is judged against its cycles.
         now.jobs = seen(directory.jobs(app).await);
-        if let (Some(job), false) =
-            (now.jobs.known().and_then(|look| spec.entra.job(&look.value)).map(|job| job.id.clone()), retired)
-        {
-            now.schema = seen(directory.schema(app, &job).await);
+        let job = now.jobs.known().filter(|_| !retired).and_then(|look| Some((look.at, spec.entra.job(&look.value)?)));
+        if let Some((at, job)) = job {
+            now.schema = seen(directory.schema(app, &job.id).await);
             now.settings = seen(directory.settings(app).await);
-            now.log = log(world, spec, memory, &job, &now).await;
+            now.log = log(world, spec, memory, job, at).await;
         }
         now.assignments = seen(directory.assignments(app).await);
         groups(world, spec, memory, app, &mut now).await;
@@ -57,20 +56,18 @@ pub async fn observe(world: &impl World, spec: &Spec, memory: &Memory) -> Snapsh
 
 /// Rows matter from the baseline on; before there is one, a day shows whether the log can be read. It is read at its own
 /// interval, and once more when a cycle has ended: no cycle is judged by a log that was read before its end.
-async fn log(world: &impl World, spec: &Spec, memory: &Memory, job: &JobId, now: &Snapshot) -> Seen<Look<Vec<LogRow>>> {
-    let Some(jobs) = now.jobs.known() else { return Seen::default() };
-    let at = jobs.at;
-    let ended = spec.entra.job(&jobs.value).and_then(|job| job.last.as_ref()?.ended);
+async fn log(world: &impl World, spec: &Spec, memory: &Memory, job: &Job, at: Timestamp) -> Seen<Look<Vec<LogRow>>> {
+    let ended = job.last.as_ref().and_then(|last| last.ended);
     let young =
         |look: &Look<_>| since(look.at, at) < spec.provisioning.log_read_interval && ended.is_none_or(|ended| ended < look.at);
-    if let Some((_, look)) = memory.log.as_ref().filter(|(of, look)| of == job && young(look)) {
+    if let Some((_, look)) = memory.log.as_ref().filter(|(of, look)| *of == job.id && young(look)) {
         return Seen::Known(look.clone());
     }
     let from = match memory.baseline.known() {
         Some(baseline) => baseline.taken,
         None => at.checked_sub(Duration::from_secs(86_400)).unwrap_or(Timestamp::MIN),
     };
-    seen(world.directory().log(job, from).await)
+    seen(world.directory().log(&job.id, from).await)
 }
 
 async fn groups(world: &impl World, spec: &Spec, memory: &Memory, app: ServicePrincipalId, now: &mut Snapshot) {
