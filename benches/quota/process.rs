@@ -74,6 +74,8 @@ impl Daemon {
         let mut command = command(env!("CARGO_BIN_EXE_unscim"));
         command.args(["run", "--new-baseline", "--listen", "127.0.0.1:0", "--log-format", "json", "--config"]).arg(config);
         command.arg("--data-dir").arg(tenant.folder().join("data"));
+        // As the image sets them.
+        command.env("MALLOC_ARENA_MAX", "1").env("MALLOC_MMAP_THRESHOLD_", "131072");
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().context("starting unscim")?;
         let pid = child.id().context("unscim has no id")?;
         let mut lines = BufReader::new(child.stderr.take().context("unscim has no log")?).lines();
