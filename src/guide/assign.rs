@@ -1,5 +1,7 @@
 //! Step 1: every user who is in scope through a managed group also holds the group's roles himself.
 
+use std::fmt::{self, Display};
+
 use super::{Cover, Facts, Reach, Step, Verdict, count, cycle, some_of};
 use crate::model::action::Action;
 use crate::model::condition::{ConditionKind, Reason};
@@ -90,11 +92,12 @@ fn judge(facts: &Facts) -> Verdict {
     Verdict::Met { reason: Reason::AllAssigned, why }
 }
 
-fn names(facts: &Facts, actions: &[Action]) -> impl Iterator<Item = String> {
+/// Written out for those only who are shown.
+fn names(facts: &Facts, actions: &[Action]) -> impl Iterator<Item: Display> {
     let mut users: Vec<_> = actions
         .iter()
         .filter_map(|action| if let Action::AssignUser { user, .. } = action { Some(*user) } else { None })
         .collect();
     users.dedup();
-    users.into_iter().map(|user| facts.user_name(user))
+    users.into_iter().map(move |user| fmt::from_fn(move |f| f.write_str(&facts.user_name(user))))
 }
