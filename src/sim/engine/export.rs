@@ -15,6 +15,9 @@ use crate::sim::Inner;
 use crate::sim::clock::later;
 use crate::sim::record::ScimRequest;
 
+/// A body is no larger than servers take.
+const MEMBERS_IN_A_CALL: usize = 1_000;
+
 /// How the exports of a cycle went.
 pub(crate) enum Outcome {
     Finished { exports: usize, failed: usize },
@@ -152,12 +155,16 @@ impl Run<'_> {
                 if members.is_empty() {
                     return Err(Trouble::Entry("no member has a record at the target".into()));
                 }
-                self.must(scim::add_members(&link.id, &members.iter().map(|(_, id)| id).collect())).await?;
-                self.relink_group(*group, |link| link.members.extend(members.iter().map(|(user, _)| *user)));
+                for members in members.chunks(MEMBERS_IN_A_CALL) {
+                    self.must(scim::add_members(&link.id, &members.iter().map(|(_, id)| id).collect())).await?;
+                    self.relink_group(*group, |link| link.members.extend(members.iter().map(|(user, _)| *user)));
+                }
             }
             ScimCall::RemoveMembers { group, users } => {
                 let (link, members) = (self.group(*group)?, self.linked(users));
-                self.must(scim::remove_members(&link.id, &members.iter().map(|(_, id)| id).collect())).await?;
+                for members in members.chunks(MEMBERS_IN_A_CALL) {
+                    self.must(scim::remove_members(&link.id, &members.iter().map(|(_, id)| id).collect())).await?;
+                }
                 self.relink_group(*group, |link| link.members.retain(|user| !users.contains(user)));
             }
             ScimCall::DeleteGroup { group } => {

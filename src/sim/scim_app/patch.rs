@@ -1,5 +1,7 @@
 //! PatchOp: add, replace and remove, in the forms that provisioning services really send.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value, json};
 
 use super::Failure;
@@ -11,7 +13,18 @@ pub(super) fn apply(resource: &mut Value, body: &Value) -> Result<(), Failure> {
     let Some(Value::Array(operations)) = field(body, "Operations") else {
         return Err(Failure::invalid("invalidSyntax", "Operations is missing"));
     };
-    for operation in operations {
+    let mut rest = operations.as_slice();
+    while let Some((operation, more)) = rest.split_first() {
+        let gone: HashSet<String> = rest.iter().map_while(member_gone).collect();
+        if !gone.is_empty() {
+            // A large group is gone through once for all of them.
+            rest = rest.iter().position(|operation| member_gone(operation).is_none()).map_or(&[], |next| &rest[next..]);
+            if let Some(members) = slot(object(resource)?, "members", || json!([])).as_array_mut() {
+                members.retain(|member| !field(member, "value").and_then(Value::as_str).is_some_and(|id| gone.contains(id)));
+            }
+            continue;
+        }
+        rest = more;
         let op = match field(operation, "op").and_then(Value::as_str).map(str::to_lowercase).as_deref() {
             Some("add") => Op::Add,
             Some("replace") => Op::Replace,
@@ -33,6 +46,14 @@ pub(super) fn apply(resource: &mut Value, body: &Value) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// Whom an operation takes out of a group, where it does nothing else.
+fn member_gone(operation: &Value) -> Option<String> {
+    let op = field(operation, "op")?.as_str().filter(|op| op.eq_ignore_ascii_case("remove"));
+    let path = field(operation, "path")?.as_str().filter(|_| op.is_some())?;
+    let id = path.strip_prefix("members[value eq ")?.strip_suffix(']')?;
+    serde_json::from_str(id).ok()
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -163,11 +184,12 @@ fn elements_at(
 fn put(held: &mut Value, op: Op, value: &Value) {
     match (op, held, value) {
         (Op::Add, Value::Array(held), Value::Array(more)) => {
-            for one in more {
-                if !held.iter().any(|other| other == one || (one["value"] != Value::Null && other["value"] == one["value"])) {
-                    held.push(one.clone());
-                }
-            }
+            let known = |one: &Value| match &one["value"] {
+                Value::Null => (None, Some(one.clone())),
+                value => (Some(value.clone()), None),
+            };
+            let mut there: HashSet<_> = held.iter().map(known).collect();
+            held.extend(more.iter().filter(|one| there.insert(known(one))).cloned());
         }
         (Op::Add | Op::Replace, Value::Object(held), Value::Object(more)) => held.extend(more.clone()),
         (_, held, value) => *held = value.clone(),
@@ -206,6 +228,15 @@ mod tests {
         assert_eq!(group["members"][0]["value"], "b");
         let group = patched(group, json!([{"op": "Remove", "path": "members", "value": [{"value": "zzz"}]}])).unwrap();
         assert_eq!(group["members"].as_array().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn members_go_in_a_row_and_what_stands_between_them_is_done_in_its_place() {
+        let gone = |id: &str| json!({"op": "Remove", "path": format!("members[value eq {}]", json!(id))});
+        let group = json!({"members": [{"value": "a"}, {"value": "b\"]"}, {"value": "c"}]});
+        let come = json!({"op": "Add", "path": "members", "value": [{"value": "a"}, {"value": "c"}, {"value": "c"}]});
+        let group = patched(group, json!([gone("a"), gone("b\"]"), gone("x"), come, gone("c")])).unwrap();
+        assert_eq!(group["members"], json!([{"value": "a"}]));
     }
 
     #[test]
