@@ -220,11 +220,10 @@ fn every_mistake_has_its_place_and_a_remedy() {
         ),
         ("profile: uniqkey", "profile: uniqkey\n    readInterval: 0s", "spec.target.readInterval: no time at all"),
         ("profile: uniqkey", "profile: uniqkey\n    readInterval: 5 parsecs", "is no duration"),
-        (
-            "profile: uniqkey",
-            "profile: uniqkey\n    readInterval: 300",
-            "spec.target.readInterval: integer `300`, expected a string",
-        ),
+        ("profile: uniqkey", "profile: uniqkey\n    readInterval: 300", "spec.target.readInterval: \"300\" is no duration"),
+        ("mode: Observe", "mode: Observe\n  limits: { maxShrink: 0.5 }", "\"0.5\" is no share; write it in whole percent"),
+        ("mode: Observe", "mode: Observe\n  limits: { writeQuota: 3000 }", "\"3000\" is no quota; write it as \"3000/150s\""),
+        ("mode: Observe", "mode: Observe\n  limits: { maxShrink: [] }", "spec.limits.maxShrink: "),
         ("mode: Observe", "mode: Observe\n  limits: { maxShrink: 10 }", "spec.limits.maxShrink"),
         ("mode: Observe", "mode: Observe\n  limits: { maxShrink: 110% }", "\"110%\" is no share; write it in whole percent"),
         (

@@ -8,7 +8,7 @@ use std::time::Duration;
 use http::HeaderName;
 use jiff::tz::TimeZone;
 
-use super::form::{Approval, FilePath, Guid, Share, Span, Text, WriteQuota};
+use super::form::{Approval, FilePath, Guid, Plain, Share, Span, Text, WriteQuota};
 use super::raw::{self, API_VERSION, Group, KIND, default};
 use super::tree::Places;
 use super::{Mistake, Variables};
@@ -379,13 +379,13 @@ impl<'a> Check<'a> {
 }
 
 fn share(value: Option<Share>, default: &str) -> Percent {
-    value.unwrap_or_else(|| Share::try_from(default.to_owned()).expect("a default is a valid share")).0
+    value.unwrap_or_else(|| Share::try_from(Plain(default.to_owned())).expect("a default is a valid share")).0
 }
 
 fn write_quota() -> WriteQuota {
-    WriteQuota::try_from(default::WRITE_QUOTA.to_owned()).expect("the default is a valid quota")
+    WriteQuota::try_from(Plain(default::WRITE_QUOTA.to_owned())).expect("the default is a valid quota")
 }
 
 fn parsed(default: &str) -> Span {
-    Span::try_from(default.to_owned()).expect("a default is a valid duration")
+    Span::try_from(Plain(default.to_owned())).expect("a default is a valid duration")
 }

@@ -1,10 +1,12 @@
 //! The forms that a single value of the config can have, each with the one sentence on what is wrong with another.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::de::Visitor;
+use serde::{Deserialize, Deserializer};
 use url::{Host, Url};
 use uuid::Uuid;
 
@@ -27,16 +29,47 @@ impl TryFrom<String> for Guid {
     }
 }
 
+/// Text, or a number that lacks its unit: the form that wants one says so.
+#[derive(JsonSchema)]
+#[schemars(inline)]
+pub struct Plain(pub String);
+
+impl<'de> Deserialize<'de> for Plain {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct AsText;
+        impl Visitor<'_> for AsText {
+            type Value = Plain;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+            fn visit_str<E>(self, text: &str) -> Result<Plain, E> {
+                Ok(Plain(text.to_owned()))
+            }
+            fn visit_u64<E>(self, number: u64) -> Result<Plain, E> {
+                Ok(Plain(number.to_string()))
+            }
+            fn visit_i64<E>(self, number: i64) -> Result<Plain, E> {
+                Ok(Plain(number.to_string()))
+            }
+            fn visit_f64<E>(self, number: f64) -> Result<Plain, E> {
+                Ok(Plain(number.to_string()))
+            }
+        }
+        deserializer.deserialize_any(AsText)
+    }
+}
+
 /// A duration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(try_from = "String")]
+#[serde(try_from = "Plain")]
 #[schemars(inline, extend("pattern" = "^[0-9].*[a-z]$"))]
 pub struct Span(#[schemars(with = "String")] pub Duration);
 
-impl TryFrom<String> for Span {
+impl TryFrom<Plain> for Span {
     type Error = String;
 
-    fn try_from(text: String) -> Result<Self, String> {
+    fn try_from(Plain(text): Plain) -> Result<Self, String> {
         humantime::parse_duration(&text)
             .map(Span)
             .map_err(|error| format!("{text:?} is no duration ({error}); write it as \"30s\", \"45m\" or \"1h 30m\""))
@@ -64,14 +97,14 @@ impl TryFrom<String> for TimeOfDay {
 
 /// So many in a span of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(try_from = "String")]
+#[serde(try_from = "Plain")]
 #[schemars(inline, extend("pattern" = "^[1-9][0-9]*/[0-9].*[a-z]$"))]
 pub struct WriteQuota(#[schemars(with = "String")] pub Quota);
 
-impl TryFrom<String> for WriteQuota {
+impl TryFrom<Plain> for WriteQuota {
     type Error = String;
 
-    fn try_from(text: String) -> Result<Self, String> {
+    fn try_from(Plain(text): Plain) -> Result<Self, String> {
         let quota = text.split_once('/').and_then(|(amount, per)| {
             let quota = Quota { amount: amount.parse().ok()?, per: humantime::parse_duration(per).ok()? };
             (quota.amount > 0 && !quota.per.is_zero()).then_some(WriteQuota(quota))
@@ -82,14 +115,14 @@ impl TryFrom<String> for WriteQuota {
 
 /// A share in whole percent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(try_from = "String")]
+#[serde(try_from = "Plain")]
 #[schemars(inline, extend("pattern" = "^(100|[0-9]{1,2})%$"))]
 pub struct Share(#[schemars(with = "String")] pub Percent);
 
-impl TryFrom<String> for Share {
+impl TryFrom<Plain> for Share {
     type Error = String;
 
-    fn try_from(text: String) -> Result<Self, String> {
+    fn try_from(Plain(text): Plain) -> Result<Self, String> {
         let share = text.strip_suffix('%').and_then(|number| number.parse().ok()).filter(|share| *share <= 100);
         share
             .map(|share| Share(Percent(share)))
