@@ -177,8 +177,8 @@ fn note(world: &impl World, spec: &Spec, leave: Leave, seen: &Snapshot, memory: 
     if spec.mode == Mode::Observe && leave != Leave::Looks {
         memory.remembered.rolled_back = None;
     }
-    let witnessed = witness(&Facts::new(spec, seen, memory, now), &before);
-    let stored = stored.and_then(|()| ledger.witness(&memory.remembered, &witnessed));
+    let facts = Facts::new(spec, seen, memory, now);
+    let stored = stored.and_then(|()| ledger.witness(&memory.remembered, witness(&facts, &before)));
     if let Err(error) = stored.and_then(|()| settle_open(world, spec, seen, memory, now)) {
         memory.baseline = Seen::Unknown(Why::new(error.label(), error.to_string()));
     }

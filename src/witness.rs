@@ -1,36 +1,39 @@
 //! What this turn has shown that the report must tell later. Pure.
 
-use std::collections::BTreeMap;
-
+use crate::guide::facts::Person;
 use crate::guide::kept::{self, Kept};
 use crate::guide::{Facts, cycle};
-use crate::model::id::UserId;
+use crate::model::baseline::Protected;
 use crate::model::memory::{BaselineSource, CycleProof, Remembered};
-use crate::model::snapshot::TargetLook;
+use crate::model::snapshot::{ScimUser, TargetLook};
 use crate::model::witness::{Event, UserAfter, Verdict, Witnessed};
 
+/// Users in one event: a large tenant's are never in memory all together a second time.
+const USERS_AT_ONCE: usize = 1_000;
+
 /// Between the memory before and that of the facts; nothing without a baseline on disk.
-pub fn witness(facts: &Facts, before: &Remembered) -> Vec<Witnessed> {
+pub fn witness<'f, 'a>(facts: &'f Facts<'a>, before: &Remembered) -> impl Iterator<Item = Witnessed> + use<'f, 'a> {
     let now = &facts.memory.remembered;
-    if facts.baseline().is_none() || facts.memory.source != BaselineSource::Ledger {
-        return Vec::new();
+    let (mut first, mut proof, mut last) = (Vec::new(), None, Vec::new());
+    if facts.baseline().is_some() && facts.memory.source == BaselineSource::Ledger {
+        if now.seen_cycle != before.seen_cycle {
+            first.extend(last_cycle(facts));
+        }
+        people(facts, before, &mut first);
+        match (&before.cycle_proof, &now.cycle_proof) {
+            (None, Some(proven)) => proof = Some(proven),
+            (Some(_), None) => first.push(Event::CycleProofVoid),
+            _ => {}
+        }
+        match (&before.revocation_proof, &now.revocation_proof) {
+            (None, Some(proof)) => last.push(Event::TokenRejected { proof: proof.clone() }),
+            (Some(_), None) => last.push(Event::TokenAnswersAgain),
+            _ => {}
+        }
     }
-    let mut events = Vec::new();
-    if now.seen_cycle != before.seen_cycle {
-        events.extend(last_cycle(facts));
-    }
-    people(facts, before, &mut events);
-    match (&before.cycle_proof, &now.cycle_proof) {
-        (None, Some(proof)) => events.extend(proven(facts, proof)),
-        (Some(_), None) => events.push(Event::CycleProofVoid),
-        _ => {}
-    }
-    match (&before.revocation_proof, &now.revocation_proof) {
-        (None, Some(proof)) => events.push(Event::TokenRejected { proof: proof.clone() }),
-        (Some(_), None) => events.push(Event::TokenAnswersAgain),
-        _ => {}
-    }
-    events.into_iter().map(|event| Witnessed { at: facts.now, turn: now.turn, event }).collect()
+    let proven = proof.into_iter().flat_map(|proof| proven(facts, proof));
+    let witnessed = |event| Witnessed { at: facts.now, turn: now.turn, event };
+    first.into_iter().chain(proven).chain(last).map(witnessed)
 }
 
 fn last_cycle(facts: &Facts) -> Option<Event> {
@@ -62,23 +65,25 @@ fn people(facts: &Facts, before: &Remembered, events: &mut Vec<Event>) {
 }
 
 /// The target as it was when step 4 was proven, everybody with the record that was read.
-fn proven(facts: &Facts, proof: &CycleProof) -> Option<Event> {
-    let (baseline, look) = (facts.baseline()?, facts.memory.target.as_ref()?);
-    let after = |(id, user): (&UserId, &_)| {
-        let (verdict, why) = match kept::of(facts, *id, user) {
+fn proven<'f, 'a>(facts: &'f Facts<'a>, proof: &CycleProof) -> impl Iterator<Item = Event> + use<'f, 'a> {
+    let look = facts.memory.target.as_ref();
+    let after = move |person: &Person| {
+        let (verdict, why) = match kept::of(facts, person.id, person.user) {
             Kept::Kept => (Verdict::Kept, None),
             Kept::NotCounted => (Verdict::NotCounted, None),
             Kept::Explained(kind) => (Verdict::Explained, Some(format!("{kind:?} in Entra"))),
             Kept::Lost(why) => (Verdict::Lost, Some(why)),
             Kept::Unknown(why) => (Verdict::Unknown, Some(why)),
         };
-        (*id, UserAfter { record: record(look, user), verdict, why })
+        (person.id, UserAfter { record: look.and_then(|look| record(look, person.user)), verdict, why })
     };
-    let users = baseline.users.iter().map(after).collect();
-    let groups: BTreeMap<_, _> = baseline.groups.iter().map(|(id, group)| (*id, group.scim.clone())).collect();
-    Some(Event::CycleProven { proof: proof.clone(), users, groups })
+    let parts = facts.people().chunks(USERS_AT_ONCE);
+    let users = parts.map(move |people| Event::UsersAfter { users: people.iter().map(&after).collect() });
+    let groups = facts.baseline().into_iter().flat_map(|baseline| &baseline.groups);
+    let groups = groups.map(|(id, group)| (*id, group.scim.clone())).collect();
+    users.chain([Event::CycleProven { proof: proof.clone(), groups }])
 }
 
-fn record(look: &TargetLook, user: &crate::model::baseline::Protected) -> Option<crate::model::snapshot::ScimUser> {
+fn record(look: &TargetLook, user: &Protected) -> Option<ScimUser> {
     look.user(&user.target.as_ref()?.id).known().copied().cloned()
 }

@@ -95,11 +95,10 @@ pub fn report(evidence: Evidence, now: Timestamp) -> Report {
         url.truncate(without_query(url).len());
     }
     // The last proof, if it still holds.
-    let after = witnessed.iter().rev().find_map(|witnessed| match &witnessed.event {
-        Event::CycleProven { users, .. } => Some(users),
-        _ => None,
-    });
-    let after = after.filter(|_| remembered.cycle_proof.is_some());
+    let proven = witnessed.iter().rposition(|one| matches!(one.event, Event::CycleProven { .. }));
+    let parts = witnessed[..proven.filter(|_| remembered.cycle_proof.is_some()).unwrap_or_default()].iter().rev();
+    let parts = parts.map_while(|one| if let Event::UsersAfter { users } = &one.event { Some(users) } else { None });
+    let after: BTreeMap<UserId, &UserAfter> = parts.flatten().map(|(id, user)| (*id, user)).collect();
     let users: Vec<_> = baseline
         .users
         .iter()
@@ -110,7 +109,7 @@ pub fn report(evidence: Evidence, now: Timestamp) -> Report {
             through: user.groups.iter().copied().collect(),
             roles: baseline.roles_of(user).into_iter().collect(),
             before: user.target.clone(),
-            after: after.and_then(|users| users.get(id)).cloned(),
+            after: after.get(id).copied().cloned(),
             lost_since: remembered.lost_since.get(id).copied(),
         })
         .collect();
@@ -251,7 +250,7 @@ impl Html<'_> {
     /// What people and the token did meanwhile, in words.
     fn story(&self) -> Vec<(String, String)> {
         let words = |event: &Event| match event {
-            Event::Cycle { .. } => None,
+            Event::Cycle { .. } | Event::UsersAfter { .. } => None,
             Event::CycleProven { proof, .. } => {
                 Some(format!("step 4 proven: {} of {} users kept", proof.users_kept, proof.users_counted))
             }

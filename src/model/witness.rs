@@ -30,10 +30,13 @@ pub enum Event {
         counts: bool,
         why: Option<String>,
     },
+    /// Some of the users, as the look shows them by which step 4 is proven; all parts stand right before [`Event::CycleProven`].
+    UsersAfter {
+        users: BTreeMap<UserId, UserAfter>,
+    },
     /// Step 4 is proven, by this look at the target.
     CycleProven {
         proof: CycleProof,
-        users: BTreeMap<UserId, UserAfter>,
         groups: BTreeMap<GroupId, Option<ScimId>>,
     },
     /// That no longer holds: a managed group's row or its record at the target is back, or the token answers again.
@@ -64,6 +67,7 @@ impl Event {
     pub fn label(&self) -> &'static str {
         match self {
             Event::Cycle { .. } => "cycle",
+            Event::UsersAfter { .. } => "usersAfter",
             Event::CycleProven { .. } => "cycleProven",
             Event::CycleProofVoid => "cycleProofVoid",
             Event::TokenRejected { .. } => "tokenRejected",

@@ -159,10 +159,10 @@ pub trait Ledger {
     fn recent(&self, most: usize) -> Result<Vec<Deed>>;
     /// Writes what is remembered; only what changed since the last call.
     fn remember(&self, remembered: &Remembered) -> Result<()> {
-        self.witness(remembered, &[])
+        self.witness(remembered, std::iter::empty())
     }
     /// The same, together with what it shows that must not be forgotten: all of it, or nothing.
-    fn witness(&self, remembered: &Remembered, witnessed: &[Witnessed]) -> Result<()>;
+    fn witness(&self, remembered: &Remembered, witnessed: impl Iterator<Item = Witnessed>) -> Result<()>;
     /// All of that, oldest first.
     fn witnessed(&self) -> Result<Vec<Witnessed>>;
     /// Creates the baseline; an error if there is one.

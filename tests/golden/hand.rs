@@ -259,7 +259,7 @@ impl Ledger for Hand {
     fn deeds(&self) -> Result<Vec<Deed>> {
         unreachable!("{UNASKED}")
     }
-    fn witness(&self, _: &Remembered, _: &[Witnessed]) -> Result<()> {
+    fn witness(&self, _: &Remembered, _: impl Iterator<Item = Witnessed>) -> Result<()> {
         unreachable!("{UNASKED}")
     }
     fn witnessed(&self) -> Result<Vec<Witnessed>> {

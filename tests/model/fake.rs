@@ -393,7 +393,7 @@ impl Ledger for Fake<'_> {
         unreachable!("only a status asks for them")
     }
 
-    fn witness(&self, remembered: &Remembered, _: &[Witnessed]) -> Result<()> {
+    fn witness(&self, remembered: &Remembered, _: impl Iterator<Item = Witnessed>) -> Result<()> {
         self.book.borrow_mut().remembered = remembered.clone();
         Ok(())
     }

@@ -138,9 +138,10 @@ impl Ledger for SqliteLedger {
         self.inner().read("reading the journal", |connection| journal::recent(connection, most))
     }
 
-    fn witness(&self, remembered: &Remembered, witnessed: &[Witnessed]) -> Result<()> {
+    fn witness(&self, remembered: &Remembered, witnessed: impl Iterator<Item = Witnessed>) -> Result<()> {
         let mut inner = self.inner();
-        if inner.recall()? == remembered && witnessed.is_empty() {
+        let mut witnessed = witnessed.peekable();
+        if inner.recall()? == remembered && witnessed.peek().is_none() {
             return Ok(());
         }
         // Taken out before the write: should it fail, the next call reads anew what is really on disk.

@@ -5,10 +5,10 @@ use rusqlite::{Connection, Transaction, params};
 use super::trouble::Trouble;
 use crate::model::witness::Witnessed;
 
-pub(super) fn add(transaction: &Transaction<'_>, witnessed: &[Witnessed]) -> Result<(), Trouble> {
+pub(super) fn add(transaction: &Transaction<'_>, witnessed: impl Iterator<Item = Witnessed>) -> Result<(), Trouble> {
     let mut insert = transaction.prepare_cached("INSERT INTO witnessed (event, doc) VALUES (?1, ?2)")?;
     for one in witnessed {
-        insert.execute(params![one.event.label(), serde_json::to_string(one)?])?;
+        insert.execute(params![one.event.label(), serde_json::to_string(&one)?])?;
     }
     Ok(())
 }
