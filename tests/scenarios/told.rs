@@ -7,9 +7,11 @@ use tower::ServiceExt as _;
 use unscim::evidence::{Evidence, made_of};
 use unscim::model::condition::ConditionKind;
 use unscim::model::id::GroupId;
+use unscim::model::memory::Remembered;
 use unscim::model::names::Names;
 use unscim::model::spec::{Acknowledgement, EmptyGroups, MembersDecision, Rollout};
 use unscim::model::status::{DeedOutcome, GroupState, Outlook, Phase, Status};
+use unscim::model::witness::{Event, Verdict, Witnessed};
 use unscim::sim::scenario::{GroupTrait, Scenario};
 use unscim::sim::{Effect, Fault};
 use unscim::world::Ledger as _;
@@ -167,4 +169,28 @@ async fn the_query_of_the_scim_url_is_shown_nowhere() {
     let shown = serde_json::to_string(&status).unwrap();
     assert!(shown.contains("/scim/v2 with another query; give each retirement its own --data-dir"), "{shown}");
     assert!(!shown.contains("s3cret") && !shown.contains("an0ther"), "{shown}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_report_shows_users_as_the_last_proof_that_holds_has_them() {
+    let mut rig = Rig::new(small()).await;
+    rig.retire().await;
+    let ledger = SqliteLedger::open_evidence(&rig.dir.path().join("data")).unwrap();
+    let (baseline, remembered) = (ledger.baseline().unwrap().known().unwrap().clone(), ledger.remembered().unwrap());
+    let is_proof = |one: &Witnessed| matches!(one.event, Event::UsersAfter { .. } | Event::CycleProven { .. });
+    let proof: Vec<Witnessed> = ledger.witnessed().unwrap().into_iter().filter(is_proof).collect();
+    assert_eq!(proof.len(), 2, "{proof:#?}");
+    let mut other = proof.clone();
+    let Event::UsersAfter { users } = &mut other[0].event else { panic!("{other:#?}") };
+    users.values_mut().for_each(|user| user.verdict = Verdict::Lost);
+    let after = |witnessed: Vec<Witnessed>, remembered: &Remembered| -> BTreeSet<String> {
+        let (baseline, remembered) = (baseline.clone(), remembered.clone());
+        let evidence = Evidence { baseline, remembered, deeds: Vec::new(), witnessed, lines: 0, head: String::new() };
+        let report = serde_json::to_value(made_of(evidence, rig.practice.now())).unwrap();
+        report["users"].as_array().unwrap().iter().map(|user| user["after"]["verdict"].to_string()).collect()
+    };
+    assert_eq!(after([other.clone(), proof.clone()].concat(), &remembered), BTreeSet::from(["\"kept\"".to_owned()]));
+    assert_eq!(after([proof.clone(), other].concat(), &remembered), BTreeSet::from(["\"lost\"".to_owned()]));
+    let undone = Remembered { cycle_proof: None, ..remembered };
+    assert_eq!(after(proof, &undone), BTreeSet::from(["null".to_owned()]));
 }
