@@ -101,15 +101,9 @@ pub fn approve(facts: &Facts, mut plan: Plan) -> Approved {
     }
     let open = waves::open(facts);
     let mut strangers = Vec::new();
-    // What forbids the removal of one member forbids it for all of the group.
-    let mut removals: BTreeMap<GroupId, Option<String>> = BTreeMap::new();
+    let mut removals = BTreeMap::new();
     actions.retain(|action| {
-        let why = match action {
-            Action::RemoveMember { group, .. } => {
-                removals.entry(*group).or_insert_with(|| not_approved(facts, &open, action)).clone()
-            }
-            _ => not_approved(facts, &open, action),
-        };
+        let why = not_approved(facts, &open, &mut removals, action);
         let passes = why.is_none();
         strangers.extend(why);
         passes

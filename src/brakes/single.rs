@@ -1,6 +1,6 @@
 //! Brakes over single actions: would this one leave somebody bare, or touch what was not handed to us?
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::guide::empty::{Plan as MembersPlan, plan_for};
 use crate::guide::{Cover, Facts, part, some_of};
@@ -59,26 +59,20 @@ fn stands_alone(facts: &Facts, id: UserId, group: GroupId) -> bool {
     })
 }
 
-/// Only what was handed to us, and members only where that was decided.
-pub(super) fn not_approved(facts: &Facts, open: &BTreeSet<GroupId>, action: &Action) -> Option<String> {
-    let managed = |group: &GroupId| facts.baseline().is_some_and(|baseline| baseline.groups.contains_key(group));
+/// Only what was handed to us, and members only where that was decided. What forbids the removal of one member forbids it for
+/// all of the group: it is asked for once.
+pub(super) fn not_approved(
+    facts: &Facts,
+    open: &BTreeSet<GroupId>,
+    removals: &mut BTreeMap<GroupId, Option<String>>,
+    action: &Action,
+) -> Option<String> {
     match action {
-        Action::RemoveMember { group, .. } | Action::UnassignGroup { group, .. } if !managed(group) => {
-            Some(format!("group {} is not in the managed set", facts.group_name(*group)))
+        Action::RemoveMember { group, .. } => {
+            let why = || closed(facts, open, *group).or_else(|| members_stay(facts, *group));
+            removals.entry(*group).or_insert_with(why).clone()
         }
-        Action::RemoveMember { group, .. } | Action::UnassignGroup { group, .. } if facts.is_withdrawn(*group) => Some(format!(
-            "group {} is in the baseline, but no longer in groups.list; list it again, or start anew with another --data-dir",
-            facts.group_name(*group)
-        )),
-        Action::RemoveMember { group, .. } | Action::UnassignGroup { group, .. } if !open.contains(group) => {
-            Some(format!("group {} belongs to a later wave", facts.group_name(*group)))
-        }
-        Action::RemoveMember { group, .. } => match plan_for(facts, *group) {
-            MembersPlan::Empty => None,
-            MembersPlan::Keep => Some(format!("the members of {} are to be kept", facts.group_name(*group))),
-            MembersPlan::Nothing => Some(format!("group {} has no members to remove", facts.group_name(*group))),
-            MembersPlan::Undecided(why) | MembersPlan::Unknown(why) => Some(why),
-        },
+        Action::UnassignGroup { group, .. } => closed(facts, open, *group),
         Action::AssignUser { user, .. } if facts.is_released(*user) => {
             Some(format!("user {} is in spec.released", facts.user_name(*user)))
         }
@@ -87,6 +81,31 @@ pub(super) fn not_approved(facts: &Facts, open: &BTreeSet<GroupId>, action: &Act
         Action::RestoreAssignment { .. } | Action::RestoreMember { .. } | Action::RemoveDirect { .. } => {
             Some(format!("only a rollback may do this: {action}"))
         }
-        Action::UnassignGroup { .. } | Action::PauseJob { .. } | Action::RequestRevocation | Action::RecordBaseline => None,
+        Action::PauseJob { .. } | Action::RequestRevocation | Action::RecordBaseline => None,
+    }
+}
+
+/// Why nothing may be taken away from this group now.
+fn closed(facts: &Facts, open: &BTreeSet<GroupId>, group: GroupId) -> Option<String> {
+    if !facts.baseline().is_some_and(|baseline| baseline.groups.contains_key(&group)) {
+        Some(format!("group {} is not in the managed set", facts.group_name(group)))
+    } else if facts.is_withdrawn(group) {
+        Some(format!(
+            "group {} is in the baseline, but no longer in groups.list; list it again, or start anew with another --data-dir",
+            facts.group_name(group)
+        ))
+    } else if !open.contains(&group) {
+        Some(format!("group {} belongs to a later wave", facts.group_name(group)))
+    } else {
+        None
+    }
+}
+
+fn members_stay(facts: &Facts, group: GroupId) -> Option<String> {
+    match plan_for(facts, group) {
+        MembersPlan::Empty => None,
+        MembersPlan::Keep => Some(format!("the members of {} are to be kept", facts.group_name(group))),
+        MembersPlan::Nothing => Some(format!("group {} has no members to remove", facts.group_name(group))),
+        MembersPlan::Undecided(why) | MembersPlan::Unknown(why) => Some(why),
     }
 }

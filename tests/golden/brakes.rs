@@ -145,12 +145,35 @@ fn a_harmful_row_of_the_log_counts_until_a_later_cycle_and_look_show_him_kept() 
 }
 
 #[test]
+fn what_was_planned_is_counted_by_its_kind_whatever_the_brakes_leave_of_it() {
+    let planned = |case: &Case| -> Vec<(String, u64)> {
+        case.approve().planned().iter().map(|pending| (pending.action.clone(), pending.count)).collect()
+    };
+    let (mut case, kind) = (ready(), |action: Action| action.kind().to_owned());
+    let removals = kind(Action::RemoveMember { group: group(1), user: user(1) });
+    assert_eq!(planned(&case), [(removals.clone(), 4)]);
+    case.unrow(Principal::User(user(2)));
+    let assigns = kind(Action::AssignUser { user: user(2), role: role(1) });
+    let counts = planned(&case);
+    assert_eq!(counts[0], (assigns, 2), "his two roles");
+    case.spec.hold = Hold::Held;
+    assert_eq!(planned(&case), counts);
+    assert!(case.approve().actions().is_empty());
+}
+
+#[test]
 fn too_much_counts_the_journal_and_the_plan() {
     let mut case = ready();
-    // What a rollback has put back counts as never done.
-    let undone = Action::RemoveMember { group: group(1), user: user(3) };
-    case.journal().entries.insert(undone.key(), unscim::model::memory::Entry::default());
+    // What a rollback has put back counts as never done, whether it is planned again (user 1) or not.
+    for u in [1, 3] {
+        let undone = Action::RemoveMember { group: group(1), user: user(u) };
+        case.journal().entries.insert(undone.key(), unscim::model::memory::Entry::default());
+    }
     assert_eq!(destructive(&case), 4);
+    // And what was done and is planned again counts once.
+    let again = Action::RemoveMember { group: group(1), user: user(2) };
+    case.confirmed(&again, 100);
+    assert!(case.approve().actions().contains(&again));
     case.spec.limits.max_member_removals = 3;
     bitten(
         &case,
