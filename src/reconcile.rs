@@ -236,10 +236,11 @@ pub fn log(turn: &Turn) {
     let waiting = status
         .conditions
         .iter()
-        .find(|condition| {
-            condition.status != Truth::True
-                && condition.kind != ConditionKind::Held
-                && condition.kind != ConditionKind::BaselineRecorded
+        .find(|condition| match condition.kind {
+            ConditionKind::Held | ConditionKind::BaselineRecorded => false,
+            // That a secret doesn't tell its end holds nothing up.
+            ConditionKind::CredentialValid => condition.status == Truth::False,
+            _ => condition.status != Truth::True,
         })
         .map(|condition| format!("{}: {}", condition.reason, condition.message));
     let why = if held.is_empty() { waiting } else { Some(held.join("; ")) };

@@ -7,6 +7,7 @@ pub mod empty;
 pub mod facts;
 pub mod foresight;
 pub mod kept;
+pub mod legs;
 pub mod others;
 pub mod permissions;
 pub mod preflight;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::guide::Facts;
-use crate::guide::way::{earliest, legs};
+use crate::guide::legs::{earliest, legs};
 use crate::model::condition::{ConditionKind, Reason, Truth};
 use crate::model::spec::RevocationBy;
 use crate::model::status::{Outlook, Phase, Remaining};

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use unscim::guide::way::{Leg, Way, by_name, way};
+use unscim::guide::legs::Leg;
+use unscim::guide::way::{Way, by_name, way};
 use unscim::model::action::Action;
 use unscim::model::id::AssignmentId;
 use unscim::model::memory::{Departure, DepartureKind, Streak};
