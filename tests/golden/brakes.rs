@@ -170,7 +170,10 @@ fn too_much_counts_the_journal_and_the_plan() {
         case.journal().entries.insert(undone.key(), unscim::model::memory::Entry::default());
     }
     assert_eq!(destructive(&case), 4);
+    case.spec.limits.max_member_removals = 3;
+    bitten(&case, Brake::TooMuch, "4 member removals");
     // And what was done and is planned again counts once.
+    case.spec.limits.max_member_removals = 4;
     let again = Action::RemoveMember { group: group(1), user: user(2) };
     case.confirmed(&again, 100);
     assert!(case.approve().actions().contains(&again));
