@@ -36,8 +36,9 @@ fn stages(facts: &Facts, people: &[Person]) -> Vec<Stage> {
     let Some(baseline) = facts.baseline().filter(|_| facts.seen.assignments.is_known() && !facts.is_token_rejected()) else {
         return Vec::new();
     };
-    let mut scope = scope(facts, baseline, people);
-    let mut linked = linked(facts, baseline, people);
+    let ever_in = ever_in(baseline, people);
+    let mut scope = scope(facts, baseline, people, &ever_in);
+    let mut linked = linked(facts, baseline, people, ever_in);
     let mut stages = Vec::new();
     let mut stage = |after, scope: &Scope| {
         let calls = plan_cycle(scope, &linked);
@@ -90,7 +91,7 @@ pub fn harm_by(facts: &Facts, at_a_time: usize) -> Vec<(UserId, String)> {
 }
 
 /// The scope as the tenant shows it, as far as it is about these users and managed groups.
-fn scope(facts: &Facts, baseline: &Baseline, people: &[Person]) -> Scope {
+fn scope(facts: &Facts, baseline: &Baseline, people: &[Person], ever_in: &EverIn) -> Scope {
     let deleted = |id| {
         let departed = facts.memory.remembered.departed.get(&id);
         departed.is_some_and(|departure| departure.kind == DepartureKind::Deleted)
@@ -103,15 +104,15 @@ fn scope(facts: &Facts, baseline: &Baseline, people: &[Person]) -> Scope {
     };
     let ends = people.first().zip(people.last());
     let is_one = |id: &UserId| people.binary_search_by_key(id, |person| person.id).is_ok();
-    let group = |(id, ever_in): (GroupId, BTreeSet<UserId>)| {
-        let members = facts.seen.groups.get(&id).and_then(|seen| seen.members.known());
+    let group = |(id, ever_in): (&GroupId, &BTreeSet<UserId>)| {
+        let members = facts.seen.groups.get(id).and_then(|seen| seen.members.known());
         let members = match (members, ends) {
             (Some(look), Some((first, last))) => {
                 look.value.users.range(first.id..=last.id).filter(|id| is_one(id)).copied().collect()
             }
-            (Some(_), None) | (None, _) => ever_in,
+            (Some(_), None) | (None, _) => ever_in.clone(),
         };
-        (id, SourceGroup { security_enabled: true, members, attributes: Attributes::new() })
+        (*id, SourceGroup { security_enabled: true, members, attributes: Attributes::new() })
     };
     let (settings, schema) = (facts.seen.settings.known(), facts.seen.schema.known());
     let flow = |mapping: Option<&crate::model::snapshot::Mapping>| match mapping {
@@ -123,7 +124,7 @@ fn scope(facts: &Facts, baseline: &Baseline, people: &[Person]) -> Scope {
     Scope {
         reach: if everyone { Reach::Everyone } else { Reach::AssignedOnly },
         users: people.iter().map(user).collect(),
-        groups: ever_in(baseline, people).into_iter().map(group).collect(),
+        groups: ever_in.iter().map(group).collect(),
         assigned_users: people.iter().map(|person| person.id).filter(|user| facts.has_direct_row(*user)).collect(),
         assigned_groups: baseline.groups.keys().filter(|group| !facts.rows_of(**group).is_empty()).copied().collect(),
         user_flow: flow(schema.and_then(|schema| schema.user.as_ref())),
@@ -132,9 +133,11 @@ fn scope(facts: &Facts, baseline: &Baseline, people: &[Person]) -> Scope {
     }
 }
 
+type EverIn = BTreeMap<GroupId, BTreeSet<UserId>>;
+
 /// Every managed group, and who of these was ever seen in it.
-fn ever_in(baseline: &Baseline, people: &[Person]) -> BTreeMap<GroupId, BTreeSet<UserId>> {
-    let mut groups: BTreeMap<_, _> = baseline.groups.keys().map(|group| (*group, BTreeSet::new())).collect();
+fn ever_in(baseline: &Baseline, people: &[Person]) -> EverIn {
+    let mut groups: EverIn = baseline.groups.keys().map(|group| (*group, BTreeSet::new())).collect();
     for person in people {
         for group in &person.user.groups {
             if let Some(members) = groups.get_mut(group) {
@@ -146,7 +149,7 @@ fn ever_in(baseline: &Baseline, people: &[Person]) -> BTreeMap<GroupId, BTreeSet
 }
 
 /// What the engine has made of it so far, by the records that were matched at the baseline.
-fn linked(facts: &Facts, baseline: &Baseline, people: &[Person]) -> Linked {
+fn linked(facts: &Facts, baseline: &Baseline, people: &[Person], mut ever_in: EverIn) -> Linked {
     let look = facts.memory.target.as_ref();
     let user = |person: &Person| {
         let before = person.user.target.as_ref()?;
@@ -155,7 +158,6 @@ fn linked(facts: &Facts, baseline: &Baseline, people: &[Person]) -> Linked {
         Some((person.id, LinkedUser { id: before.id.clone(), active, attributes: Attributes::new() }))
     };
     let users: BTreeMap<_, _> = people.iter().filter_map(user).collect();
-    let mut ever_in = ever_in(baseline, people);
     let group = |(id, group): (&GroupId, &crate::model::baseline::ManagedGroup)| {
         let scim = group.scim.as_ref().filter(|scim| look.is_none_or(|look| look.groups.contains_key(scim)))?;
         let mut members = ever_in.remove(id).unwrap_or_default();
