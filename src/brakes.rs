@@ -141,7 +141,7 @@ fn bring_along(facts: &Facts, approved: &mut Approved) {
     let mut users = BTreeSet::new();
     for action in &approved.actions {
         match action {
-            Action::RecordBaseline => approved.baseline = crate::guide::preflight::take_baseline(facts).ok(),
+            Action::RecordBaseline => approved.baseline = crate::guide::baseline::take_baseline(facts).ok(),
             Action::RemoveMember { user, .. } => {
                 users.insert(*user);
             }
@@ -171,7 +171,7 @@ fn frozen(facts: &Facts, _: &Plan) -> Option<Bite> {
 /// The baseline, or the one that this turn would record.
 fn baseline<'a>(facts: &Facts<'a>) -> Option<Cow<'a, Baseline>> {
     let recorded = facts.baseline().map(Cow::Borrowed);
-    recorded.or_else(|| crate::guide::preflight::take_baseline(facts).ok().map(Cow::Owned))
+    recorded.or_else(|| crate::guide::baseline::take_baseline(facts).ok().map(Cow::Owned))
 }
 
 /// Decided otherwise than was approved.

@@ -1,5 +1,6 @@
 //! Folds preflight and the five steps over the facts into a plan. Pure; nothing here looks or writes.
 
+use crate::guide::baseline::take_baseline;
 use crate::guide::preflight::{self, Findings};
 use crate::guide::{Facts, GUIDE, Reach, Verdict};
 use crate::model::action::Action;
@@ -118,7 +119,7 @@ fn judge_baseline(facts: &Facts, findings: &Findings, new: NewBaseline) -> (Judg
         }
         (Seen::Unknown(why), _) => (judged(Truth::Unknown, Reason::LedgerUnreadable, why.to_string()), false),
         (Seen::Absent, _) => {
-            let trouble = match preflight::take_baseline(facts) {
+            let trouble = match take_baseline(facts) {
                 Err(why) => Some(why),
                 Ok(baseline) if baseline.groups.is_empty() => Some("no listed group is assigned to the app".into()),
                 Ok(_) => None,

@@ -8,8 +8,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::act::{Acted, act};
 use crate::brakes::{Approved, approve};
+use crate::guide::Facts;
+use crate::guide::baseline::take_baseline;
 use crate::guide::way::{Way, way};
-use crate::guide::{Facts, preflight};
 use crate::model::action::Done;
 use crate::model::baseline::{Binding, without_query};
 use crate::model::condition::{ConditionKind, Reason, Truth};
@@ -158,7 +159,7 @@ pub(crate) fn recall(world: &impl World, carried: &Carried) -> Memory {
 fn note(world: &impl World, spec: &Spec, leave: Leave, seen: &Snapshot, memory: &mut Memory, now: Timestamp) {
     if memory.baseline.is_absent()
         && (spec.mode == Mode::Observe || leave == Leave::Looks)
-        && let Ok(baseline) = preflight::take_baseline(&Facts::new(spec, seen, memory, now))
+        && let Ok(baseline) = take_baseline(&Facts::new(spec, seen, memory, now))
     {
         memory.baseline = Seen::Known(baseline);
         memory.source = BaselineSource::Provisional;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::guide::{Facts, LOOKS, cycle, kept, preflight};
+use crate::guide::{Facts, LOOKS, baseline, cycle, kept};
 use crate::model::baseline::Growth;
 use crate::model::compact::Few;
 use crate::model::id::{GroupId, UserId};
@@ -36,7 +36,7 @@ pub fn growth(facts: &Facts) -> Growth {
         let Some(members) = facts.seen.groups.get(id).and_then(|seen| seen.members.known()) else { continue };
         for user in &members.value.users {
             if baseline.users.get(user).is_none_or(|known| !known.groups.contains(id)) {
-                growth.users.entry(*user).or_insert_with(|| preflight::new_protected(facts, *user)).groups.insert(*id);
+                growth.users.entry(*user).or_insert_with(|| baseline::new_protected(facts, *user)).groups.insert(*id);
             }
         }
     }

@@ -1,6 +1,7 @@
 //! The five steps of the guide: pure judgement over facts. Nothing here looks, writes or knows the time by itself.
 
 pub mod assign;
+pub mod baseline;
 pub mod cycle;
 pub mod decisions;
 pub mod empty;

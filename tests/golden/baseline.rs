@@ -1,6 +1,6 @@
 //! Who is written down as protected, and as which record at the target.
 
-use unscim::guide::preflight::take_baseline;
+use unscim::guide::baseline::take_baseline;
 use unscim::model::baseline::Baseline;
 use unscim::model::id::ScimId;
 use unscim::model::seen::Seen;
