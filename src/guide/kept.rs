@@ -1,13 +1,13 @@
 //! Whether every protected user is still the same record at the target, no less active than at the baseline.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Facts;
 use crate::model::baseline::Protected;
 use crate::model::id::{GroupId, UserId};
 use crate::model::memory::{DepartureKind, since};
 use crate::model::seen::Seen;
-use crate::model::snapshot::TargetLook;
+use crate::model::snapshot::{ScimGroup, TargetLook};
 use crate::model::spec::MatchBy;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,28 +118,29 @@ fn harmful_rows(facts: &Facts, look: &TargetLook, tally: &mut Tally) {
     }
 }
 
-/// Managed groups still at the target, by the ids learned at the baseline, by name where none was learned.
-/// `Err` where it can't be told.
+/// Managed groups still at the target: by the ids learned at the baseline, by name where none was learned, and under any id by
+/// their Entra id in `externalId`, which Entra writes into a group that it makes anew. `Err` where it can't be told.
 pub fn groups_remaining(facts: &Facts, look: &TargetLook) -> Result<Vec<GroupId>, String> {
+    let made_from = |group: &ScimGroup| Some(GroupId(group.external_id.as_deref()?.parse().ok()?));
+    let made_from: BTreeSet<GroupId> = look.groups.values().filter_map(made_from).collect();
     let mut remaining = Vec::new();
     for (id, group) in facts.baseline().into_iter().flat_map(|baseline| &baseline.groups) {
-        match &group.scim {
-            Some(scim) if look.groups.contains_key(scim) => remaining.push(*id),
+        let is_there = match &group.scim {
+            _ if made_from.contains(id) => true,
+            Some(scim) if look.groups.contains_key(scim) => true,
             Some(scim) => match look.groups_by_id.get(scim) {
-                Some(Seen::Absent) => {}
-                Some(Seen::Known(_)) => remaining.push(*id),
+                Some(Seen::Absent) => false,
+                Some(Seen::Known(_)) => true,
                 Some(Seen::Unknown(why)) => return Err(format!("group {scim} could not be read by id: {why}")),
                 None => return Err(format!("group {scim} was not read by id")),
             },
             None => {
-                let same = |other: &crate::model::snapshot::ScimGroup| {
-                    lower(&other.display_name).as_deref() == Some(&group.display_name.to_lowercase())
-                        || other.external_id.as_deref().is_some_and(|external| external.eq_ignore_ascii_case(&id.to_string()))
-                };
-                if look.groups.values().any(same) {
-                    remaining.push(*id);
-                }
+                let name = group.display_name.to_lowercase();
+                look.groups.values().any(|other| lower(&other.display_name).as_ref() == Some(&name))
             }
+        };
+        if is_there {
+            remaining.push(*id);
         }
     }
     Ok(remaining)

@@ -226,3 +226,23 @@ fn a_group_without_a_known_id_is_looked_for_by_its_name_or_its_entra_id() {
     assert_eq!(put(Some("another"), Some("77".into())), []);
     assert_eq!(put(None, None), []);
 }
+
+#[test]
+fn a_group_that_came_back_under_another_id_is_known_by_its_entra_id() {
+    let mut case = Case::unassigned();
+    case.groups_gone();
+    let remaining = |case: &Case| {
+        let facts = case.facts();
+        kept::groups_remaining(&facts, facts.memory.target.as_ref().unwrap()).unwrap()
+    };
+    let id = unscim::model::id::ScimId("g-9".into());
+    let mut put = |external: Option<String>| {
+        let record = ScimGroup { id: id.clone(), display_name: Some("Group 1".into()), external_id: external };
+        case.target().groups.insert(id.clone(), record);
+        remaining(&case)
+    };
+    assert_eq!(put(Some(group(1).to_string().to_uppercase())), [group(1)]);
+    // The app's own people may make a group of the same name by hand; that is none of ours.
+    assert_eq!(put(None), []);
+    assert_eq!(put(Some("77".into())), []);
+}
