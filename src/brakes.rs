@@ -357,19 +357,18 @@ fn shrunk(facts: &Facts, _: &Plan) -> Option<Bite> {
 /// Protected users whom a list should show, and whom nothing that we did has taken off it.
 fn missing_from(facts: &Facts, list: &str) -> Vec<String> {
     let group = list.strip_prefix("members/").and_then(|id| id.parse().ok()).map(GroupId);
-    let users = facts.baseline().into_iter().flat_map(|baseline| &baseline.users);
-    let missing = users.filter(|(id, user)| match group {
+    let missing: Vec<UserId> = match group {
         Some(group) => {
-            let members = facts.seen.groups.get(&group).and_then(|seen| seen.members.known());
-            user.groups.contains(&group)
-                && members.is_some_and(|look| !look.value.users.contains(id))
-                && facts.memory.journal.entry(&Key::Member(group, **id)).is_none()
+            let ours = |user| facts.memory.journal.entry(&Key::Member(group, user)).is_some();
+            facts.gone_from(group).map(|person| person.id).filter(|user| !ours(*user)).collect()
         }
         None => {
-            facts.memory.journal.of(Kin::AssignsOf(**id)).any(|(_, entry)| entry.confirmed > 0) && !facts.has_direct_row(**id)
+            let ours = |user| facts.memory.journal.of(Kin::AssignsOf(user)).any(|(_, entry)| entry.confirmed > 0);
+            let without = facts.people().iter().filter(|person| !person.has_row());
+            without.map(|person| person.id).filter(|user| ours(*user)).collect()
         }
-    });
-    missing.map(|(id, _)| facts.user_name(*id)).collect()
+    };
+    missing.into_iter().map(|user| facts.user_name(user)).collect()
 }
 
 fn fights(facts: &Facts, plan: &Plan) -> Option<Bite> {

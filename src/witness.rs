@@ -68,7 +68,7 @@ fn people(facts: &Facts, before: &Remembered, events: &mut Vec<Event>) {
 fn proven<'f, 'a>(facts: &'f Facts<'a>, proof: &CycleProof) -> impl Iterator<Item = Event> + use<'f, 'a> {
     let look = facts.memory.target.as_ref();
     let after = move |person: &Person| {
-        let (verdict, why) = match kept::of(facts, person.id, person.user) {
+        let (verdict, why) = match kept::of(facts, person) {
             Kept::Kept => (Verdict::Kept, None),
             Kept::NotCounted => (Verdict::NotCounted, None),
             Kept::Explained(kind) => (Verdict::Explained, Some(format!("{kind:?} in Entra"))),

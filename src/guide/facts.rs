@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Range;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -60,7 +61,17 @@ pub enum Cover {
 pub struct Person<'a> {
     pub id: UserId,
     pub user: &'a Protected,
+    /// Rows of his own on the app, for whatever role: their places among those of all users.
+    own: Range<usize>,
     pub cover: Cover,
+    /// His record of the baseline, where the last look at the target shows it.
+    pub record: Option<&'a ScimUser>,
+}
+
+impl Person<'_> {
+    pub fn has_row(&self) -> bool {
+        !self.own.is_empty()
+    }
 }
 
 impl<'a> Facts<'a> {
@@ -115,17 +126,25 @@ impl<'a> Facts<'a> {
 
     /// His own rows: the role, and when it was made.
     pub fn direct_rows(&self, user: UserId) -> impl Iterator<Item = (AppRoleId, Option<Timestamp>)> {
-        self.places_of(user).iter().map(|(_, place)| &self.rows[*place as usize]).map(|row| (row.role, row.created))
+        let first = self.direct.partition_point(|(other, _)| *other < user);
+        self.rows_at(first..first + self.rows_from(first, user))
     }
 
     pub fn has_direct_row(&self, user: UserId) -> bool {
-        !self.places_of(user).is_empty()
+        self.direct_rows(user).next().is_some()
     }
 
-    fn places_of(&self, user: UserId) -> &[(UserId, u32)] {
-        let first = self.direct.partition_point(|(other, _)| *other < user);
-        let from = &self.direct[first..];
-        &from[..from.iter().take_while(|(other, _)| *other == user).count()]
+    pub fn own_rows(&self, person: &Person) -> impl Iterator<Item = (AppRoleId, Option<Timestamp>)> {
+        self.rows_at(person.own.clone())
+    }
+
+    /// How many rows he has from this place on.
+    fn rows_from(&self, first: usize, user: UserId) -> usize {
+        self.direct[first..].iter().take_while(|(other, _)| *other == user).count()
+    }
+
+    fn rows_at(&self, places: Range<usize>) -> impl Iterator<Item = (AppRoleId, Option<Timestamp>)> {
+        self.direct[places].iter().map(|(_, place)| &self.rows[*place as usize]).map(|row| (row.role, row.created))
     }
 
     /// The token has been proven dead: no engine runs any more, so no cycle is awaited.
@@ -207,15 +226,28 @@ impl<'a> Facts<'a> {
     /// Every protected user; nobody where there is no baseline.
     pub fn people(&self) -> &[Person<'a>] {
         self.people.get_or_init(|| {
+            let (memory, mut place) = (self.memory, 0);
             let users = self.baseline().into_iter().flat_map(|baseline| &baseline.users);
-            users.map(|(id, user)| Person { id: *id, user, cover: self.cover_of(*id, user) }).collect()
+            let person = |(id, user): (&UserId, &'a Protected)| {
+                // Both are in the order of their ids.
+                place += self.direct[place..].iter().take_while(|(other, _)| other < id).count();
+                let own = place..place + self.rows_from(place, *id);
+                let record = user.target.as_ref().zip(memory.target.as_ref());
+                let record = record.and_then(|(before, look)| look.user(&before.id).known().copied());
+                Person { id: *id, user, cover: self.cover_of(*id, user, &own), own, record }
+            };
+            users.map(person).collect()
         })
     }
 
     /// `None`: he is not protected.
     pub fn person(&self, id: UserId) -> Option<&Person<'a>> {
-        let people = self.people();
-        people.binary_search_by_key(&id, |person| person.id).ok().map(|place| &people[place])
+        self.place_of(id).map(|place| &self.people()[place])
+    }
+
+    /// His place among the people.
+    pub fn place_of(&self, id: UserId) -> Option<usize> {
+        self.people().binary_search_by_key(&id, |person| person.id).ok()
     }
 
     /// The roles that the managed groups give (or gave) this user, as he is to hold them himself, in order.
@@ -236,13 +268,14 @@ impl<'a> Facts<'a> {
         })
     }
 
-    fn cover_of(&self, id: UserId, user: &Protected) -> Cover {
+    fn cover_of(&self, id: UserId, user: &Protected, own: &Range<usize>) -> Cover {
         if self.has_departed(id) {
             return Cover::Departed;
         }
-        let owned: Vec<_> = self.direct_rows(id).collect();
         let required = self.roles_of(user);
-        let missing: Vec<_> = required.iter().filter(|role| !owned.iter().any(|(owned, _)| owned == *role)).copied().collect();
+        let owned = || self.rows_at(own.clone());
+        let missing = required.iter().filter(|role| !owned().any(|(owned, _)| owned == **role));
+        let missing: Vec<_> = missing.copied().collect();
         if !missing.is_empty() {
             return Cover::Missing(missing);
         }
@@ -255,7 +288,7 @@ impl<'a> Facts<'a> {
                 return Cover::Settling;
             }
             // Of two rows for one role the later one.
-            let made = owned.iter().filter(|(owned, _)| owned == role).filter_map(|(_, made)| *made).max();
+            let made = owned().filter(|(owned, _)| owned == role).filter_map(|(_, made)| made).max();
             latest = latest.max(Some(made.unwrap_or(first)));
         }
         if self.is_disabled(id) || self.is_token_rejected() {
@@ -305,16 +338,33 @@ impl<'a> Facts<'a> {
     /// Protected users who were ever seen in this group.
     pub fn users_of(&self, group: GroupId) -> impl ExactSizeIterator<Item = &Person<'a>> {
         let people = self.people();
+        self.places_in(group).iter().map(|place| &people[*place])
+    }
+
+    /// Who was ever seen in this group, by his place among the people, in order.
+    pub fn places_in(&self, group: GroupId) -> &[usize] {
         let ever_in = self.ever_in.get_or_init(|| {
             let mut ever_in: BTreeMap<GroupId, Vec<usize>> = BTreeMap::new();
-            for (place, person) in people.iter().enumerate() {
+            for (place, person) in self.people().iter().enumerate() {
                 for group in &person.user.groups {
                     ever_in.entry(*group).or_default().push(place);
                 }
             }
             ever_in
         });
-        ever_in.get(&group).map(Vec::as_slice).unwrap_or_default().iter().map(|place| &people[*place])
+        ever_in.get(&group).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Protected users who were ever seen in this group and whom the look at its members does not show; nobody where there is none.
+    pub fn gone_from(&self, group: GroupId) -> impl Iterator<Item = &Person<'a>> {
+        let look = self.seen.groups.get(&group).and_then(|seen| seen.members.known());
+        // Both are in the order of their ids.
+        let mut members = look.map(|look| look.value.users.iter().peekable());
+        self.users_of(group).filter(move |person| {
+            let Some(members) = &mut members else { return false };
+            while members.next_if(|member| **member < person.id).is_some() {}
+            members.peek() != Some(&&person.id)
+        })
     }
 
     /// Taken out of protection by the operator: nothing is assigned to him, and his state at the target is not judged.

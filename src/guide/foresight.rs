@@ -11,7 +11,6 @@ use crate::model::engine::{
 };
 use crate::model::id::{GroupId, UserId};
 use crate::model::memory::DepartureKind;
-use crate::model::seen::Seen;
 
 /// The state after one step, and the calls that a cycle would then make.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,16 +22,13 @@ pub struct Stage {
 /// The stage before any step of ours.
 pub const NOW: &str = "what is so now";
 
-/// Of so many users at a time what becomes of them is asked: the engine judges each by himself, and a tenant may have many.
-const AT_A_TIME: usize = 10_000;
-
 /// One stage for now, and one for each of steps 1 to 3; empty where there is nothing to go by.
 pub fn foresee(facts: &Facts) -> Vec<Stage> {
-    stages(facts, facts.people())
+    stages(facts, &facts.people().iter().collect::<Vec<_>>())
 }
 
-/// As far as it is about these.
-fn stages(facts: &Facts, people: &[Person]) -> Vec<Stage> {
+/// As far as it is about these, who are in the order of their ids.
+fn stages(facts: &Facts, people: &[&Person]) -> Vec<Stage> {
     let Some(baseline) = facts.baseline().filter(|_| facts.seen.assignments.is_known() && !facts.is_token_rejected()) else {
         return Vec::new();
     };
@@ -46,8 +42,7 @@ fn stages(facts: &Facts, people: &[Person]) -> Vec<Stage> {
         stages.push(Stage { after, calls });
     };
     stage(NOW, &scope);
-    let gets_rows = |person: &&Person| matches!(person.cover, Cover::Missing(_)) && !facts.is_released(person.id);
-    scope.assigned_users.extend(people.iter().filter(gets_rows).map(|person| person.id));
+    scope.assigned_users.extend(people.iter().filter(|person| gets_rows(facts, person)).map(|person| person.id));
     stage("step 1", &scope);
     for (id, group) in &mut scope.groups {
         if plan_for(facts, *id) == Plan::Empty {
@@ -60,48 +55,110 @@ fn stages(facts: &Facts, people: &[Person]) -> Vec<Stage> {
     stages
 }
 
-/// Protected users whom a step of ours would change at the target, and how.
+/// Protected users whom a step of ours would change at the target, and how; in the order of their ids.
+///
+/// The engine judges each user by himself and knows no group from another of its kind, so it is asked once for each
+/// situation that users are in, and what becomes of one becomes of all who share it.
 pub fn harm(facts: &Facts) -> Vec<(UserId, String)> {
-    harm_by(facts, AT_A_TIME)
-}
-
-/// So many users at a time; it makes no difference to what is found.
-pub fn harm_by(facts: &Facts, at_a_time: usize) -> Vec<(UserId, String)> {
-    let mut found = Vec::new();
-    let stages = facts.people().chunks(at_a_time).flat_map(|people| stages(facts, people));
-    for stage in stages.filter(|stage| stage.after != NOW) {
-        for call in &stage.calls {
-            let (user, what) = match call {
-                ScimCall::DisableUser { user, .. } => (user, "made inactive"),
-                ScimCall::EnableUser { user } => (user, "made active"),
-                ScimCall::UpdateUser { user, .. } => (user, "changed"),
-                ScimCall::CreateUser { .. }
-                | ScimCall::CreateGroup { .. }
-                | ScimCall::UpdateGroup { .. }
-                | ScimCall::AddMembers { .. }
-                | ScimCall::RemoveMembers { .. }
-                | ScimCall::DeleteGroup { .. } => continue,
-            };
-            if !facts.is_released(*user) {
-                found.push((*user, format!("{what} after {}", stage.after)));
-            }
+    let mut alike: BTreeMap<Situation, Vec<&Person>> = BTreeMap::new();
+    for (person, groups) in facts.people().iter().zip(kinds_of_groups(facts)) {
+        if !facts.is_released(person.id) {
+            alike.entry(situation(facts, person, groups)).or_default().push(person);
         }
     }
+    let alike: BTreeMap<UserId, Vec<&Person>> = alike.into_values().map(|alike| (alike[0].id, alike)).collect();
+    let ones: Vec<_> = alike.values().map(|alike| alike[0]).collect();
+    let mut found = Vec::new();
+    for stage in stages(facts, &ones).iter().filter(|stage| stage.after != NOW) {
+        for (user, what) in stage.calls.iter().filter_map(change) {
+            let alike = alike.get(&user).map(Vec::as_slice).unwrap_or_default();
+            found.extend(alike.iter().map(|person| (person.id, format!("{what} after {}", stage.after))));
+        }
+    }
+    found.sort_by_key(|(user, _)| *user);
     found
 }
 
+/// What a call makes of a record that is there.
+fn change(call: &ScimCall) -> Option<(UserId, &'static str)> {
+    match call {
+        ScimCall::DisableUser { user, .. } => Some((*user, "made inactive")),
+        ScimCall::EnableUser { user } => Some((*user, "made active")),
+        ScimCall::UpdateUser { user, .. } => Some((*user, "changed")),
+        ScimCall::CreateUser { .. }
+        | ScimCall::CreateGroup { .. }
+        | ScimCall::UpdateGroup { .. }
+        | ScimCall::AddMembers { .. }
+        | ScimCall::RemoveMembers { .. }
+        | ScimCall::DeleteGroup { .. } => None,
+    }
+}
+
+/// All of a user that the engine goes by, in any stage.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Situation {
+    source: (bool, bool),
+    is_assigned: bool,
+    will_be_assigned: bool,
+    is_active: Option<bool>,
+    groups: u8,
+}
+
+fn situation(facts: &Facts, person: &Person, groups: u8) -> Situation {
+    let source = source(facts, person);
+    Situation {
+        source: (source.enabled, source.deleted),
+        is_assigned: person.has_row(),
+        will_be_assigned: gets_rows(facts, person),
+        is_active: is_active(person),
+        groups,
+    }
+}
+
+/// Of which kinds the groups are that each of the people is a member of, a bit for each: assigned or not, to be emptied or not.
+fn kinds_of_groups(facts: &Facts) -> Vec<u8> {
+    let mut kinds = vec![0; facts.people().len()];
+    for group in facts.baseline().into_iter().flat_map(|baseline| baseline.groups.keys()) {
+        let (is_assigned, is_emptied) = (!facts.rows_of(*group).is_empty(), plan_for(facts, *group) == Plan::Empty);
+        let kind = 1 << (u8::from(is_assigned) | u8::from(is_emptied) << 1);
+        for place in members(facts, *group) {
+            kinds[place] |= kind;
+        }
+    }
+    kinds
+}
+
+/// Members of the group whom we protect, by their place among the people; who was ever in it, where it could not be read.
+fn members<'f>(facts: &'f Facts, group: GroupId) -> Box<dyn Iterator<Item = usize> + 'f> {
+    let ever_in = facts.places_in(group).iter().copied();
+    let Some(look) = facts.seen.groups.get(&group).and_then(|seen| seen.members.known()) else { return Box::new(ever_in) };
+    // Both are in the order of their ids; who has just come was never in it before.
+    let (people, mut ever_in) = (facts.people(), ever_in.peekable());
+    Box::new(look.value.users.iter().filter_map(move |id| {
+        while ever_in.next_if(|place| people[*place].id < *id).is_some() {}
+        ever_in.next_if(|place| people[*place].id == *id).or_else(|| facts.place_of(*id))
+    }))
+}
+
+fn gets_rows(facts: &Facts, person: &Person) -> bool {
+    matches!(person.cover, Cover::Missing(_)) && !facts.is_released(person.id)
+}
+
+fn source(facts: &Facts, person: &Person) -> SourceUser {
+    let enabled = facts.seen.users.get(&person.id).and_then(|seen| seen.known()?.enabled).unwrap_or(true);
+    let departed = facts.memory.remembered.departed.get(&person.id);
+    let deleted = departed.is_some_and(|departure| departure.kind == DepartureKind::Deleted);
+    SourceUser { enabled, deleted, passes_filter: true, attributes: Attributes::new() }
+}
+
+/// Whether his record is active, as last seen; `None` where he had none at the baseline.
+fn is_active(person: &Person) -> Option<bool> {
+    let before = person.user.target.as_ref()?;
+    Some(person.record.unwrap_or(before).active.unwrap_or(false))
+}
+
 /// The scope as the tenant shows it, as far as it is about these users and managed groups.
-fn scope(facts: &Facts, baseline: &Baseline, people: &[Person], ever_in: &EverIn) -> Scope {
-    let deleted = |id| {
-        let departed = facts.memory.remembered.departed.get(&id);
-        departed.is_some_and(|departure| departure.kind == DepartureKind::Deleted)
-    };
-    let user = |person: &Person| {
-        let known = facts.seen.users.get(&person.id).and_then(Seen::known);
-        let enabled = known.and_then(|user| user.enabled).unwrap_or(true);
-        let user = SourceUser { enabled, deleted: deleted(person.id), passes_filter: true, attributes: Attributes::new() };
-        (person.id, user)
-    };
+fn scope(facts: &Facts, baseline: &Baseline, people: &[&Person], ever_in: &EverIn) -> Scope {
     let ends = people.first().zip(people.last());
     let is_one = |id: &UserId| people.binary_search_by_key(id, |person| person.id).is_ok();
     let group = |(id, ever_in): (&GroupId, &BTreeSet<UserId>)| {
@@ -123,9 +180,9 @@ fn scope(facts: &Facts, baseline: &Baseline, people: &[Person], ever_in: &EverIn
     let leaves = settings.and_then(|settings| settings.skip_out_of_scope_deletions) == Some(true);
     Scope {
         reach: if everyone { Reach::Everyone } else { Reach::AssignedOnly },
-        users: people.iter().map(user).collect(),
+        users: people.iter().map(|person| (person.id, source(facts, person))).collect(),
         groups: ever_in.iter().map(group).collect(),
-        assigned_users: people.iter().map(|person| person.id).filter(|user| facts.has_direct_row(*user)).collect(),
+        assigned_users: people.iter().filter(|person| person.has_row()).map(|person| person.id).collect(),
         assigned_groups: baseline.groups.keys().filter(|group| !facts.rows_of(**group).is_empty()).copied().collect(),
         user_flow: flow(schema.and_then(|schema| schema.user.as_ref())),
         group_flow: flow(schema.and_then(|schema| schema.group.as_ref())),
@@ -136,7 +193,7 @@ fn scope(facts: &Facts, baseline: &Baseline, people: &[Person], ever_in: &EverIn
 type EverIn = BTreeMap<GroupId, BTreeSet<UserId>>;
 
 /// Every managed group, and who of these was ever seen in it.
-fn ever_in(baseline: &Baseline, people: &[Person]) -> EverIn {
+fn ever_in(baseline: &Baseline, people: &[&Person]) -> EverIn {
     let mut groups: EverIn = baseline.groups.keys().map(|group| (*group, BTreeSet::new())).collect();
     for person in people {
         for group in &person.user.groups {
@@ -149,13 +206,11 @@ fn ever_in(baseline: &Baseline, people: &[Person]) -> EverIn {
 }
 
 /// What the engine has made of it so far, by the records that were matched at the baseline.
-fn linked(facts: &Facts, baseline: &Baseline, people: &[Person], mut ever_in: EverIn) -> Linked {
+fn linked(facts: &Facts, baseline: &Baseline, people: &[&Person], mut ever_in: EverIn) -> Linked {
     let look = facts.memory.target.as_ref();
-    let user = |person: &Person| {
-        let before = person.user.target.as_ref()?;
-        let now = look.map(|look| look.user(&before.id));
-        let active = now.as_ref().and_then(Seen::known).map_or(before.active, |now| now.active).unwrap_or(false);
-        Some((person.id, LinkedUser { id: before.id.clone(), active, attributes: Attributes::new() }))
+    let user = |person: &&Person| {
+        let (id, active) = (person.user.target.as_ref()?.id.clone(), is_active(person)?);
+        Some((person.id, LinkedUser { id, active, attributes: Attributes::new() }))
     };
     let users: BTreeMap<_, _> = people.iter().filter_map(user).collect();
     let group = |(id, group): (&GroupId, &crate::model::baseline::ManagedGroup)| {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Facts;
-use crate::model::baseline::Protected;
+use super::facts::Person;
 use crate::model::id::{GroupId, UserId};
 use crate::model::memory::{DepartureKind, since};
 use crate::model::seen::Seen;
@@ -22,10 +22,10 @@ pub enum Kept {
 }
 
 /// One user against the last look at the target.
-pub fn of(facts: &Facts, id: UserId, user: &Protected) -> Kept {
-    let Some(before) = user.target.as_ref().filter(|_| !facts.is_released(id)) else { return Kept::NotCounted };
+pub fn of(facts: &Facts, person: &Person) -> Kept {
+    let Some(before) = person.user.target.as_ref().filter(|_| !facts.is_released(person.id)) else { return Kept::NotCounted };
     let Some(look) = &facts.memory.target else { return Kept::Unknown("the target was not read".into()) };
-    let loss = match look.user(&before.id) {
+    let loss = match person.record.map_or_else(|| look.user(&before.id), Seen::Known) {
         Seen::Known(now) => match (before.active, now.active) {
             (Some(true), Some(false)) => format!("record {} is inactive at the target", before.id),
             (Some(true), None) => {
@@ -42,7 +42,7 @@ pub fn of(facts: &Facts, id: UserId, user: &Protected) -> Kept {
         }
         Seen::Unknown(why) => return Kept::Unknown(format!("record {} was not read: {why}", before.id)),
     };
-    match explained(facts, id) {
+    match explained(facts, person.id) {
         Some(kind) => Kept::Explained(kind),
         None => Kept::Lost(loss),
     }
@@ -73,17 +73,18 @@ pub struct Tally {
 /// Everybody, against the last look at the target; `None` where there is none. [`Facts::tally`] has it.
 pub(super) fn tally(facts: &Facts) -> Option<Tally> {
     let look = facts.memory.target.as_ref()?;
+    facts.baseline()?;
     let mut tally = Tally::default();
-    for (id, user) in &facts.baseline()?.users {
-        match of(facts, *id, user) {
+    for person in facts.people() {
+        match of(facts, person) {
             Kept::NotCounted => continue,
             Kept::Kept => tally.kept += 1,
             Kept::Explained(_) => tally.explained += 1,
             Kept::Lost(why) => {
-                tally.lost.insert(*id, why);
+                tally.lost.insert(person.id, why);
             }
             Kept::Unknown(why) => {
-                tally.unknown.insert(*id, why);
+                tally.unknown.insert(person.id, why);
             }
         }
         tally.counted += 1;
@@ -98,7 +99,8 @@ pub(super) fn tally(facts: &Facts) -> Option<Tally> {
 fn harmful_rows(facts: &Facts, look: &TargetLook, tally: &mut Tally) {
     let (Some(log), Some(baseline)) = (facts.seen.log.known(), facts.baseline()) else { return };
     for row in log.value.iter().filter(|row| row.is_harmful() && row.at > baseline.taken) {
-        let Some(id) = row.source.map(UserId).filter(|id| baseline.users.contains_key(id)) else { continue };
+        let Some(person) = row.source.and_then(|source| facts.person(UserId(source))) else { continue };
+        let id = person.id;
         if facts.is_released(id) || explained(facts, id).is_some() {
             continue;
         }
@@ -108,9 +110,9 @@ fn harmful_rows(facts: &Facts, look: &TargetLook, tally: &mut Tally) {
             continue;
         }
         let healed = facts.good_cycles_after(row.at).first().is_some_and(|cycle| look.turn >= cycle.turn)
-            && baseline.users.get(&id).is_some_and(|user| matches!(of(facts, id, user), Kept::Kept | Kept::NotCounted));
+            && matches!(of(facts, person), Kept::Kept | Kept::NotCounted);
         if !healed {
-            if tally.unknown.remove(&id).is_none() && baseline.users.get(&id).is_some_and(|user| user.target.is_some()) {
+            if tally.unknown.remove(&id).is_none() && person.user.target.is_some() {
                 tally.kept = tally.kept.saturating_sub(1);
             }
             tally.lost.insert(id, words);

@@ -1,6 +1,8 @@
 //! Is somebody else at work on the same app? Only a note is made of it: what others do may be meant, and no brake rests on it.
 
+use super::facts::Person;
 use super::{Facts, count};
+use crate::model::id::UserId;
 use crate::model::key::Key;
 use crate::model::memory::{BaselineSource, DepartureKind};
 use crate::model::seen::Seen;
@@ -14,22 +16,19 @@ pub fn note(facts: &Facts) -> Option<String> {
     let baseline = facts.baseline().filter(|_| facts.memory.source == BaselineSource::Ledger && !facts.is_token_rejected())?;
     let ours = |key: Key| facts.memory.journal.entry(&key).is_some();
     let (mut rows, mut gone) = (0usize, 0usize);
-    for (user, protected) in &baseline.users {
+    for person in facts.people() {
         rows += facts
-            .direct_rows(*user)
-            .filter(|(role, made)| made.is_some_and(|made| made > baseline.taken) && !ours(Key::Assign(*user, *role)))
+            .own_rows(person)
+            .filter(|(role, made)| made.is_some_and(|made| made > baseline.taken) && !ours(Key::Assign(person.id, *role)))
             .count();
-        let deleted = facts.seen.users.get(user).is_some_and(Seen::is_absent)
-            || facts.memory.remembered.departed.get(user).is_some_and(|departure| departure.kind == DepartureKind::Deleted);
-        gone += protected
-            .groups
-            .iter()
-            .filter(|group| !deleted && !facts.rows_of(**group).is_empty())
-            .filter(|group| {
-                let members = facts.seen.groups.get(group).and_then(|seen| seen.members.known());
-                members.is_some_and(|look| !look.value.users.contains(user)) && !ours(Key::Member(**group, *user))
-            })
-            .count();
+    }
+    let deleted = |user: UserId| {
+        facts.seen.users.get(&user).is_some_and(Seen::is_absent)
+            || facts.memory.remembered.departed.get(&user).is_some_and(|departure| departure.kind == DepartureKind::Deleted)
+    };
+    for group in baseline.groups.keys().filter(|group| !facts.rows_of(**group).is_empty()) {
+        let by_others = |person: &&Person| !deleted(person.id) && !ours(Key::Member(*group, person.id));
+        gone += facts.gone_from(*group).filter(by_others).count();
     }
     let mut what = Vec::new();
     if rows >= IN_NUMBER {

@@ -103,7 +103,7 @@ pub fn way(facts: &Facts, now: &[Action]) -> Option<Way> {
 
 fn users(facts: &Facts) -> Users {
     let mut users = Users { protected: facts.people().len() as u64, ..Users::default() };
-    for Person { id, user, cover } in facts.people() {
+    for Person { id, user, cover, .. } in facts.people() {
         let known = facts.seen.users.get(id);
         match known {
             Some(Seen::Absent) => users.deleted += 1,

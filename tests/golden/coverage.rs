@@ -1,9 +1,8 @@
-//! How far a user is from standing on his own feet, what Entra would make of it, and whether he is still who he was.
+//! How far a user is from standing on his own feet, and whether he is still who he was.
 
 use std::time::Duration;
 
 use unscim::guide::Cover;
-use unscim::guide::foresight::{foresee, harm, harm_by};
 use unscim::guide::kept::{self, Kept};
 use unscim::model::action::Action;
 use unscim::model::memory::{Departure, DepartureKind, Streak};
@@ -70,49 +69,9 @@ fn a_confirmed_write_is_fresh_for_the_settle_time() {
     }
 }
 
-#[test]
-fn foresight_shows_each_stage_once_and_nothing_where_there_is_nothing_to_go_by() {
-    let calls = |case: &Case| foresee(&case.facts()).iter().map(|stage| stage.calls.len()).collect::<Vec<_>>();
-    let mut case = Case::assigned();
-    assert_eq!(calls(&case), [0, 0, 2, 2], "members removed, then groups deleted");
-    case.seen.assignments = Seen::Unknown(failed("transient"));
-    assert_eq!(calls(&case), [0; 0]);
-    assert_eq!(calls(&Case::retired()), [0; 0]);
-    // A mapping that does not delete, or is off, deletes no group.
-    for change in [(|mapping: &mut Mapping| mapping.deletes = false) as fn(&mut Mapping), |mapping| mapping.enabled = false] {
-        let mut case = Case::assigned();
-        let Seen::Known(schema) = &mut case.seen.schema else { panic!() };
-        change(schema.group.as_mut().unwrap());
-        assert!(calls(&case)[3] == 0, "{:?}", foresee(&case.facts()));
-    }
-}
-
-#[test]
-fn whoever_a_stage_has_changed_is_not_changed_again_by_the_next_one() {
-    // User 1 has no row of his own and is called departed: step 2 would make him inactive, once.
-    let mut case = Case::assigned();
-    case.unrow(Principal::User(user(1)));
-    let streak = Streak { since: at(10), last: at(NOW), looks: 9 };
-    case.memory.remembered.departed.insert(user(1), Departure { kind: DepartureKind::Left, streak });
-    let harmed = [(user(1), "made inactive after step 2".to_owned())];
-    assert_eq!(harm(&case.facts()), harmed);
-    for at_a_time in [1, 2] {
-        assert_eq!(harm_by(&case.facts(), at_a_time), harmed, "{at_a_time} at a time");
-    }
-}
-
-#[test]
-fn a_member_whom_entra_has_still_to_take_out_is_taken_out_once() {
-    let mut case = Case::assigned();
-    case.leave(1, 1);
-    let calls: Vec<_> = foresee(&case.facts()).iter().map(|stage| stage.calls.len()).collect();
-    assert_eq!(calls, [1, 0, 2, 2]);
-}
-
 fn verdict(case: &Case, u: u128) -> Kept {
     let facts = case.facts();
-    let user = &facts.baseline().unwrap().users[&user(u)];
-    kept::of(&facts, crate::support::user(u), user)
+    kept::of(&facts, facts.person(user(u)).unwrap())
 }
 
 #[test]

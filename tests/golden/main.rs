@@ -7,6 +7,7 @@ mod brakes;
 mod coverage;
 mod credential;
 mod cycles;
+mod foresight;
 mod hand;
 mod permissions;
 mod plan;
