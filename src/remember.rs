@@ -159,7 +159,7 @@ fn departures(facts: &Facts, next: &mut Remembered) {
 /// In none of his groups by complete looks, without a row of his own, and not by our hand.
 fn has_left(facts: &Facts, id: UserId, groups: &Few<GroupId>) -> bool {
     let by_us = |group: GroupId| facts.memory.journal.entry(&Key::Member(group, id)).is_some();
-    !facts.has_direct_row(id)
+    facts.direct_rows(id).next().is_none()
         && !facts.memory.journal.of(Kin::AssignsOf(id)).any(|(_, entry)| entry.intents > 0)
         && groups.iter().all(|group| {
             !by_us(*group)

@@ -318,17 +318,17 @@ fn gauges(facts: &Facts) -> Gauges {
     gauges.token_revoked = Some(facts.is_token_rejected());
     if are_members_read(facts) {
         let (mut group_only, mut both, mut direct) = (0, 0, 0);
-        for (id, user) in &baseline.users {
-            let through_group = user.groups.iter().any(|group| {
+        for person in facts.people() {
+            let through_group = person.user.groups.iter().any(|group| {
                 !facts.rows_of(*group).is_empty()
                     && facts
                         .seen
                         .groups
                         .get(group)
                         .and_then(|seen| seen.members.known())
-                        .is_some_and(|look| look.value.users.contains(id))
+                        .is_some_and(|look| look.value.users.contains(&person.id))
             });
-            match (facts.has_direct_row(*id), through_group) {
+            match (person.has_row(), through_group) {
                 (true, true) => both += 1,
                 (true, false) => direct += 1,
                 (false, true) => group_only += 1,

@@ -130,10 +130,6 @@ impl<'a> Facts<'a> {
         self.rows_at(first..first + self.rows_from(first, user))
     }
 
-    pub fn has_direct_row(&self, user: UserId) -> bool {
-        self.direct_rows(user).next().is_some()
-    }
-
     pub fn own_rows(&self, person: &Person) -> impl Iterator<Item = (AppRoleId, Option<Timestamp>)> {
         self.rows_at(person.own.clone())
     }
