@@ -119,8 +119,13 @@ fn situation(facts: &Facts, person: &Person, groups: u8) -> Situation {
 fn kinds_of_groups(facts: &Facts) -> Vec<u8> {
     let mut kinds = vec![0; facts.people().len()];
     for group in facts.baseline().into_iter().flat_map(|baseline| baseline.groups.keys()) {
-        let (is_assigned, is_emptied) = (!facts.rows_of(*group).is_empty(), plan_for(facts, *group) == Plan::Empty);
-        let kind = 1 << (u8::from(is_assigned) | u8::from(is_emptied) << 1);
+        let is_off = facts.rows_of(*group).is_empty();
+        let kind = match (is_off, matches!(plan_for(facts, *group), Plan::Empty)) {
+            (false, false) => 1,
+            (false, true) => 2,
+            (true, false) => 4,
+            (true, true) => 8,
+        };
         for place in members(facts, *group) {
             kinds[place] |= kind;
         }
@@ -130,14 +135,10 @@ fn kinds_of_groups(facts: &Facts) -> Vec<u8> {
 
 /// Members of the group whom we protect, by their place among the people; who was ever in it, where it could not be read.
 fn members<'f>(facts: &'f Facts, group: GroupId) -> Box<dyn Iterator<Item = usize> + 'f> {
-    let ever_in = facts.places_in(group).iter().copied();
-    let Some(look) = facts.seen.groups.get(&group).and_then(|seen| seen.members.known()) else { return Box::new(ever_in) };
-    // Both are in the order of their ids; who has just come was never in it before.
-    let (people, mut ever_in) = (facts.people(), ever_in.peekable());
-    Box::new(look.value.users.iter().filter_map(move |id| {
-        while ever_in.next_if(|place| people[*place].id < *id).is_some() {}
-        ever_in.next_if(|place| people[*place].id == *id).or_else(|| facts.place_of(*id))
-    }))
+    match facts.seen.groups.get(&group).and_then(|seen| seen.members.known()) {
+        Some(look) => Box::new(look.value.users.iter().filter_map(|id| facts.place_of(*id))),
+        None => Box::new(facts.places_in(group).iter().copied()),
+    }
 }
 
 fn gets_rows(facts: &Facts, person: &Person) -> bool {
