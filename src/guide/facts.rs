@@ -334,21 +334,16 @@ impl<'a> Facts<'a> {
     /// Protected users who were ever seen in this group.
     pub fn users_of(&self, group: GroupId) -> impl ExactSizeIterator<Item = &Person<'a>> {
         let people = self.people();
-        self.places_in(group).iter().map(|place| &people[*place])
-    }
-
-    /// Who was ever seen in this group, by his place among the people, in order.
-    pub fn places_in(&self, group: GroupId) -> &[usize] {
         let ever_in = self.ever_in.get_or_init(|| {
             let mut ever_in: BTreeMap<GroupId, Vec<usize>> = BTreeMap::new();
-            for (place, person) in self.people().iter().enumerate() {
+            for (place, person) in people.iter().enumerate() {
                 for group in &person.user.groups {
                     ever_in.entry(*group).or_default().push(place);
                 }
             }
             ever_in
         });
-        ever_in.get(&group).map(Vec::as_slice).unwrap_or_default()
+        ever_in.get(&group).map(Vec::as_slice).unwrap_or_default().iter().map(|place| &people[*place])
     }
 
     /// Protected users who were ever seen in this group and whom the look at its members does not show; nobody where there is none.

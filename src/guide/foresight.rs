@@ -32,9 +32,8 @@ fn stages(facts: &Facts, people: &[&Person]) -> Vec<Stage> {
     let Some(baseline) = facts.baseline().filter(|_| facts.seen.assignments.is_known() && !facts.is_token_rejected()) else {
         return Vec::new();
     };
-    let ever_in = ever_in(baseline, people);
-    let mut scope = scope(facts, baseline, people, &ever_in);
-    let mut linked = linked(facts, baseline, people, ever_in);
+    let mut scope = scope(facts, baseline, people);
+    let mut linked = linked(facts, baseline, people);
     let mut stages = Vec::new();
     let mut stage = |after, scope: &Scope| {
         let calls = plan_cycle(scope, &linked);
@@ -126,18 +125,18 @@ fn kinds_of_groups(facts: &Facts) -> Vec<u8> {
             (true, false) => 4,
             (true, true) => 8,
         };
-        for place in members(facts, *group) {
+        for place in members(facts, *group).filter_map(|user| facts.place_of(user)) {
             kinds[place] |= kind;
         }
     }
     kinds
 }
 
-/// Members of the group whom we protect, by their place among the people; who was ever in it, where it could not be read.
-fn members<'f>(facts: &'f Facts, group: GroupId) -> Box<dyn Iterator<Item = usize> + 'f> {
+/// Members of the group; where they could not be read, whom we ever saw in it.
+fn members<'f>(facts: &'f Facts, group: GroupId) -> Box<dyn Iterator<Item = UserId> + 'f> {
     match facts.seen.groups.get(&group).and_then(|seen| seen.members.known()) {
-        Some(look) => Box::new(look.value.users.iter().filter_map(|id| facts.place_of(*id))),
-        None => Box::new(facts.places_in(group).iter().copied()),
+        Some(look) => Box::new(look.value.users.iter().copied()),
+        None => Box::new(facts.users_of(group).map(|person| person.id)),
     }
 }
 
@@ -159,17 +158,10 @@ fn is_active(person: &Person) -> Option<bool> {
 }
 
 /// The scope as the tenant shows it, as far as it is about these users and managed groups.
-fn scope(facts: &Facts, baseline: &Baseline, people: &[&Person], ever_in: &EverIn) -> Scope {
-    let ends = people.first().zip(people.last());
+fn scope(facts: &Facts, baseline: &Baseline, people: &[&Person]) -> Scope {
     let is_one = |id: &UserId| people.binary_search_by_key(id, |person| person.id).is_ok();
-    let group = |(id, ever_in): (&GroupId, &BTreeSet<UserId>)| {
-        let members = facts.seen.groups.get(id).and_then(|seen| seen.members.known());
-        let members = match (members, ends) {
-            (Some(look), Some((first, last))) => {
-                look.value.users.range(first.id..=last.id).filter(|id| is_one(id)).copied().collect()
-            }
-            (Some(_), None) | (None, _) => ever_in.clone(),
-        };
+    let group = |id: &GroupId| {
+        let members = members(facts, *id).filter(is_one).collect();
         (*id, SourceGroup { security_enabled: true, members, attributes: Attributes::new() })
     };
     let (settings, schema) = (facts.seen.settings.known(), facts.seen.schema.known());
@@ -182,7 +174,7 @@ fn scope(facts: &Facts, baseline: &Baseline, people: &[&Person], ever_in: &EverI
     Scope {
         reach: if everyone { Reach::Everyone } else { Reach::AssignedOnly },
         users: people.iter().map(|person| (person.id, source(facts, person))).collect(),
-        groups: ever_in.iter().map(group).collect(),
+        groups: baseline.groups.keys().map(group).collect(),
         assigned_users: people.iter().filter(|person| person.has_row()).map(|person| person.id).collect(),
         assigned_groups: baseline.groups.keys().filter(|group| !facts.rows_of(**group).is_empty()).copied().collect(),
         user_flow: flow(schema.and_then(|schema| schema.user.as_ref())),
@@ -191,11 +183,9 @@ fn scope(facts: &Facts, baseline: &Baseline, people: &[&Person], ever_in: &EverI
     }
 }
 
-type EverIn = BTreeMap<GroupId, BTreeSet<UserId>>;
-
 /// Every managed group, and who of these was ever seen in it.
-fn ever_in(baseline: &Baseline, people: &[&Person]) -> EverIn {
-    let mut groups: EverIn = baseline.groups.keys().map(|group| (*group, BTreeSet::new())).collect();
+fn ever_in(baseline: &Baseline, people: &[&Person]) -> BTreeMap<GroupId, BTreeSet<UserId>> {
+    let mut groups: BTreeMap<_, BTreeSet<_>> = baseline.groups.keys().map(|group| (*group, BTreeSet::new())).collect();
     for person in people {
         for group in &person.user.groups {
             if let Some(members) = groups.get_mut(group) {
@@ -207,7 +197,8 @@ fn ever_in(baseline: &Baseline, people: &[&Person]) -> EverIn {
 }
 
 /// What the engine has made of it so far, by the records that were matched at the baseline.
-fn linked(facts: &Facts, baseline: &Baseline, people: &[&Person], mut ever_in: EverIn) -> Linked {
+fn linked(facts: &Facts, baseline: &Baseline, people: &[&Person]) -> Linked {
+    let mut ever_in = ever_in(baseline, people);
     let look = facts.memory.target.as_ref();
     let user = |person: &&Person| {
         let (id, active) = (person.user.target.as_ref()?.id.clone(), is_active(person)?);
