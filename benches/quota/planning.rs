@@ -1,7 +1,6 @@
 //! Planning alone: facts, plan and brakes over a million users, in memory. The golden cases lend their small company.
 
-#[allow(dead_code, reason = "the golden cases use the rest of it")]
-#[path = "../../tests/golden/support.rs"]
+#[path = "../../tests/golden/company.rs"]
 mod golden;
 
 use std::time::{Duration, Instant};

@@ -4,6 +4,7 @@
 mod act;
 mod baseline;
 mod brakes;
+mod company;
 mod coverage;
 mod credential;
 mod cycles;

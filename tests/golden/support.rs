@@ -1,77 +1,28 @@
-//! A small company in a known state, changed by a few words at a time.
-//!
-//! Group 1 holds users 1 and 2 with role 1; group 2 holds users 2 and 3 with role 2. Every time is in minutes after noon;
-//! the look is at minute 600, the baseline was taken at minute 0.
+//! The company further on its way, changed by a few words at a time, and what is said of it.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
 use unscim::brakes::{Approved, approve};
 use unscim::guide::{Facts, GUIDE, Verdict, preflight};
 use unscim::model::action::Action;
-use unscim::model::baseline::{Baseline, Binding, ManagedGroup, Protected};
 use unscim::model::condition::Reason;
-use unscim::model::id::*;
 use unscim::model::memory::*;
-use unscim::model::names::Names;
 use unscim::model::seen::{Seen, Why};
 use unscim::model::snapshot::*;
-use unscim::model::spec::*;
 use unscim::plan::{NewBaseline, plan};
-use uuid::Uuid;
 
-pub const NOW: i64 = 600;
-
-pub fn user(n: u128) -> UserId {
-    UserId(Uuid::from_u128(0x100 + n))
-}
-
-pub fn group(n: u128) -> GroupId {
-    GroupId(Uuid::from_u128(0x200 + n))
-}
-
-pub fn role(n: u128) -> AppRoleId {
-    AppRoleId(Uuid::from_u128(0x300 + n))
-}
+pub use crate::company::*;
 
 /// A Conditional Access policy that names this group.
 pub fn policy(n: u128) -> Policy {
     Policy { display_name: "Ask for a second factor".into(), groups: [group(n)].into() }
 }
 
-pub fn scim(n: u128) -> ScimId {
-    ScimId(format!("u-{n}"))
-}
-
-pub fn at(minute: i64) -> Timestamp {
-    "2026-11-24T12:00:00Z".parse::<Timestamp>().unwrap() + SignedDuration::from_mins(minute)
-}
-
 pub fn failed(kind: &str) -> Why {
     Why::new(kind, "the service is down")
 }
 
-const MEMBERS: [(u128, &[u128]); 2] = [(1, &[1, 2]), (2, &[2, 3])];
-
-pub struct Case {
-    pub spec: Spec,
-    pub seen: Snapshot,
-    pub memory: Memory,
-}
-
 impl Case {
-    /// Everything is known, and nothing was done yet.
-    pub fn untouched() -> Case {
-        let mut case = Case { spec: spec(), seen: seen(), memory: memory() };
-        for (g, _) in MEMBERS {
-            case.row(Principal::Group(group(g)), role(g), -1000);
-        }
-        case
-    }
-
     /// Step 1 is done: rows of minute 10, in sight since then, and a good cycle since.
     pub fn assigned() -> Case {
         let mut case = Case::untouched();
@@ -160,19 +111,6 @@ impl Case {
         preflight::check(&self.facts()).refusals
     }
 
-    pub fn rows(&mut self) -> &mut Vec<Assignment> {
-        match &mut self.seen.assignments {
-            Seen::Known(look) => &mut look.value,
-            Seen::Absent | Seen::Unknown(_) => panic!("the assignments are not known"),
-        }
-    }
-
-    fn row(&mut self, principal: Principal, role: AppRoleId, made: i64) {
-        let rows = self.rows();
-        let id = AssignmentId(format!("row-{}", rows.len()));
-        rows.push(Assignment { id, principal, role, created: Some(at(made)) });
-    }
-
     pub fn assign(&mut self, u: u128, r: u128, made: i64) {
         self.row(Principal::User(user(u)), role(r), made);
     }
@@ -183,39 +121,6 @@ impl Case {
 
     pub fn unrow(&mut self, principal: Principal) {
         self.rows().retain(|row| row.principal != principal);
-    }
-
-    pub fn journal(&mut self) -> &mut Journal {
-        Arc::make_mut(&mut self.memory.journal)
-    }
-
-    pub fn covered_since(&mut self) -> &mut BTreeMap<UserId, Since> {
-        Arc::make_mut(&mut self.memory.remembered.covered_since)
-    }
-
-    pub fn in_sight(&mut self, u: u128, r: u128, since: i64) {
-        self.covered_since().entry(user(u)).or_default().insert(role(r), at(since));
-    }
-
-    /// A good cycle that began at this minute and took three.
-    pub fn cycle(&mut self, began: i64) {
-        let turn = self.memory.remembered.turn;
-        let cycle = GoodCycle { activity: format!("cycle-{began}"), began: at(began), ended: at(began + 3), turn };
-        self.memory.remembered.cycles.push(cycle);
-    }
-
-    pub fn confirmed(&mut self, action: &Action, minute: i64) {
-        let entry = self.journal().entries.entry(action.key()).or_default();
-        entry.begin(1, at(minute));
-        entry.confirm(at(minute), at(minute));
-        entry.open = false;
-    }
-
-    pub fn members(&mut self, g: u128) -> &mut BTreeSet<UserId> {
-        match &mut self.seen.groups.get_mut(&group(g)).unwrap().members {
-            Seen::Known(look) => &mut look.value.users,
-            Seen::Absent | Seen::Unknown(_) => panic!("the members are not known"),
-        }
     }
 
     pub fn leave(&mut self, g: u128, u: u128) {
@@ -264,188 +169,6 @@ impl Case {
 
 pub fn probe(verdict: ProbeVerdict) -> Probe {
     Probe { at: at(NOW), verdict, detail: "what was sent and heard".into() }
-}
-
-fn spec() -> Spec {
-    let minutes = |n: u64| Duration::from_secs(n * 60);
-    Spec {
-        name: "golden".into(),
-        mode: Mode::Enforce,
-        hold: Hold::None,
-        approval: None,
-        entra: Entra {
-            cloud: Cloud::Public,
-            tenant_id: TenantId(Uuid::from_u128(1)),
-            app: AppRef::ServicePrincipalId(ServicePrincipalId(Uuid::from_u128(2))),
-            job_id: None,
-            credential: Credential::ClientSecret { client_id: Uuid::from_u128(3), client_secret_file: PathBuf::from("secret") },
-            authority: "http://127.0.0.1:1".parse().unwrap(),
-            graph: "http://127.0.0.1:1".parse().unwrap(),
-            ca_file: None,
-        },
-        groups: Groups {
-            select: Select::Listed,
-            list: MEMBERS.map(|(g, _)| GroupEntry { id: group(g), members: None }).into(),
-            empty_groups: EmptyGroups::WhenExclusive,
-            acknowledge: vec![Acknowledgement::UndiscoverableUses, Acknowledgement::TargetGroupContent],
-        },
-        roles: BTreeMap::new(),
-        target: Target {
-            profile: Profile::Uniqkey,
-            scim_url: "http://127.0.0.1:1/scim".parse().unwrap(),
-            token_file: PathBuf::from("token"),
-            match_by: MatchBy::UserName,
-            match_from: None,
-            read_interval: minutes(5),
-            revocation: Revocation { by: RevocationBy::Operator, webhook: None, confirmations: 3, confirm_every: minutes(1) },
-        },
-        provisioning: Provisioning {
-            settle_cycles: 1,
-            verify_cycles: 2,
-            scope_confirmed: None,
-            cycle_margin: minutes(10),
-            cycle_timeout: minutes(600),
-            log_read_interval: minutes(5),
-            afterwards: Afterwards::Leave,
-        },
-        released: BTreeSet::new(),
-        rollout: Rollout::Canary,
-        windows: None,
-        limits: Limits {
-            max_groups: 2,
-            max_users: 3,
-            max_member_removals: 4,
-            max_shrink: Percent(10),
-            fights: 2,
-            write_share: Percent(50),
-            write_quota: Quota { amount: 3_000, per: Duration::from_secs(150) },
-        },
-        timing: Timing { interval: minutes(1), settle: minutes(5), request_timeout: Duration::from_secs(30) },
-        telemetry: Telemetry::default(),
-    }
-}
-
-fn known_record(n: u128) -> ScimUser {
-    ScimUser { id: scim(n), user_name: Some(format!("user{n}@contoso.example")), external_id: None, active: Some(true) }
-}
-
-fn seen() -> Snapshot {
-    let roles = ["AppRoleAssignment.ReadWrite.All", "GroupMember.ReadWrite.All", "Application.Read.All"];
-    let app_role = |n| AppRole { id: role(n), display_name: format!("Role {n}"), enabled: true, for_users: true };
-    let mapping = Mapping {
-        enabled: true,
-        deletes: true,
-        scoped: false,
-        sources: BTreeMap::from([("username".into(), Some("userPrincipalName".into()))]),
-    };
-    let job = Job {
-        delete_threshold: None,
-        id: JobId("scim.job".into()),
-        schedule: ScheduleState::Active,
-        interval: Some(Duration::from_secs(2400)),
-        code: JobCode::Active,
-        last: Some(Execution {
-            activity: "latest".into(),
-            state: ExecutionState::Succeeded,
-            began: at(580),
-            ended: Some(at(583)),
-            error: None,
-        }),
-        quarantine: None,
-        steady_state_last: Some(at(583)),
-    };
-    let look = |value| Seen::Known(Look { at: at(NOW), value });
-    let groups = MEMBERS.map(|(g, members)| {
-        let profile = GroupProfile {
-            id: group(g),
-            display_name: format!("Group {g}"),
-            security_enabled: true,
-            mail_enabled: false,
-            dynamic: false,
-            unified: false,
-            team: false,
-            synced: false,
-            role_assignable: false,
-            management_restricted: false,
-            licensed: false,
-        };
-        let members = Members { users: members.iter().map(|u| user(*u)).collect(), others: Vec::new() };
-        let members = Seen::Known(Look { at: at(NOW), value: members });
-        (group(g), GroupSeen { profile: Seen::Known(profile), uses: Seen::Known(GroupUses::default()), members })
-    });
-    Snapshot {
-        began: at(NOW),
-        permissions: Seen::Known(Permissions { roles: roles.map(String::from).into(), directory_roles: BTreeSet::new() }),
-        app: Seen::Known(App {
-            id: ServicePrincipalId(Uuid::from_u128(2)),
-            app_id: None,
-            display_name: "Uniqkey".into(),
-            roles: vec![app_role(1), app_role(2)],
-        }),
-        assignments: Seen::Known(Look { at: at(NOW), value: Vec::new() }),
-        groups: groups.into(),
-        jobs: look(vec![job]),
-        schema: Seen::Known(SyncSchema { user: Some(mapping.clone()), group: Some(mapping) }),
-        settings: Seen::Known(SyncSettings {
-            delete_threshold: None,
-            sync_all: Some(false),
-            skip_out_of_scope_deletions: Some(false),
-            base_address: None,
-        }),
-        log: Seen::Known(Look { at: at(NOW), value: Vec::new() }),
-        target: TargetSeen { token: TokenState::Accepted, look: Seen::Unknown(Why::not_looked("the target")) },
-        ..Snapshot::default()
-    }
-}
-
-fn memory() -> Memory {
-    let protected = |u: u128, groups: &[u128]| Protected {
-        name: Some(format!("user{u}@contoso.example")),
-        groups: groups.iter().map(|g| group(*g)).collect(),
-        disabled: false,
-        target: Some(known_record(u)),
-    };
-    let managed = |g: u128| ManagedGroup {
-        display_name: format!("Group {g}"),
-        roles: BTreeSet::from([role(g)]),
-        scim: Some(ScimId(format!("g-{g}"))),
-    };
-    let baseline = Baseline {
-        binding: Binding {
-            tenant: TenantId(Uuid::from_u128(1)),
-            app: ServicePrincipalId(Uuid::from_u128(2)),
-            job: JobId("scim.job".into()),
-            scim_url: "http://127.0.0.1:1/scim".into(),
-        },
-        taken: at(0),
-        groups: BTreeMap::from([(group(1), managed(1)), (group(2), managed(2))]),
-        users: BTreeMap::from([(user(1), protected(1, &[1])), (user(2), protected(2, &[1, 2])), (user(3), protected(3, &[2]))]),
-    };
-    let scim_group = |g: u128| {
-        let id = ScimId(format!("g-{g}"));
-        (id.clone(), ScimGroup { id, display_name: Some(format!("Group {g}")), external_id: None })
-    };
-    let target = TargetLook {
-        turn: 50,
-        at: at(NOW),
-        users: [1, 2, 3].map(|u| (scim(u), known_record(u))).into(),
-        groups: [1, 2].map(scim_group).into(),
-        ..TargetLook::default()
-    };
-    let calibration = Calibration {
-        url: "http://127.0.0.1:1/scim/Users".into(),
-        token: "0000".into(),
-        bad_token: Signature { status: 401, body: BodyShape::ScimError },
-        liveness: 200,
-        at: at(0),
-    };
-    Memory {
-        baseline: Seen::Known(baseline),
-        target: Some(Arc::new(target)),
-        names: Names::Shown,
-        remembered: Remembered { turn: 50, calibration: Some(calibration), ..Remembered::default() },
-        ..Memory::default()
-    }
 }
 
 pub fn met(verdict: &Verdict, expected: Reason) {
