@@ -5,6 +5,7 @@ use std::time::Duration;
 use unscim::guide::Cover;
 use unscim::guide::kept::{self, Kept};
 use unscim::model::action::Action;
+use unscim::model::id::{GroupId, ScimId};
 use unscim::model::memory::{Departure, DepartureKind, Streak};
 use unscim::model::seen::Seen;
 use unscim::model::snapshot::*;
@@ -163,23 +164,27 @@ fn a_harmful_row_counts_for_whom_it_names_and_for_nobody_else() {
     assert_eq!(lost(500, unread), (1, 2, 3));
 }
 
+fn remaining(case: &Case) -> Vec<GroupId> {
+    let facts = case.facts();
+    kept::groups_remaining(&facts, facts.memory.target.as_ref().unwrap()).unwrap()
+}
+
+/// A group of another id at the target; and what is then still there.
+fn put_group(case: &mut Case, name: Option<&str>, external_id: Option<String>) -> Vec<GroupId> {
+    let id = ScimId("g-9".into());
+    let record = ScimGroup { id: id.clone(), display_name: name.map(str::to_owned), external_id };
+    case.target().groups.insert(id, record);
+    remaining(case)
+}
+
 #[test]
 fn a_group_without_a_known_id_is_looked_for_by_its_name_or_its_entra_id() {
     let mut case = Case::unassigned();
     case.groups_gone();
     let Seen::Known(baseline) = &mut case.memory.baseline else { panic!() };
     baseline.groups.get_mut(&group(1)).unwrap().scim = None;
-    let remaining = |case: &Case| {
-        let facts = case.facts();
-        kept::groups_remaining(&facts, facts.memory.target.as_ref().unwrap()).unwrap()
-    };
     assert_eq!(remaining(&case), []);
-    let id = unscim::model::id::ScimId("g-9".into());
-    let mut put = |name: Option<&str>, external: Option<String>| {
-        let record = ScimGroup { id: id.clone(), display_name: name.map(str::to_owned), external_id: external };
-        case.target().groups.insert(id.clone(), record);
-        remaining(&case)
-    };
+    let mut put = |name, external| put_group(&mut case, name, external);
     assert_eq!(put(Some("GROUP 1"), None), [group(1)]);
     assert_eq!(put(Some("renamed"), Some(group(1).to_string().to_uppercase())), [group(1)]);
     assert_eq!(put(Some("another"), Some("77".into())), []);
@@ -190,16 +195,7 @@ fn a_group_without_a_known_id_is_looked_for_by_its_name_or_its_entra_id() {
 fn a_group_that_came_back_under_another_id_is_known_by_its_entra_id() {
     let mut case = Case::unassigned();
     case.groups_gone();
-    let remaining = |case: &Case| {
-        let facts = case.facts();
-        kept::groups_remaining(&facts, facts.memory.target.as_ref().unwrap()).unwrap()
-    };
-    let id = unscim::model::id::ScimId("g-9".into());
-    let mut put = |external: Option<String>| {
-        let record = ScimGroup { id: id.clone(), display_name: Some("Group 1".into()), external_id: external };
-        case.target().groups.insert(id.clone(), record);
-        remaining(&case)
-    };
+    let mut put = |external| put_group(&mut case, Some("Group 1"), external);
     assert_eq!(put(Some(group(1).to_string().to_uppercase())), [group(1)]);
     // The app's own people may make a group of the same name by hand; that is none of ours.
     assert_eq!(put(None), []);
