@@ -27,7 +27,8 @@ const SIGHT: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct Acted {
     approved: Approved,
-    done: Vec<(&'static str, Done)>,
+    /// How often in a row each of these came.
+    done: Vec<(&'static str, Done, usize)>,
     stopped: Option<String>,
 }
 
@@ -36,12 +37,19 @@ impl Acted {
         &self.approved
     }
     /// The kind of each action that was tried, and how it ended; the journal has all of it.
-    pub fn done(&self) -> &[(&'static str, Done)] {
-        &self.done
+    pub fn done(&self) -> impl Iterator<Item = (&'static str, Done)> {
+        self.done.iter().flat_map(|(kind, done, times)| std::iter::repeat_n((*kind, *done), *times))
     }
     /// Why it did not come to the end of the plan.
     pub fn stopped(&self) -> Option<&str> {
         self.stopped.as_deref()
+    }
+
+    fn note(&mut self, kind: &'static str, done: Done) {
+        match self.done.last_mut() {
+            Some((last, how, times)) if *last == kind && *how == done => *times += 1,
+            _ => self.done.push((kind, done, 1)),
+        }
     }
 }
 
@@ -96,7 +104,7 @@ pub async fn act(
         match carry_out(world, spec, memory.remembered.turn, app, acted.approved.baseline(), &batches).await {
             Ok(outcomes) => {
                 for (action, done, error) in outcomes {
-                    acted.done.push((action.kind(), done));
+                    acted.note(action.kind(), done);
                     if let Some(error) = error {
                         let words = memory.names.of(&error.to_string());
                         tracing::warn!(action = %action, result = done.label(), error = words, "write not confirmed");

@@ -58,12 +58,12 @@ pub struct Turn {
 impl Turn {
     /// Something was written, so that looking again soon is worth it.
     pub fn has_written(&self) -> bool {
-        self.acted.done().iter().any(|(_, done)| matches!(done, Done::Ok | Done::Already | Done::Open))
+        self.acted.done().any(|(_, done)| matches!(done, Done::Ok | Done::Already | Done::Open))
     }
 
     pub fn result(&self) -> TurnResult {
-        let failed = |done: &Done| matches!(done, Done::Failed | Done::Open);
-        if self.acted.done().iter().any(|(_, done)| failed(done)) || !self.status.is_true(ConditionKind::GraphReachable) {
+        let failed = |done| matches!(done, Done::Failed | Done::Open);
+        if self.acted.done().any(|(_, done)| failed(done)) || !self.status.is_true(ConditionKind::GraphReachable) {
             TurnResult::Failed
         } else if self.status.is_true(ConditionKind::Held) {
             TurnResult::Held
@@ -93,9 +93,9 @@ pub async fn turn(
     stop: &CancellationToken,
 ) -> Option<Turn> {
     let Prepared { seen, memory, now, approved } = prepare(world, spec, leave, carried, stop).await?;
-    let facts = Facts::new(spec, &seen, &memory, now);
     let mode = if leave == Leave::Looks { Mode::Observe } else { spec.mode };
     let acted = act(world, spec, mode, &seen, &memory, approved, stop).await;
+    let facts = Facts::new(spec, &seen, &memory, now);
     let recent = world.ledger().recent(RECENT);
     let status = report(&facts, &acted, recent.ok(), carried.config_trouble.as_deref(), carried.status.as_ref());
     carried.status = Some(status.clone());
@@ -253,7 +253,7 @@ pub fn log(turn: &Turn) {
         memberships = status.progress.memberships,
         groups_assigned = status.progress.groups_assigned,
         lost = status.progress.users_lost,
-        written = turn.acted.done().len(),
+        written = turn.acted.done().count(),
         held = status.held.len(),
         why,
         stopped = turn.acted.stopped(),

@@ -122,7 +122,7 @@ impl Daemon {
         let metrics = self.shown.metrics();
         metrics.turn(turn.result(), begun.elapsed());
         for (kind, done) in turn.acted.done() {
-            metrics.action(kind, *done);
+            metrics.action(kind, done);
         }
         self.shown.publish(&turn.status);
         self.bars.show(&turn.status);
@@ -240,7 +240,7 @@ impl Seen {
 }
 
 fn has_done(acted: &Acted) -> bool {
-    acted.done().iter().any(|(_, done)| *done == Done::Ok)
+    acted.done().any(|(_, done)| done == Done::Ok)
 }
 
 /// Where it stands, as an exit code.
