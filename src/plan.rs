@@ -66,9 +66,10 @@ pub fn plan(facts: &Facts, new_baseline: NewBaseline) -> Plan {
         let judged = |truth, reason, message| Judged { condition: step.condition, truth, reason, message };
         plan.steps.push(match verdict {
             Verdict::Met { reason, why } => judged(Truth::True, reason, why),
-            Verdict::Act { reason, why, actions, refused } => {
+            Verdict::Act { reason, why, mut actions, refused } => {
                 // Findings of preflight stop everything but giving users rows of their own.
-                plan.actions.extend(actions.into_iter().filter(|action| passed || !action.is_destructive()));
+                actions.retain(|action| passed || !action.is_destructive());
+                plan.actions.append(&mut actions);
                 plan.refused.extend(refused);
                 judged(Truth::False, reason, why)
             }

@@ -294,7 +294,7 @@ fn judge(facts: &Facts) -> Verdict {
             }
             Canary::Passed => {}
         }
-        let actions: Vec<_> = actions.into_iter().flatten().collect();
+        let actions = together(actions);
         return Verdict::Act {
             reason: Reason::MembersRemain,
             why: format!("{} to remove, {} in this turn", count(all, "membership"), actions.len()),
@@ -311,4 +311,13 @@ fn judge(facts: &Facts) -> Verdict {
         Some((reason, on)) => Verdict::Wait { reason, on },
         None => Verdict::Met { reason: Reason::AllEmptied, why: "no group that is to be emptied has a user left".into() },
     }
+}
+
+/// All of them in one list, which is not let grow: it may be the longest of a turn.
+fn together(lists: Vec<Vec<Action>>) -> Vec<Action> {
+    let mut all = Vec::with_capacity(lists.iter().map(Vec::len).sum());
+    for mut list in lists {
+        all.append(&mut list);
+    }
+    all
 }
