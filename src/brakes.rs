@@ -4,9 +4,11 @@ mod single;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::guide::facts::Person;
 use crate::guide::{Cover, Facts, LOOKS, count, decisions, foresight, kept, part, some_of, waves};
 use crate::model::action::Action;
 use crate::model::baseline::Baseline;
@@ -27,7 +29,8 @@ pub struct Approved {
     planned: Vec<Pending>,
     held: Vec<(Brake, String)>,
     expires: Timestamp,
-    needs: BTreeMap<UserId, Vec<AppRoleId>>,
+    /// In the order of their ids.
+    needs: Vec<(UserId, Arc<[AppRoleId]>)>,
     members: BTreeMap<GroupId, BTreeSet<UserId>>,
     baseline: Option<Baseline>,
     /// Without its actions.
@@ -37,7 +40,8 @@ pub struct Approved {
 impl Approved {
     /// The roles that this user must hold himself at the moment in which something is taken away.
     pub fn needs(&self, user: UserId) -> Option<&[AppRoleId]> {
-        self.needs.get(&user).map(Vec::as_slice)
+        let place = self.needs.binary_search_by_key(&user, |(user, _)| *user).ok()?;
+        Some(&self.needs[place].1)
     }
     /// Whom the end of this group's assignment concerns.
     pub fn members(&self, group: GroupId) -> impl Iterator<Item = UserId> {
@@ -119,7 +123,7 @@ pub fn approve(facts: &Facts, mut plan: Plan) -> Approved {
         Some(_) | None => expires,
     };
     let mut approved =
-        Approved { actions, planned, held, expires, needs: BTreeMap::new(), members: BTreeMap::new(), baseline: None, plan };
+        Approved { actions, planned, held, expires, needs: Vec::new(), members: BTreeMap::new(), baseline: None, plan };
     bring_along(facts, &mut approved);
     approved
 }
@@ -138,13 +142,11 @@ fn counted(actions: &[Action]) -> Vec<Pending> {
 
 /// What `act` needs for its own last look, so that it has to judge nothing.
 fn bring_along(facts: &Facts, approved: &mut Approved) {
-    let mut users = BTreeSet::new();
+    let mut users = Vec::new();
     for action in &approved.actions {
         match action {
             Action::RecordBaseline => approved.baseline = crate::guide::baseline::take_baseline(facts).ok(),
-            Action::RemoveMember { user, .. } => {
-                users.insert(*user);
-            }
+            Action::RemoveMember { user, .. } => users.push(*user),
             Action::UnassignGroup { group, .. } => {
                 let staying = facts.users_of(*group).filter(|person| !facts.is_let_go(person, *group));
                 let members: BTreeSet<_> = staying.map(|person| person.id).collect();
@@ -154,8 +156,21 @@ fn bring_along(facts: &Facts, approved: &mut Approved) {
             _ => {}
         }
     }
+    users.sort_unstable();
+    users.dedup();
+    // Many need the same, and it is held once.
+    let mut sets: BTreeSet<Arc<[AppRoleId]>> = BTreeSet::new();
+    let needs = |person: &Person| {
+        let roles = facts.roles_of(person.user);
+        let known = sets.get(&roles).cloned().unwrap_or_else(|| {
+            sets.insert(roles.clone());
+            roles
+        });
+        (person.id, known)
+    };
     let people = users.into_iter().filter_map(|id| facts.person(id)).filter(|person| person.cover != Cover::Departed);
-    approved.needs = people.map(|person| (person.id, facts.roles_of(person.user).into_owned())).collect();
+    approved.needs = people.map(needs).collect();
+    approved.needs.shrink_to_fit();
 }
 
 fn frozen(facts: &Facts, _: &Plan) -> Option<Bite> {
@@ -289,7 +304,7 @@ fn foreseen(facts: &Facts, plan: &Plan) -> Option<Bite> {
 fn too_much(facts: &Facts, plan: &Plan) -> Option<Bite> {
     let baseline = baseline(facts)?;
     let limits = &facts.spec.limits;
-    let tried = |key: &Key| facts.memory.journal.entry(key).is_some_and(|entry| entry.intents > 0);
+    let tried = |key: &Key| facts.written(key).is_some_and(|entry| entry.intents > 0);
     let removals = plan.actions.iter().filter(|action| matches!(action, Action::RemoveMember { .. }));
     let removals = facts.memory.journal.of(Kin::Members).filter(|(_, entry)| entry.intents > 0).count()
         + removals.filter(|action| !tried(&action.key())).count();
@@ -359,7 +374,7 @@ fn missing_from(facts: &Facts, list: &str) -> Vec<String> {
     let group = list.strip_prefix("members/").and_then(|id| id.parse().ok()).map(GroupId);
     let missing: Vec<UserId> = match group {
         Some(group) => {
-            let ours = |user| facts.memory.journal.entry(&Key::Member(group, user)).is_some();
+            let ours = |user| facts.written(&Key::Member(group, user)).is_some();
             facts.gone_from(group).map(|person| person.id).filter(|user| !ours(*user)).collect()
         }
         None => {
@@ -377,12 +392,12 @@ fn fights(facts: &Facts, plan: &Plan) -> Option<Bite> {
         .iter()
         .filter(|action| !matches!(action, Action::RequestRevocation | Action::RecordBaseline))
         .filter(|action| {
-            facts.memory.journal.entry(&action.key()).is_some_and(|entry| entry.confirmed > facts.spec.limits.fights)
+            facts.written(&action.key()).is_some_and(|entry| entry.confirmed > facts.spec.limits.fights)
         })
         .collect();
     (!again.is_empty()).then(|| {
         let told = again.iter().map(|action| {
-            let entry = facts.memory.journal.entry(&action.key());
+            let entry = facts.written(&action.key());
             let (times, last) = entry.map_or((0, None), |entry| (entry.confirmed, entry.last_confirmed()));
             let last = last.map_or_else(String::new, |at| format!(", last at {at:.0}"));
             format!("{action} (done {}{last}, and this look shows it undone)", count(times as usize, "time"))

@@ -52,9 +52,8 @@ fn stands_alone(facts: &Facts, id: UserId, group: GroupId) -> bool {
     }
     let of_rows = facts.rows_of(group).iter().map(|row| facts.spec.roles.get(&row.role).unwrap_or(&row.role));
     facts.roles_of(person.user).iter().chain(of_rows).all(|role| {
-        let now = facts.direct_rows(id).any(|(held, _)| held == *role);
-        let before =
-            facts.memory.remembered.covered_since.get(&id).and_then(|roles| roles.get(role)).is_some_and(|first| first < look.at);
+        let now = facts.own_rows(person).any(|(held, _)| held == *role);
+        let before = person.in_sight.and_then(|roles| roles.get(role)).is_some_and(|first| first < look.at);
         now && before
     })
 }

@@ -1,9 +1,9 @@
 //! All that a judgement may depend on, and the few questions that several judgements ask of it.
 
-use std::borrow::Cow;
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -11,9 +11,10 @@ use jiff::Timestamp;
 use super::LOOKS;
 use super::kept::{self, Tally};
 use crate::model::baseline::{Baseline, Protected};
+use crate::model::compact::{InOrder, partition_near};
 use crate::model::id::{AppRoleId, GroupId, UserId};
 use crate::model::key::{Key, Kin};
-use crate::model::memory::{DepartureKind, Entry, GoodCycle, Memory, since};
+use crate::model::memory::{DepartureKind, Entry, GoodCycle, Memory, Since, since};
 use crate::model::names::Names;
 use crate::model::snapshot::{Assignment, Job, Principal, ScimUser, Snapshot, TokenState};
 use crate::model::spec::{MatchBy, MembersDecision, Select, Spec};
@@ -28,12 +29,16 @@ pub struct Facts<'a> {
     /// Rows of users, in their order, by the place among all rows.
     direct: Vec<(UserId, u32)>,
     group_rows: BTreeMap<GroupId, Vec<&'a Assignment>>,
+    journal: RefCell<InOrder<'a, Key, Entry>>,
+    /// Where the last one was found, among the rows of users and among the people: most are asked for in their order.
+    last_direct: Cell<usize>,
+    last_person: Cell<usize>,
     /// What follows is worked out once somebody has asked. Everybody, in the order of their ids.
     people: OnceCell<Vec<Person<'a>>>,
     /// Who was ever seen in which group, by his place among the people.
-    ever_in: OnceCell<BTreeMap<GroupId, Vec<usize>>>,
+    ever_in: OnceCell<BTreeMap<GroupId, Vec<u32>>>,
     /// Roles of the managed groups, as users are to hold them.
-    given: OnceCell<BTreeMap<GroupId, Vec<AppRoleId>>>,
+    given: OnceCell<BTreeMap<GroupId, Arc<[AppRoleId]>>>,
     tally: OnceCell<Option<Tally>>,
     /// The target's users by one of their attributes, in lower case.
     user_names: OnceCell<Records<'a>>,
@@ -63,7 +68,11 @@ pub struct Person<'a> {
     pub user: &'a Protected,
     /// Rows of his own on the app, for whatever role: their places among those of all users.
     own: Range<usize>,
+    /// Rows of his own by role: since when every look has shown them.
+    pub in_sight: Option<&'a Since>,
     pub cover: Cover,
+    /// `accountEnabled`, where this turn's look says it.
+    pub enabled: Option<bool>,
     /// His record of the baseline, where the last look at the target shows it.
     pub record: Option<&'a ScimUser>,
 }
@@ -96,6 +105,9 @@ impl<'a> Facts<'a> {
             rows,
             direct,
             group_rows,
+            journal: RefCell::new(InOrder::over(&memory.journal.entries)),
+            last_direct: Cell::new(0),
+            last_person: Cell::new(0),
             people: OnceCell::new(),
             ever_in: OnceCell::new(),
             given: OnceCell::new(),
@@ -126,7 +138,8 @@ impl<'a> Facts<'a> {
 
     /// His own rows: the role, and when it was made.
     pub fn direct_rows(&self, user: UserId) -> impl Iterator<Item = (AppRoleId, Option<Timestamp>)> {
-        let first = self.direct.partition_point(|(other, _)| *other < user);
+        let first = partition_near(&self.direct, self.last_direct.get(), |(other, _)| *other < user);
+        self.last_direct.set(first);
         self.rows_at(first..first + self.rows_from(first, user))
     }
 
@@ -141,6 +154,11 @@ impl<'a> Facts<'a> {
 
     fn rows_at(&self, places: Range<usize>) -> impl Iterator<Item = (AppRoleId, Option<Timestamp>)> {
         self.direct[places].iter().map(|(_, place)| &self.rows[*place as usize]).map(|row| (row.role, row.created))
+    }
+
+    /// What the journal has of this write.
+    pub fn written(&self, key: &Key) -> Option<&'a Entry> {
+        self.journal.borrow_mut().get(key)
     }
 
     /// The token has been proven dead: no engine runs any more, so no cycle is awaited.
@@ -214,23 +232,29 @@ impl<'a> Facts<'a> {
         })
     }
 
-    /// Seen disabled in this turn; who was so at the baseline may have come back since.
-    fn is_disabled(&self, id: UserId) -> bool {
-        self.seen.users.get(&id).and_then(|seen| seen.known()?.enabled) == Some(false)
-    }
-
     /// Every protected user; nobody where there is no baseline.
     pub fn people(&self) -> &[Person<'a>] {
         self.people.get_or_init(|| {
             let (memory, mut place) = (self.memory, 0);
             let users = self.baseline().into_iter().flat_map(|baseline| &baseline.users);
+            // These are all in the order of their ids.
+            let mut accounts = InOrder::over(&self.seen.users);
+            let mut in_sight = InOrder::over(&memory.remembered.covered_since);
             let person = |(id, user): (&UserId, &'a Protected)| {
-                // Both are in the order of their ids.
                 place += self.direct[place..].iter().take_while(|(other, _)| other < id).count();
-                let own = place..place + self.rows_from(place, *id);
                 let record = user.target.as_ref().zip(memory.target.as_ref());
                 let record = record.and_then(|(before, look)| look.user(&before.id).known().copied());
-                Person { id: *id, user, cover: self.cover_of(*id, user, &own), own, record }
+                let mut person = Person {
+                    id: *id,
+                    user,
+                    own: place..place + self.rows_from(place, *id),
+                    in_sight: in_sight.get(id),
+                    cover: Cover::Departed,
+                    enabled: accounts.get(id).and_then(|seen| seen.known()?.enabled),
+                    record,
+                };
+                person.cover = self.cover_of(&person);
+                person
             };
             users.map(person).collect()
         })
@@ -243,43 +267,44 @@ impl<'a> Facts<'a> {
 
     /// His place among the people.
     pub fn place_of(&self, id: UserId) -> Option<usize> {
-        self.people().binary_search_by_key(&id, |person| person.id).ok()
+        let people = self.people();
+        let place = partition_near(people, self.last_person.get(), |person| person.id < id);
+        self.last_person.set(place);
+        people.get(place).is_some_and(|person| person.id == id).then_some(place)
     }
 
     /// The roles that the managed groups give (or gave) this user, as he is to hold them himself, in order.
-    pub fn roles_of(&self, user: &Protected) -> Cow<'_, [AppRoleId]> {
+    pub fn roles_of(&self, user: &Protected) -> Arc<[AppRoleId]> {
         let given = self.given.get_or_init(|| {
             let groups = self.baseline().into_iter().flat_map(|baseline| &baseline.groups);
             let mapped = |role: &AppRoleId| *self.spec.roles.get(role).unwrap_or(role);
-            let in_order = |roles: BTreeSet<AppRoleId>| roles.into_iter().collect();
-            groups.map(|(id, group)| (*id, in_order(group.roles.iter().map(mapped).collect()))).collect()
+            groups.map(|(id, group)| (*id, in_order(group.roles.iter().map(mapped)))).collect()
         });
         let mut groups = user.groups.iter().filter_map(|group| given.get(group));
-        let first = groups.next().map(Vec::as_slice).unwrap_or_default();
-        groups.fold(Cow::Borrowed(first), |roles, more| {
-            if *roles == **more {
+        let first = groups.next().cloned().unwrap_or_default();
+        groups.fold(first, |roles, more| {
+            if roles == *more {
                 return roles;
             }
-            Cow::Owned(roles.iter().chain(more).copied().collect::<BTreeSet<_>>().into_iter().collect())
+            in_order(roles.iter().chain(more.iter()).copied())
         })
     }
 
-    fn cover_of(&self, id: UserId, user: &Protected, own: &Range<usize>) -> Cover {
-        if self.has_departed(id) {
+    fn cover_of(&self, person: &Person) -> Cover {
+        if self.has_departed(person.id) {
             return Cover::Departed;
         }
-        let required = self.roles_of(user);
-        let owned = || self.rows_at(own.clone());
+        let required = self.roles_of(person.user);
+        let owned = || self.own_rows(person);
         let missing = required.iter().filter(|role| !owned().any(|(owned, _)| owned == **role));
         let missing: Vec<_> = missing.copied().collect();
         if !missing.is_empty() {
             return Cover::Missing(missing);
         }
         let Some(look) = self.seen.assignments.known() else { return Cover::Settling };
-        let in_sight_since = self.memory.remembered.covered_since.get(&id);
         let mut latest: Option<Timestamp> = None;
         for role in required.iter() {
-            let Some(first) = in_sight_since.and_then(|roles| roles.get(role)) else { return Cover::Settling };
+            let Some(first) = person.in_sight.and_then(|roles| roles.get(role)) else { return Cover::Settling };
             if since(first, look.at) < self.spec.timing.settle || look.at <= first {
                 return Cover::Settling;
             }
@@ -287,7 +312,8 @@ impl<'a> Facts<'a> {
             let made = owned().filter(|(owned, _)| owned == role).filter_map(|(_, made)| made).max();
             latest = latest.max(Some(made.unwrap_or(first)));
         }
-        if self.is_disabled(id) || self.is_token_rejected() {
+        // Seen disabled in this turn: who was so at the baseline may have come back since.
+        if person.enabled == Some(false) || self.is_token_rejected() {
             return Cover::Settled;
         }
         let enough = latest.is_none_or(|made| self.cycles_after(made).count() >= self.spec.provisioning.settle_cycles as usize);
@@ -335,15 +361,15 @@ impl<'a> Facts<'a> {
     pub fn users_of(&self, group: GroupId) -> impl ExactSizeIterator<Item = &Person<'a>> {
         let people = self.people();
         let ever_in = self.ever_in.get_or_init(|| {
-            let mut ever_in: BTreeMap<GroupId, Vec<usize>> = BTreeMap::new();
-            for (place, person) in people.iter().enumerate() {
+            let mut ever_in: BTreeMap<GroupId, Vec<u32>> = BTreeMap::new();
+            for (place, person) in (0..).zip(people) {
                 for group in &person.user.groups {
                     ever_in.entry(*group).or_default().push(place);
                 }
             }
             ever_in
         });
-        ever_in.get(&group).map(Vec::as_slice).unwrap_or_default().iter().map(|place| &people[*place])
+        ever_in.get(&group).map(Vec::as_slice).unwrap_or_default().iter().map(|place| &people[*place as usize])
     }
 
     /// Protected users who were ever seen in this group and whom the look at its members does not show; nobody where there is none.
@@ -375,11 +401,11 @@ impl<'a> Facts<'a> {
     pub fn is_group_settled(&self, group: GroupId) -> bool {
         let Some(members) = self.seen.groups.get(&group).and_then(|seen| seen.members.known()) else { return false };
         // Both are in the order of their ids.
-        let mut ever_in = self.users_of(group);
-        members.value.users.iter().all(|member| ever_in.any(|person| person.id == *member))
-            && self
-                .users_of(group)
-                .all(|person| matches!(person.cover, Cover::Settled | Cover::Departed) || self.is_let_go(person, group))
+        let mut unknown = members.value.users.iter().peekable();
+        self.users_of(group).all(|person| {
+            unknown.next_if(|member| **member == person.id);
+            matches!(person.cover, Cover::Settled | Cover::Departed) || self.is_let_go(person, group)
+        }) && unknown.peek().is_none()
     }
 
     /// Latest confirmation by the service of any of these writes of ours.
@@ -389,9 +415,7 @@ impl<'a> Facts<'a> {
 
     /// A write of ours was confirmed so recently (by our clock) that reads may not show it yet.
     pub fn is_fresh(&self, key: &Key) -> bool {
-        self.memory
-            .journal
-            .entry(key)
+        self.written(key)
             .and_then(Entry::last_confirmed_here)
             .is_some_and(|at| since(at, self.now) < self.replication())
     }
@@ -400,4 +424,8 @@ impl<'a> Facts<'a> {
     fn replication(&self) -> Duration {
         self.spec.timing.settle
     }
+}
+
+fn in_order(roles: impl Iterator<Item = AppRoleId>) -> Arc<[AppRoleId]> {
+    roles.collect::<BTreeSet<_>>().into_iter().collect()
 }

@@ -59,23 +59,34 @@ fn stages(facts: &Facts, people: &[&Person]) -> Vec<Stage> {
 /// The engine judges each user by himself and knows no group from another of its kind, so it is asked once for each
 /// situation that users are in, and what becomes of one becomes of all who share it.
 pub fn harm(facts: &Facts) -> Vec<(UserId, String)> {
-    let mut alike: BTreeMap<Situation, Vec<&Person>> = BTreeMap::new();
-    for (person, groups) in facts.people().iter().zip(kinds_of_groups(facts)) {
-        if !facts.is_released(person.id) {
-            alike.entry(situation(facts, person, groups)).or_default().push(person);
-        }
+    let kinds = kinds_of_groups(facts);
+    let situations = || {
+        let not_released = facts.people().iter().zip(&kinds).filter(|(person, _)| !facts.is_released(person.id));
+        not_released.map(|(person, groups)| (situation(facts, person, *groups), person))
+    };
+    let mut one_in_each: BTreeMap<Situation, &Person> = BTreeMap::new();
+    for (situation, person) in situations() {
+        one_in_each.entry(situation).or_insert(person);
     }
-    let alike: BTreeMap<UserId, Vec<&Person>> = alike.into_values().map(|alike| (alike[0].id, alike)).collect();
-    let ones: Vec<_> = alike.values().map(|alike| alike[0]).collect();
-    let mut found = Vec::new();
+    let of_one: BTreeMap<UserId, &Situation> = one_in_each.iter().map(|(situation, person)| (person.id, situation)).collect();
+    let mut ones: Vec<&Person> = one_in_each.values().copied().collect();
+    ones.sort_by_key(|person| person.id);
+    let mut harmed: BTreeMap<&Situation, Vec<String>> = BTreeMap::new();
     for stage in stages(facts, &ones).iter().filter(|stage| stage.after != NOW) {
         for (user, what) in stage.calls.iter().filter_map(change) {
-            let alike = alike.get(&user).map(Vec::as_slice).unwrap_or_default();
-            found.extend(alike.iter().map(|person| (person.id, format!("{what} after {}", stage.after))));
+            if let Some(situation) = of_one.get(&user) {
+                harmed.entry(situation).or_default().push(format!("{what} after {}", stage.after));
+            }
         }
     }
-    found.sort_by_key(|(user, _)| *user);
-    found
+    if harmed.is_empty() {
+        return Vec::new();
+    }
+    let each = |(situation, person): (Situation, &Person)| {
+        let harm = harmed.get(&situation).map(Vec::as_slice).unwrap_or_default();
+        harm.iter().map(|what| (person.id, what.clone())).collect::<Vec<_>>()
+    };
+    situations().flat_map(each).collect()
 }
 
 /// What a call makes of a record that is there.
@@ -145,7 +156,7 @@ fn gets_rows(facts: &Facts, person: &Person) -> bool {
 }
 
 fn source(facts: &Facts, person: &Person) -> SourceUser {
-    let enabled = facts.seen.users.get(&person.id).and_then(|seen| seen.known()?.enabled).unwrap_or(true);
+    let enabled = person.enabled.unwrap_or(true);
     let departed = facts.memory.remembered.departed.get(&person.id);
     let deleted = departed.is_some_and(|departure| departure.kind == DepartureKind::Deleted);
     SourceUser { enabled, deleted, passes_filter: true, attributes: Attributes::new() }

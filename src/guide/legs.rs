@@ -6,9 +6,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::empty::{self, Canary};
+use super::facts::Person;
 use super::{Cover, Facts, GUIDE, LOOKS, count, waves};
 use crate::model::baseline::Baseline;
-use crate::model::id::{GroupId, UserId};
+use crate::model::id::GroupId;
 use crate::model::key::Kin;
 use crate::model::memory::{Streak, later, since};
 use crate::model::spec::{Afterwards, RevocationBy};
@@ -147,8 +148,8 @@ fn unbelieved<'a>(facts: &Facts, streaks: impl Iterator<Item = Option<&'a Streak
 fn assign(facts: &Facts) -> Need {
     let (mut rows, mut missing, mut waiting, mut settles) = (0, 0usize, 0usize, Duration::ZERO);
     let settle = facts.spec.timing.settle;
-    let in_sight = |id: &UserId| {
-        let first = facts.memory.remembered.covered_since.get(id).and_then(|roles| roles.times().max());
+    let in_sight = |person: &Person| {
+        let first = person.in_sight.and_then(|roles| roles.times().max());
         first.map_or(Duration::ZERO, |first| since(first, clock(facts)))
     };
     for person in facts.people() {
@@ -160,7 +161,7 @@ fn assign(facts: &Facts) -> Need {
             }
             Cover::Settling => {
                 waiting += 1;
-                settles = settles.max(settle.saturating_sub(in_sight(&person.id)));
+                settles = settles.max(settle.saturating_sub(in_sight(person)));
             }
             Cover::AwaitingCycle => waiting += 1,
             Cover::Missing(_) | Cover::Settled | Cover::Departed => {}

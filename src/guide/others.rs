@@ -14,7 +14,7 @@ const IN_NUMBER: usize = 3;
 pub fn note(facts: &Facts) -> Option<String> {
     // After the end admins assign users directly.
     let baseline = facts.baseline().filter(|_| facts.memory.source == BaselineSource::Ledger && !facts.is_token_rejected())?;
-    let ours = |key: Key| facts.memory.journal.entry(&key).is_some();
+    let ours = |key: Key| facts.written(&key).is_some();
     let (mut rows, mut gone) = (0usize, 0usize);
     for person in facts.people() {
         rows += facts

@@ -1,12 +1,57 @@
-//! What is held for every user of a large tenant, and so must be small.
+//! What is held for every user of a large tenant, and so must be small, and found without a search from the beginning.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map};
+use std::iter::Peekable;
+use std::ops::Bound;
 
 use serde::{Deserialize, Serialize};
 
 /// The same map, built at once: one that has grown in the order of its keys has nodes that are half empty.
 pub fn packed<K: Ord, V>(map: BTreeMap<K, V>) -> BTreeMap<K, V> {
     map.into_iter().collect()
+}
+
+/// The first place of a sorted slice that is not before what is looked for. The nearer to `near`, the sooner it is found.
+pub fn partition_near<T>(sorted: &[T], near: usize, is_before: impl Fn(&T) -> bool) -> usize {
+    let mut low = near.min(sorted.len());
+    if low > 0 && !is_before(&sorted[low - 1]) {
+        return sorted[..low].partition_point(is_before);
+    }
+    let mut stride = 1;
+    while sorted.get(low + stride - 1).is_some_and(&is_before) {
+        low += stride;
+        stride *= 2;
+    }
+    let high = sorted.len().min(low + stride);
+    low + sorted[low..high].partition_point(is_before)
+}
+
+/// A sorted map for whoever asks for many of its keys, mostly in their order: it goes on from the last one where that is near.
+pub struct InOrder<'a, K, V> {
+    map: &'a BTreeMap<K, V>,
+    /// The last key that was asked for.
+    last: Option<K>,
+    /// All that is not before it.
+    ahead: Peekable<btree_map::Range<'a, K, V>>,
+}
+
+impl<'a, K: Ord + Clone, V> InOrder<'a, K, V> {
+    /// Steps that cost no more than a search.
+    const NEAR: usize = 8;
+
+    pub fn over(map: &'a BTreeMap<K, V>) -> Self {
+        InOrder { map, last: None, ahead: map.range(..).peekable() }
+    }
+
+    pub fn get(&mut self, key: &K) -> Option<&'a V> {
+        let is_ahead = self.last.as_ref().is_none_or(|last| last <= key);
+        let is_reached = is_ahead && (0..Self::NEAR).any(|_| self.ahead.next_if(|(next, _)| *next < key).is_none());
+        if !is_reached {
+            self.ahead = self.map.range((Bound::Included(key), Bound::Unbounded)).peekable();
+        }
+        self.last = Some(key.clone());
+        self.ahead.peek().filter(|(found, _)| *found == key).map(|(_, value)| *value)
+    }
 }
 
 /// A set of few, in order: a tree would spend a node of some hundred bytes on the one or two groups of a user.
@@ -79,6 +124,27 @@ impl<'a, T> IntoIterator for &'a Few<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_place_is_found_from_wherever_it_is_looked_for() {
+        let sorted = [1, 3, 3, 3, 5, 7, 9, 11, 13, 15, 17, 19];
+        for (near, asked) in (0..=sorted.len() + 1).flat_map(|near| (0..=20).map(move |asked| (near, asked))) {
+            let place = partition_near(&sorted, near, |one| *one < asked);
+            assert_eq!(place, sorted.partition_point(|one| *one < asked), "{asked} from {near}");
+        }
+        assert_eq!(partition_near(&[], 3, |one: &u8| *one < 1), 0);
+    }
+
+    #[test]
+    fn a_key_is_found_whichever_was_asked_for_before_it() {
+        let map: BTreeMap<u32, u32> = (0..60).filter(|n| n % 4 < 2).map(|n| (n, n * 10)).collect();
+        for (first, then) in (0..62).flat_map(|first| (0..62).map(move |then| (first, then))) {
+            let mut known = InOrder::over(&map);
+            for key in [first, then, then, first] {
+                assert_eq!(known.get(&key), map.get(&key), "{first}, {then}, {then}, {first}");
+            }
+        }
+    }
 
     #[test]
     fn it_is_in_order_and_has_nothing_twice() {
