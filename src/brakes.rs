@@ -4,7 +4,6 @@ mod single;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -12,6 +11,7 @@ use crate::guide::facts::Person;
 use crate::guide::{Cover, Facts, LOOKS, count, decisions, foresight, kept, part, some_of, waves};
 use crate::model::action::Action;
 use crate::model::baseline::Baseline;
+use crate::model::compact::{Few, Pool};
 use crate::model::id::{AppRoleId, GroupId, UserId};
 use crate::model::key::{Key, Kin};
 use crate::model::memory::BaselineSource;
@@ -30,7 +30,7 @@ pub struct Approved {
     held: Vec<(Brake, String)>,
     expires: Timestamp,
     /// In the order of their ids.
-    needs: Vec<(UserId, Arc<[AppRoleId]>)>,
+    needs: Vec<(UserId, Few<AppRoleId>)>,
     members: BTreeMap<GroupId, BTreeSet<UserId>>,
     baseline: Option<Baseline>,
     /// Without its actions.
@@ -158,16 +158,8 @@ fn bring_along(facts: &Facts, approved: &mut Approved) {
     }
     users.sort_unstable();
     users.dedup();
-    // Many need the same, and it is held once.
-    let mut sets: BTreeSet<Arc<[AppRoleId]>> = BTreeSet::new();
-    let needs = |person: &Person| {
-        let roles = facts.roles_of(person.user);
-        let known = sets.get(&roles).cloned().unwrap_or_else(|| {
-            sets.insert(roles.clone());
-            roles
-        });
-        (person.id, known)
-    };
+    let mut pool = Pool::default();
+    let needs = |person: &Person| (person.id, pool.share(facts.roles_of(person.user)));
     let people = users.into_iter().filter_map(|id| facts.person(id)).filter(|person| person.cover != Cover::Departed);
     approved.needs = people.map(needs).collect();
     approved.needs.shrink_to_fit();

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::guide::{Facts, LOOKS, baseline, cycle, kept};
 use crate::model::baseline::Growth;
-use crate::model::compact::Few;
+use crate::model::compact::{Few, InOrder, Pool};
 use crate::model::id::{GroupId, UserId};
 use crate::model::key::{Key, Kin};
 use crate::model::memory::{Departure, DepartureKind, Memory, Remembered, RevocationProof, Since, Size, Streak};
@@ -90,11 +90,12 @@ pub fn remember(spec: &Spec, seen: &Snapshot, memory: &mut Memory, now: Timestam
 
 fn coverage(facts: &Facts, next: &mut Remembered) {
     let (Some(look), Some(baseline)) = (facts.seen.assignments.known(), facts.baseline()) else { return };
+    let (mut known, mut pool) = (InOrder::over(&next.covered_since), Pool::default());
     let covered = baseline.users.keys().filter_map(|id| {
-        let before = next.covered_since.get(id);
+        let before = known.get(id);
         let first = |role| before.and_then(|before| before.get(&role)).unwrap_or(look.at);
         let roles: Since = facts.direct_rows(*id).map(|(role, _)| (role, first(role))).collect();
-        (!roles.is_empty()).then_some((*id, roles))
+        (!roles.is_empty()).then(|| (*id, roles.shared(&mut pool)))
     });
     let since: BTreeMap<_, _> = covered.collect();
     if *next.covered_since != since {

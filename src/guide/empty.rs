@@ -35,7 +35,8 @@ pub enum Plan {
 pub enum Progress {
     /// Emptied and carried out, or not to be emptied.
     Done,
-    Remove(Vec<Action>),
+    /// [`removals`] has them.
+    Remove,
     Wait(Reason, String),
     Refused(String),
 }
@@ -170,21 +171,13 @@ pub fn progress(facts: &Facts, group: GroupId) -> Progress {
         if !facts.is_group_settled(group) {
             return Progress::Wait(Reason::Blocked, format!("step 1 for everybody in {name}"));
         }
-        let fresh = |user| facts.is_fresh(&Key::Member(group, user));
-        let actions: Vec<_> = members
-            .value
-            .users
-            .iter()
-            .filter(|user| !fresh(**user))
-            .map(|user| Action::RemoveMember { group, user: *user })
-            .collect();
-        return if actions.is_empty() {
+        return if removals(facts, group).next().is_none() {
             Progress::Wait(
                 Reason::AwaitingReplication,
                 format!("removals that Graph confirmed to show up in the members of {name}"),
             )
         } else {
-            Progress::Remove(actions)
+            Progress::Remove
         };
     }
     let believed =
@@ -201,6 +194,13 @@ pub fn progress(facts: &Facts, group: GroupId) -> Progress {
         }
         Some(_) | None => Progress::Done,
     }
+}
+
+/// Everybody whom this turn's look shows in the group, but for those whose removal was confirmed so lately that it may not show yet.
+fn removals(facts: &Facts, group: GroupId) -> impl Iterator<Item = Action> {
+    let members = facts.seen.groups.get(&group).and_then(|seen| seen.members.known());
+    let users = members.into_iter().flat_map(|look| look.value.users.iter().copied());
+    users.filter(move |user| !facts.is_fresh(&Key::Member(group, *user))).map(move |user| Action::RemoveMember { group, user })
 }
 
 /// Some group of this wave that is assigned has members that are to go one by one, now or later: the canary is one of them.
@@ -265,21 +265,23 @@ fn judge(facts: &Facts) -> Verdict {
     if let Some(why) = facts.seen.assignments.unknown() {
         return Verdict::Wait { reason: Reason::LookFailed, on: format!("a complete list of the app's assignments: {why}") };
     }
-    let (mut actions, mut refused, mut waits) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut leaving, mut refused, mut waits) = (Vec::new(), Vec::new(), Vec::new());
     let open = waves::open(facts);
     for group in baseline.groups.keys().filter(|group| !facts.rows_of(**group).is_empty()) {
         match progress(facts, *group) {
             Progress::Done => {}
-            Progress::Remove(_) if !open.contains(group) => {
+            Progress::Remove if !open.contains(group) => {
                 waits.push((Reason::AwaitingWave, waves::later(facts).unwrap_or_else(|| facts.group_name(*group))));
             }
-            Progress::Remove(removals) => actions.push(removals),
+            Progress::Remove => leaving.push(*group),
             Progress::Wait(reason, on) => waits.push((reason, on)),
             Progress::Refused(why) => refused.push(why),
         }
     }
-    if !actions.is_empty() {
-        let all = actions.iter().map(Vec::len).sum::<usize>();
+    if !leaving.is_empty() {
+        let removals_of = |group: &GroupId| removals(facts, *group);
+        let mut actions: Vec<Action> = Vec::new();
+        let all = leaving.iter().map(|group| removals_of(group).count()).sum::<usize>();
         match canary(facts) {
             Canary::Running(on) if refused.is_empty() => return Verdict::Wait { reason: Reason::CanaryRunning, on },
             // A decision is asked for all the while, or it would be missed for as long as the canary takes.
@@ -288,13 +290,14 @@ fn judge(facts: &Facts) -> Verdict {
                 return Verdict::Act { reason: Reason::CanaryRunning, why, actions: Vec::new(), refused };
             }
             Canary::First => {
-                actions.sort_by_key(Vec::len);
-                actions.truncate(1);
-                actions[0].truncate(1);
+                let smallest = leaving.iter().min_by_key(|group| removals_of(group).count());
+                actions.extend(smallest.and_then(|group| removals_of(group).next()));
             }
-            Canary::Passed => {}
+            Canary::Passed => {
+                actions.reserve_exact(all);
+                actions.extend(leaving.iter().flat_map(removals_of));
+            }
         }
-        let actions = together(actions);
         return Verdict::Act {
             reason: Reason::MembersRemain,
             why: format!("{} to remove, {} in this turn", count(all, "membership"), actions.len()),
@@ -311,13 +314,4 @@ fn judge(facts: &Facts) -> Verdict {
         Some((reason, on)) => Verdict::Wait { reason, on },
         None => Verdict::Met { reason: Reason::AllEmptied, why: "no group that is to be emptied has a user left".into() },
     }
-}
-
-/// All of them in one list, which is not let grow: it may be the longest of a turn.
-fn together(lists: Vec<Vec<Action>>) -> Vec<Action> {
-    let mut all = Vec::with_capacity(lists.iter().map(Vec::len).sum());
-    for mut list in lists {
-        all.append(&mut list);
-    }
-    all
 }

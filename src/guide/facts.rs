@@ -3,7 +3,6 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -11,7 +10,7 @@ use jiff::Timestamp;
 use super::LOOKS;
 use super::kept::{self, Tally};
 use crate::model::baseline::{Baseline, Protected};
-use crate::model::compact::{InOrder, partition_near};
+use crate::model::compact::{Few, InOrder, partition_near};
 use crate::model::id::{AppRoleId, GroupId, UserId};
 use crate::model::key::{Key, Kin};
 use crate::model::memory::{DepartureKind, Entry, GoodCycle, Memory, Since, since};
@@ -38,7 +37,8 @@ pub struct Facts<'a> {
     /// Who was ever seen in which group, by his place among the people.
     ever_in: OnceCell<BTreeMap<GroupId, Vec<u32>>>,
     /// Roles of the managed groups, as users are to hold them.
-    given: OnceCell<BTreeMap<GroupId, Arc<[AppRoleId]>>>,
+    given: OnceCell<BTreeMap<GroupId, Few<AppRoleId>>>,
+    settled: RefCell<BTreeMap<GroupId, bool>>,
     tally: OnceCell<Option<Tally>>,
     /// The target's users by one of their attributes, in lower case.
     user_names: OnceCell<Records<'a>>,
@@ -111,6 +111,7 @@ impl<'a> Facts<'a> {
             people: OnceCell::new(),
             ever_in: OnceCell::new(),
             given: OnceCell::new(),
+            settled: RefCell::default(),
             tally: OnceCell::new(),
             user_names: OnceCell::new(),
             external_ids: OnceCell::new(),
@@ -274,11 +275,11 @@ impl<'a> Facts<'a> {
     }
 
     /// The roles that the managed groups give (or gave) this user, as he is to hold them himself, in order.
-    pub fn roles_of(&self, user: &Protected) -> Arc<[AppRoleId]> {
+    pub fn roles_of(&self, user: &Protected) -> Few<AppRoleId> {
         let given = self.given.get_or_init(|| {
             let groups = self.baseline().into_iter().flat_map(|baseline| &baseline.groups);
             let mapped = |role: &AppRoleId| *self.spec.roles.get(role).unwrap_or(role);
-            groups.map(|(id, group)| (*id, in_order(group.roles.iter().map(mapped)))).collect()
+            groups.map(|(id, group)| (*id, group.roles.iter().map(mapped).collect())).collect()
         });
         let mut groups = user.groups.iter().filter_map(|group| given.get(group));
         let first = groups.next().cloned().unwrap_or_default();
@@ -286,7 +287,7 @@ impl<'a> Facts<'a> {
             if roles == *more {
                 return roles;
             }
-            in_order(roles.iter().chain(more.iter()).copied())
+            roles.iter().chain(more.iter()).copied().collect()
         })
     }
 
@@ -399,6 +400,15 @@ impl<'a> Facts<'a> {
 
     /// Everybody in the group stands on his own feet, and the look that says who is in it is this turn's.
     pub fn is_group_settled(&self, group: GroupId) -> bool {
+        let known = self.settled.borrow().get(&group).copied();
+        known.unwrap_or_else(|| {
+            let settled = self.are_all_settled(group);
+            self.settled.borrow_mut().insert(group, settled);
+            settled
+        })
+    }
+
+    fn are_all_settled(&self, group: GroupId) -> bool {
         let Some(members) = self.seen.groups.get(&group).and_then(|seen| seen.members.known()) else { return false };
         // Both are in the order of their ids.
         let mut unknown = members.value.users.iter().peekable();
@@ -424,8 +434,4 @@ impl<'a> Facts<'a> {
     fn replication(&self) -> Duration {
         self.spec.timing.settle
     }
-}
-
-fn in_order(roles: impl Iterator<Item = AppRoleId>) -> Arc<[AppRoleId]> {
-    roles.collect::<BTreeSet<_>>().into_iter().collect()
 }

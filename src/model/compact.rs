@@ -1,8 +1,9 @@
 //! What is held for every user of a large tenant, and so must be small, and found without a search from the beginning.
 
-use std::collections::{BTreeMap, btree_map};
+use std::collections::{BTreeMap, BTreeSet, btree_map};
 use std::iter::Peekable;
-use std::ops::Bound;
+use std::ops::{Bound, Deref};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -54,45 +55,40 @@ impl<'a, K: Ord + Clone, V> InOrder<'a, K, V> {
     }
 }
 
-/// A set of few, in order: a tree would spend a node of some hundred bytes on the one or two groups of a user.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(from = "Vec<T>", bound(deserialize = "T: Ord + Deserialize<'de>"))]
-pub struct Few<T>(Vec<T>);
+/// A set of few, in order. Many users have the same one or two groups and roles: a [`Pool`] lets them share.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(from = "Vec<T>", into = "Vec<T>", bound(serialize = "T: Clone + Serialize", deserialize = "T: Ord + Deserialize<'de>"))]
+pub struct Few<T>(Arc<[T]>);
 
-impl<T> Few<T> {
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
+impl<T> Deref for Few<T> {
+    type Target = [T];
 
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    pub fn iter(&self) -> std::slice::Iter<'_, T> {
-        self.0.iter()
+    fn deref(&self) -> &[T] {
+        &self.0
     }
 }
 
 impl<T: Ord> Few<T> {
     pub fn contains(&self, one: &T) -> bool {
-        self.0.binary_search(one).is_ok()
+        self.binary_search(one).is_ok()
     }
+}
 
+impl<T: Ord + Clone> Few<T> {
     pub fn insert(&mut self, one: T) {
-        if let Err(place) = self.0.binary_search(&one) {
-            self.0.reserve_exact(1);
-            self.0.insert(place, one);
+        if !self.contains(&one) {
+            *self = self.iter().cloned().chain([one]).collect();
         }
     }
 }
 
 impl<T> Default for Few<T> {
     fn default() -> Self {
-        Few(Vec::new())
+        Few(Arc::default())
     }
 }
 
-impl<T: Ord> Extend<T> for Few<T> {
+impl<T: Ord + Clone> Extend<T> for Few<T> {
     fn extend<I: IntoIterator<Item = T>>(&mut self, more: I) {
         more.into_iter().for_each(|one| self.insert(one));
     }
@@ -100,15 +96,21 @@ impl<T: Ord> Extend<T> for Few<T> {
 
 impl<T: Ord> FromIterator<T> for Few<T> {
     fn from_iter<I: IntoIterator<Item = T>>(all: I) -> Self {
-        let mut few = Few::default();
-        few.extend(all);
-        few
+        all.into_iter().collect::<Vec<_>>().into()
     }
 }
 
 impl<T: Ord> From<Vec<T>> for Few<T> {
-    fn from(all: Vec<T>) -> Self {
-        all.into_iter().collect()
+    fn from(mut all: Vec<T>) -> Self {
+        all.sort_unstable();
+        all.dedup();
+        Few(all.into())
+    }
+}
+
+impl<T: Clone> From<Few<T>> for Vec<T> {
+    fn from(few: Few<T>) -> Self {
+        few.to_vec()
     }
 }
 
@@ -118,6 +120,27 @@ impl<'a, T> IntoIterator for &'a Few<T> {
 
     fn into_iter(self) -> Self::IntoIter {
         self.iter()
+    }
+}
+
+/// Each set once, for all who have it.
+#[derive(Debug)]
+pub struct Pool<T>(BTreeSet<Few<T>>);
+
+impl<T> Default for Pool<T> {
+    fn default() -> Self {
+        Pool(BTreeSet::new())
+    }
+}
+
+impl<T: Ord + Clone> Pool<T> {
+    /// The same set, held once.
+    pub fn share(&mut self, few: Few<T>) -> Few<T> {
+        if let Some(known) = self.0.get(&few) {
+            return known.clone();
+        }
+        self.0.insert(few.clone());
+        few
     }
 }
 
@@ -154,5 +177,12 @@ mod tests {
         assert_eq!(few.iter().copied().collect::<Vec<_>>(), [1, 2, 3]);
         assert!(few.contains(&2) && !few.contains(&4));
         assert_eq!(serde_json::from_str::<Few<u8>>("[3,1,2,1]").unwrap(), few);
+    }
+    #[test]
+    fn a_set_that_many_have_is_held_once() {
+        let mut pool = Pool::default();
+        let sets = [[1, 2], [2, 1], [1, 3]].map(|few| pool.share(Few::from_iter(few)));
+        assert_eq!(sets, [[1, 2], [1, 2], [1, 3]].map(Few::from_iter));
+        assert!(Arc::ptr_eq(&sets[0].0, &sets[1].0) && !Arc::ptr_eq(&sets[0].0, &sets[2].0));
     }
 }

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::model::baseline::Baseline;
+use crate::model::compact::{Few, Pool};
 use crate::model::id::{AppRoleId, GroupId, JobId, UserId};
 use crate::model::key::{Key, Kin};
 use crate::model::names::Names;
@@ -40,9 +41,9 @@ pub enum BaselineSource {
     Provisional,
 }
 
-/// A few roles, with a time each: most users have one.
+/// A few roles, with a time each. Who was first seen in the same look with the same roles has the same.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Since(Vec<(AppRoleId, Timestamp)>);
+pub struct Since(Few<(AppRoleId, Timestamp)>);
 
 impl Since {
     pub fn get(&self, role: &AppRoleId) -> Option<Timestamp> {
@@ -63,13 +64,11 @@ impl Since {
     }
 
     pub fn insert(&mut self, role: AppRoleId, at: Timestamp) {
-        match self.0.binary_search_by_key(&role, |(known, _)| *known) {
-            Ok(place) => self.0[place].1 = at,
-            Err(place) => {
-                self.0.reserve_exact(1);
-                self.0.insert(place, (role, at));
-            }
-        }
+        self.0 = self.iter().filter(|(known, _)| *known != role).chain([(role, at)]).collect();
+    }
+
+    pub fn shared(self, pool: &mut Pool<(AppRoleId, Timestamp)>) -> Since {
+        Since(pool.share(self.0))
     }
 }
 

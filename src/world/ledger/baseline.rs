@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::trouble::Trouble;
 use crate::model::baseline::{Baseline, Binding, Growth, ManagedGroup, Protected};
-use crate::model::compact::{Few, packed};
+use crate::model::compact::{Few, Pool, packed};
 use crate::model::id::{AppRoleId, GroupId, JobId, ScimId, ServicePrincipalId, TenantId, UserId};
 
 type Result<T> = std::result::Result<T, Trouble>;
@@ -118,7 +118,7 @@ fn read_groups(connection: &Connection) -> Result<BTreeMap<GroupId, ManagedGroup
 }
 
 fn read_users(connection: &Connection) -> Result<BTreeMap<UserId, Protected>> {
-    let mut users = BTreeMap::new();
+    let (mut users, mut pool) = (BTreeMap::new(), Pool::default());
     let mut statement = connection.prepare_cached("SELECT id, name, disabled, target FROM baseline_users")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
@@ -132,6 +132,7 @@ fn read_users(connection: &Connection) -> Result<BTreeMap<UserId, Protected>> {
         let id = UserId(guid(&row.get::<_, String>(0)?)?);
         let user = users.get_mut(&id).ok_or_else(|| Trouble::Content(format!("a membership of user {id}, who is not there")))?;
         user.groups.insert(GroupId(guid(&row.get::<_, String>(1)?)?));
+        user.groups = pool.share(std::mem::take(&mut user.groups));
     }
     Ok(packed(users))
 }

@@ -8,6 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use uuid::Uuid;
 
 use super::trouble::Trouble;
+use crate::model::compact::Pool;
 use crate::model::id::{AppRoleId, UserId};
 use crate::model::memory::{Remembered, Since};
 
@@ -34,13 +35,15 @@ pub(super) fn write(transaction: &Transaction<'_>, before: &Remembered, now: &Re
 }
 
 fn read_covered(connection: &Connection) -> Result<Covered, Trouble> {
-    let mut covered = Covered::new();
+    let (mut covered, mut pool) = (Covered::new(), Pool::default());
     let mut statement = connection.prepare_cached("SELECT user_id, role, since FROM covered")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let user = UserId(Uuid::parse_str(&row.get::<_, String>(0)?)?);
         let role = AppRoleId(Uuid::parse_str(&row.get::<_, String>(1)?)?);
-        covered.entry(user).or_default().insert(role, row.get::<_, String>(2)?.parse()?);
+        let roles = covered.entry(user).or_default();
+        roles.insert(role, row.get::<_, String>(2)?.parse()?);
+        *roles = std::mem::take(roles).shared(&mut pool);
     }
     Ok(covered)
 }
