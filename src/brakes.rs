@@ -383,9 +383,7 @@ fn fights(facts: &Facts, plan: &Plan) -> Option<Bite> {
         .actions
         .iter()
         .filter(|action| !matches!(action, Action::RequestRevocation | Action::RecordBaseline))
-        .filter(|action| {
-            facts.written(&action.key()).is_some_and(|entry| entry.confirmed > facts.spec.limits.fights)
-        })
+        .filter(|action| facts.written(&action.key()).is_some_and(|entry| entry.confirmed > facts.spec.limits.fights))
         .collect();
     (!again.is_empty()).then(|| {
         let told = again.iter().map(|action| {

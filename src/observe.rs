@@ -161,6 +161,11 @@ async fn look_at_target(world: &impl World, memory: &Memory, at: Timestamp) -> R
         groups_by_id: BTreeMap::new(),
     };
     let Some(baseline) = memory.baseline.known() else { return Ok(look) };
+    for before in baseline.users.values().filter_map(|user| user.target.as_ref()) {
+        if let Some(now) = look.users.get_mut(&before.id) {
+            now.share_texts(before);
+        }
+    }
     // Before anyone is called lost he is read by id.
     for id in doubtful(baseline, &look.users).take(USERS_PER_TURN) {
         let user = target.user(&id).await?;

@@ -151,6 +151,13 @@ pub(crate) fn recall(world: &impl World, carried: &Carried) -> Memory {
         ledger.baseline()
     })();
     memory.baseline = read.unwrap_or_else(|error| Seen::Unknown(Why::new(error.label(), error.to_string())));
+    if let (Seen::Known(baseline), Some(look)) = (&mut memory.baseline, &memory.target) {
+        for before in baseline.users.values_mut().filter_map(|user| user.target.as_mut()) {
+            if let Some(last) = look.users.get(&before.id) {
+                before.share_texts(last);
+            }
+        }
+    }
     memory.remembered.turn += 1;
     memory
 }

@@ -59,10 +59,9 @@ fn baseline() -> Baseline {
     let managed = |roles: &[u128], scim: Option<&str>| ManagedGroup {
         display_name: "Design \"ö\"".into(),
         roles: roles.iter().map(|n| role(*n)).collect(),
-        scim: scim.map(|id| ScimId(id.into())),
+        scim: scim.map(ScimId::from),
     };
-    let record =
-        ScimUser { id: ScimId("u-1".into()), user_name: Some("ada@example.com".into()), external_id: None, active: None };
+    let record = ScimUser { id: ScimId::from("u-1"), user_name: Some("ada@example.com".into()), external_id: None, active: None };
     let ada = Protected { name: Some("ada@example.com".into()), disabled: true, target: Some(record), ..protected(&[10, 11]) };
     Baseline {
         binding: binding(),

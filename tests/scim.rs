@@ -64,7 +64,7 @@ fn says(status: u16, body: impl Into<String>) -> (ScimTarget, NamedTempFile) {
 }
 
 fn known_id(app: &ScimApp) -> ScimId {
-    ScimId(app.users()[0]["id"].as_str().unwrap().to_owned())
+    ScimId::from(app.users()[0]["id"].as_str().unwrap().to_owned())
 }
 
 fn keeps_the_token(seen: &(impl Debug + ?Sized)) {
@@ -77,10 +77,10 @@ async fn every_user_and_group_is_read_over_all_pages() {
     let stage = stage(250);
     let users = stage.target.users().await.unwrap();
     let expected: BTreeSet<String> = stage.app.users().iter().map(|user| user["id"].as_str().unwrap().to_owned()).collect();
-    assert_eq!(users.keys().map(|id| id.0.clone()).collect::<BTreeSet<_>>(), expected);
+    assert_eq!(users.keys().map(|id| id.to_string()).collect::<BTreeSet<_>>(), expected);
     assert_eq!(users.values().filter(|user| user.active == Some(true)).count(), 125);
     let groups = stage.target.groups().await.unwrap();
-    assert_eq!(groups[&ScimId("g/1 ü".into())].display_name.as_deref(), Some("IT"));
+    assert_eq!(groups[&ScimId::from("g/1 ü")].display_name.as_deref(), Some("IT"));
 }
 
 #[tokio::test]
@@ -150,12 +150,12 @@ async fn one_record_is_known_absent_or_an_error() {
     let id = known_id(&stage.app);
     let Seen::Known(user) = stage.target.user(&id).await.unwrap() else { panic!("not known") };
     assert_eq!((&user.id, user.user_name.as_deref()), (&id, Some("user000@contoso.example")));
-    assert!(stage.target.group(&ScimId("g/1 ü".into())).await.unwrap().is_known());
+    assert!(stage.target.group(&ScimId::from("g/1 ü")).await.unwrap().is_known());
 
-    let nobody = ScimId("nobody".into());
+    let nobody = ScimId::from("nobody");
     assert!(stage.target.user(&nobody).await.unwrap().is_absent());
     assert!(stage.target.group(&nobody).await.unwrap().is_absent());
-    assert_eq!(stage.target.user(&ScimId("..".into())).await.unwrap_err().label(), "malformed");
+    assert_eq!(stage.target.user(&ScimId::from("..")).await.unwrap_err().label(), "malformed");
 
     for (quirk, label) in [
         (Quirk::PlainNotFound, "refused"),
@@ -191,12 +191,12 @@ async fn a_record_must_be_the_one_that_was_asked_for() {
         (json!({"schemas": [LIST], "totalResults": 1, "Resources": [{"id": "1"}]}), "a list where one resource"),
     ] {
         let (target, _file) = says(200, body.to_string());
-        let error = target.user(&ScimId("1".into())).await.unwrap_err();
+        let error = target.user(&ScimId::from("1")).await.unwrap_err();
         assert!(error.to_string().contains(words), "{error}");
     }
     let error = r#"{"schemas":["urn:ietf:params:scim:api:messages:2.0:Error"],"status":"401"}"#;
     let (target, _file) = says(404, error);
-    assert_eq!(target.user(&ScimId("1".into())).await.unwrap_err().label(), "refused");
+    assert_eq!(target.user(&ScimId::from("1")).await.unwrap_err().label(), "refused");
 }
 
 #[tokio::test]
@@ -205,8 +205,8 @@ async fn odd_users_do_not_blind_the_reading() {
     stage.app.seed_user(json!({"id": "nameless", "emails": [{"value": "a@contoso.example"}]}));
     stage.app.seed_user(json!({"id": "odd", "userName": 7, "externalId": null, "active": "perhaps"}));
     let users = stage.target.users().await.unwrap();
-    assert_eq!(users[&ScimId("nameless".into())].user_name, None);
-    let odd = &users[&ScimId("odd".into())];
+    assert_eq!(users[&ScimId::from("nameless")].user_name, None);
+    let odd = &users[&ScimId::from("odd")];
     assert_eq!((odd.user_name.as_deref(), odd.active), (Some("7"), None));
 
     let (target, _file) = says(200, json!({"totalResults": 2, "Resources": [{"id": "1"}, {"userName": "b"}]}).to_string());

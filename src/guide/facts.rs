@@ -3,6 +3,7 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -342,7 +343,7 @@ impl<'a> Facts<'a> {
     }
 
     pub fn records_by(&self, attribute: MatchBy, value: &str) -> &[&'a ScimUser] {
-        let (records, of): (_, fn(&ScimUser) -> &Option<String>) = match attribute {
+        let (records, of): (_, fn(&ScimUser) -> &Option<Arc<str>>) = match attribute {
             MatchBy::UserName => (&self.user_names, |record| &record.user_name),
             MatchBy::ExternalId => (&self.external_ids, |record| &record.external_id),
         };
@@ -425,9 +426,7 @@ impl<'a> Facts<'a> {
 
     /// A write of ours was confirmed so recently (by our clock) that reads may not show it yet.
     pub fn is_fresh(&self, key: &Key) -> bool {
-        self.written(key)
-            .and_then(Entry::last_confirmed_here)
-            .is_some_and(|at| since(at, self.now) < self.replication())
+        self.written(key).and_then(Entry::last_confirmed_here).is_some_and(|at| since(at, self.now) < self.replication())
     }
 
     /// How long a confirmed write may stay out of sight before it is done again.

@@ -230,13 +230,13 @@ fn carry_out(calls: &[ScimCall], linked: &mut Linked) {
     for call in calls {
         match call {
             ScimCall::CreateUser { user, attributes } => {
-                let id = crate::model::id::ScimId(format!("to be created for {user}"));
+                let id = crate::model::id::ScimId::from(format!("to be created for {user}"));
                 linked.users.insert(*user, LinkedUser { id, active: true, attributes: attributes.clone() });
             }
             ScimCall::EnableUser { user } => set_active(linked, *user, true),
             ScimCall::DisableUser { user, .. } => set_active(linked, *user, false),
             ScimCall::CreateGroup { group, attributes } => {
-                let id = crate::model::id::ScimId(format!("to be created for {group}"));
+                let id = crate::model::id::ScimId::from(format!("to be created for {group}"));
                 let made = LinkedGroup { id, members: BTreeSet::new(), attributes: attributes.clone() };
                 linked.groups.insert(*group, made);
             }

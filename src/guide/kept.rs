@@ -34,7 +34,8 @@ pub fn of(facts: &Facts, person: &Person) -> Kept {
             (Some(true), Some(true)) | (Some(false) | None, _) => return Kept::Kept,
         },
         Seen::Absent => {
-            let same_name = lower(&before.user_name).map(|name| facts.records_by(MatchBy::UserName, &name)).unwrap_or_default();
+            let same_name =
+                lower(before.user_name.as_deref()).map(|name| facts.records_by(MatchBy::UserName, &name)).unwrap_or_default();
             match same_name.iter().find(|other| other.id != before.id) {
                 Some(other) => format!("record {} was replaced by {} at the target", before.id, other.id),
                 None => format!("record {} is gone from the target", before.id),
@@ -48,8 +49,8 @@ pub fn of(facts: &Facts, person: &Person) -> Kept {
     }
 }
 
-fn lower(text: &Option<String>) -> Option<String> {
-    text.as_ref().map(|text| text.to_lowercase())
+fn lower(text: Option<&str>) -> Option<String> {
+    text.map(str::to_lowercase)
 }
 
 /// A loss that the directory explains is not ours: the account is disabled, deleted, or was taken out of scope by somebody else.
@@ -138,7 +139,7 @@ pub fn groups_remaining(facts: &Facts, look: &TargetLook) -> Result<Vec<GroupId>
             },
             None => {
                 let name = group.display_name.to_lowercase();
-                look.groups.values().any(|other| lower(&other.display_name).as_ref() == Some(&name))
+                look.groups.values().any(|other| lower(other.display_name.as_deref()).as_ref() == Some(&name))
             }
         };
         if is_there {

@@ -303,9 +303,9 @@ mod tests {
 
     /// The target as [`scope`] leaves it.
     fn linked() -> Linked {
-        let record = |n: u128| LinkedUser { id: ScimId(format!("u{n}")), active: true, attributes: Attributes::new() };
+        let record = |n: u128| LinkedUser { id: ScimId::from(format!("u{n}")), active: true, attributes: Attributes::new() };
         let it = LinkedGroup {
-            id: ScimId("g1".into()),
+            id: ScimId::from("g1"),
             members: BTreeSet::from([user(1), user(2)]),
             attributes: scope().groups[&group(1)].attributes.clone(),
         };

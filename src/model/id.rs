@@ -53,6 +53,79 @@ opaque! {
     AssignmentId,
     /// Id of a synchronization job, `<template>.<tenant>.<guid>`.
     JobId,
-    /// Id that the SCIM service gave to a user or a group; compared exactly (RFC 7643 section 3.1).
-    ScimId,
+}
+
+/// Id that the SCIM service gave to a user or a group; compared exactly (RFC 7643 section 3.1).
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub struct ScimId(Form);
+
+/// Most services give guids, and there are several for every user: such an id is held as what it is.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Form {
+    /// Written as guids are: in lower case, with hyphens.
+    Guid(Uuid),
+    Text(Box<str>),
+}
+
+impl From<&str> for ScimId {
+    fn from(text: &str) -> Self {
+        let as_written = |guid: &Uuid| guid.hyphenated().encode_lower(&mut Uuid::encode_buffer()) == text;
+        ScimId(text.parse().ok().filter(as_written).map_or_else(|| Form::Text(text.into()), Form::Guid))
+    }
+}
+
+impl From<String> for ScimId {
+    fn from(text: String) -> Self {
+        text.as_str().into()
+    }
+}
+
+impl From<ScimId> for String {
+    fn from(id: ScimId) -> String {
+        id.to_string()
+    }
+}
+
+impl fmt::Display for ScimId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Form::Guid(guid) => guid.fmt(f),
+            Form::Text(text) => text.fmt(f),
+        }
+    }
+}
+
+impl fmt::Debug for ScimId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scim_id_is_what_was_written_to_the_letter() {
+        let guid = "0f8fad5b-d9cb-469f-a165-70867728950e";
+        let texts = [
+            guid.to_owned(),
+            guid.to_uppercase(),
+            guid.replace('-', ""),
+            format!("{{{guid}}}"),
+            format!("urn:uuid:{guid}"),
+            format!("{guid} "),
+            "u-1".into(),
+            String::new(),
+        ];
+        for text in &texts {
+            let id = ScimId::from(text.as_str());
+            assert_eq!((id.to_string(), format!("{id:?}")), (text.clone(), text.clone()));
+            assert_eq!(serde_json::to_value(&id).unwrap(), serde_json::json!(text));
+            assert_eq!(serde_json::from_value::<ScimId>(serde_json::json!(text)).unwrap(), id);
+            assert_eq!(texts.iter().filter(|other| ScimId::from(other.as_str()) == id).count(), 1, "{text:?}");
+        }
+        assert!(size_of::<ScimId>() <= 24, "{}", size_of::<ScimId>());
+    }
 }

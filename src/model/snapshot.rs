@@ -339,10 +339,22 @@ impl TargetLook {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ScimUser {
     pub id: ScimId,
-    pub user_name: Option<String>,
-    pub external_id: Option<String>,
+    /// Texts are shared by all looks in which they are the same.
+    pub user_name: Option<Arc<str>>,
+    pub external_id: Option<Arc<str>>,
     /// `None`: the service does not say, which is not "active".
     pub active: Option<bool>,
+}
+
+impl ScimUser {
+    /// What reads the same in the other is held once from now on.
+    pub fn share_texts(&mut self, other: &ScimUser) {
+        for (ours, theirs) in [(&mut self.user_name, &other.user_name), (&mut self.external_id, &other.external_id)] {
+            if ours == theirs {
+                ours.clone_from(theirs);
+            }
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

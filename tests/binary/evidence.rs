@@ -48,7 +48,7 @@ async fn the_report_tells_what_was_done_and_seen_and_says_kept_only_when_it_was_
     let records = practice.scim_app().unwrap().users();
     for user in users {
         let id: UserId = serde_json::from_value(user["id"].clone()).unwrap();
-        let now = practice.scim_user(id).map(|scim| scim.0);
+        let now = practice.scim_user(id).map(|scim| scim.to_string());
         assert_eq!(user["before"]["id"].as_str(), now.as_deref(), "{user:#}");
         assert_eq!(user["after"]["record"], user["before"], "the same record, no less active: {user:#}");
         let there = records.iter().find(|record| record["id"].as_str() == now.as_deref());

@@ -272,7 +272,7 @@ impl World {
     fn at_the_end(&self) -> Result<(), String> {
         let practice = &self.rig.practice;
         let touched: BTreeSet<String> =
-            self.admins.touched.iter().filter_map(|user| Some(practice.scim_user(*user)?.0)).collect();
+            self.admins.touched.iter().filter_map(|user| Some(practice.scim_user(*user)?.to_string())).collect();
         let now = records(&self.rig);
         let lost: Vec<_> = self.before.iter().filter(|(id, _)| !now.contains_key(*id) && !touched.contains(*id)).collect();
         if !lost.is_empty() {

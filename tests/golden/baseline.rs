@@ -25,13 +25,9 @@ fn knows(case: &mut Case, u: u128, matched: &str, enabled: bool) {
 }
 
 fn record(case: &mut Case, id: &str, user_name: &str, external: Option<&str>) {
-    let id = ScimId(id.into());
-    let user = ScimUser {
-        id: id.clone(),
-        user_name: Some(user_name.into()),
-        external_id: external.map(str::to_owned),
-        active: Some(true),
-    };
+    let id = ScimId::from(id);
+    let user =
+        ScimUser { id: id.clone(), user_name: Some(user_name.into()), external_id: external.map(Into::into), active: Some(true) };
     case.target().users.insert(id, user);
 }
 
@@ -104,7 +100,7 @@ fn a_group_is_the_one_with_its_entra_id_or_else_the_one_with_its_name() {
     let mut case = Case::untouched();
     assert_eq!(scim_of(&case).as_deref(), Some("g-1"));
     let mut put = |id: &str, name: &str, external: Option<String>| {
-        let id = ScimId(id.into());
+        let id = ScimId::from(id);
         let record = ScimGroup { id: id.clone(), display_name: Some(name.into()), external_id: external };
         case.target().groups.insert(id, record);
         scim_of(&case)

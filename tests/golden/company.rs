@@ -34,7 +34,7 @@ pub fn role(n: u128) -> AppRoleId {
 }
 
 pub fn scim(n: u128) -> ScimId {
-    ScimId(format!("u-{n}"))
+    ScimId::from(format!("u-{n}"))
 }
 
 pub fn at(minute: i64) -> Timestamp {
@@ -166,7 +166,7 @@ fn spec() -> Spec {
 }
 
 fn known_record(n: u128) -> ScimUser {
-    ScimUser { id: scim(n), user_name: Some(format!("user{n}@contoso.example")), external_id: None, active: Some(true) }
+    ScimUser { id: scim(n), user_name: Some(format!("user{n}@contoso.example").into()), external_id: None, active: Some(true) }
 }
 
 fn seen() -> Snapshot {
@@ -248,7 +248,7 @@ fn memory() -> Memory {
     let managed = |g: u128| ManagedGroup {
         display_name: format!("Group {g}"),
         roles: BTreeSet::from([role(g)]),
-        scim: Some(ScimId(format!("g-{g}"))),
+        scim: Some(ScimId::from(format!("g-{g}"))),
     };
     let baseline = Baseline {
         binding: Binding {
@@ -262,7 +262,7 @@ fn memory() -> Memory {
         users: BTreeMap::from([(user(1), protected(1, &[1])), (user(2), protected(2, &[1, 2])), (user(3), protected(3, &[2]))]),
     };
     let scim_group = |g: u128| {
-        let id = ScimId(format!("g-{g}"));
+        let id = ScimId::from(format!("g-{g}"));
         (id.clone(), ScimGroup { id, display_name: Some(format!("Group {g}")), external_id: None })
     };
     let target = TargetLook {

@@ -85,7 +85,7 @@ fn a_record_is_lost_when_it_is_gone_inactive_or_another_one() {
     };
     gone(&mut case);
     assert_eq!(verdict(&case, 1), Kept::Lost("record u-1 is gone from the target".into()));
-    let name = |text: &str| Some(text.to_owned());
+    let name = |text: &str| Some(text.into());
     let other = ScimUser { id: scim(9), user_name: name("USER1@contoso.example"), external_id: None, active: Some(true) };
     case.target().users.insert(scim(9), other);
     assert_eq!(verdict(&case, 1), Kept::Lost("record u-1 was replaced by u-9 at the target".into()));
@@ -171,7 +171,7 @@ fn remaining(case: &Case) -> Vec<GroupId> {
 
 /// A group of another id at the target; and what is then still there.
 fn put_group(case: &mut Case, name: Option<&str>, external_id: Option<String>) -> Vec<GroupId> {
-    let id = ScimId("g-9".into());
+    let id = ScimId::from("g-9");
     let record = ScimGroup { id: id.clone(), display_name: name.map(str::to_owned), external_id };
     case.target().groups.insert(id, record);
     remaining(case)

@@ -69,7 +69,7 @@ fn odd(seed: u64) -> Case {
         user_of.groups = (1..=GROUPS).filter(|_| dice.random_ratio(1, 3)).map(group).collect();
         user_of.target = dice.random_ratio(7, 8).then(|| ScimUser {
             id: scim(u),
-            user_name: Some(format!("user{u}@contoso.example")),
+            user_name: Some(format!("user{u}@contoso.example").into()),
             external_id: None,
             active: [Some(true), Some(true), Some(false), None][dice.random_range(0..4)],
         });

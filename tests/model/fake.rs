@@ -290,7 +290,7 @@ impl Fake<'_> {
 
     fn record(&self, id: UserId) -> ScimUser {
         let active = self.tenant.active.contains(&id);
-        ScimUser { id: ScimId(id.to_string()), user_name: Some(name(id)), external_id: None, active: Some(active) }
+        ScimUser { id: ScimId::from(id.to_string()), user_name: Some(name(id).into()), external_id: None, active: Some(active) }
     }
 
     fn denied(&self) -> Result<()> {
@@ -310,13 +310,13 @@ fn name(id: UserId) -> String {
 impl Target for Fake<'_> {
     async fn users(&self) -> Result<BTreeMap<ScimId, ScimUser>> {
         self.denied()?;
-        Ok(self.tenant.enabled.keys().map(|id| (ScimId(id.to_string()), self.record(*id))).collect())
+        Ok(self.tenant.enabled.keys().map(|id| (ScimId::from(id.to_string()), self.record(*id))).collect())
     }
 
     async fn groups(&self) -> Result<BTreeMap<ScimId, ScimGroup>> {
         self.denied()?;
         let record = |id: &GroupId| {
-            let scim = ScimId(id.to_string());
+            let scim = ScimId::from(id.to_string());
             let display_name = Some(format!("Group {}", id.0.as_u128() & 0xf));
             (scim.clone(), ScimGroup { id: scim, display_name, external_id: None })
         };
@@ -325,7 +325,7 @@ impl Target for Fake<'_> {
 
     async fn user(&self, id: &ScimId) -> Result<Seen<ScimUser>> {
         self.denied()?;
-        let known = self.tenant.enabled.keys().find(|user| user.to_string() == id.0);
+        let known = self.tenant.enabled.keys().find(|user| ScimId::from(user.to_string()) == *id);
         Ok(known.map_or(Seen::Absent, |user| Seen::Known(self.record(*user))))
     }
 

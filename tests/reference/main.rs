@@ -30,10 +30,11 @@ async fn the_whole_guide_leaves_every_user_of_a_foreign_server_untouched() {
 
     let users = server.records("Users").await;
     let groups = server.records("Groups").await;
-    let managed: BTreeSet<String> = ids.groups.iter().map(|group| practice.scim_group(*group).expect("it is there").0).collect();
+    let managed: BTreeSet<String> =
+        ids.groups.iter().map(|group| practice.scim_group(*group).expect("it is there").to_string()).collect();
     assert!(managed.iter().all(|id| groups.contains_key(id)) && managed.len() == 4);
     assert!(groups.len() > managed.len(), "a group that nobody manages is there");
-    assert!(ids.users.iter().all(|user| users.contains_key(&practice.scim_user(*user).expect("a record").0)));
+    assert!(ids.users.iter().all(|user| users.contains_key(&practice.scim_user(*user).expect("a record").to_string())));
 
     let mut daemon = rig.start();
     daemon.until_phase("AwaitingRevocation").await;

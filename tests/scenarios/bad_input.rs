@@ -250,7 +250,7 @@ async fn a_scim_user_without_a_name_and_two_that_match_one_person() {
     is_refused(&mut nameless, &["1 user at the target without a userName", &id, "mend the record"]).await;
     let mut twins = rig(|_| {}).await;
     let app = twins.practice.scim_app().unwrap();
-    let theirs = twins.practice.scim_user(twins.user(4)).unwrap().0;
+    let theirs = twins.practice.scim_user(twins.user(4)).unwrap().to_string();
     let users = app.users();
     let name = users.iter().find(|user| user["id"] == theirs.as_str()).unwrap()["userName"].as_str().unwrap().to_uppercase();
     let id = app.seed_user(record(name.as_str().into()));

@@ -178,7 +178,7 @@ impl Run<'_> {
     async fn create_user(&self, attributes: &Attributes) -> Result<ScimId, Trouble> {
         let message = scim::create_user(attributes);
         if let (Some(app), Some(body)) = (&self.begun.fill, &message.body) {
-            return Ok(ScimId(app.seed_user(body.clone())));
+            return Ok(ScimId::from(app.seed_user(body.clone())));
         }
         match self.find(scim::find_user(named(attributes, "userName")), "userName", attributes).await? {
             Some(id) => Ok(id),
@@ -315,6 +315,6 @@ fn changed(new: &Attributes, old: &Attributes) -> Attributes {
 }
 
 fn identified(record: &Value) -> Result<ScimId, Trouble> {
-    let id = record["id"].as_str().map(|id| ScimId(id.to_owned()));
+    let id = record["id"].as_str().map(ScimId::from);
     id.ok_or_else(|| Trouble::Entry("the target answered a record without an id".into()))
 }

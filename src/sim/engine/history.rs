@@ -125,7 +125,7 @@ fn by_hand(attribute: &str, name: &str) -> Attributes {
 
 async fn create(inner: &Inner, message: Message) -> Result<ScimId, PracticeError> {
     let body = send(inner, message).await?;
-    let id = body["id"].as_str().map(|id| ScimId(id.to_owned()));
+    let id = body["id"].as_str().map(ScimId::from);
     id.ok_or_else(|| PracticeError::Target("filling the target: it answered a record without an id".into()))
 }
 

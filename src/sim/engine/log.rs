@@ -85,7 +85,7 @@ impl Entry {
                 "details": {"ServicePrincipalId": ids.service_principal, "ServicePrincipalDisplayName": ids.app_name}},
             "initiatedBy": {"id": "", "displayName": "Azure AD Provisioning Service", "initiatorType": "system"},
             "sourceIdentity": {"id": self.source, "displayName": self.source_name, "identityType": self.kind, "details": {}},
-            "targetIdentity": {"id": self.target.as_ref().map_or("", |id| &id.0), "displayName": "", "identityType": self.kind, "details": {}},
+            "targetIdentity": {"id": self.target.as_ref().map_or_else(String::new, ToString::to_string), "displayName": "", "identityType": self.kind, "details": {}},
             "provisioningStatusInfo": {"status": status, "errorInformation": error},
             "provisioningSteps": [
                 step("EntryImport", "import", "success", json!({})),

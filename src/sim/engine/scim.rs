@@ -128,7 +128,7 @@ impl Kind {
     }
 
     fn at(self, id: &ScimId) -> String {
-        let id: String = url::form_urlencoded::byte_serialize(id.0.as_bytes()).collect();
+        let id: String = url::form_urlencoded::byte_serialize(id.to_string().as_bytes()).collect();
         format!("/{}s/{}", self.word(), id.replace('+', "%20"))
     }
 }
@@ -155,7 +155,7 @@ pub(crate) fn add_members(group: &ScimId, users: &BTreeSet<&ScimId>) -> Message 
 }
 
 pub(crate) fn remove_members(group: &ScimId, users: &BTreeSet<&ScimId>) -> Message {
-    let path = |id: &ScimId| format!("members[value eq {}]", Value::from(id.0.as_str()));
+    let path = |id: &ScimId| format!("members[value eq {}]", Value::from(id.to_string()));
     patch(Kind::Group, group, users.iter().map(|id| json!({"op": "remove", "path": path(id)})).collect())
 }
 

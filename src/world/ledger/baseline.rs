@@ -57,7 +57,7 @@ pub(super) fn create(transaction: &Transaction<'_>, baseline: &Baseline) -> Resu
     for (id, ManagedGroup { display_name, roles, scim }) in groups {
         transaction
             .prepare_cached("INSERT INTO baseline_groups (id, display_name, scim) VALUES (?1, ?2, ?3)")?
-            .execute(params![id.to_string(), display_name, scim.as_ref().map(|id| &id.0)])?;
+            .execute(params![id.to_string(), display_name, scim.as_ref().map(ToString::to_string)])?;
         add_roles(transaction, *id, roles)?;
     }
     users.iter().try_for_each(|(id, user)| add_user(transaction, *id, user))
@@ -104,7 +104,7 @@ fn read_groups(connection: &Connection) -> Result<BTreeMap<GroupId, ManagedGroup
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let id = GroupId(guid(&row.get::<_, String>(0)?)?);
-        let scim = row.get::<_, Option<String>>(2)?.map(ScimId);
+        let scim = row.get::<_, Option<String>>(2)?.map(ScimId::from);
         groups.insert(id, ManagedGroup { display_name: row.get(1)?, roles: BTreeSet::new(), scim });
     }
     let mut statement = connection.prepare_cached("SELECT group_id, role FROM baseline_roles")?;

@@ -132,7 +132,7 @@ impl Client {
     ) -> Result<Seen<T>> {
         let doing = format!("reading {} {id} at {}/{}", kind.singular(), self.shown(), kind.segment());
         let token = self.token()?;
-        let url = self.address(&doing, &[kind.segment(), &id.0], kind.trimming())?;
+        let url = self.address(&doing, &[kind.segment(), &id.to_string()], kind.trimming())?;
         let answer = self.get(kind.reading(), &doing, &url, Some(&token)).await?;
         if matches!(answer.status.as_u16(), 404 | 410) && says_missing(&answer) {
             // Some services say 404 to a dead token too: absence counts only while the same token still opens the list.

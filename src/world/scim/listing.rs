@@ -168,7 +168,7 @@ mod tests {
         let mut step = Step::Ask;
         for (n, (ids, total, cursor)) in pages.iter().enumerate() {
             assert_eq!(step, Step::Ask, "page {n} was not asked for");
-            let page = ids.iter().map(|id| (ScimId(id.to_string()), ())).collect();
+            let page = ids.iter().map(|id| (ScimId::from(id.to_string()), ())).collect();
             step = walk.take(page, *total, cursor.map(str::to_owned));
         }
         (step, walk.found.len())
@@ -222,7 +222,8 @@ mod tests {
     #[test]
     fn a_list_without_end_is_given_up() {
         let mut walk = Walk::new();
-        let last = (0..).map(|n: usize| walk.take(vec![(ScimId(n.to_string()), ())], None, None)).find(|step| *step != Step::Ask);
+        let last =
+            (0..).map(|n: usize| walk.take(vec![(ScimId::from(n.to_string()), ())], None, None)).find(|step| *step != Step::Ask);
         assert!(matches!(last, Some(Step::TooLong(_))));
     }
 }

@@ -1,5 +1,7 @@
 //! Reading what SCIM services write: lenient about a resource, strict about what may count as evidence. No input or output.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use crate::model::id::ScimId;
@@ -67,8 +69,8 @@ pub fn resource(body: &[u8]) -> Result<Value, String> {
 pub fn user(value: &Value) -> Result<ScimUser, String> {
     Ok(ScimUser {
         id: id(value)?,
-        user_name: text(value, "userName"),
-        external_id: text(value, "externalId"),
+        user_name: text(value, "userName").map(Arc::from),
+        external_id: text(value, "externalId").map(Arc::from),
         active: match field(value, "active") {
             Some(Value::Bool(active)) => Some(*active),
             Some(Value::String(text)) if text.eq_ignore_ascii_case("true") => Some(true),
@@ -168,7 +170,7 @@ fn text(value: &Value, name: &str) -> Option<String> {
 
 fn id(value: &Value) -> Result<ScimId, String> {
     match text(value, "id") {
-        Some(id) if !id.is_empty() => Ok(ScimId(id)),
+        Some(id) if !id.is_empty() => Ok(ScimId::from(id)),
         Some(_) | None if value.is_object() => Err("has no id".into()),
         Some(_) | None => Err("is not an object".into()),
     }
