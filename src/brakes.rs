@@ -11,7 +11,7 @@ use crate::guide::facts::Person;
 use crate::guide::{Cover, Facts, LOOKS, count, decisions, foresight, kept, part, some_of, waves};
 use crate::model::action::Action;
 use crate::model::baseline::Baseline;
-use crate::model::compact::{Few, Pool};
+use crate::model::compact::Few;
 use crate::model::id::{AppRoleId, GroupId, UserId};
 use crate::model::key::{Key, Kin};
 use crate::model::memory::BaselineSource;
@@ -158,8 +158,7 @@ fn bring_along(facts: &Facts, approved: &mut Approved) {
     }
     users.sort_unstable();
     users.dedup();
-    let mut pool = Pool::default();
-    let needs = |person: &Person| (person.id, pool.share(facts.roles_of(person.user)));
+    let needs = |person: &Person| (person.id, person.roles.clone());
     let people = users.into_iter().filter_map(|id| facts.person(id)).filter(|person| person.cover != Cover::Departed);
     approved.needs = people.map(needs).collect();
     approved.needs.shrink_to_fit();

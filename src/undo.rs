@@ -193,7 +193,9 @@ fn members(facts: &Facts, ours: &Ours, undo: &mut Undo) {
 /// A row goes only where each role of its user comes from groups again, by this look and, where we put something back, by a
 /// good cycle that began after that.
 fn own_rows(facts: &Facts, ours: &Ours, undo: &mut Undo) {
-    let Some(baseline) = facts.baseline() else { return };
+    if facts.baseline().is_none() {
+        return;
+    }
     let rows = facts.seen.assignments.known().map(|look| look.value.as_slice()).unwrap_or_default();
     let present: Vec<_> = rows
         .iter()
@@ -225,8 +227,8 @@ fn own_rows(facts: &Facts, ours: &Ours, undo: &mut Undo) {
     }
     let mut bare = BTreeSet::new();
     for (user, row) in present {
-        let Some(person) = baseline.users.get(&user) else { continue };
-        let paths: Paths = facts.roles_of(person).iter().map(|role| (*role, carriers(facts, user, *role))).collect();
+        let Some(person) = facts.person(user) else { continue };
+        let paths: Paths = person.roles.iter().map(|role| (*role, carriers(facts, user, *role))).collect();
         if paths.values().any(BTreeSet::is_empty) || !paths.contains_key(&row.role) {
             bare.insert(facts.user_name(user));
             continue;

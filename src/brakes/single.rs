@@ -9,49 +9,52 @@ use crate::model::id::{GroupId, UserId};
 
 /// Would any of these leave somebody without a row of his own? Counted afresh from this turn's lists, not from the steps.
 pub(super) fn uncovered(facts: &Facts, actions: &[Action]) -> Option<String> {
-    let mut concerned: Vec<(UserId, GroupId)> = Vec::new();
-    let mut blind_groups = Vec::new();
-    for action in actions {
-        match action {
-            Action::RemoveMember { group, user } => {
-                concerned.push((*user, *group));
-            }
-            Action::UnassignGroup { group, .. } => {
-                let staying = facts.users_of(*group).filter(|person| !facts.is_let_go(person, *group));
-                concerned.extend(staying.map(|person| (person.id, *group)));
-                match facts.seen.groups.get(group).and_then(|seen| seen.members.known()) {
-                    Some(look) => concerned.extend(look.value.users.iter().map(|user| (*user, *group))),
-                    None => blind_groups.push(facts.group_name(*group)),
-                }
-            }
-            _ => {}
-        }
-    }
-    concerned.sort_unstable();
-    concerned.dedup();
-    let bare: Vec<_> = concerned.iter().filter(|(user, group)| !stands_alone(facts, *user, *group)).collect();
-    if bare.is_empty() && blind_groups.is_empty() {
+    let ends =
+        actions.iter().filter_map(|action| if let Action::UnassignGroup { group, .. } = action { Some(*group) } else { None });
+    let blind_groups: Vec<_> =
+        ends.filter(|group| members(facts, *group).is_none()).map(|group| facts.group_name(group)).collect();
+    let bare =
+        || actions.iter().flat_map(|action| concerned(facts, action)).filter(|(user, group)| !stands_alone(facts, *user, *group));
+    if blind_groups.is_empty() && bare().next().is_none() {
         return None;
     }
-    let names: BTreeSet<_> = bare.iter().map(|(user, _)| facts.user_name(*user)).collect();
-    concerned.dedup_by_key(|(user, _)| *user);
+    let users: BTreeSet<UserId> = actions.iter().flat_map(|action| concerned(facts, action)).map(|(user, _)| user).collect();
+    let names: BTreeSet<_> = bare().map(|(user, _)| facts.user_name(user)).collect();
     Some(format!(
         "{} would be left without a direct assignment of the same role that was seen twice, and none may be: {}{}; it goes on by itself when two \
          looks have shown it",
-        part(names.len(), concerned.len(), "user"),
+        part(names.len(), users.len(), "user"),
         some_of(names),
         if blind_groups.is_empty() { String::new() } else { format!("; members not known: {}", some_of(blind_groups)) }
     ))
 }
 
+/// Whose path into scope this action ends, and which.
+fn concerned<'f, 'a>(facts: &'f Facts<'a>, action: &Action) -> impl Iterator<Item = (UserId, GroupId)> + use<'f, 'a> {
+    let (removed, ended) = match action {
+        Action::RemoveMember { group, user } => (Some((*user, *group)), None),
+        Action::UnassignGroup { group, .. } => (None, Some(*group)),
+        _ => (None, None),
+    };
+    let of_group = move |group| {
+        let staying = facts.users_of(group).filter(move |person| !facts.is_let_go(person, group)).map(|person| person.id);
+        staying.chain(members(facts, group).into_iter().flatten().copied()).map(move |user| (user, group))
+    };
+    removed.into_iter().chain(ended.into_iter().flat_map(of_group))
+}
+
+fn members<'f>(facts: &'f Facts, group: GroupId) -> Option<&'f BTreeSet<UserId>> {
+    Some(&facts.seen.groups.get(&group)?.members.known()?.value.users)
+}
+
 fn stands_alone(facts: &Facts, id: UserId, group: GroupId) -> bool {
     let Some(look) = facts.seen.assignments.known() else { return false };
-    let Some(person) = facts.person(id) else { return false };
+    let Some(person) = facts.place_in(group, id).map(|place| &facts.people()[place]) else { return false };
     if person.cover == Cover::Departed {
         return true;
     }
     let of_rows = facts.rows_of(group).iter().map(|row| facts.spec.roles.get(&row.role).unwrap_or(&row.role));
-    facts.roles_of(person.user).iter().chain(of_rows).all(|role| {
+    person.roles.iter().chain(of_rows).all(|role| {
         let now = facts.own_rows(person).any(|(held, _)| held == *role);
         let before = person.in_sight.and_then(|roles| roles.get(role)).is_some_and(|first| first < look.at);
         now && before

@@ -3,7 +3,6 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -11,7 +10,7 @@ use jiff::Timestamp;
 use super::LOOKS;
 use super::kept::{self, Tally};
 use crate::model::baseline::{Baseline, Protected};
-use crate::model::compact::{Few, InOrder, partition_near};
+use crate::model::compact::{Few, InOrder, Pool, partition_near};
 use crate::model::id::{AppRoleId, GroupId, UserId};
 use crate::model::key::{Key, Kin};
 use crate::model::memory::{DepartureKind, Entry, GoodCycle, Memory, Since, since};
@@ -33,6 +32,8 @@ pub struct Facts<'a> {
     /// Where the last one was found, among the rows of users and among the people: most are asked for in their order.
     last_direct: Cell<usize>,
     last_person: Cell<usize>,
+    /// And among those who were ever in a group.
+    last_in: Cell<Option<(GroupId, usize)>>,
     /// What follows is worked out once somebody has asked. Everybody, in the order of their ids.
     people: OnceCell<Vec<Person<'a>>>,
     /// Who was ever seen in which group, by his place among the people.
@@ -67,8 +68,10 @@ pub enum Cover {
 pub struct Person<'a> {
     pub id: UserId,
     pub user: &'a Protected,
+    /// The roles that the managed groups give (or gave) him, as he is to hold them himself.
+    pub roles: Few<AppRoleId>,
     /// Rows of his own on the app, for whatever role: their places among those of all users.
-    own: Range<usize>,
+    own: Range<u32>,
     /// Rows of his own by role: since when every look has shown them.
     pub in_sight: Option<&'a Since>,
     pub cover: Cover,
@@ -109,6 +112,7 @@ impl<'a> Facts<'a> {
             journal: RefCell::new(InOrder::over(&memory.journal.entries)),
             last_direct: Cell::new(0),
             last_person: Cell::new(0),
+            last_in: Cell::new(None),
             people: OnceCell::new(),
             ever_in: OnceCell::new(),
             given: OnceCell::new(),
@@ -142,20 +146,24 @@ impl<'a> Facts<'a> {
     pub fn direct_rows(&self, user: UserId) -> impl Iterator<Item = (AppRoleId, Option<Timestamp>)> {
         let first = partition_near(&self.direct, self.last_direct.get(), |(other, _)| *other < user);
         self.last_direct.set(first);
-        self.rows_at(first..first + self.rows_from(first, user))
+        self.rows_at(self.places_from(first, user))
     }
 
     pub fn own_rows(&self, person: &Person) -> impl Iterator<Item = (AppRoleId, Option<Timestamp>)> {
         self.rows_at(person.own.clone())
     }
 
-    /// How many rows he has from this place on.
-    fn rows_from(&self, first: usize, user: UserId) -> usize {
-        self.direct[first..].iter().take_while(|(other, _)| *other == user).count()
+    /// His rows, of which the first can only be here.
+    fn places_from(&self, first: usize, user: UserId) -> Range<u32> {
+        let after = first + self.direct[first..].iter().take_while(|(other, _)| *other == user).count();
+        first as u32..after as u32
     }
 
-    fn rows_at(&self, places: Range<usize>) -> impl Iterator<Item = (AppRoleId, Option<Timestamp>)> {
-        self.direct[places].iter().map(|(_, place)| &self.rows[*place as usize]).map(|row| (row.role, row.created))
+    fn rows_at(&self, places: Range<u32>) -> impl Iterator<Item = (AppRoleId, Option<Timestamp>)> {
+        self.direct[places.start as usize..places.end as usize]
+            .iter()
+            .map(|(_, place)| &self.rows[*place as usize])
+            .map(|row| (row.role, row.created))
     }
 
     /// What the journal has of this write.
@@ -237,19 +245,22 @@ impl<'a> Facts<'a> {
     /// Every protected user; nobody where there is no baseline.
     pub fn people(&self) -> &[Person<'a>] {
         self.people.get_or_init(|| {
-            let (memory, mut place) = (self.memory, 0);
+            let (memory, mut place) = (self.memory, 0usize);
             let users = self.baseline().into_iter().flat_map(|baseline| &baseline.users);
             // These are all in the order of their ids.
             let mut accounts = InOrder::over(&self.seen.users);
             let mut in_sight = InOrder::over(&memory.remembered.covered_since);
+            let mut pool = Pool::default();
             let person = |(id, user): (&UserId, &'a Protected)| {
                 place += self.direct[place..].iter().take_while(|(other, _)| other < id).count();
                 let record = user.target.as_ref().zip(memory.target.as_ref());
                 let record = record.and_then(|(before, look)| look.user(&before.id).known().copied());
+                let roles = self.roles_of(user);
                 let mut person = Person {
                     id: *id,
                     user,
-                    own: place..place + self.rows_from(place, *id),
+                    roles: if user.groups.len() > 1 { pool.share(roles) } else { roles },
+                    own: self.places_from(place, *id),
                     in_sight: in_sight.get(id),
                     cover: Cover::Departed,
                     enabled: accounts.get(id).and_then(|seen| seen.known()?.enabled),
@@ -267,16 +278,24 @@ impl<'a> Facts<'a> {
         self.place_of(id).map(|place| &self.people()[place])
     }
 
-    /// His place among the people.
-    pub fn place_of(&self, id: UserId) -> Option<usize> {
+    /// Of somebody who is in this group, by the look at its members or by the baseline.
+    pub fn place_in(&self, group: GroupId, id: UserId) -> Option<usize> {
+        let (people, ever_in) = (self.people(), self.places_in(group));
+        let near = self.last_in.get().filter(|(last, _)| *last == group).map_or(0, |(_, near)| near);
+        let n = partition_near(ever_in, near, |place| people[*place as usize].id < id);
+        self.last_in.set(Some((group, n)));
+        let place = ever_in.get(n).map(|place| *place as usize).filter(|place| people[*place].id == id);
+        place.or_else(|| self.place_of(id))
+    }
+
+    fn place_of(&self, id: UserId) -> Option<usize> {
         let people = self.people();
         let place = partition_near(people, self.last_person.get(), |person| person.id < id);
         self.last_person.set(place);
         people.get(place).is_some_and(|person| person.id == id).then_some(place)
     }
 
-    /// The roles that the managed groups give (or gave) this user, as he is to hold them himself, in order.
-    pub fn roles_of(&self, user: &Protected) -> Few<AppRoleId> {
+    fn roles_of(&self, user: &Protected) -> Few<AppRoleId> {
         let given = self.given.get_or_init(|| {
             let groups = self.baseline().into_iter().flat_map(|baseline| &baseline.groups);
             let mapped = |role: &AppRoleId| *self.spec.roles.get(role).unwrap_or(role);
@@ -296,7 +315,7 @@ impl<'a> Facts<'a> {
         if self.has_departed(person.id) {
             return Cover::Departed;
         }
-        let required = self.roles_of(person.user);
+        let required = &person.roles;
         let owned = || self.own_rows(person);
         let missing = required.iter().filter(|role| !owned().any(|(owned, _)| owned == **role));
         let missing: Vec<_> = missing.copied().collect();
@@ -343,9 +362,9 @@ impl<'a> Facts<'a> {
     }
 
     pub fn records_by(&self, attribute: MatchBy, value: &str) -> &[&'a ScimUser] {
-        let (records, of): (_, fn(&ScimUser) -> &Option<Arc<str>>) = match attribute {
-            MatchBy::UserName => (&self.user_names, |record| &record.user_name),
-            MatchBy::ExternalId => (&self.external_ids, |record| &record.external_id),
+        let (records, of): (_, fn(&ScimUser) -> Option<&str>) = match attribute {
+            MatchBy::UserName => (&self.user_names, |record| record.user_name.as_deref()),
+            MatchBy::ExternalId => (&self.external_ids, |record| record.external_id.as_deref()),
         };
         let records = records.get_or_init(|| {
             let mut records = Records::new();
@@ -362,6 +381,11 @@ impl<'a> Facts<'a> {
     /// Protected users who were ever seen in this group.
     pub fn users_of(&self, group: GroupId) -> impl ExactSizeIterator<Item = &Person<'a>> {
         let people = self.people();
+        self.places_in(group).iter().map(|place| &people[*place as usize])
+    }
+
+    fn places_in(&self, group: GroupId) -> &[u32] {
+        let people = self.people();
         let ever_in = self.ever_in.get_or_init(|| {
             let mut ever_in: BTreeMap<GroupId, Vec<u32>> = BTreeMap::new();
             for (place, person) in (0..).zip(people) {
@@ -371,7 +395,7 @@ impl<'a> Facts<'a> {
             }
             ever_in
         });
-        ever_in.get(&group).map(Vec::as_slice).unwrap_or_default().iter().map(|place| &people[*place as usize])
+        ever_in.get(&group).map(Vec::as_slice).unwrap_or_default()
     }
 
     /// Protected users who were ever seen in this group and whom the look at its members does not show; nobody where there is none.

@@ -103,7 +103,7 @@ pub fn way(facts: &Facts, now: &[Action]) -> Option<Way> {
 
 fn users(facts: &Facts) -> Users {
     let mut users = Users { protected: facts.people().len() as u64, ..Users::default() };
-    for Person { id, user, cover, .. } in facts.people() {
+    for Person { id, user, roles, cover, .. } in facts.people() {
         let known = facts.seen.users.get(id);
         match known {
             Some(Seen::Absent) => users.deleted += 1,
@@ -115,7 +115,7 @@ fn users(facts: &Facts) -> Users {
             Some(Seen::Unknown(_)) | None => {}
         }
         users.in_several_groups += u64::from(user.groups.len() > 1);
-        users.with_several_roles += u64::from(facts.roles_of(user).len() > 1);
+        users.with_several_roles += u64::from(roles.len() > 1);
         users.already_direct += u64::from(!matches!(cover, Cover::Missing(_) | Cover::Departed));
         match &user.target {
             None => users.unknown_at_target += 1,
