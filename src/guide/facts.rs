@@ -246,7 +246,7 @@ impl<'a> Facts<'a> {
     pub fn people(&self) -> &[Person<'a>] {
         self.people.get_or_init(|| {
             let (memory, mut place) = (self.memory, 0usize);
-            let users = self.baseline().into_iter().flat_map(|baseline| &baseline.users);
+            let Some(baseline) = self.baseline() else { return Vec::new() };
             // These are all in the order of their ids.
             let mut accounts = InOrder::over(&self.seen.users);
             let mut in_sight = InOrder::over(&memory.remembered.covered_since);
@@ -269,7 +269,7 @@ impl<'a> Facts<'a> {
                 person.cover = self.cover_of(&person);
                 person
             };
-            users.map(person).collect()
+            baseline.users.iter().map(person).collect()
         })
     }
 

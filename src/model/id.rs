@@ -60,18 +60,31 @@ opaque! {
 #[serde(from = "String", into = "String")]
 pub struct ScimId(Form);
 
-/// Most services give guids, and there are several for every user: such an id is held as what it is.
+/// Most services give guids or short ids, and there are several for every user: they are compared without a way elsewhere.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Form {
     /// Written as guids are: in lower case, with hyphens.
     Guid(Uuid),
+    /// So many bytes of these; the others are zero.
+    Short(u8, [u8; SHORT]),
     Text(Box<str>),
 }
+
+/// What fits beside the tag, in no more than a boxed text takes.
+const SHORT: usize = 22;
 
 impl From<&str> for ScimId {
     fn from(text: &str) -> Self {
         let as_written = |guid: &Uuid| guid.hyphenated().encode_lower(&mut Uuid::encode_buffer()) == text;
-        ScimId(text.parse().ok().filter(as_written).map_or_else(|| Form::Text(text.into()), Form::Guid))
+        let mut short = [0; SHORT];
+        ScimId(match (text.parse().ok().filter(as_written), short.get_mut(..text.len())) {
+            (Some(guid), _) => Form::Guid(guid),
+            (None, Some(bytes)) => {
+                bytes.copy_from_slice(text.as_bytes());
+                Form::Short(text.len() as u8, short)
+            }
+            (None, None) => Form::Text(text.into()),
+        })
     }
 }
 
@@ -91,6 +104,7 @@ impl fmt::Display for ScimId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Form::Guid(guid) => guid.fmt(f),
+            Form::Short(len, bytes) => String::from_utf8_lossy(&bytes[..usize::from(*len)]).fmt(f),
             Form::Text(text) => text.fmt(f),
         }
     }
@@ -117,6 +131,9 @@ mod tests {
             format!("urn:uuid:{guid}"),
             format!("{guid} "),
             "u-1".into(),
+            "u-1\0".into(),
+            "é".repeat(SHORT / 2),
+            "é".repeat(SHORT / 2) + "x",
             String::new(),
         ];
         for text in &texts {
