@@ -233,7 +233,7 @@ fn own_rows(facts: &Facts, ours: &Ours, undo: &mut Undo) {
             bare.insert(facts.user_name(user));
             continue;
         }
-        undo.actions.push(Action::RemoveDirect { user, assignment: row.id.clone(), role: row.role });
+        undo.actions.push(Action::RemoveDirect { user, assignment: row.id.clone().into(), role: row.role });
         undo.paths.insert(user, paths);
     }
     undo.stays.extend(bare.into_iter().map(|who| format!("{who} keeps the direct assignment: no group gives the same role")));

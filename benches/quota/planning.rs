@@ -107,5 +107,5 @@ fn protected_in(
 }
 
 fn row(principal: Principal, id: String, made: i64) -> Assignment {
-    Assignment { id: AssignmentId(id), principal, role: role(1), created: Some(at(made)) }
+    Assignment { id: AssignmentId::from(id), principal, role: role(1), created: Some(at(made)) }
 }

@@ -43,7 +43,7 @@ fn judge(facts: &Facts) -> Verdict {
         }
         let actions: Vec<_> = rows
             .iter()
-            .map(|row| Action::UnassignGroup { group, assignment: row.id.clone(), role: row.role })
+            .map(|row| Action::UnassignGroup { group, assignment: row.id.clone().into(), role: row.role })
             .filter(|action| {
                 let fresh = facts.is_fresh(&action.key());
                 replicating += usize::from(fresh);

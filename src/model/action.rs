@@ -16,7 +16,7 @@ pub enum Action {
     /// Take the user out of the group (the membership, never the user).
     RemoveMember { group: GroupId, user: UserId },
     /// Delete one row of the group on the app.
-    UnassignGroup { group: GroupId, assignment: AssignmentId, role: AppRoleId },
+    UnassignGroup { group: GroupId, assignment: Box<AssignmentId>, role: AppRoleId },
     /// Pause the synchronization job before the token goes.
     PauseJob { job: JobId },
     /// Ask for the deletion of the token: of a person, or of a webhook.
@@ -26,7 +26,7 @@ pub enum Action {
     /// Of a rollback only: put the user back into the group.
     RestoreMember { group: GroupId, user: UserId },
     /// Of a rollback only: take back a row of the user's own that we made.
-    RemoveDirect { user: UserId, assignment: AssignmentId, role: AppRoleId },
+    RemoveDirect { user: UserId, assignment: Box<AssignmentId>, role: AppRoleId },
 }
 
 impl Action {

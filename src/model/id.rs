@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -35,6 +37,21 @@ macro_rules! opaque {
     )+};
 }
 
+/// Held as something else than the text that it is.
+macro_rules! packed {
+    ($($name:ident),+) => {$(
+        impl From<String> for $name {
+            fn from(text: String) -> Self { text.as_str().into() }
+        }
+        impl From<$name> for String {
+            fn from(id: $name) -> String { id.to_string() }
+        }
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { fmt::Display::fmt(self, f) }
+        }
+    )+};
+}
+
 guid! {
     /// Directory (tenant) id.
     TenantId,
@@ -49,10 +66,40 @@ guid! {
 }
 
 opaque! {
-    /// Graph's opaque id of one `appRoleAssignment` row.
-    AssignmentId,
     /// Id of a synchronization job, `<template>.<tenant>.<guid>`.
     JobId,
+}
+
+/// Graph's opaque id of one `appRoleAssignment` row.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub struct AssignmentId(Letters);
+
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Letters {
+    /// 43 letters of base64, as Graph makes them: there is one for every row of a large app.
+    Packed([u8; PACKED]),
+    Text(Box<str>),
+}
+
+const PACKED: usize = 32;
+
+impl From<&str> for AssignmentId {
+    fn from(text: &str) -> Self {
+        let mut bytes = [0; PACKED];
+        // It takes no letters that would not come back.
+        let packed = URL_SAFE_NO_PAD.decode_slice(text, &mut bytes).is_ok_and(|len| len == PACKED);
+        AssignmentId(if packed { Letters::Packed(bytes) } else { Letters::Text(text.into()) })
+    }
+}
+
+impl fmt::Display for AssignmentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Letters::Packed(bytes) => base64::display::Base64Display::new(bytes, &URL_SAFE_NO_PAD).fmt(f),
+            Letters::Text(text) => text.fmt(f),
+        }
+    }
 }
 
 /// Id that the SCIM service gave to a user or a group; compared exactly (RFC 7643 section 3.1).
@@ -88,18 +135,6 @@ impl From<&str> for ScimId {
     }
 }
 
-impl From<String> for ScimId {
-    fn from(text: String) -> Self {
-        text.as_str().into()
-    }
-}
-
-impl From<ScimId> for String {
-    fn from(id: ScimId) -> String {
-        id.to_string()
-    }
-}
-
 impl fmt::Display for ScimId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
@@ -110,15 +145,25 @@ impl fmt::Display for ScimId {
     }
 }
 
-impl fmt::Debug for ScimId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
+packed! { AssignmentId, ScimId }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_assignment_id_is_what_was_written_to_the_letter() {
+        let row = "41W1zT6z1U-kJxf62svfp1HFE8pMZhxDun-ThPczmJE";
+        let texts =
+            [row.to_owned(), row[..42].to_owned(), format!("{row}="), format!("{}F", &row[..42]), "row-1".into(), String::new()];
+        for text in &texts {
+            let id = AssignmentId::from(text.as_str());
+            assert_eq!((id.to_string(), serde_json::to_value(&id).unwrap()), (text.clone(), serde_json::json!(text)));
+            assert_eq!(serde_json::from_value::<AssignmentId>(serde_json::json!(text)).unwrap(), id);
+            assert_eq!(texts.iter().filter(|other| AssignmentId::from(other.as_str()) == id).count(), 1, "{text:?}");
+        }
+        assert!(matches!(AssignmentId::from(row).0, Letters::Packed(_)) && size_of::<AssignmentId>() <= 40);
+    }
 
     #[test]
     fn a_scim_id_is_what_was_written_to_the_letter() {

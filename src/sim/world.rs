@@ -315,7 +315,7 @@ impl World {
     fn assignment_id(&self, key: &str, turn: u32) -> AssignmentId {
         let (head, tail) = (self.names.id(&format!("row/{key}/{turn}")), self.names.id(&format!("tail/{key}/{turn}")));
         let bytes = [head.as_bytes().as_slice(), tail.as_bytes().as_slice()].concat();
-        AssignmentId(base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes))
+        AssignmentId::from(base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes))
     }
 
     /// When a write of this moment will show.

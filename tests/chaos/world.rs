@@ -302,7 +302,7 @@ impl World {
         let rows = directory.assignments(app).await.map(|look| look.value).unwrap_or_default();
         for row in rows {
             if let Principal::Group(group) = row.principal {
-                let action = Action::UnassignGroup { group, assignment: row.id, role: row.role };
+                let action = Action::UnassignGroup { group, assignment: row.id.into(), role: row.role };
                 _ = directory.write(app, &[action]).await;
             }
         }

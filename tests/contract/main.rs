@@ -129,7 +129,7 @@ async fn refusals() -> Vec<Exchange> {
     assert!(one(directory, app, Action::RemoveMember { group, user: member }).await.unwrap().already);
     let rows = directory.assignments(app).await.unwrap().value;
     let row = rows.into_iter().find(|row| row.principal == Principal::User(user)).expect("the new row").id;
-    let unassign = Action::RemoveDirect { user, assignment: row, role: ids.role_user };
+    let unassign = Action::RemoveDirect { user, assignment: row.into(), role: ids.role_user };
     assert!(!one(directory, app, unassign.clone()).await.unwrap().already);
     assert!(one(directory, app, unassign.clone()).await.unwrap().already);
     let unknown = [

@@ -326,7 +326,7 @@ fn deeds() -> Vec<Deed> {
         Action::AssignUser { user: user(2), role: role(1) },
         Action::RemoveMember { group: group(1), user: user(1) },
         Action::RemoveMember { group: group(1), user: user(2) },
-        Action::UnassignGroup { group: group(1), assignment: AssignmentId("row".into()), role: role(1) },
+        Action::UnassignGroup { group: group(1), assignment: AssignmentId::from("row").into(), role: role(1) },
     ];
     let ending = || Ending {
         outcome: Known::Done,
@@ -401,7 +401,7 @@ fn a_row_of_ours_goes_back_only_while_a_group_carries_its_user() {
     let case = Case::assigned();
     let undo = undo(&case.facts(), &deeds()[..2], Direct::Go);
     let removed: Vec<_> = undo.actions().iter().map(Action::key).collect();
-    let key = |u: u128| Action::RemoveDirect { user: user(u), assignment: AssignmentId(String::new()), role: role(1) }.key();
+    let key = |u: u128| Action::RemoveDirect { user: user(u), assignment: AssignmentId::from("").into(), role: role(1) }.key();
     assert_eq!(removed, [key(1), key(2)], "{undo:?}");
     let outcome = |change: &dyn Fn(&Hand)| {
         let hand = Hand::new(&case);

@@ -236,7 +236,7 @@ fn uncovered_looks_at_every_user_afresh() {
     let mut case = Case::emptied();
     case.members(1).insert(user(8));
     let row = case.rows().iter().find(|row| row.principal == Principal::Group(group(1))).unwrap().id.clone();
-    let approved = case.approve_with([Action::UnassignGroup { group: group(1), assignment: row, role: role(1) }]);
+    let approved = case.approve_with([Action::UnassignGroup { group: group(1), assignment: row.into(), role: role(1) }]);
     assert!(approved.actions().is_empty());
     assert!(approved.held().iter().any(|(brake, why)| *brake == Brake::Uncovered && why.contains(&user(8).to_string())));
     // Somebody whose own row lacks one of his roles.
@@ -271,7 +271,7 @@ fn uncovered_asks_nothing_for_a_released_user_who_has_left_the_group() {
     // Who was in it and was not released counts as before.
     let row = case.rows().iter().find(|row| row.principal == Principal::Group(group(1))).unwrap().id.clone();
     case.rows().retain(|row| (row.principal, row.role) != (Principal::User(user(2)), role(1)));
-    let forced = case.approve_with([Action::UnassignGroup { group: group(1), assignment: row, role: role(1) }]);
+    let forced = case.approve_with([Action::UnassignGroup { group: group(1), assignment: row.into(), role: role(1) }]);
     let named = forced.held().iter().any(|(brake, why)| *brake == Brake::Uncovered && why.contains("user2@contoso.example"));
     assert!(named, "{:#?}", forced.held());
 }

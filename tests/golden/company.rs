@@ -68,7 +68,7 @@ impl Case {
 
     pub fn row(&mut self, principal: Principal, role: AppRoleId, made: i64) {
         let rows = self.rows();
-        let id = AssignmentId(format!("row-{}", rows.len()));
+        let id = AssignmentId::from(format!("row-{}", rows.len()));
         rows.push(Assignment { id, principal, role, created: Some(at(made)) });
     }
 

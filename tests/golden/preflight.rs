@@ -408,7 +408,7 @@ fn a_role_is_one_that_users_can_be_given() {
     // The all-zero role stands for an app without roles of its own.
     let zero = |case: &mut Case| {
         case.unrow(Principal::Group(group(1)));
-        let id = unscim::model::id::AssignmentId("zero".into());
+        let id = unscim::model::id::AssignmentId::from("zero");
         let role = unscim::model::id::AppRoleId(uuid::Uuid::nil());
         case.rows().push(Assignment { id, principal: Principal::Group(group(1)), role, created: None });
     };

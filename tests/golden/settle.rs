@@ -57,7 +57,7 @@ fn one_look_that_shows_it_again_begins_the_series_anew() {
 #[test]
 fn rows_are_settled_alike() {
     let (role, assign) = (role(1), Action::AssignUser { user: user(1), role: role(1) });
-    let unassign = Action::UnassignGroup { group: group(1), assignment: unscim::model::id::AssignmentId("x".into()), role };
+    let unassign = Action::UnassignGroup { group: group(1), assignment: unscim::model::id::AssignmentId::from("x").into(), role };
     let mut case = Case::assigned();
     case.journal().entries.clear();
     open(&mut case, &assign, NOW);

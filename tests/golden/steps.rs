@@ -159,8 +159,8 @@ fn a_first_removal_that_has_failed_is_tried_again_and_one_that_is_open_is_waited
 fn unassign_waits_for_rows_that_graph_confirmed_as_deleted_to_leave_its_lists() {
     let mut case = Case::emptied();
     for (g, rows) in [(1, "1 row that"), (2, "2 rows that")] {
-        let assignment = unscim::model::id::AssignmentId("row".into());
-        case.confirmed(&Action::UnassignGroup { group: group(g), assignment, role: role(g) }, NOW - 1);
+        let assignment = unscim::model::id::AssignmentId::from("row");
+        case.confirmed(&Action::UnassignGroup { group: group(g), assignment: assignment.into(), role: role(g) }, NOW - 1);
         if g == 1 {
             case.unrow(Principal::Group(group(2)));
         } else {
@@ -275,7 +275,7 @@ fn unassign_leaves_the_first_removal_to_one_user_and_takes_no_empty_group_for_a_
     let first = acts(&case.judge(3), Reason::RowsRemain);
     assert!(matches!(first[..], [Action::UnassignGroup { group: first, .. }] if first != group(3)), "{first:?}");
     let row = case.rows().last().unwrap().id.clone();
-    case.confirmed(&Action::UnassignGroup { group: group(3), assignment: row, role: role(2) }, 100);
+    case.confirmed(&Action::UnassignGroup { group: group(3), assignment: row.into(), role: role(2) }, 100);
     case.unrow(Principal::Group(group(3)));
     case.cycle(140);
     assert_eq!(acts(&case.judge(3), Reason::RowsRemain).len(), 1, "still one group first");

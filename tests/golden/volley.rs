@@ -40,6 +40,7 @@ fn one_groups_removals_are_never_in_two_batches_at_once() {
 fn what_stands_alone_goes_alone() {
     let pause = Action::PauseJob { job: JobId("job".into()) };
     assert_eq!(next(&[pause, Action::RequestRevocation], usize::MAX), [[0]]);
-    let row = |n: u128| Action::UnassignGroup { group: group(n), assignment: AssignmentId(n.to_string()), role: role(1) };
+    let row =
+        |n: u128| Action::UnassignGroup { group: group(n), assignment: AssignmentId::from(n.to_string()).into(), role: role(1) };
     assert_eq!(next(&[row(1), row(2), Action::RequestRevocation], usize::MAX), [[0, 1]]);
 }

@@ -31,8 +31,8 @@ fn first_wave_gone() -> Case {
     case.confirmed(&Action::RemoveMember { group: group(2), user: user(3) }, 150);
     case.leave(2, 3);
     case.unrow(Principal::Group(group(2)));
-    let row = AssignmentId("row".into());
-    case.confirmed(&Action::UnassignGroup { group: group(2), assignment: row, role: role(2) }, 200);
+    let row = AssignmentId::from("row");
+    case.confirmed(&Action::UnassignGroup { group: group(2), assignment: row.into(), role: role(2) }, 200);
     case.memory.remembered.unassigned.insert(group(2), Streak { since: at(200), last: at(NOW), looks: 3 });
     case.memory.remembered.unassigned_at.insert(group(2), at(200));
     case.memory.remembered.members_closed.insert(group(2), at(201));
@@ -160,14 +160,14 @@ fn fewer_groups_than_entras_threshold_are_unassigned_before_a_cycle_has_deleted_
     let rows: Vec<_> = case.rows().iter().filter(|row| matches!(row.principal, Principal::Group(_))).cloned().collect();
     let both = [0, 1].map(|n| {
         let Principal::Group(group) = rows[n].principal else { panic!() };
-        Action::UnassignGroup { group, assignment: rows[n].id.clone(), role: rows[n].role }
+        Action::UnassignGroup { group, assignment: rows[n].id.clone().into(), role: rows[n].role }
     });
     let approved = case.approve_with(both);
     assert!(approved.held().iter().any(|(brake, why)| *brake == Brake::TooMuch && why.contains("accidental deletions")));
     // One is on its way.
     case.unrow(Principal::Group(group(1)));
-    let row = AssignmentId("row".into());
-    case.confirmed(&Action::UnassignGroup { group: group(1), assignment: row, role: role(1) }, 300);
+    let row = AssignmentId::from("row");
+    case.confirmed(&Action::UnassignGroup { group: group(1), assignment: row.into(), role: role(1) }, 300);
     waits(&case.judge(3), Reason::AwaitingWave, "Entra's threshold against accidental deletions");
     case.cycle(311);
     assert_eq!(acts(&case.judge(3), Reason::RowsRemain).len(), 1);

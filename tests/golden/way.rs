@@ -361,17 +361,20 @@ fn an_action_is_told_by_the_names_of_its_user_group_and_role() {
     let (user, group, role) = (user(2), group(2), role(2));
     let (u, g) = (format!("user2@contoso.example ({user})"), format!("\"Group 2\" ({group})"));
     let r = format!("\"Role 2\" ({role})");
-    let assignment = AssignmentId("row".into());
+    let assignment = AssignmentId::from("row");
     let job = unscim::model::id::JobId("scim.job".into());
     let stranger = unscim::model::id::AppRoleId(uuid::Uuid::from_u128(9));
     for (action, words) in [
         (Action::AssignUser { user, role }, format!("assign {u} with role {r}")),
         (Action::AssignUser { user, role: stranger }, format!("assign {u} with role {stranger}")),
         (Action::RemoveMember { group, user }, format!("remove {u} from group {g}")),
-        (Action::UnassignGroup { group, assignment: assignment.clone(), role }, format!("unassign group {g}, role {r}")),
+        (Action::UnassignGroup { group, assignment: assignment.clone().into(), role }, format!("unassign group {g}, role {r}")),
         (Action::RestoreAssignment { group, role }, format!("assign group {g} again, role {r}")),
         (Action::RestoreMember { group, user }, format!("put {u} back into group {g}")),
-        (Action::RemoveDirect { user, assignment, role }, format!("take back the assignment of {u}, role {r}")),
+        (
+            Action::RemoveDirect { user, assignment: assignment.into(), role },
+            format!("take back the assignment of {u}, role {r}"),
+        ),
         (Action::PauseJob { job }, "pause job scim.job".into()),
         (Action::RequestRevocation, "ask for the deletion of the SCIM token".into()),
     ] {

@@ -147,8 +147,11 @@ async fn what_befalls_the_envelope_befalls_each_in_its_own_words() {
 #[tokio::test]
 async fn what_cant_be_asked_does_not_go_out_and_the_others_do() {
     let (graph, log) = graph(|_, _| answers(vec![json!({"id": "1", "status": 204})]));
-    let row =
-        |id: &str| Action::UnassignGroup { group: group(), assignment: AssignmentId(id.into()), role: AppRoleId(Uuid::nil()) };
+    let row = |id: &str| Action::UnassignGroup {
+        group: group(),
+        assignment: AssignmentId::from(id).into(),
+        role: AppRoleId(Uuid::nil()),
+    };
     let outcomes = graph.write(app(), &[row("a/../b"), row("good")]).await;
     assert!(outcomes[0].is_err() && outcomes[1].is_ok(), "{outcomes:?}");
     let body: Value = serde_json::from_str(&log.all()[0].body).unwrap();

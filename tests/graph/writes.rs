@@ -25,7 +25,7 @@ fn removal() -> Action {
 }
 
 fn row_of(assignment: &AssignmentId) -> Action {
-    Action::UnassignGroup { group: group(), assignment: assignment.clone(), role: role() }
+    Action::UnassignGroup { group: group(), assignment: assignment.clone().into(), role: role() }
 }
 
 async fn assign(reply: impl Fn() -> Reply + Send + Sync + 'static) -> Result<Written, Error> {
@@ -136,13 +136,13 @@ async fn removing_a_member_names_the_membership_and_nothing_else() {
 #[tokio::test]
 async fn unassigning_twice_is_unassigning_once() {
     let (graph, log) = graph(|_, n| if n == 0 { raw(204, "") } else { not_found() });
-    let assignment = AssignmentId("a_b-C1".into());
+    let assignment = AssignmentId::from("a_b-C1");
     assert!(!one(&graph, row_of(&assignment)).await.unwrap().already);
     assert!(one(&graph, row_of(&assignment)).await.unwrap().already);
     let expected = format!("/v1.0/servicePrincipals/{}/appRoleAssignedTo/a_b-C1", app());
     assert!(log.all().iter().all(|sent| sent.method == "DELETE" && sent.path == expected));
     for bad in ["", ".", "..", "a b", "a/../b", "a%2Fb"] {
-        assert!(one(&graph, row_of(&AssignmentId(bad.into()))).await.is_err(), "{bad:?}");
+        assert!(one(&graph, row_of(&AssignmentId::from(bad))).await.is_err(), "{bad:?}");
     }
     assert_eq!(log.count(), 2);
 }

@@ -169,7 +169,7 @@ impl Directory for Fake<'_> {
             return if self.mutants.contains(&Mutant::ShortList) { Ok(self.look(Vec::new())) } else { Err(error) };
         }
         let row = |((principal, role), made): (&(Principal, AppRoleId), &Timestamp)| Assignment {
-            id: AssignmentId(format!("{principal:?}/{role}")),
+            id: AssignmentId::from(format!("{principal:?}/{role}")),
             principal: *principal,
             role: *role,
             created: Some(*made),

@@ -340,7 +340,7 @@ fn everything(facts: &Facts) -> Vec<Action> {
         actions.extend(users.map(|user| Action::RemoveMember { group: *group, user: *user }));
         actions.extend(facts.rows_of(*group).iter().map(|row| Action::UnassignGroup {
             group: *group,
-            assignment: row.id.clone(),
+            assignment: row.id.clone().into(),
             role: row.role,
         }));
     }

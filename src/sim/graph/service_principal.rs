@@ -146,7 +146,7 @@ fn count(call: &mut Call) -> Reply {
 
 fn one_row(call: &mut Call) -> Reply {
     let key = call.param(1);
-    match visible_rows(call).find(|row| row.id.0 == key) {
+    match visible_rows(call).find(|row| row.id.to_string() == key) {
         Some(row) => Reply::object(200, "appRoleAssignments/$entity", row_json(&call.state.world, row)),
         None => Reply::not_found(key),
     }
@@ -196,10 +196,10 @@ fn unassign(call: &mut Call) -> Reply {
         Ok(app) => app.id,
         Err(reply) => return reply,
     };
-    let (by, id) = (call.name(), AssignmentId(call.param(1).to_owned()));
+    let (by, id) = (call.name(), AssignmentId::from(call.param(1)));
     match call.state.world.unassign(app, &id, &by) {
         Ok(()) => Reply::done(),
-        Err(Unchanged::NotThere | Unchanged::AlreadyThere) => Reply::not_found(&id.0),
+        Err(Unchanged::NotThere | Unchanged::AlreadyThere) => Reply::not_found(&id.to_string()),
     }
 }
 

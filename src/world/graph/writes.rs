@@ -44,9 +44,11 @@ impl Write<'_> {
                 let body = json!({ "principalId": principal, "resourceId": app, "appRoleId": role });
                 (Method::POST, path(&["servicePrincipals", &app.to_string(), "appRoleAssignedTo"]), Some(body.to_string()))
             }
-            Write::Unassign { app, assignment } => {
-                (Method::DELETE, path(&["servicePrincipals", &app.to_string(), "appRoleAssignedTo", &assignment.0]), None)
-            }
+            Write::Unassign { app, assignment } => (
+                Method::DELETE,
+                path(&["servicePrincipals", &app.to_string(), "appRoleAssignedTo", &assignment.to_string()]),
+                None,
+            ),
             Write::RemoveMember { group, user } => (Method::DELETE, membership(*group, *user), None),
             Write::Pause { app, job } => {
                 let path = path(&["servicePrincipals", &app.to_string(), "synchronization", "jobs", &job.0, "pause"]);
@@ -118,7 +120,7 @@ mod tests {
     #[test]
     fn every_deletion_names_a_membership_or_a_row() {
         let (app, group, user) = (ServicePrincipalId(Uuid::nil()), GroupId(Uuid::nil()), UserId(Uuid::max()));
-        let (assignment, job) = (AssignmentId("row".into()), JobId("job".into()));
+        let (assignment, job) = (AssignmentId::from("row"), JobId("job".into()));
         let all = [
             Write::Assign { app, principal: user.0, role: AppRoleId(Uuid::nil()) },
             Write::AddMember { group, user, root: &"https://graph.example.com/v1.0".parse().unwrap() },

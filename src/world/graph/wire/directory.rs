@@ -80,10 +80,10 @@ impl Row for WireAssignment {
 }
 
 impl Row for Assignment {
-    type Key<'a> = &'a str;
+    type Key<'a> = &'a AssignmentId;
 
-    fn key(&self) -> &str {
-        &self.id.0
+    fn key(&self) -> &AssignmentId {
+        &self.id
     }
 }
 
@@ -94,7 +94,12 @@ impl WireAssignment {
             "group" => Principal::Group(GroupId(self.principal_id)),
             _ => Principal::Other(self.principal_id),
         };
-        Assignment { id: AssignmentId(self.id), principal, role: AppRoleId(self.app_role_id), created: self.created_date_time.0 }
+        Assignment {
+            id: AssignmentId::from(self.id),
+            principal,
+            role: AppRoleId(self.app_role_id),
+            created: self.created_date_time.0,
+        }
     }
 }
 
