@@ -37,7 +37,7 @@ pub fn settled(facts: &Facts) -> Vec<(i64, Settled)> {
     let settle = facts.spec.timing.settle;
     let judge = |(key, entry): (&Key, &Entry)| {
         let (there, at) = shown(facts, key)?;
-        let aged = entry.last_intent().is_some_and(|begun| since(begun, facts.seen.began) >= settle);
+        let aged = entry.begun().is_some_and(|begun| since(begun, facts.seen.began) >= settle);
         let settled = match (matches!(key, Key::Assign(..)), there) {
             (true, true) => Settled::Done(at),
             (true, false) | (false, true) if aged => Settled::NotDone(at),
@@ -48,7 +48,7 @@ pub fn settled(facts: &Facts) -> Vec<(i64, Settled)> {
                 gone.is_believed(LOOKS, settle).then_some(Settled::Done(gone.last))?
             }
         };
-        Some((entry.intent()?, settled))
+        Some((entry.open()?, settled))
     };
     open(facts).filter_map(judge).collect()
 }
@@ -57,7 +57,7 @@ fn open<'a>(facts: &'a Facts) -> impl Iterator<Item = (&'a Key, &'a Entry)> {
     [Kin::Assigns, Kin::Members, Kin::Unassigns]
         .into_iter()
         .flat_map(|kin| facts.memory.journal.of(kin))
-        .filter(|(_, entry)| entry.open)
+        .filter(|(_, entry)| entry.is_open())
 }
 
 /// Whether this turn's complete look shows the object of the write, and the service time of that look.

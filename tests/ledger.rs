@@ -267,11 +267,11 @@ fn the_journal_adds_up_by_key() {
     let assign = Action::AssignUser { user: user(20), role: role(0) };
 
     let first = intend(&ledger, 1, &remove, at(0)).unwrap();
-    assert!(ledger.journal().unwrap().entry(&remove.key()).unwrap().open, "begun, and no outcome on disk");
+    assert!(ledger.journal().unwrap().entry(&remove.key()).unwrap().is_open(), "begun, and no outcome on disk");
     conclude(&ledger, first, &Outcome::Open("no answer".into()), at(1)).unwrap();
-    assert!(ledger.journal().unwrap().entry(&remove.key()).unwrap().open, "nobody knows");
+    assert!(ledger.journal().unwrap().entry(&remove.key()).unwrap().is_open(), "nobody knows");
     conclude(&ledger, first, &done(at(100)), at(2)).unwrap();
-    assert!(!ledger.journal().unwrap().entry(&remove.key()).unwrap().open);
+    assert!(!ledger.journal().unwrap().entry(&remove.key()).unwrap().is_open());
     let second = intend(&ledger, 2, &remove, at(3)).unwrap();
     conclude(&ledger, second, &done(at(200)), at(4)).unwrap();
     let failed = intend(&ledger, 2, &assign, at(5)).unwrap();
@@ -279,11 +279,11 @@ fn the_journal_adds_up_by_key() {
 
     let journal = ledger.journal().unwrap();
     let entry = journal.entry(&remove.key()).unwrap();
-    assert_eq!((entry.intents, entry.confirmed, entry.open), (2, 2, false));
-    assert_eq!((entry.last_intent(), entry.last_confirmed_here()), (Some(at(3)), Some(at(4))));
+    assert_eq!((entry.intents, entry.confirmed, entry.is_open()), (2, 2, false));
+    assert_eq!((entry.begun(), entry.last_confirmed_here()), (None, Some(at(4))));
     assert_eq!((entry.first_confirmed(), entry.last_confirmed()), (Some(at(100)), Some(at(200))));
     let entry = journal.entry(&assign.key()).unwrap();
-    assert_eq!((entry.intents, entry.confirmed, entry.open), (1, 0, false));
+    assert_eq!((entry.intents, entry.confirmed, entry.is_open()), (1, 0, false));
 }
 
 #[test]
@@ -298,9 +298,10 @@ fn a_crash_between_intent_and_outcome_is_seen_after_the_restart() {
     let ledger = SqliteLedger::open(dir.path()).unwrap();
     let journal = ledger.journal().unwrap();
     let entry = journal.entry(&action.key()).unwrap();
-    assert_eq!((entry.intents, entry.confirmed, entry.open), (2, 1, true));
+    assert_eq!((entry.intents, entry.confirmed, entry.open()), (2, 1, Some(second)));
+    assert_eq!((entry.begun(), entry.first_confirmed()), (Some(at(2)), Some(at(1))));
     conclude(&ledger, second, &Outcome::Failed("it had not happened".into()), at(3)).unwrap();
-    assert!(!ledger.journal().unwrap().entry(&action.key()).unwrap().open);
+    assert!(!ledger.journal().unwrap().entry(&action.key()).unwrap().is_open());
 }
 
 #[test]

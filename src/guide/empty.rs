@@ -240,7 +240,7 @@ pub fn canary(facts: &Facts) -> Canary {
         .filter(|(key, _)| concerning(key));
     let (mut first, mut open) = (None::<jiff::Timestamp>, false);
     for (_, entry) in taken {
-        open |= entry.confirmed == 0 && entry.open;
+        open |= entry.confirmed == 0 && entry.is_open();
         first = match (first, entry.first_confirmed()) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),

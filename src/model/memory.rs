@@ -222,20 +222,25 @@ pub struct Journal {
     pub entries: BTreeMap<Key, Entry>,
 }
 
-/// The writes of one key. There are several for every user, so the times are kept small.
+/// The writes of one key. There are several for every user, most of them begun once and confirmed once: those are kept small.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Entry {
-    intent: i64,
-    last_intent: Nanos,
-    first_confirmed: Nanos,
     last_confirmed: Nanos,
     last_confirmed_here: Nanos,
     /// Times that it was begun.
     pub intents: u32,
     /// Times that the service confirmed it.
     pub confirmed: u32,
-    /// The last beginning has no outcome on disk, or one that left it open.
-    pub open: bool,
+    more: Option<Box<More>>,
+}
+
+/// Of a write that was left open, or was confirmed more than once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct More {
+    /// The last beginning has no outcome on disk, or one that left it open: its line.
+    open: Option<i64>,
+    last_intent: Nanos,
+    first_confirmed: Nanos,
 }
 
 /// A time that may be none, since 1970. Before 1677 and after 2262 the nearest that fits.
@@ -266,33 +271,51 @@ impl From<Timestamp> for Nanos {
 impl Entry {
     /// The line of a beginning, at our time.
     pub fn begin(&mut self, line: i64, at: Timestamp) {
-        self.intent = line;
         self.intents += 1;
-        self.last_intent = at.into();
-        self.open = true;
+        let first_confirmed = self.first_confirmed();
+        let more = self.more.get_or_insert_default();
+        more.open = Some(line);
+        more.last_intent = at.into();
+        more.first_confirmed = first_confirmed.map_or(Nanos::NONE, Nanos::from);
     }
 
     /// A confirmation: the service's time, and ours.
     pub fn confirm(&mut self, served: Timestamp, at: Timestamp) {
+        let first = self.first_confirmed().map_or(served, |first| first.min(served));
         self.confirmed += 1;
-        self.first_confirmed = self.first_confirmed().map_or(served, |first| first.min(served)).into();
         self.last_confirmed = self.last_confirmed().map_or(served, |last| last.max(served)).into();
         self.last_confirmed_here = at.into();
+        if self.more.is_some() || self.last_confirmed() != Some(first) {
+            self.more.get_or_insert_default().first_confirmed = first.into();
+        }
     }
 
-    /// The journal's line of the last beginning; lines count from 1.
-    pub fn intent(&self) -> Option<i64> {
-        (self.intent != 0).then_some(self.intent)
+    /// The last beginning has its outcome.
+    pub fn close(&mut self) {
+        let (first, last) = (self.first_confirmed(), self.last_confirmed());
+        match &mut self.more {
+            Some(more) if first != last => (more.open, more.last_intent) = (None, Nanos::NONE),
+            more => *more = None,
+        }
     }
 
-    /// Our time of the last beginning.
-    pub fn last_intent(&self) -> Option<Timestamp> {
-        self.last_intent.get()
+    pub fn is_open(&self) -> bool {
+        self.open().is_some()
+    }
+
+    /// The journal's line of the last beginning, while it is open.
+    pub fn open(&self) -> Option<i64> {
+        self.more.as_ref()?.open
+    }
+
+    /// Our time of the last beginning, while it is open.
+    pub fn begun(&self) -> Option<Timestamp> {
+        self.more.as_ref()?.last_intent.get()
     }
 
     /// Service time of the first confirmation.
     pub fn first_confirmed(&self) -> Option<Timestamp> {
-        self.first_confirmed.get()
+        self.more.as_ref().map_or(self.last_confirmed, |more| more.first_confirmed).get()
     }
 
     /// Service time of the last confirmation.
@@ -309,7 +332,7 @@ impl Entry {
 impl Journal {
     /// Requests for the deletion of the token that were made, or of which nobody knows.
     pub fn revocations(&self) -> u32 {
-        self.entry(&Key::Revocation).map_or(0, |entry| entry.confirmed + u32::from(entry.open))
+        self.entry(&Key::Revocation).map_or(0, |entry| entry.confirmed + u32::from(entry.is_open()))
     }
 
     pub fn entry(&self, key: &Key) -> Option<&Entry> {
@@ -329,12 +352,17 @@ mod tests {
     fn an_entry_keeps_times_exactly_and_those_that_do_not_fit_nearly() {
         let at = |text: &str| text.parse::<Timestamp>().unwrap();
         let mut entry = Entry::default();
-        assert_eq!((entry.intent(), entry.last_intent(), entry.first_confirmed()), (None, None, None));
+        assert_eq!((entry.open(), entry.begun(), entry.first_confirmed()), (None, None, None));
         entry.begin(1, at("2026-01-02T03:04:05.123456789Z"));
         entry.confirm(at("2026-01-02T03:04:06Z"), at("1969-12-31T23:59:59.999999999Z"));
-        assert_eq!((entry.intent(), entry.last_intent()), (Some(1), Some(at("2026-01-02T03:04:05.123456789Z"))));
+        assert_eq!((entry.open(), entry.begun()), (Some(1), Some(at("2026-01-02T03:04:05.123456789Z"))));
         assert_eq!(entry.last_confirmed_here(), Some(at("1969-12-31T23:59:59.999999999Z")));
+        entry.close();
+        assert_eq!((entry.is_open(), entry.begun(), entry.more.is_none()), (false, None, true));
+        assert_eq!(entry.first_confirmed(), entry.last_confirmed());
         entry.confirm(Timestamp::MIN, Timestamp::MAX);
+        entry.begin(2, at("2026-01-02T03:04:07Z"));
+        entry.close();
         assert!(entry.first_confirmed().unwrap() < at("1700-01-01T00:00:00Z"));
         assert_eq!(entry.last_confirmed(), Some(at("2026-01-02T03:04:06Z")));
         assert!(entry.last_confirmed_here().unwrap() > at("2200-01-01T00:00:00Z"));

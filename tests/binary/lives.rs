@@ -125,7 +125,7 @@ async fn sigterm_finishes_the_batch_in_hand_and_begins_no_other() {
     assert_eq!(written, 8, "the quick batch, and the slow one that was in hand");
     let journal = SqliteLedger::open(&rig.data()).unwrap().journal().unwrap();
     let entries: Vec<_> = journal.of(Kin::Assigns).collect();
-    assert!(entries.len() == written && entries.iter().all(|(_, entry)| !entry.open && entry.confirmed == 1), "{entries:?}");
+    assert!(entries.len() == written && entries.iter().all(|(_, entry)| !entry.is_open() && entry.confirmed == 1), "{entries:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

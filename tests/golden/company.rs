@@ -95,7 +95,7 @@ impl Case {
         let entry = self.journal().entries.entry(action.key()).or_default();
         entry.begin(1, at(minute));
         entry.confirm(at(minute), at(minute));
-        entry.open = false;
+        entry.close();
     }
 
     pub fn members(&mut self, g: u128) -> &mut BTreeSet<UserId> {

@@ -149,9 +149,9 @@ fn a_first_removal_that_has_failed_is_tried_again_and_one_that_is_open_is_waited
     let mut case = Case::assigned();
     let entry = case.journal().entries.entry(remove(1, 1).key()).or_default();
     entry.begin(1, at(100));
-    entry.open = false;
+    entry.close();
     assert_eq!(acts(&case.judge(2), Reason::MembersRemain), [remove(1, 1)]);
-    case.journal().entries.get_mut(&remove(1, 1).key()).unwrap().open = true;
+    case.journal().entries.get_mut(&remove(1, 1).key()).unwrap().begin(2, at(110));
     waits(&case.judge(2), Reason::CanaryRunning, "the outcome of the first removal");
 }
 

@@ -53,9 +53,9 @@ impl Book {
         match done {
             Some(true) => {
                 entry.confirm(served, at);
-                entry.open = false;
+                entry.close();
             }
-            Some(false) => entry.open = false,
+            Some(false) => entry.close(),
             None => {}
         }
     }
@@ -420,7 +420,7 @@ impl Ledger for Fake<'_> {
     fn conclude(&self, outcomes: &[(i64, Outcome)], at: Timestamp) -> Result<()> {
         let mut book = self.book.borrow_mut();
         for (intent, outcome) in outcomes {
-            let found = book.journal.entries.iter().find(|(_, entry)| entry.intent() == Some(*intent));
+            let found = book.journal.entries.iter().find(|(_, entry)| entry.open() == Some(*intent));
             let key = found.map(|(key, _)| key.clone()).expect("an intent of ours");
             match outcome {
                 Outcome::Seen(served) => book.conclude(&key, Some(true), *served, at),

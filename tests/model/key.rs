@@ -237,8 +237,8 @@ impl Form<'_> {
     }
 
     fn entry(&self, key: &Key, entry: &Entry, out: &mut Two) {
-        (entry.intents > 0, entry.confirmed > 0, entry.open).hash(out);
-        entry.last_intent().map(|at| self.age(at)).hash(out);
+        (entry.intents > 0, entry.confirmed > 0, entry.is_open()).hash(out);
+        entry.begun().map(|at| self.age(at)).hash(out);
         entry.last_confirmed_here().map(|at| self.age(at)).hash(out);
         // Of a row that was given nobody asks which cycle has followed: the row's own time tells.
         if !matches!(key, Key::Assign(..)) {

@@ -144,17 +144,19 @@ impl Fold {
             match (intent, outcome.as_deref()) {
                 (None, None) => entry.begin(id, at),
                 (Some(intent), Some(outcome)) => {
-                    let is_last = entry.intent() == Some(intent);
+                    let is_last = entry.open() == Some(intent);
                     match outcome {
                         "done" => {
                             let served = row.get::<_, Option<String>>("service_at")?;
                             let served = served.ok_or_else(|| Trouble::Content(format!("journal line {id} has no time")))?;
                             entry.confirm(served.parse()?, at);
-                            entry.open &= !is_last;
                         }
-                        "failed" => entry.open &= !is_last,
-                        "open" => {}
+                        "failed" => {}
+                        "open" => continue,
                         other => return Err(Trouble::Content(format!("journal line {id} has the outcome {other:?}"))),
+                    }
+                    if is_last {
+                        entry.close();
                     }
                 }
                 _ => return Err(Trouble::Content(format!("journal line {id} is neither intent nor outcome"))),
