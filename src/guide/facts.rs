@@ -3,6 +3,7 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
+use std::rc::Rc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -40,7 +41,7 @@ pub struct Facts<'a> {
     ever_in: OnceCell<BTreeMap<GroupId, Vec<u32>>>,
     /// Roles of the managed groups, as users are to hold them.
     given: OnceCell<BTreeMap<GroupId, Few<AppRoleId>>>,
-    settled: RefCell<BTreeMap<GroupId, bool>>,
+    judged: RefCell<BTreeMap<GroupId, Rc<InGroup>>>,
     tally: OnceCell<Option<Tally>>,
     /// The target's users by one of their attributes, in lower case.
     user_names: OnceCell<Records<'a>>,
@@ -48,6 +49,13 @@ pub struct Facts<'a> {
 }
 
 type Records<'a> = HashMap<String, Vec<&'a ScimUser>>;
+
+/// A group's members against those who were ever seen in it.
+struct InGroup {
+    is_settled: bool,
+    /// By their places among the people.
+    gone: Vec<u32>,
+}
 
 /// How far a protected user is from standing on his own feet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,7 +124,7 @@ impl<'a> Facts<'a> {
             people: OnceCell::new(),
             ever_in: OnceCell::new(),
             given: OnceCell::new(),
-            settled: RefCell::default(),
+            judged: RefCell::default(),
             tally: OnceCell::new(),
             user_names: OnceCell::new(),
             external_ids: OnceCell::new(),
@@ -400,14 +408,9 @@ impl<'a> Facts<'a> {
 
     /// Protected users who were ever seen in this group and whom the look at its members does not show; nobody where there is none.
     pub fn gone_from(&self, group: GroupId) -> impl Iterator<Item = &Person<'a>> {
-        let look = self.seen.groups.get(&group).and_then(|seen| seen.members.known());
-        // Both are in the order of their ids.
-        let mut members = look.map(|look| look.value.users.iter().peekable());
-        self.users_of(group).filter(move |person| {
-            let Some(members) = &mut members else { return false };
-            while members.next_if(|member| **member < person.id).is_some() {}
-            members.peek() != Some(&&person.id)
-        })
+        let people = self.people();
+        let judged = self.judged(group);
+        (0..judged.gone.len()).map(move |n| &people[judged.gone[n] as usize])
     }
 
     /// Taken out of protection by the operator: nothing is assigned to him, and his state at the target is not judged.
@@ -425,22 +428,37 @@ impl<'a> Facts<'a> {
 
     /// Everybody in the group stands on his own feet, and the look that says who is in it is this turn's.
     pub fn is_group_settled(&self, group: GroupId) -> bool {
-        let known = self.settled.borrow().get(&group).copied();
+        self.judged(group).is_settled
+    }
+
+    fn judged(&self, group: GroupId) -> Rc<InGroup> {
+        let known = self.judged.borrow().get(&group).cloned();
         known.unwrap_or_else(|| {
-            let settled = self.are_all_settled(group);
-            self.settled.borrow_mut().insert(group, settled);
-            settled
+            let judged = Rc::new(self.judge(group));
+            self.judged.borrow_mut().insert(group, judged.clone());
+            judged
         })
     }
 
-    fn are_all_settled(&self, group: GroupId) -> bool {
-        let Some(members) = self.seen.groups.get(&group).and_then(|seen| seen.members.known()) else { return false };
+    fn judge(&self, group: GroupId) -> InGroup {
+        let (mut is_settled, mut gone) = (true, Vec::new());
+        let members = self.seen.groups.get(&group).and_then(|seen| seen.members.known());
+        let Some(members) = members else { return InGroup { is_settled: false, gone } };
         // Both are in the order of their ids.
-        let mut unknown = members.value.users.iter().peekable();
-        self.users_of(group).all(|person| {
-            unknown.next_if(|member| **member == person.id);
-            matches!(person.cover, Cover::Settled | Cover::Departed) || self.is_let_go(person, group)
-        }) && unknown.peek().is_none()
+        let mut members = members.value.users.iter().peekable();
+        let people = self.people();
+        for place in self.places_in(group) {
+            let person = &people[*place as usize];
+            while members.next_if(|member| **member < person.id).is_some() {
+                // Somebody whom nobody has ever seen in it.
+                is_settled = false;
+            }
+            if members.next_if_eq(&&person.id).is_none() {
+                gone.push(*place);
+            }
+            is_settled &= matches!(person.cover, Cover::Settled | Cover::Departed) || self.is_let_go(person, group);
+        }
+        InGroup { is_settled: is_settled && members.peek().is_none(), gone }
     }
 
     /// Latest confirmation by the service of any of these writes of ours.
