@@ -27,7 +27,6 @@ const SIGHT: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct Acted {
     approved: Approved,
-    /// How often in a row each of these came.
     done: Vec<(&'static str, Done, usize)>,
     stopped: Option<String>,
 }
@@ -36,9 +35,9 @@ impl Acted {
     pub fn approved(&self) -> &Approved {
         &self.approved
     }
-    /// The kind of each action that was tried, and how it ended; the journal has all of it.
-    pub fn done(&self) -> impl Iterator<Item = (&'static str, Done)> {
-        self.done.iter().flat_map(|(kind, done, times)| std::iter::repeat_n((*kind, *done), *times))
+    /// The kinds of the actions that were tried, how they ended, and how many in a row so; the journal has all of it.
+    pub fn done(&self) -> &[(&'static str, Done, usize)] {
+        &self.done
     }
     /// Why it did not come to the end of the plan.
     pub fn stopped(&self) -> Option<&str> {

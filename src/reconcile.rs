@@ -58,12 +58,12 @@ pub struct Turn {
 impl Turn {
     /// Something was written, so that looking again soon is worth it.
     pub fn has_written(&self) -> bool {
-        self.acted.done().any(|(_, done)| matches!(done, Done::Ok | Done::Already | Done::Open))
+        self.acted.done().iter().any(|(_, done, _)| matches!(done, Done::Ok | Done::Already | Done::Open))
     }
 
     pub fn result(&self) -> TurnResult {
-        let failed = |done| matches!(done, Done::Failed | Done::Open);
-        if self.acted.done().any(|(_, done)| failed(done)) || !self.status.is_true(ConditionKind::GraphReachable) {
+        let failed = |done: &Done| matches!(done, Done::Failed | Done::Open);
+        if self.acted.done().iter().any(|(_, done, _)| failed(done)) || !self.status.is_true(ConditionKind::GraphReachable) {
             TurnResult::Failed
         } else if self.status.is_true(ConditionKind::Held) {
             TurnResult::Held
@@ -260,7 +260,7 @@ pub fn log(turn: &Turn) {
         memberships = status.progress.memberships,
         groups_assigned = status.progress.groups_assigned,
         lost = status.progress.users_lost,
-        written = turn.acted.done().count(),
+        written = turn.acted.done().iter().map(|(_, _, times)| times).sum::<usize>(),
         held = status.held.len(),
         why,
         stopped = turn.acted.stopped(),

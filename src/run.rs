@@ -121,8 +121,8 @@ impl Daemon {
         let turn = turning.instrument(span.clone()).await?;
         let metrics = self.shown.metrics();
         metrics.turn(turn.result(), begun.elapsed());
-        for (kind, done) in turn.acted.done() {
-            metrics.action(kind, done);
+        for (kind, done, times) in turn.acted.done() {
+            metrics.actions(kind, *done, *times);
         }
         self.shown.publish(&turn.status);
         self.bars.show(&turn.status);
@@ -240,7 +240,7 @@ impl Seen {
 }
 
 fn has_done(acted: &Acted) -> bool {
-    acted.done().any(|(_, done)| done == Done::Ok)
+    acted.done().iter().any(|(_, done, _)| *done == Done::Ok)
 }
 
 /// Where it stands, as an exit code.

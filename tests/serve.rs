@@ -358,7 +358,7 @@ fn every_label_set_starts_at_zero() {
 fn what_happens_is_counted() {
     let metrics = Metrics::new();
     metrics.turn(TurnResult::Held, Duration::from_secs(2));
-    metrics.action("AssignUser", Done::Ok);
+    metrics.actions("AssignUser", Done::Ok, 1);
     metrics.answered(Api::Graph, "assign", "201", Duration::from_millis(20));
     metrics.answered(Api::Scim, "an operation of tomorrow", "418", Duration::from_millis(20));
     metrics.throttled(Api::Graph, Duration::from_millis(1500));

@@ -291,9 +291,9 @@ impl Metrics {
         self.turn_duration.observe(took.as_secs_f64());
     }
 
-    /// One action has ended; `kind` is [`Action::kind`].
-    pub fn action(&self, kind: &'static str, result: Done) {
-        self.actions.with_label_values(&[kind, result.label()]).inc();
+    /// So many actions have ended so; `kind` is [`Action::kind`].
+    pub fn actions(&self, kind: &'static str, result: Done, times: usize) {
+        self.actions.with_label_values(&[kind, result.label()]).inc_by(times as u64);
     }
 
     /// Where to ask for the share of Graph's write quota in use, 0 to 1. The first one stays.
