@@ -60,6 +60,19 @@ fn nobody_waits_for_the_cycle_of_a_disabled_account_or_after_the_token_is_dead()
 }
 
 #[test]
+fn the_rows_of_anybody_are_found_in_whatever_order_they_are_asked_for() {
+    let case = Case::assigned();
+    let facts = case.facts();
+    let held: [&[u128]; 5] = [&[], &[1], &[1, 2], &[2], &[]];
+    for u in [1, 2, 3, 4, 4, 3, 2, 1, 0, 2, 0, 3, 1] {
+        let mut roles: Vec<_> = facts.direct_rows(user(u)).map(|(role, _)| role).collect();
+        roles.sort();
+        assert_eq!(roles, held[u as usize].iter().map(|r| role(*r)).collect::<Vec<_>>(), "user {u}");
+        assert_eq!(facts.person(user(u)).map(|person| person.id), (1..=3).contains(&u).then(|| user(u)));
+    }
+}
+
+#[test]
 fn a_confirmed_write_is_fresh_for_the_settle_time() {
     let mut case = Case::untouched();
     let action = Action::AssignUser { user: user(1), role: role(1) };
