@@ -33,8 +33,6 @@ pub struct Facts<'a> {
     /// Where the last one was found, among the rows of users and among the people: most are asked for in their order.
     last_direct: Cell<usize>,
     last_person: Cell<usize>,
-    /// And among those who were ever in a group.
-    last_in: Cell<Option<(GroupId, usize)>>,
     /// What follows is worked out once somebody has asked. Everybody, in the order of their ids.
     people: OnceCell<Vec<Person<'a>>>,
     /// Who was ever seen in which group, by his place among the people.
@@ -120,7 +118,6 @@ impl<'a> Facts<'a> {
             journal: RefCell::new(InOrder::over(&memory.journal.entries)),
             last_direct: Cell::new(0),
             last_person: Cell::new(0),
-            last_in: Cell::new(None),
             people: OnceCell::new(),
             ever_in: OnceCell::new(),
             given: OnceCell::new(),
@@ -263,11 +260,10 @@ impl<'a> Facts<'a> {
                 place += self.direct[place..].iter().take_while(|(other, _)| other < id).count();
                 let record = user.target.as_ref().zip(memory.target.as_ref());
                 let record = record.and_then(|(before, look)| look.user(&before.id).known().copied());
-                let roles = self.roles_of(user);
                 let mut person = Person {
                     id: *id,
                     user,
-                    roles: if user.groups.len() > 1 { pool.share(roles) } else { roles },
+                    roles: pool.share(self.roles_of(user)),
                     own: self.places_from(place, *id),
                     in_sight: in_sight.get(id),
                     cover: Cover::Departed,
@@ -286,17 +282,8 @@ impl<'a> Facts<'a> {
         self.place_of(id).map(|place| &self.people()[place])
     }
 
-    /// Of somebody who is in this group, by the look at its members or by the baseline.
-    pub fn place_in(&self, group: GroupId, id: UserId) -> Option<usize> {
-        let (people, ever_in) = (self.people(), self.places_in(group));
-        let near = self.last_in.get().filter(|(last, _)| *last == group).map_or(0, |(_, near)| near);
-        let n = partition_near(ever_in, near, |place| people[*place as usize].id < id);
-        self.last_in.set(Some((group, n)));
-        let place = ever_in.get(n).map(|place| *place as usize).filter(|place| people[*place].id == id);
-        place.or_else(|| self.place_of(id))
-    }
-
-    fn place_of(&self, id: UserId) -> Option<usize> {
+    /// His place among the people.
+    pub fn place_of(&self, id: UserId) -> Option<usize> {
         let people = self.people();
         let place = partition_near(people, self.last_person.get(), |person| person.id < id);
         self.last_person.set(place);
