@@ -49,7 +49,7 @@ fn members<'f>(facts: &'f Facts, group: GroupId) -> Option<&'f BTreeSet<UserId>>
 
 fn stands_alone(facts: &Facts, id: UserId, group: GroupId) -> bool {
     let Some(look) = facts.seen.assignments.known() else { return false };
-    let Some(person) = facts.person(id) else { return false };
+    let Some(person) = facts.place_in(group, id).map(|place| &facts.people()[place]) else { return false };
     if person.cover == Cover::Departed {
         return true;
     }

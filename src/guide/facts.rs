@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use super::LOOKS;
 use super::kept::{self, Tally};
 use crate::model::baseline::{Baseline, Protected};
-use crate::model::compact::{Few, InOrder, Pool, partition_near};
+use crate::model::compact::{Few, InOrder, Pool, find_among, partition_near};
 use crate::model::id::{AppRoleId, GroupId, UserId};
 use crate::model::key::{Key, Kin};
 use crate::model::memory::{DepartureKind, Entry, GoodCycle, Memory, Since, since};
@@ -33,6 +33,8 @@ pub struct Facts<'a> {
     /// Where the last one was found, among the rows of users and among the people: most are asked for in their order.
     last_direct: Cell<usize>,
     last_person: Cell<usize>,
+    /// And among those who were ever in a group.
+    last_in: Cell<usize>,
     /// What follows is worked out once somebody has asked. Everybody, in the order of their ids.
     people: OnceCell<Vec<Person<'a>>>,
     /// Who was ever seen in which group, by his place among the people.
@@ -118,6 +120,7 @@ impl<'a> Facts<'a> {
             journal: RefCell::new(InOrder::over(&memory.journal.entries)),
             last_direct: Cell::new(0),
             last_person: Cell::new(0),
+            last_in: Cell::new(0),
             people: OnceCell::new(),
             ever_in: OnceCell::new(),
             given: OnceCell::new(),
@@ -283,11 +286,13 @@ impl<'a> Facts<'a> {
     }
 
     /// His place among the people.
-    pub fn place_of(&self, id: UserId) -> Option<usize> {
-        let people = self.people();
-        let place = partition_near(people, self.last_person.get(), |person| person.id < id);
-        self.last_person.set(place);
-        people.get(place).is_some_and(|person| person.id == id).then_some(place)
+    fn place_of(&self, id: UserId) -> Option<usize> {
+        find_among(self.people(), &[], (&self.last_in, &self.last_person), &id, |person| person.id)
+    }
+
+    /// The same, of somebody who is most likely in this group.
+    pub fn place_in(&self, group: GroupId, id: UserId) -> Option<usize> {
+        find_among(self.people(), self.places_in(group), (&self.last_in, &self.last_person), &id, |person| person.id)
     }
 
     fn roles_of(&self, user: &Protected) -> Few<AppRoleId> {

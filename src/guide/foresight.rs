@@ -136,7 +136,7 @@ fn kinds_of_groups(facts: &Facts) -> Vec<u8> {
             (true, false) => 4,
             (true, true) => 8,
         };
-        for place in members(facts, *group).filter_map(|user| facts.place_of(user)) {
+        for place in members(facts, *group).filter_map(|user| facts.place_in(*group, user)) {
             kinds[place] |= kind;
         }
     }
