@@ -1,4 +1,6 @@
-//! All that a judgement may depend on, and the few questions that several judgements ask of it.
+//! All that a judgement may depend on, and the few questions that several judgements ask of it; about people, in `people`.
+
+mod people;
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -10,14 +12,16 @@ use jiff::Timestamp;
 
 use super::LOOKS;
 use super::kept::{self, Tally};
-use crate::model::baseline::{Baseline, Protected};
-use crate::model::compact::{Few, InOrder, Pool, find_among, partition_near};
+use crate::model::baseline::Baseline;
+use crate::model::compact::{Few, InOrder, partition_near};
 use crate::model::id::{AppRoleId, GroupId, UserId};
 use crate::model::key::{Key, Kin};
-use crate::model::memory::{DepartureKind, Entry, GoodCycle, Memory, Since, since};
+use crate::model::memory::{DepartureKind, Entry, GoodCycle, Memory, since};
 use crate::model::names::Names;
 use crate::model::snapshot::{Assignment, Job, Principal, ScimUser, Snapshot, TokenState};
 use crate::model::spec::{MatchBy, MembersDecision, Select, Spec};
+use people::InGroup;
+pub use people::{Cover, Person};
 
 pub struct Facts<'a> {
     pub spec: &'a Spec,
@@ -49,51 +53,6 @@ pub struct Facts<'a> {
 }
 
 type Records<'a> = HashMap<String, Vec<&'a ScimUser>>;
-
-/// A group's members against those who were ever seen in it.
-struct InGroup {
-    is_settled: bool,
-    /// By their places among the people.
-    gone: Vec<u32>,
-}
-
-/// How far a protected user is from standing on his own feet.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Cover {
-    /// He lacks these roles of his own.
-    Missing(Vec<AppRoleId>),
-    /// He has them, but not long enough in sight.
-    Settling,
-    /// Seen twice, and no good cycle has begun since.
-    AwaitingCycle,
-    Settled,
-    /// Deleted, or gone from every managed group by somebody else's hand: nothing is owed to him any more.
-    Departed,
-}
-
-/// A protected user, and how far he is.
-#[derive(Debug)]
-pub struct Person<'a> {
-    pub id: UserId,
-    pub user: &'a Protected,
-    /// The roles that the managed groups give (or gave) him, as he is to hold them himself.
-    pub roles: Few<AppRoleId>,
-    /// Rows of his own on the app, for whatever role: their places among those of all users.
-    own: Range<u32>,
-    /// Rows of his own by role: since when every look has shown them.
-    pub in_sight: Option<&'a Since>,
-    pub cover: Cover,
-    /// `accountEnabled`, where this turn's look says it.
-    pub enabled: Option<bool>,
-    /// His record of the baseline, where the last look at the target shows it.
-    pub record: Option<&'a ScimUser>,
-}
-
-impl Person<'_> {
-    pub fn has_row(&self) -> bool {
-        !self.own.is_empty()
-    }
-}
 
 impl<'a> Facts<'a> {
     pub fn new(spec: &'a Spec, seen: &'a Snapshot, memory: &'a Memory, now: Timestamp) -> Self {
@@ -250,97 +209,6 @@ impl<'a> Facts<'a> {
         })
     }
 
-    /// Every protected user; nobody where there is no baseline.
-    pub fn people(&self) -> &[Person<'a>] {
-        self.people.get_or_init(|| {
-            let (memory, mut place) = (self.memory, 0usize);
-            let Some(baseline) = self.baseline() else { return Vec::new() };
-            // These are all in the order of their ids.
-            let mut accounts = InOrder::over(&self.seen.users);
-            let mut in_sight = InOrder::over(&memory.remembered.covered_since);
-            let mut pool = Pool::default();
-            let person = |(id, user): (&UserId, &'a Protected)| {
-                place += self.direct[place..].iter().take_while(|(other, _)| other < id).count();
-                let record = user.target.as_ref().zip(memory.target.as_ref());
-                let record = record.and_then(|(before, look)| look.user(&before.id).known().copied());
-                let mut person = Person {
-                    id: *id,
-                    user,
-                    roles: pool.share(self.roles_of(user)),
-                    own: self.places_from(place, *id),
-                    in_sight: in_sight.get(id),
-                    cover: Cover::Departed,
-                    enabled: accounts.get(id).and_then(|seen| seen.known()?.enabled),
-                    record,
-                };
-                person.cover = self.cover_of(&person);
-                person
-            };
-            baseline.users.iter().map(person).collect()
-        })
-    }
-
-    /// `None`: he is not protected.
-    pub fn person(&self, id: UserId) -> Option<&Person<'a>> {
-        self.place_of(id).map(|place| &self.people()[place])
-    }
-
-    /// His place among the people.
-    fn place_of(&self, id: UserId) -> Option<usize> {
-        find_among(self.people(), &[], (&self.last_in, &self.last_person), &id, |person| person.id)
-    }
-
-    /// The same, of somebody who is most likely in this group.
-    pub fn place_in(&self, group: GroupId, id: UserId) -> Option<usize> {
-        find_among(self.people(), self.places_in(group), (&self.last_in, &self.last_person), &id, |person| person.id)
-    }
-
-    fn roles_of(&self, user: &Protected) -> Few<AppRoleId> {
-        let given = self.given.get_or_init(|| {
-            let groups = self.baseline().into_iter().flat_map(|baseline| &baseline.groups);
-            let mapped = |role: &AppRoleId| *self.spec.roles.get(role).unwrap_or(role);
-            groups.map(|(id, group)| (*id, group.roles.iter().map(mapped).collect())).collect()
-        });
-        let mut groups = user.groups.iter().filter_map(|group| given.get(group));
-        let first = groups.next().cloned().unwrap_or_default();
-        groups.fold(first, |roles, more| {
-            if roles == *more {
-                return roles;
-            }
-            roles.iter().chain(more.iter()).copied().collect()
-        })
-    }
-
-    fn cover_of(&self, person: &Person) -> Cover {
-        if self.has_departed(person.id) {
-            return Cover::Departed;
-        }
-        let required = &person.roles;
-        let owned = || self.own_rows(person);
-        let missing = required.iter().filter(|role| !owned().any(|(owned, _)| owned == **role));
-        let missing: Vec<_> = missing.copied().collect();
-        if !missing.is_empty() {
-            return Cover::Missing(missing);
-        }
-        let Some(look) = self.seen.assignments.known() else { return Cover::Settling };
-        let mut latest: Option<Timestamp> = None;
-        for role in required.iter() {
-            let Some(first) = person.in_sight.and_then(|roles| roles.get(role)) else { return Cover::Settling };
-            if since(first, look.at) < self.spec.timing.settle || look.at <= first {
-                return Cover::Settling;
-            }
-            // Of two rows for one role the later one.
-            let made = owned().filter(|(owned, _)| owned == role).filter_map(|(_, made)| made).max();
-            latest = latest.max(Some(made.unwrap_or(first)));
-        }
-        // Seen disabled in this turn: who was so at the baseline may have come back since.
-        if person.enabled == Some(false) || self.is_token_rejected() {
-            return Cover::Settled;
-        }
-        let enough = latest.is_none_or(|made| self.cycles_after(made).count() >= self.spec.provisioning.settle_cycles as usize);
-        if enough { Cover::Settled } else { Cover::AwaitingCycle }
-    }
-
     /// Good cycles that began more than the margin after this service time.
     pub fn good_cycles_after(&self, event: Timestamp) -> Vec<&'a GoodCycle> {
         self.cycles_after(event).collect()
@@ -376,81 +244,6 @@ impl<'a> Facts<'a> {
             records
         });
         records.get(value).map(Vec::as_slice).unwrap_or_default()
-    }
-
-    /// Protected users who were ever seen in this group.
-    pub fn users_of(&self, group: GroupId) -> impl ExactSizeIterator<Item = &Person<'a>> {
-        let people = self.people();
-        self.places_in(group).iter().map(|place| &people[*place as usize])
-    }
-
-    fn places_in(&self, group: GroupId) -> &[u32] {
-        let people = self.people();
-        let ever_in = self.ever_in.get_or_init(|| {
-            let mut ever_in: BTreeMap<GroupId, Vec<u32>> = BTreeMap::new();
-            for (place, person) in (0..).zip(people) {
-                for group in &person.user.groups {
-                    ever_in.entry(*group).or_default().push(place);
-                }
-            }
-            ever_in
-        });
-        ever_in.get(&group).map(Vec::as_slice).unwrap_or_default()
-    }
-
-    /// Protected users who were ever seen in this group and whom the look at its members does not show; nobody where there is none.
-    pub fn gone_from(&self, group: GroupId) -> impl Iterator<Item = &Person<'a>> {
-        let people = self.people();
-        let judged = self.judged(group);
-        (0..judged.gone.len()).map(move |n| &people[judged.gone[n] as usize])
-    }
-
-    /// Taken out of protection by the operator: nothing is assigned to him, and his state at the target is not judged.
-    pub fn is_released(&self, user: UserId) -> bool {
-        self.spec.released.contains(&user)
-    }
-
-    /// Released, without a row of his own, and not in the group any more: its end takes nothing from him.
-    pub fn is_let_go(&self, person: &Person, group: GroupId) -> bool {
-        let members = self.seen.groups.get(&group).and_then(|seen| seen.members.known());
-        self.is_released(person.id)
-            && matches!(person.cover, Cover::Missing(_))
-            && members.is_some_and(|look| !look.value.users.contains(&person.id))
-    }
-
-    /// Everybody in the group stands on his own feet, and the look that says who is in it is this turn's.
-    pub fn is_group_settled(&self, group: GroupId) -> bool {
-        self.judged(group).is_settled
-    }
-
-    fn judged(&self, group: GroupId) -> Rc<InGroup> {
-        let known = self.judged.borrow().get(&group).cloned();
-        known.unwrap_or_else(|| {
-            let judged = Rc::new(self.judge(group));
-            self.judged.borrow_mut().insert(group, judged.clone());
-            judged
-        })
-    }
-
-    fn judge(&self, group: GroupId) -> InGroup {
-        let (mut is_settled, mut gone) = (true, Vec::new());
-        let members = self.seen.groups.get(&group).and_then(|seen| seen.members.known());
-        let Some(members) = members else { return InGroup { is_settled: false, gone } };
-        // Both are in the order of their ids.
-        let mut members = members.value.users.iter().peekable();
-        let people = self.people();
-        for place in self.places_in(group) {
-            let person = &people[*place as usize];
-            while members.next_if(|member| **member < person.id).is_some() {
-                // Somebody whom nobody has ever seen in it.
-                is_settled = false;
-            }
-            if members.next_if_eq(&&person.id).is_none() {
-                gone.push(*place);
-            }
-            is_settled &= matches!(person.cover, Cover::Settled | Cover::Departed) || self.is_let_go(person, group);
-        }
-        InGroup { is_settled: is_settled && members.peek().is_none(), gone }
     }
 
     /// Latest confirmation by the service of any of these writes of ours.
