@@ -4,6 +4,7 @@ mod single;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -15,6 +16,7 @@ use crate::model::compact::Few;
 use crate::model::id::{AppRoleId, GroupId, UserId};
 use crate::model::key::{Key, Kin};
 use crate::model::memory::BaselineSource;
+use crate::model::moment::Moment;
 use crate::model::seen::Seen;
 use crate::model::spec::Hold;
 use crate::model::status::{Brake, Pending};
@@ -22,13 +24,16 @@ use crate::model::window::Hours;
 use crate::plan::Plan;
 use single::{not_approved, uncovered};
 
-/// A plan that passed every brake, in order, good until `expires`.
+/// A plan that passed every brake, in order, good until it expires.
 #[derive(Debug)]
 pub struct Approved {
     actions: Vec<Action>,
     planned: Vec<Pending>,
     held: Vec<(Brake, String)>,
-    expires: Timestamp,
+    judged: Moment,
+    lasts: Duration,
+    /// When the hours end in which something may be taken away.
+    closes: Option<Timestamp>,
     /// In the order of their ids.
     needs: Vec<(UserId, Few<AppRoleId>)>,
     members: BTreeMap<GroupId, BTreeSet<UserId>>,
@@ -65,9 +70,9 @@ impl Approved {
     pub fn held(&self) -> &[(Brake, String)] {
         &self.held
     }
-    /// By our clock: after this the next turn looks afresh.
-    pub fn expires(&self) -> Timestamp {
-        self.expires
+    /// The next turn looks afresh.
+    pub fn has_expired(&self, now: Moment) -> bool {
+        self.judged.age(now) >= self.lasts || self.closes.is_some_and(|closes| now.wall >= closes)
     }
     pub fn plan(&self) -> &Plan {
         &self.plan
@@ -117,13 +122,22 @@ pub fn approve(facts: &Facts, mut plan: Plan) -> Approved {
         held.push((Brake::NotApproved, format!("{actions} of this plan may not be: {}", some_of(strangers))));
     }
     actions.shrink_to_fit();
-    let expires = crate::model::memory::later(facts.now, facts.spec.timing.settle);
-    let expires = match facts.spec.windows.as_ref().map(|windows| windows.at(facts.now)) {
-        Some(Hours::Open(until)) if actions.iter().any(Action::is_destructive) => expires.min(until),
-        Some(_) | None => expires,
+    let closes = match facts.spec.windows.as_ref().map(|windows| windows.at(facts.now)) {
+        Some(Hours::Open(until)) if actions.iter().any(Action::is_destructive) => Some(until),
+        Some(_) | None => None,
     };
-    let mut approved =
-        Approved { actions, planned, held, expires, needs: Vec::new(), members: BTreeMap::new(), baseline: None, plan };
+    let mut approved = Approved {
+        actions,
+        planned,
+        held,
+        judged: facts.moment,
+        lasts: facts.spec.timing.settle,
+        closes,
+        needs: Vec::new(),
+        members: BTreeMap::new(),
+        baseline: None,
+        plan,
+    };
     bring_along(facts, &mut approved);
     approved
 }

@@ -9,7 +9,8 @@ use jiff::Timestamp;
 use crate::model::baseline::Baseline;
 use crate::model::compact::packed;
 use crate::model::id::{GroupId, ScimId, ServicePrincipalId, UserId};
-use crate::model::memory::{Memory, since};
+use crate::model::memory::{Memory, lasts, since};
+use crate::model::moment::Moment;
 use crate::model::seen::{Seen, Why};
 use crate::model::snapshot::{
     Calibration, DirectoryUser, GroupSeen, Job, LogRow, Look, Principal, ScimUser, Snapshot, TargetLook, TargetSeen, TokenState,
@@ -30,7 +31,7 @@ const PROBE_AFTERWARDS: Duration = Duration::from_secs(3600);
 
 pub async fn observe(world: &impl World, spec: &Spec, memory: &Memory) -> Snapshot {
     let directory = world.directory();
-    let began = world.clock().now();
+    let began = world.clock().moment();
     let frozen = world.freeze().why();
     let mut now = Snapshot { began, frozen, permissions: seen(directory.permissions().await), ..Snapshot::default() };
     now.credential = directory.credential_life();
@@ -126,11 +127,11 @@ async fn groups(world: &impl World, spec: &Spec, memory: &Memory, app: ServicePr
 }
 
 async fn target(world: &impl World, spec: &Spec, memory: &Memory, now: &mut Snapshot) {
-    let at = world.clock().now();
+    let at = world.clock().moment();
     let remembered = &memory.remembered;
     // Until the probe is calibrated for the token in the file, every turn tries anew: preflight and step 5 stand and fall with it.
     let due = !remembered.calibration.as_ref().is_some_and(|calibration| world.target().fits(calibration))
-        || memory.target.as_ref().is_none_or(|look| since(look.at, at) >= spec.target.read_interval);
+        || memory.target.as_ref().is_none_or(|look| look.at.age(at) >= spec.target.read_interval);
     if remembered.revocation_proof.is_some() || !due {
         now.target.look = Seen::Unknown(Why::not_looked("the target"));
         return;
@@ -144,13 +145,13 @@ async fn target(world: &impl World, spec: &Spec, memory: &Memory, now: &mut Snap
         }
     };
     // Only a good token can be calibrated, and there is no telling which look is the last at which it is good.
-    let fits = |calibration: &Calibration| world.target().fits(calibration) && since(calibration.at, at) < CALIBRATED_FOR;
+    let fits = |calibration: &Calibration| world.target().fits(calibration) && lasts(calibration.at, at.wall, CALIBRATED_FOR);
     if now.target.token == TokenState::Accepted && !remembered.calibration.as_ref().is_some_and(fits) {
-        now.calibration = Some(seen(world.target().calibrate(at).await));
+        now.calibration = Some(seen(world.target().calibrate(at.wall).await));
     }
 }
 
-async fn look_at_target(world: &impl World, memory: &Memory, at: Timestamp) -> Result<TargetLook, Error> {
+async fn look_at_target(world: &impl World, memory: &Memory, at: Moment) -> Result<TargetLook, Error> {
     let target = world.target();
     let mut look = TargetLook {
         turn: memory.remembered.turn,
@@ -240,7 +241,7 @@ async fn probe(world: &impl World, spec: &Spec, memory: &Memory, now: &mut Snaps
     }
     let every = if remembered.revocation_proof.is_some() { PROBE_AFTERWARDS } else { spec.target.revocation.confirm_every };
     let at = world.clock().now();
-    if remembered.probed_at.is_none_or(|last| since(last, at) >= every) {
+    if !remembered.probed_at.is_some_and(|last| lasts(last, at, every)) {
         now.probe = Some(world.target().probe(calibration, at).await);
     }
 }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::act::{Acted, act};
@@ -16,6 +15,7 @@ use crate::model::baseline::{Binding, without_query};
 use crate::model::condition::{ConditionKind, Reason, Truth};
 use crate::model::id::JobId;
 use crate::model::memory::{BaselineSource, Memory};
+use crate::model::moment::Moment;
 use crate::model::names::Names;
 use crate::model::seen::{Seen, Why};
 use crate::model::snapshot::{LogRow, Look, Snapshot, TargetLook};
@@ -109,7 +109,7 @@ pub struct Prepared {
     pub seen: Snapshot,
     pub memory: Memory,
     /// Our clock, after the look.
-    pub now: Timestamp,
+    pub now: Moment,
     pub approved: Approved,
 }
 
@@ -123,7 +123,7 @@ pub async fn prepare(
 ) -> Option<Prepared> {
     let mut memory = recall(world, carried);
     let seen = stop.run_until_cancelled(observe(world, spec, &memory)).await?;
-    let now = world.clock().now();
+    let now = world.clock().moment();
     memory.target = match &seen.target.look {
         Seen::Known(look) => Some(look.clone()),
         Seen::Absent | Seen::Unknown(_) => memory.target,
@@ -163,7 +163,7 @@ pub(crate) fn recall(world: &impl World, carried: &Carried) -> Memory {
 }
 
 /// Lets the look grow the baseline and memory, on disk before anything rests on it.
-fn note(world: &impl World, spec: &Spec, leave: Leave, seen: &Snapshot, memory: &mut Memory, now: Timestamp) {
+fn note(world: &impl World, spec: &Spec, leave: Leave, seen: &Snapshot, memory: &mut Memory, now: Moment) {
     if memory.baseline.is_absent()
         && (spec.mode == Mode::Observe || leave == Leave::Looks)
         && let Ok(baseline) = take_baseline(&Facts::new(spec, seen, memory, now))
@@ -193,7 +193,7 @@ fn note(world: &impl World, spec: &Spec, leave: Leave, seen: &Snapshot, memory: 
 }
 
 /// Writes down what became of the writes that nobody answered.
-fn settle_open(world: &impl World, spec: &Spec, seen: &Snapshot, memory: &mut Memory, now: Timestamp) -> Result<()> {
+fn settle_open(world: &impl World, spec: &Spec, seen: &Snapshot, memory: &mut Memory, now: Moment) -> Result<()> {
     let settled = settled(&Facts::new(spec, seen, memory, now));
     if !settled.is_empty() {
         let outcome = |settled: &Settled| match settled {
@@ -201,7 +201,7 @@ fn settle_open(world: &impl World, spec: &Spec, seen: &Snapshot, memory: &mut Me
             Settled::NotDone(at) => Outcome::Failed(format!("no answer; the look at {at:.0} shows it not done")),
         };
         let outcomes: Vec<(i64, Outcome)> = settled.iter().map(|(intent, settled)| (*intent, outcome(settled))).collect();
-        world.ledger().conclude(&outcomes, now)?;
+        world.ledger().conclude(&outcomes, now.wall)?;
         // Nobody holds it while it grows, so it is not copied for that.
         memory.journal = Arc::default();
         memory.journal = world.ledger().journal()?;

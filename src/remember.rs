@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use jiff::Timestamp;
-
 use crate::guide::{Facts, LOOKS, baseline, cycle, kept};
 use crate::model::baseline::Growth;
 use crate::model::compact::{Few, InOrder, Pool};
 use crate::model::id::{GroupId, UserId};
 use crate::model::key::{Key, Kin};
 use crate::model::memory::{Departure, DepartureKind, Memory, Remembered, RevocationProof, Since, Size, Streak};
+use crate::model::moment::Moment;
 use crate::model::seen::Seen;
 use crate::model::snapshot::{ProbeVerdict, Snapshot};
 use crate::model::spec::Spec;
@@ -44,7 +43,7 @@ pub fn growth(facts: &Facts) -> Growth {
 }
 
 /// Takes this turn's look into memory. The caller has merged this turn's growth into the baseline first.
-pub fn remember(spec: &Spec, seen: &Snapshot, memory: &mut Memory, now: Timestamp) {
+pub fn remember(spec: &Spec, seen: &Snapshot, memory: &mut Memory, now: Moment) {
     let mut next = memory.remembered.clone();
     if let Some(Seen::Known(calibration)) = &seen.calibration {
         next.calibration = Some(calibration.clone());
@@ -80,7 +79,7 @@ pub fn remember(spec: &Spec, seen: &Snapshot, memory: &mut Memory, now: Timestam
     if !facts.is_token_rejected()
         && let Some(tally) = facts.tally()
     {
-        let first = |id| next.lost_since.get(id).copied().unwrap_or(now);
+        let first = |id| next.lost_since.get(id).copied().unwrap_or(now.wall);
         next.lost_since = tally.lost.keys().map(|id| (*id, first(id))).collect();
     }
     rounds(&facts, &mut next);
@@ -256,7 +255,7 @@ fn probe(facts: &Facts, next: &mut Remembered) {
     }
 }
 
-fn latch(spec: &Spec, seen: &Snapshot, memory: &mut Memory, now: Timestamp, next: &mut Remembered) {
+fn latch(spec: &Spec, seen: &Snapshot, memory: &mut Memory, now: Moment, next: &mut Remembered) {
     if next.revocation_proof.is_some() {
         return;
     }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::act::{PutBack, put_back};
+use crate::act::back::{PutBack, put_back};
 use crate::cli::{self, Exit, Output};
 use crate::config;
 use crate::config::freeze::ConfigFreeze;
@@ -104,7 +104,7 @@ pub async fn look(world: &impl World, spec: &Spec, direct: Direct, stop: &Cancel
     let deeds = world.ledger().deeds()?;
     memory.remembered = anew(&memory.remembered);
     let mut now = stop.run_until_cancelled(observe(world, spec, &memory)).await.context("interrupted")?;
-    let at = world.clock().now();
+    let at = world.clock().moment();
     if let Some(why) = bound_elsewhere(&Facts::new(spec, &now, &memory, at)) {
         bail!("{why}");
     }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::guide::{Facts, LOOKS};
 use crate::model::key::{Key, Kin};
-use crate::model::memory::{Entry, Streak, since};
+use crate::model::memory::{Entry, Streak, lasts};
 
 /// What looks have shown of a write that was left open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub fn settled(facts: &Facts) -> Vec<(i64, Settled)> {
     let settle = facts.spec.timing.settle;
     let judge = |(key, entry): (&Key, &Entry)| {
         let (there, at) = shown(facts, key)?;
-        let aged = entry.begun().is_some_and(|begun| since(begun, facts.seen.began) >= settle);
+        let aged = entry.begun().is_some_and(|begun| !lasts(begun, facts.seen.began.wall, settle));
         let settled = match (matches!(key, Key::Assign(..)), there) {
             (true, true) => Settled::Done(at),
             (true, false) | (false, true) if aged => Settled::NotDone(at),

@@ -31,7 +31,7 @@ pub fn measure(rounds: usize) -> Result<Judged> {
         let mut took = Vec::new();
         for _ in 0..rounds {
             let begun = Instant::now();
-            let facts = Facts::new(&case.spec, &case.seen, &case.memory, at(golden::NOW));
+            let facts = Facts::new(&case.spec, &case.seen, &case.memory, moment(golden::NOW));
             let approved = approve(&facts, plan(&facts, NewBaseline::Forbidden));
             took.push(begun.elapsed().as_secs_f64());
             let enough = begun.elapsed() > ENOUGH;

@@ -16,7 +16,8 @@ use crate::model::baseline::Baseline;
 use crate::model::compact::{Few, InOrder, partition_near};
 use crate::model::id::{AppRoleId, GroupId, UserId};
 use crate::model::key::{Key, Kin};
-use crate::model::memory::{DepartureKind, Entry, GoodCycle, Memory, since};
+use crate::model::memory::{DepartureKind, Entry, GoodCycle, Memory, lasts, since};
+use crate::model::moment::Moment;
 use crate::model::names::Names;
 use crate::model::snapshot::{Assignment, Job, Principal, ScimUser, Snapshot, TokenState};
 use crate::model::spec::{MatchBy, MembersDecision, Select, Spec};
@@ -29,6 +30,8 @@ pub struct Facts<'a> {
     pub memory: &'a Memory,
     /// Our clock: for waits only.
     pub now: Timestamp,
+    /// The same, for ages.
+    pub moment: Moment,
     rows: &'a [Assignment],
     /// Rows of users, in their order, by the place among all rows.
     direct: Vec<(UserId, u32)>,
@@ -55,7 +58,7 @@ pub struct Facts<'a> {
 type Records<'a> = HashMap<String, Vec<&'a ScimUser>>;
 
 impl<'a> Facts<'a> {
-    pub fn new(spec: &'a Spec, seen: &'a Snapshot, memory: &'a Memory, now: Timestamp) -> Self {
+    pub fn new(spec: &'a Spec, seen: &'a Snapshot, memory: &'a Memory, moment: Moment) -> Self {
         let rows = seen.assignments.known().map(|look| look.value.as_slice()).unwrap_or_default();
         let users = rows.iter().filter(|row| matches!(row.principal, Principal::User(_))).count();
         let mut direct = Vec::with_capacity(users);
@@ -72,7 +75,8 @@ impl<'a> Facts<'a> {
             spec,
             seen,
             memory,
-            now,
+            now: moment.wall,
+            moment,
             rows,
             direct,
             group_rows,
@@ -253,7 +257,7 @@ impl<'a> Facts<'a> {
 
     /// A write of ours was confirmed so recently (by our clock) that reads may not show it yet.
     pub fn is_fresh(&self, key: &Key) -> bool {
-        self.written(key).and_then(Entry::last_confirmed_here).is_some_and(|at| since(at, self.now) < self.replication())
+        self.written(key).and_then(Entry::last_confirmed_here).is_some_and(|at| lasts(at, self.now, self.replication()))
     }
 
     /// How long a confirmed write may stay out of sight before it is done again.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Facts;
 use super::facts::Person;
 use crate::model::id::{GroupId, UserId};
-use crate::model::memory::{DepartureKind, since};
+use crate::model::memory::DepartureKind;
 use crate::model::seen::Seen;
 use crate::model::snapshot::{ScimGroup, TargetLook};
 use crate::model::spec::MatchBy;
@@ -151,5 +151,5 @@ pub fn groups_remaining(facts: &Facts, look: &TargetLook) -> Result<Vec<GroupId>
 
 /// How old the last look at the target is, by our clock.
 pub fn age(facts: &Facts) -> Option<std::time::Duration> {
-    facts.memory.target.as_ref().map(|look| since(look.at, facts.now))
+    facts.memory.target.as_ref().map(|look| look.at.age(facts.moment))
 }

@@ -279,7 +279,7 @@ fn cycle(facts: &Facts) -> Need {
     let after = confirmed.map_or(After::Writing, |confirmed| After::Done(Some(confirmed)));
     // The first round may come at once.
     let rounds = facts.memory.target.as_ref().filter(|_| cycles == 0 && !remembered.clean_rounds.is_empty());
-    let waited = rounds.map_or(Duration::ZERO, |look| since(look.at, facts.now));
+    let waited = rounds.map_or(Duration::ZERO, |look| look.at.age(facts.moment));
     let waits = facts.spec.target.read_interval.saturating_sub(waited);
     Need { cycles, after, waits, left, ..Need::default() }
 }

@@ -157,6 +157,11 @@ pub fn later(at: Timestamp, by: Duration) -> Timestamp {
     jiff::SignedDuration::try_from(by).ok().and_then(|by| at.checked_add(by).ok()).unwrap_or(Timestamp::MAX)
 }
 
+/// Whether `span` is not over, by a clock that somebody may have set since: a time that lies that far ahead tells of no wait.
+pub fn lasts(at: Timestamp, now: Timestamp, span: Duration) -> bool {
+    since(at, now) < span && since(now, at) < span
+}
+
 /// From `earlier` to `later`, zero where the order is the other way round.
 pub fn since(earlier: Timestamp, later: Timestamp) -> Duration {
     Duration::try_from(later.duration_since(earlier)).unwrap_or_default()

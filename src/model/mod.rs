@@ -9,6 +9,7 @@ pub mod engine;
 pub mod id;
 pub mod key;
 pub mod memory;
+pub mod moment;
 pub mod names;
 pub mod seen;
 pub mod snapshot;

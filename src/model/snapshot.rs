@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::model::id::{AppRoleId, AssignmentId, GroupId, JobId, ScimId, ServicePrincipalId, UserId};
+use crate::model::moment::Moment;
 use crate::model::seen::Seen;
 
 /// One complete look and the time at which the service gave it (its `Date` header).
@@ -20,8 +21,8 @@ pub struct Look<T> {
 
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
-    /// Our clock when the look began: nothing in it is younger.
-    pub began: Timestamp,
+    /// When the look began: nothing in it is younger.
+    pub began: Moment,
     /// Why the operator wants no write now.
     pub frozen: Option<String>,
     pub permissions: Seen<Permissions>,
@@ -315,8 +316,8 @@ pub enum TokenState {
 pub struct TargetLook {
     /// The turn in which it was read; the job is always read before the target.
     pub turn: u64,
-    /// When it was read, by our clock; for the reading interval only.
-    pub at: Timestamp,
+    /// When it was read; for the reading interval only.
+    pub at: Moment,
     pub users: BTreeMap<ScimId, ScimUser>,
     pub groups: BTreeMap<ScimId, ScimGroup>,
     /// Protected records that the list lacked or showed worse than at the baseline, read by id.

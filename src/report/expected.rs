@@ -31,7 +31,7 @@ pub(super) fn expected(facts: &Facts, judged: &Judged, cycle: &CycleStatus) -> O
             let here = facts.memory.journal.entries.values().filter_map(|entry| entry.last_confirmed_here());
             here.filter(|at| since(*at, facts.now) < settle).max().map(|at| later(at, settle))
         }
-        Reason::VerifyingTarget => facts.memory.target.as_ref().map(|look| later(look.at, spec.target.read_interval)),
+        Reason::VerifyingTarget => facts.memory.target.as_ref().map(|look| later(look.at.wall, spec.target.read_interval)),
         Reason::Confirming | Reason::ProbeInconclusive => {
             let revocation = &spec.target.revocation;
             let left = (revocation.confirmations as usize).saturating_sub(remembered.rejections.len()).max(1);

@@ -38,6 +38,9 @@ pub enum Error {
     File { what: String, cause: String },
     #[error("ledger: {0}")]
     Ledger(String),
+    /// It never left: what allowed it did not hold any more.
+    #[error("{doing}: held back: {why}")]
+    Withheld { doing: String, why: String },
 }
 
 fn request(id: &Option<String>) -> String {
@@ -60,9 +63,11 @@ pub enum Class {
 impl Error {
     pub fn class(&self) -> Class {
         match self {
-            Error::Unreachable { .. } | Error::TimedOut { .. } | Error::Throttled { .. } | Error::Incomplete { .. } => {
-                Class::Transient
-            }
+            Error::Unreachable { .. }
+            | Error::TimedOut { .. }
+            | Error::Throttled { .. }
+            | Error::Incomplete { .. }
+            | Error::Withheld { .. } => Class::Transient,
             Error::Refused { status, .. } if *status >= 500 || matches!(status, 408 | 409 | 423 | 424 | 429) => Class::Transient,
             Error::Refused { .. } | Error::Malformed { .. } | Error::Ambiguous { .. } | Error::Ledger(_) => Class::Invalid,
             Error::NotFound { .. } => Class::Gone,
@@ -83,7 +88,8 @@ impl Error {
             | Error::Denied { doing, .. }
             | Error::Malformed { doing, .. }
             | Error::Incomplete { doing, .. }
-            | Error::Ambiguous { doing, .. } => what.clone_into(doing),
+            | Error::Ambiguous { doing, .. }
+            | Error::Withheld { doing, .. } => what.clone_into(doing),
             Error::Credential { .. } | Error::File { .. } | Error::Ledger(_) => {}
         }
         error
@@ -104,6 +110,7 @@ impl Error {
             Error::Ambiguous { .. } => "ambiguous",
             Error::File { .. } => "file",
             Error::Ledger(_) => "ledger",
+            Error::Withheld { .. } => "withheld",
         }
     }
 

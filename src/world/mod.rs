@@ -12,7 +12,8 @@ pub mod secret;
 pub mod webhook;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
@@ -21,6 +22,7 @@ use crate::model::baseline::{Baseline, Growth};
 use crate::model::deed::Deed;
 use crate::model::id::{GroupId, JobId, ScimId, ServicePrincipalId, UserId};
 use crate::model::memory::{Journal, Remembered};
+use crate::model::moment::Moment;
 use crate::model::seen::{Seen, Why};
 use crate::model::snapshot::{
     App, Assignment, Calibration, CredentialLife, DirectoryUser, GroupProfile, GroupUses, Job, LogRow, Look, Members,
@@ -91,7 +93,7 @@ pub trait Directory {
     async fn room(&self, wanted: usize) -> usize;
     /// Sends these writes in one request, at most twenty: changes of a group's members one after the other, each only if the
     /// one before it was done; others in any order. One outcome for each, in their order.
-    async fn write(&self, app: ServicePrincipalId, actions: &[Action]) -> Vec<Result<Written>>;
+    async fn write(&self, app: ServicePrincipalId, actions: &[Action], last_word: LastWord<'_>) -> Vec<Result<Written>>;
 }
 
 async fn one_by_one<I: Copy, V, F: Future<Output = Result<V>>>(of: &[I], ask: impl Fn(I) -> F) -> Vec<Result<V>> {
@@ -101,6 +103,9 @@ async fn one_by_one<I: Copy, V, F: Future<Output = Result<V>>>(of: &[I], ask: im
     }
     results
 }
+
+/// Asked when everything that a write has to wait for is over and it is about to leave: why it may not, after all.
+pub type LastWord<'a> = &'a dyn Fn() -> Option<String>;
 
 /// What the service said of a write.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -132,7 +137,7 @@ pub trait Target {
 /// The operator's webhook that deletes the token, where there is one.
 #[allow(async_fn_in_trait)]
 pub trait Hook {
-    async fn call(&self, idempotency_key: &str) -> Result<Written>;
+    async fn call(&self, idempotency_key: &str, last_word: LastWord<'_>) -> Result<Written>;
 }
 
 /// The operator's hand on the brake, asked before every write.
@@ -188,8 +193,14 @@ pub enum Outcome {
 }
 
 pub trait Clock {
-    /// For waits and for showing; never compared with a service's time.
+    /// For showing, and for what outlives the process; never compared with a service's time. Somebody may set it.
     fn now(&self) -> Timestamp;
+    /// Since some beginning: it only goes on.
+    fn steady(&self) -> Duration;
+    /// For ages.
+    fn moment(&self) -> Moment {
+        Moment { wall: self.now(), steady: self.steady() }
+    }
 }
 
 /// The machine's clock, in whole milliseconds: finer is of no use to a reader.
@@ -199,6 +210,10 @@ pub struct SystemClock;
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         Timestamp::from_millisecond(Timestamp::now().as_millisecond()).expect("now is a valid time")
+    }
+    fn steady(&self) -> Duration {
+        static BEGINNING: LazyLock<Instant> = LazyLock::new(Instant::now);
+        BEGINNING.elapsed()
     }
 }
 

@@ -10,7 +10,7 @@ use secrecy::ExposeSecret;
 use super::error::{Error, Result};
 use super::http::{Http, request};
 use super::secret::SecretFile;
-use super::{Hook, Written};
+use super::{Hook, LastWord, Written};
 use crate::model::spec::Webhook;
 
 const DOING: &str = "calling the webhook that deletes the token";
@@ -28,7 +28,7 @@ impl RevocationHook {
 }
 
 impl Hook for RevocationHook {
-    async fn call(&self, idempotency_key: &str) -> Result<Written> {
+    async fn call(&self, idempotency_key: &str, last_word: LastWord<'_>) -> Result<Written> {
         let Some(webhook) = &self.webhook else {
             return Err(Error::Malformed { doing: DOING.into(), why: "no webhook is configured".into() });
         };
@@ -42,6 +42,9 @@ impl Hook for RevocationHook {
             call.headers_mut().insert("idempotency-key", value);
         }
         *call.body_mut() = Bytes::new();
+        if let Some(why) = last_word() {
+            return Err(Error::Withheld { doing: DOING.into(), why });
+        }
         let answer = self.http.send("revoke", DOING, call).await?;
         let status = answer.status.as_u16();
         if !answer.status.is_success() {

@@ -303,7 +303,7 @@ impl World {
         for row in rows {
             if let Principal::Group(group) = row.principal {
                 let action = Action::UnassignGroup { group, assignment: row.id.into(), role: row.role };
-                _ = directory.write(app, &[action]).await;
+                _ = directory.write(app, &[action], &|| None).await;
             }
         }
     }

@@ -108,7 +108,7 @@ async fn odd_tenants() -> Vec<Exchange> {
 }
 
 async fn one(directory: &impl Directory, app: ServicePrincipalId, action: Action) -> Result<Written, Error> {
-    directory.write(app, &[action]).await.remove(0)
+    directory.write(app, &[action], &|| None).await.remove(0)
 }
 
 /// Everything that Graph refuses: what is there already, what is gone, what is not allowed, what is too much.

@@ -6,7 +6,8 @@ use std::task::{Context, Poll, Waker};
 
 use jiff::SignedDuration;
 use tokio_util::sync::CancellationToken;
-use unscim::act::{Acted, PutBack, act, put_back};
+use unscim::act::back::{PutBack, put_back};
+use unscim::act::{Acted, act};
 use unscim::model::action::{Action, Done};
 use unscim::model::deed::{Deed, Ending, Known};
 use unscim::model::id::{AssignmentId, ServicePrincipalId};
@@ -144,7 +145,7 @@ fn of_what_goes_out_at_once_whoever_stands_before_one_who_is_not_covered_goes() 
     let case = all_at_once(Case::assigned());
     let first = case.approve().actions()[0].key();
     let hand = Hand::new(&case);
-    hand.now.set(case.seen.began + SignedDuration::from_secs(31));
+    hand.now.set(case.seen.began.wall + SignedDuration::from_secs(31));
     let loses = |row: &unscim::model::snapshot::Assignment| (row.principal, row.role) == (Principal::User(user(2)), role(2));
     hand.rows.borrow_mut().as_mut().unwrap().retain(|row| !loses(row));
     let acted = carry_out(&case, &hand);
@@ -168,7 +169,7 @@ fn nothing_is_written_in_observe_or_without_the_app() {
 fn the_operators_hand_and_the_end_of_the_process_stop_it_before_the_next_write() {
     let case = Case::untouched();
     let hand = one_by_one(&case);
-    hand.frozen_after.set(1);
+    hand.frozen_after.set(3);
     let acted = carry_out(&case, &hand);
     assert_eq!((done(&acted).len(), acted.stopped()), (1, Some("frozen by hand")));
 
@@ -183,7 +184,7 @@ fn the_operators_hand_and_the_end_of_the_process_stop_it_before_the_next_write()
 fn an_approval_that_has_expired_is_none() {
     let case = Case::untouched();
     let hand = one_by_one(&case);
-    hand.now.set(case.approve().expires() - SignedDuration::from_millis(1));
+    hand.now.set(at(NOW + 5) - SignedDuration::from_millis(1));
     hand.each.set(SignedDuration::from_millis(1));
     let acted = carry_out(&case, &hand);
     assert_eq!((done(&acted).len(), acted.stopped()), (1, Some("the approval has expired")));
@@ -241,7 +242,7 @@ fn the_baseline_is_our_own_book_alone() {
 /// Seconds after the turn's look at which the first removal is due.
 fn removing(case: &Case, after: i64, change: impl FnOnce(&Hand)) -> (Vec<String>, usize, Option<String>) {
     let hand = Hand::new(case);
-    hand.now.set(case.seen.began + SignedDuration::from_secs(after));
+    hand.now.set(case.seen.began.wall + SignedDuration::from_secs(after));
     change(&hand);
     let acted = carry_out(case, &hand);
     let reads = hand.did().into_iter().filter(|line| line.starts_with("read")).collect();
@@ -306,6 +307,62 @@ fn before_a_group_goes_its_members_are_looked_at_again() {
     let (_, done, stopped) = removing(&case, 31, gone);
     assert_eq!(done, 1, "user 3 was in group 2");
     assert!(stopped.unwrap().contains("no longer holds"));
+}
+
+#[test]
+fn all_that_goes_out_at_once_is_judged_against_one_look_however_long_that_takes() {
+    // An admin takes user 1's row before the second volley, and the first look is old by then.
+    let case = all_at_once(Case::emptied());
+    let loses = |seconds: i64| {
+        removing(&case, 31, |hand| {
+            hand.room.set(1);
+            hand.each.set(SignedDuration::from_secs(31));
+            hand.loses.set(Some((at(NOW) + SignedDuration::from_secs(seconds), Principal::User(user(3)))));
+        })
+    };
+    let (reads, done, stopped) = loses(60);
+    assert_eq!((reads.len(), done), (4, 1), "rows and members, twice: {stopped:?}");
+    assert!(stopped.unwrap().contains("no longer holds"));
+    let (_, done, _) = loses(3_600);
+    assert_eq!(done, 2);
+    let slow = removing(&case, 31, |hand| hand.read.set(SignedDuration::from_secs(20)));
+    assert_eq!((slow.0.len(), slow.1, slow.2), (3, 2, None), "a slow look is good for as long again");
+}
+
+#[test]
+fn nothing_leaves_that_waited_for_longer_than_what_it_rests_on_is_good_for() {
+    let case = all_at_once(Case::assigned());
+    let held = |gate: i64, change: &dyn Fn(&Hand)| {
+        let hand = Hand::new(&case);
+        hand.room.set(2);
+        hand.gate.set(SignedDuration::from_secs(gate));
+        change(&hand);
+        let acted = carry_out(&case, &hand);
+        let wrote = hand.did().iter().filter(|line| line.starts_with("write")).count();
+        (done(&acted), wrote, acted.stopped().map(str::to_owned).unwrap_or_default())
+    };
+    assert_eq!(held(20, &|_| {}).1, 2, "the next two would leave on a look of fifty seconds");
+    let (done, wrote, why) = held(21, &|_| {});
+    assert_eq!((done, wrote), (vec![Done::Failed; 2], 0), "the look was ten seconds old, and is 31 now");
+    assert!(why.contains("waited too long"), "{why}");
+    let (_, wrote, why) = held(1, &|hand| hand.frozen_after.set(2));
+    assert!(wrote == 0 && why.contains("frozen by hand"), "{why}");
+    let case = Case::untouched();
+    let hand = Hand::new(&case);
+    hand.gate.set(SignedDuration::from_mins(5));
+    let acted = carry_out(&case, &hand);
+    assert!(acted.stopped().unwrap().contains("the approval has expired"), "{:?}", acted.stopped());
+    assert!(!hand.did().iter().any(|line| line.starts_with("write")));
+}
+
+#[test]
+fn a_clock_that_is_put_back_makes_no_look_young_again() {
+    let case = all_at_once(Case::assigned());
+    let back = |hand: &Hand| {
+        hand.now.set(at(NOW - 60));
+        hand.set_back.set(SignedDuration::from_secs(-3631));
+    };
+    assert_eq!(removing(&case, 31, back), (vec!["read rows".into()], 4, None));
 }
 
 #[test]
@@ -392,7 +449,7 @@ fn a_rollback_goes_on_past_one_refusal_and_ends_at_anything_else() {
     let put = back(&case, &no_quota(&case), &undo);
     assert_eq!((put.done.len(), put.stopped.as_deref()), (0, Some("no write may go out now")));
     let hand = one_by_one(&case);
-    hand.frozen_after.set(1);
+    hand.frozen_after.set(3);
     let put = back(&case, &hand, &undo);
     assert_eq!((put.done.len(), put.stopped.as_deref()), (1, Some("frozen by hand")));
 }

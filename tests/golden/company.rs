@@ -13,6 +13,7 @@ use unscim::model::action::Action;
 use unscim::model::baseline::{Baseline, Binding, ManagedGroup, Protected};
 use unscim::model::id::*;
 use unscim::model::memory::*;
+use unscim::model::moment::Moment;
 use unscim::model::names::Names;
 use unscim::model::seen::{Seen, Why};
 use unscim::model::snapshot::*;
@@ -39,6 +40,11 @@ pub fn scim(n: u128) -> ScimId {
 
 pub fn at(minute: i64) -> Timestamp {
     "2026-11-24T12:00:00Z".parse::<Timestamp>().unwrap() + SignedDuration::from_mins(minute)
+}
+
+/// The same by both of our clocks.
+pub fn moment(minute: i64) -> Moment {
+    Moment { wall: at(minute), steady: since(Timestamp::UNIX_EPOCH, at(minute)) }
 }
 
 pub const MEMBERS: [(u128, &[u128]); 2] = [(1, &[1, 2]), (2, &[2, 3])];
@@ -214,7 +220,7 @@ fn seen() -> Snapshot {
         (group(g), GroupSeen { profile: Seen::Known(profile), uses: Seen::Known(GroupUses::default()), members })
     });
     Snapshot {
-        began: at(NOW),
+        began: moment(NOW),
         permissions: Seen::Known(Permissions { roles: roles.map(String::from).into(), directory_roles: BTreeSet::new() }),
         app: Seen::Known(App {
             id: ServicePrincipalId(Uuid::from_u128(2)),
@@ -267,7 +273,7 @@ fn memory() -> Memory {
     };
     let target = TargetLook {
         turn: 50,
-        at: at(NOW),
+        at: moment(NOW),
         users: [1, 2, 3].map(|u| (scim(u), known_record(u))).into(),
         groups: [1, 2].map(scim_group).into(),
         ..TargetLook::default()

@@ -2,19 +2,20 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use unscim::model::action::Action;
 use unscim::model::baseline::{Baseline, Growth};
 use unscim::model::deed::Deed;
 use unscim::model::id::*;
-use unscim::model::memory::{Journal, Remembered};
+use unscim::model::memory::{Journal, Remembered, since};
 use unscim::model::seen::Seen;
 use unscim::model::snapshot::*;
 use unscim::model::spec::AppRef;
 use unscim::model::witness::Witnessed;
 use unscim::world::error::{Error, Result};
-use unscim::world::{Clock, Directory, Freeze, Hook, Ledger, Outcome, Target, World, Written};
+use unscim::world::{Clock, Directory, Freeze, Hook, LastWord, Ledger, Outcome, Target, World, Written};
 
 use crate::support::{Case, at};
 
@@ -23,8 +24,16 @@ type Reads<T> = RefCell<Option<T>>;
 
 pub struct Hand {
     pub now: Cell<Timestamp>,
+    /// By so much somebody has set the clock, since the case's look.
+    pub set_back: Cell<SignedDuration>,
     /// Writes that may go out at once.
     pub room: Cell<usize>,
+    /// Passes with each read.
+    pub read: Cell<SignedDuration>,
+    /// Somebody takes all rows of this one away at that time.
+    pub loses: Cell<Option<(Timestamp, Principal)>>,
+    /// Passes before a write leaves.
+    pub gate: Cell<SignedDuration>,
     /// Passes with each write.
     pub each: Cell<SignedDuration>,
     /// The operator freezes after so many lines.
@@ -43,8 +52,12 @@ impl Hand {
     pub fn new(case: &Case) -> Hand {
         let members = case.seen.groups.iter().map(|(id, seen)| (*id, seen.members.known().unwrap().value.users.clone()));
         Hand {
-            now: Cell::new(case.seen.began + SignedDuration::from_secs(10)),
+            now: Cell::new(case.seen.began.wall + SignedDuration::from_secs(10)),
+            set_back: Cell::default(),
             room: Cell::new(usize::MAX),
+            read: Cell::default(),
+            loses: Cell::default(),
+            gate: Cell::default(),
             each: Cell::new(SignedDuration::ZERO),
             frozen_after: Cell::new(usize::MAX),
             rows: RefCell::new(case.seen.assignments.known().map(|look| look.value.clone())),
@@ -65,6 +78,12 @@ impl Hand {
 
     fn note(&self, what: String) {
         self.did.borrow_mut().push(what);
+    }
+
+    /// As for a token, or for a throttle to end.
+    fn wait(&self, last_word: LastWord<'_>) -> Result<()> {
+        self.now.set(self.now.get() + self.gate.get());
+        last_word().map_or(Ok(()), |why| Err(Error::Withheld { doing: "writing".into(), why }))
     }
 
     fn wrote(&self, what: String) -> Result<Written> {
@@ -128,10 +147,14 @@ impl Clock for Hand {
     fn now(&self) -> Timestamp {
         self.now.get()
     }
+    fn steady(&self) -> Duration {
+        since(Timestamp::UNIX_EPOCH, self.now.get() - self.set_back.get())
+    }
 }
 
 impl Hook for Hand {
-    async fn call(&self, key: &str) -> Result<Written> {
+    async fn call(&self, key: &str, last_word: LastWord<'_>) -> Result<Written> {
+        self.wait(last_word)?;
         self.wrote(format!("webhook {key}"))
     }
 }
@@ -141,19 +164,27 @@ const UNASKED: &str = "act asks for nothing else";
 impl Directory for Hand {
     async fn assignments(&self, _: ServicePrincipalId) -> Result<Look<Vec<Assignment>>> {
         self.note("read rows".into());
-        let rows = self.rows.borrow().clone();
+        let mut rows = self.rows.borrow().clone();
+        if let (Some(rows), Some((_, whose))) = (&mut rows, self.loses.get().filter(|(at, _)| *at <= self.now.get())) {
+            rows.retain(|row| row.principal != whose);
+        }
+        self.now.set(self.now.get() + self.read.get());
         rows.map_or_else(|| lost("listing the rows"), |value| Ok(Look { at: self.now.get(), value }))
     }
     async fn members(&self, id: GroupId) -> Result<Look<Members>> {
         self.note(format!("read members/{id}"));
         let users = self.members.borrow().as_ref().map(|all| all[&id].clone());
+        self.now.set(self.now.get() + self.read.get());
         let look = |users| Look { at: self.now.get(), value: Members { users, others: Vec::new() } };
         users.map_or_else(|| lost("listing the members"), |users| Ok(look(users)))
     }
     async fn room(&self, wanted: usize) -> usize {
         wanted.min(self.room.get())
     }
-    async fn write(&self, _: ServicePrincipalId, actions: &[Action]) -> Vec<Result<Written>> {
+    async fn write(&self, _: ServicePrincipalId, actions: &[Action], last_word: LastWord<'_>) -> Vec<Result<Written>> {
+        if let Err(error) = self.wait(last_word) {
+            return actions.iter().map(|_| Err(error.clone())).collect();
+        }
         let wrote = |action: &Action| match action {
             Action::UnassignGroup { assignment, .. } | Action::RemoveDirect { assignment, .. } => {
                 format!("unassign {assignment}")

@@ -84,7 +84,7 @@ impl Case {
     }
 
     pub fn facts(&self) -> Facts<'_> {
-        Facts::new(&self.spec, &self.seen, &self.memory, at(NOW))
+        Facts::new(&self.spec, &self.seen, &self.memory, moment(NOW))
     }
 
     /// What a step (from 1) says; asked twice, it says the same.

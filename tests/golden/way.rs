@@ -255,7 +255,7 @@ fn the_target_and_the_token_take_what_is_left_of_their_own_intervals() {
     let mut case = Case::unassigned();
     case.cycle(240);
     case.cycle(280);
-    case.target().at = at(NOW - 2);
+    case.target().at = moment(NOW - 2);
     assert_eq!((leg(&case, 4).cycles, takes(&case, 4)), (0, 5), "the second round follows the first one");
     case.memory.remembered.clean_rounds = vec![50];
     assert_eq!(takes(&case, 4), 3);

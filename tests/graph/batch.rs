@@ -40,7 +40,7 @@ async fn writes_go_out_in_one_request_and_each_has_its_own_outcome() {
         let already = json!({"id": "2", "status": 400, "headers": {"request-id": "own"}, "body": duplicate});
         answers(vec![refused("3", 404, "Request_ResourceNotFound"), already, made("1", 1)])
     });
-    let outcomes = graph.write(app(), &assignments(3)).await;
+    let outcomes = graph.write(app(), &assignments(3), &|| None).await;
     let first = outcomes[0].as_ref().unwrap();
     assert_eq!(
         (first.already, first.request_id.as_deref(), first.at.to_string().as_str()),
@@ -69,7 +69,7 @@ async fn one_groups_members_go_one_after_the_other() {
         let gone = |id: &str| json!({"id": id, "status": 204, "headers": {}});
         answers(vec![gone("1"), refused("2", 423, "Locked"), refused("3", 424, "FailedDependency")])
     });
-    let outcomes = graph.write(app(), &removals(3)).await;
+    let outcomes = graph.write(app(), &removals(3), &|| None).await;
     assert!(!outcomes[0].as_ref().unwrap().already);
     for outcome in &outcomes[1..] {
         assert!(!outcome.as_ref().unwrap_err().leaves_outcome_open(), "{outcome:?}");
@@ -92,7 +92,7 @@ async fn an_item_that_is_throttled_shuts_the_gate_for_everything() {
         _ => raw(201, row(2).to_string()),
     });
     let begun = Instant::now();
-    let outcomes = graph.write(app(), &assignments(2)).await;
+    let outcomes = graph.write(app(), &assignments(2), &|| None).await;
     assert!(outcomes[0].is_ok());
     let error = outcomes[1].as_ref().unwrap_err();
     assert!(matches!(error, Error::Throttled { retry_after: Some(wait), .. } if *wait == Duration::from_secs(7)), "{error}");
@@ -106,7 +106,7 @@ async fn what_the_answer_does_not_name_is_not_known() {
     let all_open =
         |outcomes: &[Result<_, Error>]| outcomes.iter().all(|outcome| outcome.as_ref().is_err_and(Error::leaves_outcome_open));
     let (directory, _) = graph(|_, _| answers(vec![made("2", 2)]));
-    let outcomes = directory.write(app(), &assignments(2)).await;
+    let outcomes = directory.write(app(), &assignments(2), &|| None).await;
     assert!(outcomes[0].as_ref().unwrap_err().leaves_outcome_open() && outcomes[1].is_ok());
     let strange: [fn() -> Reply; 6] = [
         || answers(vec![made("1", 1), made("1", 1)]),
@@ -118,7 +118,7 @@ async fn what_the_answer_does_not_name_is_not_known() {
     ];
     for reply in strange {
         let (directory, _) = graph(move |_, _| reply());
-        let outcomes = directory.write(app(), &assignments(2)).await;
+        let outcomes = directory.write(app(), &assignments(2), &|| None).await;
         assert!(outcomes.len() == 2 && all_open(&outcomes), "{outcomes:?}");
     }
 }
@@ -126,21 +126,21 @@ async fn what_the_answer_does_not_name_is_not_known() {
 #[tokio::test(start_paused = true)]
 async fn what_befalls_the_envelope_befalls_each_in_its_own_words() {
     let (directory, log) = graph(|_, _| lost());
-    let outcomes = directory.write(app(), &assignments(2)).await;
+    let outcomes = directory.write(app(), &assignments(2), &|| None).await;
     for (n, outcome) in (1..).zip(&outcomes) {
         let error = outcome.as_ref().unwrap_err();
         assert!(error.leaves_outcome_open() && error.to_string().contains(&user(n).to_string()), "{error}");
     }
     assert_eq!(log.count(), 1, "a write is sent once");
     let (directory, _) = graph(|_, _| refusal(400, "BadRequest", "Invalid batch payload format."));
-    for outcome in directory.write(app(), &assignments(2)).await {
+    for outcome in directory.write(app(), &assignments(2), &|| None).await {
         assert!(!outcome.unwrap_err().leaves_outcome_open());
     }
     let (directory, log) = graph(|_, n| match n {
         0 => refusal(401, "InvalidAuthenticationToken", "expired"),
         _ => answers(vec![made("1", 1), made("2", 2)]),
     });
-    assert!(directory.write(app(), &assignments(2)).await.iter().all(Result::is_ok));
+    assert!(directory.write(app(), &assignments(2), &|| None).await.iter().all(Result::is_ok));
     assert_eq!(log.count(), 2, "nothing was done for a request that was not let in");
 }
 
@@ -152,7 +152,7 @@ async fn what_cant_be_asked_does_not_go_out_and_the_others_do() {
         assignment: AssignmentId::from(id).into(),
         role: AppRoleId(Uuid::nil()),
     };
-    let outcomes = graph.write(app(), &[row("a/../b"), row("good")]).await;
+    let outcomes = graph.write(app(), &[row("a/../b"), row("good")], &|| None).await;
     assert!(outcomes[0].is_err() && outcomes[1].is_ok(), "{outcomes:?}");
     let body: Value = serde_json::from_str(&log.all()[0].body).unwrap();
     assert_eq!(body["requests"][0]["url"], format!("/servicePrincipals/{}/appRoleAssignedTo/good", app()));

@@ -199,7 +199,7 @@ pub fn pace() -> Pace {
 
 /// One write by itself.
 pub async fn one(graph: &GraphDirectory<Tokens>, action: Action) -> Result<Written> {
-    let mut outcomes = graph.write(app(), &[action]).await;
+    let mut outcomes = graph.write(app(), &[action], &|| None).await;
     assert_eq!(outcomes.len(), 1);
     outcomes.remove(0)
 }

@@ -11,13 +11,13 @@ use unscim::model::baseline::{Baseline, Growth};
 use unscim::model::deed::Deed;
 use unscim::model::id::*;
 use unscim::model::key::Key;
-use unscim::model::memory::{Journal, Remembered};
+use unscim::model::memory::{Journal, Remembered, since};
 use unscim::model::seen::Seen;
 use unscim::model::snapshot::*;
 use unscim::model::spec::AppRef;
 use unscim::model::witness::Witnessed;
 use unscim::world::error::{Error, Result};
-use unscim::world::{Clock, Directory, Freeze, Hook, Ledger, Outcome, Target, World, Written};
+use unscim::world::{Clock, Directory, Freeze, Hook, LastWord, Ledger, Outcome, Target, World, Written};
 use uuid::Uuid;
 
 use crate::tenant::{Stale, Tenant};
@@ -131,6 +131,9 @@ impl Clock for Fake<'_> {
     fn now(&self) -> Timestamp {
         self.tenant.now
     }
+    fn steady(&self) -> Duration {
+        since(Timestamp::UNIX_EPOCH, self.tenant.now)
+    }
 }
 
 /// Nobody holds it.
@@ -146,7 +149,7 @@ impl Freeze for NoHand {
 const BY_STEP: &str = "writes are steps of the machine";
 
 impl Hook for Fake<'_> {
-    async fn call(&self, _: &str) -> Result<Written> {
+    async fn call(&self, _: &str, _: LastWord<'_>) -> Result<Written> {
         unreachable!("{BY_STEP}")
     }
 }
@@ -276,7 +279,7 @@ impl Directory for Fake<'_> {
     async fn room(&self, _: usize) -> usize {
         unreachable!("{BY_STEP}")
     }
-    async fn write(&self, _: ServicePrincipalId, _: &[Action]) -> Vec<Result<Written>> {
+    async fn write(&self, _: ServicePrincipalId, _: &[Action], _: LastWord<'_>) -> Vec<Result<Written>> {
         unreachable!("{BY_STEP}")
     }
 }

@@ -249,6 +249,6 @@ impl Form<'_> {
 
     fn look(&self, look: &TargetLook, out: &mut Two) {
         let TargetLook { turn: _, at, users, groups, users_by_id, groups_by_id } = look;
-        (self.age(*at), users, groups, users_by_id, groups_by_id).hash(out);
+        (self.age(at.wall), users, groups, users_by_id, groups_by_id).hash(out);
     }
 }

@@ -29,6 +29,9 @@ impl Clock for TokioClock {
         // Far from the tenant's clock on purpose: nothing may compare the two.
         "2031-05-05T05:05:05Z".parse::<Timestamp>().unwrap() + SignedDuration::try_from(self.0.elapsed()).unwrap()
     }
+    fn steady(&self) -> Duration {
+        self.0.elapsed()
+    }
 }
 
 /// The operator's hand on the brake.

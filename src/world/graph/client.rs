@@ -14,6 +14,7 @@ use super::batch::{self, Item, Order};
 use super::pace::{Kind, Pace};
 use super::token::TokenSource;
 use super::wire::{Refusal, is_path_segment, shape};
+use crate::world::LastWord;
 use crate::world::error::{Error, Result};
 use crate::world::http::{Answer, Http, request};
 
@@ -90,7 +91,7 @@ impl<T: TokenSource> GraphClient<T> {
         ask: &Ask,
         items: &[Item],
         order: Order,
-        patience: &mut Patience,
+        patience: &mut Patience<'_>,
     ) -> Result<Vec<Option<Answer>>> {
         let mut request = request(http::Method::POST, &self.below(ask, "/$batch")?)?;
         *request.body_mut() = Bytes::from(batch::envelope(items, order));
@@ -123,7 +124,7 @@ impl<T: TokenSource> GraphClient<T> {
         wait
     }
 
-    pub(super) async fn exchange(&self, ask: &Ask, mut request: Request<Bytes>, patience: &mut Patience) -> Result<Answer> {
+    pub(super) async fn exchange(&self, ask: &Ask, mut request: Request<Bytes>, patience: &mut Patience<'_>) -> Result<Answer> {
         if request.uri().host().is_none() {
             return Err(ask.malformed("the URL can't be sent"));
         }
@@ -133,6 +134,9 @@ impl<T: TokenSource> GraphClient<T> {
         loop {
             let token = self.token.token().await?;
             self.gate.pass(ask, patience).await?;
+            if let Some(why) = patience.last_word.and_then(|asked| asked()) {
+                return Err(Error::Withheld { doing: ask.doing.clone(), why });
+            }
             let mut bearer = HeaderValue::try_from(format!("Bearer {}", token.expose_secret()))
                 .map_err(|_| ask.malformed("the access token can't stand in a header"))?;
             bearer.set_sensitive(true);
@@ -245,21 +249,22 @@ fn encoded(value: &str) -> String {
 }
 
 /// How long one call puts up with being throttled.
-pub(super) struct Patience {
+pub(super) struct Patience<'a> {
     kind: Kind,
     tries: u32,
     pub(super) used: u32,
     left: Duration,
+    last_word: Option<LastWord<'a>>,
 }
 
-impl Patience {
+impl<'a> Patience<'a> {
     pub(super) fn of_a_read() -> Self {
-        Patience { kind: Kind::Read, tries: RETRIES, used: 0, left: PATIENCE }
+        Patience { kind: Kind::Read, tries: RETRIES, used: 0, left: PATIENCE, last_word: None }
     }
 
     /// It may wait for an earlier throttle to end, but is never sent again.
-    pub(super) fn of_a_write() -> Self {
-        Patience { kind: Kind::Write, tries: 0, used: 0, left: PATIENCE }
+    pub(super) fn of_a_write(last_word: LastWord<'a>) -> Self {
+        Patience { kind: Kind::Write, tries: 0, used: 0, left: PATIENCE, last_word: Some(last_word) }
     }
 
     pub(super) fn once_more(&mut self, wait: Duration) -> bool {
@@ -282,7 +287,7 @@ impl Gate {
         *opens = Some(opens.map_or(until, |known| known.max(until)));
     }
 
-    async fn pass(&self, ask: &Ask, patience: &mut Patience) -> Result<()> {
+    async fn pass(&self, ask: &Ask, patience: &mut Patience<'_>) -> Result<()> {
         loop {
             let opens = *self.opens.lock().unwrap_or_else(PoisonError::into_inner);
             let wait = opens.map_or(Duration::ZERO, |opens| opens.saturating_duration_since(Instant::now()));

@@ -144,7 +144,7 @@ impl<T: TokenSource> GraphClient<T> {
     }
 
     /// An answer for each, in their order. Who is throttled is asked for again, and nobody else.
-    async fn fetch(&self, gets: &[Get<'_>], patience: &mut Patience) -> Vec<Result<Answer>> {
+    async fn fetch(&self, gets: &[Get<'_>], patience: &mut Patience<'_>) -> Vec<Result<Answer>> {
         let mut answers: Vec<Option<Result<Answer>>> = gets.iter().map(|_| None).collect();
         loop {
             let due: Vec<usize> = (0..gets.len()).filter(|index| answers[*index].is_none()).take(TOGETHER).collect();
@@ -179,7 +179,7 @@ impl<T: TokenSource> GraphClient<T> {
         answers.into_iter().map(|answer| answer.expect("none is left")).collect()
     }
 
-    async fn fetch_together(&self, gets: &[Get<'_>], due: &[usize], patience: &mut Patience) -> Vec<Result<Answer>> {
+    async fn fetch_together(&self, gets: &[Get<'_>], due: &[usize], patience: &mut Patience<'_>) -> Vec<Result<Answer>> {
         let item = |index: &usize| {
             let get = &gets[*index];
             let url = get.url.as_str().strip_prefix(self.root().as_str().trim_end_matches('/')).unwrap_or_default().to_owned();

@@ -26,7 +26,7 @@ use self::token::TokenSource;
 use self::writes::Write;
 use super::error::Result;
 use super::http::Http;
-use super::{Directory, Written};
+use super::{Directory, LastWord, Written};
 use crate::model::action::Action;
 use crate::model::id::{GroupId, JobId, ServicePrincipalId, UserId};
 use crate::model::snapshot::{
@@ -137,14 +137,14 @@ impl<T: TokenSource> Directory for GraphDirectory<T> {
         self.pace.writes(wanted, BATCH).await
     }
 
-    async fn write(&self, app: ServicePrincipalId, actions: &[Action]) -> Vec<Result<Written>> {
+    async fn write(&self, app: ServicePrincipalId, actions: &[Action], last_word: LastWord<'_>) -> Vec<Result<Written>> {
         let writes: Vec<(Ask, Write<'_>)> = actions.iter().map(|action| asked(app, action, self.client.root())).collect();
         match writes.as_slice() {
-            [(ask, write)] => vec![self.client.write(ask, write).await],
+            [(ask, write)] => vec![self.client.write(ask, write, last_word).await],
             _ => {
                 let of_a_group = writes.iter().any(|(_, write)| write.changes_members());
                 let order = if of_a_group { Order::OneByOne } else { Order::Any };
-                self.client.write_together(&writes, order).await
+                self.client.write_together(&writes, order, last_word).await
             }
         }
     }

@@ -9,25 +9,30 @@ use super::pace::Kind;
 use super::token::TokenSource;
 use super::wire::Refusal;
 use super::writes::Write;
-use crate::world::Written;
 use crate::world::error::{Error, Result};
 use crate::world::http::{Answer, request};
+use crate::world::{LastWord, Written};
 
 impl<T: TokenSource> GraphClient<T> {
     /// Sends one write, once.
-    pub async fn write(&self, ask: &Ask, write: &Write<'_>) -> Result<Written> {
+    pub async fn write(&self, ask: &Ask, write: &Write<'_>, last_word: LastWord<'_>) -> Result<Written> {
         let item = self.item(ask, write)?;
         let mut request = request(item.method, &self.below(ask, &item.url)?)?;
         if let Some(body) = item.body {
             *request.body_mut() = Bytes::from(body);
             request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
-        let answer = self.exchange(ask, request, &mut Patience::of_a_write()).await?;
+        let answer = self.exchange(ask, request, &mut Patience::of_a_write(last_word)).await?;
         concluded(ask, write, &answer)
     }
 
     /// Sends writes in one request, once, and gives each its own outcome, in their order.
-    pub async fn write_together(&self, writes: &[(Ask, Write<'_>)], order: Order) -> Vec<Result<Written>> {
+    pub async fn write_together(
+        &self,
+        writes: &[(Ask, Write<'_>)],
+        order: Order,
+        last_word: LastWord<'_>,
+    ) -> Vec<Result<Written>> {
         let items: Vec<Result<Item>> = writes.iter().map(|(ask, write)| self.item(ask, write)).collect();
         let mut outcomes: Vec<Option<Result<Written>>> = Vec::new();
         let (mut sent, mut envelope) = (Vec::new(), Vec::new());
@@ -41,17 +46,23 @@ impl<T: TokenSource> GraphClient<T> {
                 Err(error) => outcomes.push(Some(Err(error))),
             }
         }
-        let mut answers = self.together(&envelope, order, &sent).await.into_iter();
+        let mut answers = self.together(&envelope, order, &sent, last_word).await.into_iter();
         let outcome =
             |known: Option<Result<Written>>| known.or_else(|| answers.next()).expect("an outcome for each that was sent");
         outcomes.into_iter().map(outcome).collect()
     }
 
-    async fn together(&self, items: &[Item], order: Order, writes: &[&(Ask, Write<'_>)]) -> Vec<Result<Written>> {
+    async fn together(
+        &self,
+        items: &[Item],
+        order: Order,
+        writes: &[&(Ask, Write<'_>)],
+        last_word: LastWord<'_>,
+    ) -> Vec<Result<Written>> {
         let Some((first, _)) = writes.first() else { return Vec::new() };
         let doing = |ask: &Ask| format!("{}, in a batch of {}", ask.doing, items.len());
         let whole = Ask { operation: BATCH, needs: first.needs, doing: doing(first) };
-        match self.envelope(&whole, items, order, &mut Patience::of_a_write()).await {
+        match self.envelope(&whole, items, order, &mut Patience::of_a_write(last_word)).await {
             Ok(answers) => {
                 let outcome = |((ask, write), answer): (&&(Ask, Write<'_>), Option<Answer>)| match answer {
                     Some(answer) => self.item_concluded(ask, write, &answer),
