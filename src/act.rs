@@ -107,7 +107,8 @@ pub async fn act(
             let old = takes && !sight.is_fresh(world.clock().moment());
             forbidden().or_else(|| old.then(|| "it waited too long; who is covered has to be looked at again".to_owned()))
         };
-        match carry_out(world, spec, memory.remembered.turn, app, acted.approved.baseline(), &batches, &last_word).await {
+        let ours = Ours { baseline: acted.approved.baseline(), hook_key: hook_key(spec, memory) };
+        match carry_out(world, spec, memory.remembered.turn, app, ours, &batches, &last_word).await {
             Ok(outcomes) => {
                 for (action, done, error) in outcomes {
                     acted.note(action.kind(), done);
@@ -162,28 +163,41 @@ fn halted(world: &impl World, stop: &CancellationToken) -> Option<String> {
 /// How each of these ended, with what was said against it.
 type Outcomes = Vec<(Action, Done, Option<Error>)>;
 
+/// What writes of our own need: to our book, and to the webhook.
+#[derive(Default)]
+struct Ours<'a> {
+    baseline: Option<&'a Baseline>,
+    hook_key: String,
+}
+
+/// The same for every call of one request for the deletion of the token, and another once that has to be asked for anew.
+fn hook_key(spec: &Spec, memory: &Memory) -> String {
+    let taken = memory.baseline.known().map_or(0, |baseline| baseline.taken.as_second());
+    format!("unscim-{}-{taken}-{}", spec.name, memory.remembered.revocations_void)
+}
+
 /// Journal, write, journal. An error here means that our own book failed; a write's error comes beside its outcome.
 async fn carry_out(
     world: &impl World,
     spec: &Spec,
     turn: u64,
     app: ServicePrincipalId,
-    baseline: Option<&Baseline>,
+    ours: Ours<'_>,
     batches: &[Vec<Action>],
     last_word: LastWord<'_>,
 ) -> Result<Outcomes> {
     let ledger = world.ledger();
     let actions = batches.concat();
     if actions == [Action::RecordBaseline] {
-        let baseline = baseline.ok_or_else(|| Error::Ledger("the baseline could not be taken from this look".into()))?;
+        let baseline = ours.baseline.ok_or_else(|| Error::Ledger("the baseline could not be taken from this look".into()))?;
         ledger.create_baseline(baseline)?;
         tracing::info!(users = baseline.users.len(), groups = baseline.groups.len(), "baseline recorded");
         return Ok(vec![(Action::RecordBaseline, Done::Ok, None)]);
     }
     let intents = ledger.intend(turn, &actions, world.clock().now())?;
     let results = match (actions.as_slice(), intents.as_slice()) {
-        ([Action::RequestRevocation], [intent]) => vec![match spec.target.revocation.by {
-            RevocationBy::Webhook => world.hook().call(&format!("unscim-{}-{intent}", spec.name), last_word).await,
+        ([Action::RequestRevocation], [_]) => vec![match spec.target.revocation.by {
+            RevocationBy::Webhook => world.hook().call(&ours.hook_key, last_word).await,
             RevocationBy::Operator => {
                 Ok(Written { at: world.clock().now(), already: false, request_id: None, client_request_id: String::new() })
             }
@@ -195,6 +209,10 @@ async fn carry_out(
         let (done, outcome, error) = match result {
             Ok(written) => (if written.already { Done::Already } else { Done::Ok }, Outcome::Done(written), None),
             Err(error) if error.leaves_outcome_open() => (Done::Open, Outcome::Open(error.to_string()), Some(error)),
+            // Of the webhook every failure counts, also that it could not be reached.
+            Err(error) if error.is_refusal() || (action == Action::RequestRevocation && !error.is_withheld()) => {
+                (Done::Failed, Outcome::Refused(error.to_string()), Some(error))
+            }
             Err(error) => (Done::Failed, Outcome::Failed(error.to_string()), Some(error)),
         };
         if let Outcome::Done(written) = &outcome {

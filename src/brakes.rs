@@ -1,5 +1,6 @@
 //! Limits over a whole plan. [`approve`] is the only maker of [`Approved`]; it trusts no step and looks at every action again.
 
+mod refused;
 mod single;
 
 use std::borrow::Cow;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::guide::facts::Person;
+use crate::guide::others::{self, Least};
 use crate::guide::{Cover, Facts, LOOKS, count, decisions, foresight, kept, part, some_of, waves};
 use crate::model::action::Action;
 use crate::model::baseline::Baseline;
@@ -17,7 +19,7 @@ use crate::model::id::{AppRoleId, GroupId, UserId};
 use crate::model::key::{Key, Kin};
 use crate::model::memory::BaselineSource;
 use crate::model::moment::Moment;
-use crate::model::seen::Seen;
+use crate::model::seen::{Listed, Seen};
 use crate::model::spec::Hold;
 use crate::model::status::{Brake, Pending};
 use crate::model::window::Hours;
@@ -83,14 +85,17 @@ impl Approved {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Strikes {
     Destructive,
+    /// And whoever still has a path through a group waits for his own row, too. Nobody else does.
+    AllButHealing,
+    /// Only the operator's own word, and a ledger that can't be used: no other brake stands between a protected user and a path.
     Everything,
 }
 
 /// What a brake found: which it is, what it strikes, and why with the figures.
 type Bite = (Brake, Strikes, String);
 /// Brakes over the whole plan; those over single actions follow in [`approve`].
-const BRAKES: [fn(&Facts, &Plan) -> Option<Bite>; 9] =
-    [frozen, otherwise, blind, users_lost, foreseen, too_much, shrunk, fights, window];
+const BRAKES: [fn(&Facts, &Plan) -> Option<Bite>; 10] =
+    [frozen, otherwise, blind, users_lost, foreseen, too_much, shrunk, fights, another_at_work, window];
 
 pub fn approve(facts: &Facts, mut plan: Plan) -> Approved {
     let bites: Vec<Bite> = BRAKES.iter().filter_map(|brake| brake(facts, &plan)).collect();
@@ -100,6 +105,7 @@ pub fn approve(facts: &Facts, mut plan: Plan) -> Approved {
     for (brake, strikes, message) in bites {
         match strikes {
             Strikes::Destructive => actions.retain(|action| !action.is_destructive()),
+            Strikes::AllButHealing => actions.retain(|action| single::heals(facts, action)),
             Strikes::Everything => actions.clear(),
         }
         held.push((brake, message));
@@ -120,6 +126,9 @@ pub fn approve(facts: &Facts, mut plan: Plan) -> Approved {
     if !strangers.is_empty() {
         let actions = part(strangers.len(), actions.len() + strangers.len(), "action");
         held.push((Brake::NotApproved, format!("{actions} of this plan may not be: {}", some_of(strangers))));
+    }
+    if let Some(message) = refused::held_back(facts, &mut actions) {
+        held.push((Brake::WriteRefused, message));
     }
     actions.shrink_to_fit();
     let closes = match facts.spec.windows.as_ref().map(|windows| windows.at(facts.now)) {
@@ -203,7 +212,7 @@ fn otherwise(facts: &Facts, plan: &Plan) -> Option<Bite> {
             "the decisions of this plan have the digest {}, and spec.approval is {approved}; read `unscim plan`, then approve what it says or undo what was changed",
             now.as_deref().unwrap_or("(not known)")
         );
-        (Brake::NotApproved, Strikes::Everything, message)
+        (Brake::NotApproved, Strikes::AllButHealing, message)
     })
 }
 
@@ -250,8 +259,7 @@ fn blind(facts: &Facts, plan: &Plan) -> Option<Bite> {
     }
     if !facts.is_target_closed() {
         match (&facts.seen.target.look, &facts.memory.target) {
-            (Seen::Unknown(why), _) if !why.is_not_looked() => missing.push(format!("the target: {why}")),
-            (Seen::Absent, _) => missing.push("the target: it has no such path".to_owned()),
+            (Listed::Unknown(why), _) if !why.is_not_looked() => missing.push(format!("the target: {why}")),
             (_, None) => missing.push("the target was not read yet".to_owned()),
             (_, Some(look))
                 if look.turn != facts.memory.remembered.turn
@@ -323,7 +331,7 @@ fn too_much(facts: &Facts, plan: &Plan) -> Option<Bite> {
             "{} to unassign are more than Entra's threshold against accidental deletions leaves room for in one cycle ({room}); it goes on after a cycle",
             count(leaving.len(), "group")
         );
-        return Some((Brake::TooMuch, Strikes::Everything, message));
+        return Some((Brake::TooMuch, Strikes::Destructive, message));
     }
     let over: Vec<_> = [
         ("groups", baseline.groups.len(), limits.max_groups, "maxGroups"),
@@ -338,7 +346,7 @@ fn too_much(facts: &Facts, plan: &Plan) -> Option<Bite> {
     })
     .collect();
     (!over.is_empty())
-        .then(|| (Brake::TooMuch, Strikes::Everything, format!("{}; raise the limit if that is meant", over.join("; "))))
+        .then(|| (Brake::TooMuch, Strikes::AllButHealing, format!("{}; raise the limit if that is meant", over.join("; "))))
 }
 
 fn shrunk(facts: &Facts, _: &Plan) -> Option<Bite> {
@@ -370,7 +378,7 @@ fn shrunk(facts: &Facts, _: &Plan) -> Option<Bite> {
                 some_of(small),
                 facts.spec.limits.max_shrink.0
             );
-        (Brake::Shrunk, Strikes::Everything, message)
+        (Brake::Shrunk, Strikes::Destructive, message)
     })
 }
 
@@ -379,7 +387,7 @@ fn missing_from(facts: &Facts, list: &str) -> Vec<String> {
     let group = list.strip_prefix("members/").and_then(|id| id.parse().ok()).map(GroupId);
     let missing: Vec<UserId> = match group {
         Some(group) => {
-            let ours = |user| facts.written(&Key::Member(group, user)).is_some();
+            let ours = |user| facts.may_be_ours(&Key::Member(group, user));
             facts.gone_from(group).map(|person| person.id).filter(|user| !ours(*user)).collect()
         }
         None => {
@@ -389,6 +397,10 @@ fn missing_from(facts: &Facts, list: &str) -> Vec<String> {
         }
     };
     missing.into_iter().map(|user| facts.user_name(user)).collect()
+}
+
+fn another_at_work(facts: &Facts, _: &Plan) -> Option<Bite> {
+    others::sign(facts, Least::InNumber).map(|why| (Brake::AnotherAtWork, Strikes::Destructive, why))
 }
 
 fn fights(facts: &Facts, plan: &Plan) -> Option<Bite> {
@@ -412,6 +424,6 @@ fn fights(facts: &Facts, plan: &Plan) -> Option<Bite> {
             count(facts.spec.limits.fights as usize, "time"),
             some_of(told)
         );
-        (Brake::Fights, Strikes::Everything, message)
+        (Brake::Fights, Strikes::Destructive, message)
     })
 }

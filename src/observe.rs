@@ -9,15 +9,16 @@ use jiff::Timestamp;
 use crate::model::baseline::Baseline;
 use crate::model::compact::packed;
 use crate::model::id::{GroupId, ScimId, ServicePrincipalId, UserId};
-use crate::model::memory::{Memory, lasts, since};
+use crate::model::memory::{Memory, Rounds, earlier, lasts, since};
 use crate::model::moment::Moment;
-use crate::model::seen::{Seen, Why};
+use crate::model::seen::{Listed, Seen, Why};
 use crate::model::snapshot::{
-    Calibration, DirectoryUser, GroupSeen, Job, LogRow, Look, Principal, ScimUser, Snapshot, TargetLook, TargetSeen, TokenState,
+    Assignment, Calibration, DirectoryUser, GroupSeen, Job, LogRow, Look, Policy, Principal, ScimUser, Snapshot, TargetLook,
+    TargetSeen, TokenState,
 };
 use crate::model::spec::{Select, Spec};
 use crate::world::error::Error;
-use crate::world::{Clock, Directory, Freeze, Target, World, seen};
+use crate::world::{Clock, Directory, Freeze, Target, World, listed, seen};
 
 /// Single users asked for in one turn; more wait for the next one.
 const USERS_PER_TURN: usize = 100;
@@ -25,7 +26,12 @@ const USERS_PER_TURN: usize = 100;
 const GROUPS_AT_ONCE: usize = 100;
 /// An app that answers otherwise after an upgrade is noticed within this.
 const CALIBRATED_FOR: Duration = Duration::from_secs(24 * 3600);
-const POLICIES: &str = "Conditional Access";
+/// Rows of the provisioning log come minutes after what they tell; Microsoft promises nothing (facts/entra.md section 6.9).
+const LOG_OVERLAP: Duration = Duration::from_secs(2 * 3600);
+/// After this it is read from the baseline on once more, for rows that came later than that.
+const LOG_WHOLE: Duration = Duration::from_secs(24 * 3600);
+/// Kinds of failure after which the next one by id would not fare better.
+const STALLS: [&str; 4] = ["unreachable", "broken", "timed-out", "throttled"];
 /// Between probes once the token has been proven dead.
 const PROBE_AFTERWARDS: Duration = Duration::from_secs(3600);
 
@@ -34,19 +40,20 @@ pub async fn observe(world: &impl World, spec: &Spec, memory: &Memory) -> Snapsh
     let began = world.clock().moment();
     let frozen = world.freeze().why();
     let mut now = Snapshot { began, frozen, permissions: seen(directory.permissions().await), ..Snapshot::default() };
+    now.rounds = memory.rounds;
     now.credential = directory.credential_life();
     now.app = seen(directory.app(&spec.entra.app).await);
     let retired = memory.remembered.revocation_proof.is_some();
     if let Some(app) = now.app.known().map(|app| app.id) {
         // The job before everything that is judged against its cycles.
-        now.jobs = seen(directory.jobs(app).await);
+        now.jobs = listed(directory.jobs(app).await);
         let job = now.jobs.known().filter(|_| !retired).and_then(|look| Some((look.at, spec.entra.job(&look.value)?)));
         if let Some((at, job)) = job {
             now.schema = seen(directory.schema(app, &job.id).await);
-            now.settings = seen(directory.settings(app).await);
-            now.log = log(world, spec, memory, job, at).await;
+            now.settings = listed(directory.settings(app).await);
+            (now.log, now.log_whole) = log(world, spec, memory, job, at).await;
         }
-        now.assignments = seen(directory.assignments(app).await);
+        now.assignments = listed(directory.assignments(app).await);
         groups(world, spec, memory, app, &mut now).await;
     }
     target(world, spec, memory, &mut now).await;
@@ -56,19 +63,38 @@ pub async fn observe(world: &impl World, spec: &Spec, memory: &Memory) -> Snapsh
 }
 
 /// Rows matter from the baseline on; before there is one, a day shows whether the log can be read. It is read at its own
-/// interval, and once more when a cycle has ended: no cycle is judged by a log that was read before its end.
-async fn log(world: &impl World, spec: &Spec, memory: &Memory, job: &Job, at: Timestamp) -> Seen<Look<Vec<LogRow>>> {
+/// interval, and once more when a cycle has ended: no cycle is judged by a log that was read before its end. A read goes on
+/// where the last one ended, and a little before that: rows come late.
+async fn log(world: &impl World, spec: &Spec, memory: &Memory, job: &Job, at: Timestamp) -> (Listed<Look<Vec<LogRow>>>, Moment) {
+    let now = world.clock().moment();
+    let known = memory.log.as_ref().filter(|known| known.job == job.id);
     let ended = job.last.as_ref().and_then(|last| last.ended);
     let young =
         |look: &Look<_>| since(look.at, at) < spec.provisioning.log_read_interval && ended.is_none_or(|ended| ended < look.at);
-    if let Some((_, look)) = memory.log.as_ref().filter(|(of, look)| *of == job.id && young(look)) {
-        return Seen::Known(look.clone());
+    if let Some(known) = known.filter(|known| young(&known.look)) {
+        return (Listed::Known(known.look.clone()), known.whole);
     }
-    let from = match memory.baseline.known() {
+    let begins = match memory.baseline.known() {
         Some(baseline) => baseline.taken,
-        None => at.checked_sub(Duration::from_secs(86_400)).unwrap_or(Timestamp::MIN),
+        None => earlier(at, Duration::from_secs(86_400)),
     };
-    seen(world.directory().log(&job.id, from).await)
+    let known = known.filter(|known| memory.baseline.is_known() && known.whole.age(now) < LOG_WHOLE);
+    let from = known.map_or(begins, |known| earlier(known.look.at, LOG_OVERLAP).max(begins));
+    let whole = known.map_or(now, |known| known.whole);
+    let read = world.directory().log(&job.id, from).await.map(|look| match known {
+        Some(known) => Look { at: look.at, value: joined(&known.look.value, look.value) },
+        None => look,
+    });
+    (listed(read), whole)
+}
+
+/// Both, each row once and as it was read last, oldest first.
+fn joined(before: &[LogRow], mut now: Vec<LogRow>) -> Vec<LogRow> {
+    let read: BTreeSet<&str> = now.iter().map(|row| row.id.as_str()).collect();
+    let kept: Vec<LogRow> = before.iter().filter(|row| !read.contains(row.id.as_str())).cloned().collect();
+    now.extend(kept);
+    now.sort_by(|a, b| (a.at, &a.id).cmp(&(b.at, &b.id)));
+    now
 }
 
 async fn groups(world: &impl World, spec: &Spec, memory: &Memory, app: ServicePrincipalId, now: &mut Snapshot) {
@@ -95,35 +121,48 @@ async fn groups(world: &impl World, spec: &Spec, memory: &Memory, app: ServicePr
     };
     let there = known(now);
     for (id, members) in there.iter().zip(directory.members_of(&there).await) {
-        now.groups.entry(*id).or_default().members = seen(members);
+        now.groups.entry(*id).or_default().members = listed(members);
     }
     let peopled = |now: &Snapshot, id: &GroupId| {
         now.groups.get(id).and_then(|group| group.members.known()).is_some_and(|members| !members.value.users.is_empty())
     };
     let used: Vec<GroupId> = there.into_iter().filter(|id| assigned.contains(id) && peopled(now, id)).collect();
     for (id, uses) in used.iter().zip(directory.uses_of(&used, app).await) {
-        now.groups.entry(*id).or_default().uses = seen(uses);
+        now.groups.entry(*id).or_default().uses = listed(uses);
     }
     let recorded = memory.baseline.known().map(|baseline| &baseline.users);
     let mut users = BTreeMap::new();
     for groups in used.chunks(GROUPS_AT_ONCE) {
-        for user in directory.properties_of(groups, &attribute).await.into_iter().flat_map(Result::unwrap_or_default) {
-            // Whoever is in the baseline is known by name from there.
-            let recorded = recorded.is_some_and(|recorded| recorded.contains_key(&user.id));
-            let user = if recorded { DirectoryUser { user_principal_name: None, match_value: None, ..user } } else { user };
-            users.insert(user.id, Seen::Known(user));
+        for (id, read) in groups.iter().zip(directory.properties_of(groups, &attribute).await) {
+            let (properties, read) = match read {
+                Ok(read) => (Listed::Known(()), read),
+                Err(error) => (listed(Err(error)), Vec::new()),
+            };
+            now.groups.entry(*id).or_default().properties = properties;
+            for user in read {
+                // Whose record is known is known by name from there.
+                let known = recorded.and_then(|recorded| recorded.get(&user.id)?.target.record()).is_some();
+                let user = if known { DirectoryUser { user_principal_name: None, match_value: None, ..user } } else { user };
+                users.insert(user.id, Seen::Known(user));
+            }
         }
     }
     now.users = packed(users);
-    // Who may not look has not looked; that is no "no".
+    now.policies = policies(world, now).await;
+}
+
+/// Who may not look has not looked; that is no "no". Whoever may and is refused all the same does not know.
+async fn policies(world: &impl World, now: &Snapshot) -> Listed<Vec<Policy>> {
+    let not_looked = || Listed::Unknown(Why::not_looked("Conditional Access"));
     let uses_matter = now.groups.values().any(|group| group.uses.is_known());
-    now.policies = match now.permissions.known() {
-        Some(permissions) if uses_matter && permissions.may_read_policies() => match directory.policies().await {
-            Err(Error::Denied { .. }) => Seen::Unknown(Why::not_looked(POLICIES)),
-            other => seen(other),
-        },
-        _ => Seen::Unknown(Why::not_looked(POLICIES)),
+    let Some(permissions) = now.permissions.known().filter(|held| uses_matter && held.may_read_policies()) else {
+        return not_looked();
     };
+    match world.directory().policies().await {
+        // A directory role may or may not serve; the service's own word tells.
+        Err(error) if error.is_denied_in_words() && !permissions.claims_policies() => not_looked(),
+        read => listed(read),
+    }
 }
 
 async fn target(world: &impl World, spec: &Spec, memory: &Memory, now: &mut Snapshot) {
@@ -133,15 +172,15 @@ async fn target(world: &impl World, spec: &Spec, memory: &Memory, now: &mut Snap
     let due = !remembered.calibration.as_ref().is_some_and(|calibration| world.target().fits(calibration))
         || memory.target.as_ref().is_none_or(|look| look.at.age(at) >= spec.target.read_interval);
     if remembered.revocation_proof.is_some() || !due {
-        now.target.look = Seen::Unknown(Why::not_looked("the target"));
+        now.target.look = Listed::Unknown(Why::not_looked("the target"));
         return;
     }
-    now.target = match look_at_target(world, memory, at).await {
-        Ok(look) => TargetSeen { token: TokenState::Accepted, look: Seen::Known(Arc::new(look)) },
+    now.target = match look_at_target(world, memory, at, &mut now.rounds).await {
+        Ok(look) => TargetSeen { token: TokenState::Accepted, look: Listed::Known(Arc::new(look)) },
         Err(error) => {
             let token =
                 if let Error::Denied { status, .. } = &error { TokenState::Refused(*status) } else { TokenState::Unknown };
-            TargetSeen { token, look: Seen::Unknown(Why::new(error.label(), error.to_string())) }
+            TargetSeen { token, look: listed(Err(error)) }
         }
     };
     // Only a good token can be calibrated, and there is no telling which look is the last at which it is good.
@@ -151,82 +190,117 @@ async fn target(world: &impl World, spec: &Spec, memory: &Memory, now: &mut Snap
     }
 }
 
-async fn look_at_target(world: &impl World, memory: &Memory, at: Moment) -> Result<TargetLook, Error> {
+async fn look_at_target(world: &impl World, memory: &Memory, at: Moment, rounds: &mut Rounds) -> Result<TargetLook, Error> {
     let target = world.target();
     let mut look = TargetLook {
         turn: memory.remembered.turn,
         at,
         users: target.users().await?,
         groups: target.groups().await?,
-        users_by_id: BTreeMap::new(),
-        groups_by_id: BTreeMap::new(),
+        ..TargetLook::default()
     };
     let Some(baseline) = memory.baseline.known() else { return Ok(look) };
-    for before in baseline.users.values().filter_map(|user| user.target.as_ref()) {
+    for before in baseline.users.values().filter_map(|user| user.target.record()) {
         if let Some(now) = look.users.get_mut(&before.id) {
             now.share_texts(before);
         }
     }
     // Before anyone is called lost he is read by id.
-    for id in doubtful(baseline, &look.users).take(USERS_PER_TURN) {
-        let user = target.user(&id).await?;
-        look.users_by_id.insert(id, user);
+    let doubtful: Vec<(UserId, &ScimUser)> = doubtful(baseline, &look.users).collect();
+    keep_what_was_read(&mut look, memory.target.as_deref(), &doubtful);
+    for (user, before) in in_turn(&doubtful, rounds.target, |(user, _)| *user) {
+        rounds.target = Some(*user);
+        let read = one(target.user(&before.id).await);
+        let stalls = read.unknown().is_some_and(|why| STALLS.contains(&why.kind.as_str()));
+        look.read_before.remove(&before.id);
+        look.users_by_id.insert(before.id.clone(), read);
+        if stalls {
+            break;
+        }
     }
     for id in baseline.groups.values().filter_map(|group| group.scim.as_ref()) {
         if !look.groups.contains_key(id) {
-            let group = target.group(id).await?;
+            let group = one(target.group(id).await);
             look.groups_by_id.insert(id.clone(), group);
         }
     }
     Ok(look)
 }
 
-fn doubtful<'a>(baseline: &'a Baseline, users: &'a BTreeMap<ScimId, ScimUser>) -> impl Iterator<Item = ScimId> + 'a {
-    baseline
-        .users
-        .values()
-        .filter_map(|user| user.target.as_ref())
-        .filter(|before| !users.get(&before.id).is_some_and(|now| now.active == Some(true) || before.active != Some(true)))
-        .map(|before| before.id.clone())
+/// One record that can't be read is not known, and makes nothing else so.
+fn one<T>(read: Result<Seen<T>, Error>) -> Seen<T> {
+    read.unwrap_or_else(|error| Seen::Unknown(Why::new(error.label(), error.to_string())))
+}
+
+/// What earlier looks of the same round have read of those who are still in doubt.
+fn keep_what_was_read(look: &mut TargetLook, before: Option<&TargetLook>, doubtful: &[(UserId, &ScimUser)]) {
+    let Some(before) = before else { return };
+    for (_, record) in doubtful {
+        if let Some(seen @ (Seen::Known(_) | Seen::Absent)) = before.users_by_id.get(&record.id) {
+            let turn = before.read_before.get(&record.id).copied().unwrap_or(before.turn);
+            look.users_by_id.insert(record.id.clone(), seen.clone());
+            look.read_before.insert(record.id.clone(), turn);
+        }
+    }
+}
+
+/// As many as one turn asks for, from behind the last one of the turn before on, and round.
+fn in_turn<T, K: Ord>(all: &[T], last: Option<K>, key: impl Fn(&T) -> K) -> impl Iterator<Item = &T> {
+    let first = last.map_or(0, |last| all.partition_point(|one| key(one) <= last));
+    all[first..].iter().chain(&all[..first]).take(USERS_PER_TURN)
+}
+
+fn doubtful<'a, 'u>(
+    baseline: &'a Baseline,
+    users: &'u BTreeMap<ScimId, ScimUser>,
+) -> impl Iterator<Item = (UserId, &'a ScimUser)> + use<'a, 'u> {
+    let records = baseline.users.iter().filter_map(|(id, user)| Some((*id, user.target.record()?)));
+    records
+        .filter(|(_, before)| !users.get(&before.id).is_some_and(|now| now.active == Some(true) || before.active != Some(true)))
 }
 
 /// Single users whom a list has left open: what does the directory itself say of them?
 async fn users(world: &impl World, spec: &Spec, memory: &Memory, now: &mut Snapshot) {
-    let Some(baseline) = memory.baseline.known() else { return };
+    let looked_anew = now.target.look.is_known();
     let look = now.target.look.known().or(memory.target.as_ref());
-    let direct: BTreeSet<UserId> = now
-        .assignments
-        .known()
-        .map(|look: &Look<_>| {
-            look.value
-                .iter()
-                .filter_map(|row| if let Principal::User(user) = row.principal { Some(user) } else { None })
-                .collect()
-        })
-        .unwrap_or_default();
+    let direct: Option<BTreeSet<UserId>> = now.assignments.known().map(|look| {
+        let of_user = |row: &Assignment| if let Principal::User(user) = row.principal { Some(user) } else { None };
+        look.value.iter().filter_map(of_user).collect()
+    });
     let harmed: BTreeSet<UserId> = now
         .log
         .known()
-        .map(|log| log.value.iter().filter(|row| row.is_harmful()).filter_map(|row| row.source.map(UserId)).collect())
-        .unwrap_or_default();
+        .into_iter()
+        .flat_map(|log| log.value.iter().filter(|row| row.is_harmful()))
+        .filter_map(|row| row.source.map(UserId))
+        .collect();
     let worse = |before: &ScimUser| match look.map(|look| look.user(&before.id)) {
         Some(Seen::Known(record)) => before.active == Some(true) && record.active != Some(true),
         Some(Seen::Absent) => true,
         Some(Seen::Unknown(_)) | None => false,
     };
-    let asked: Vec<UserId> = baseline
-        .users
-        .iter()
-        .filter(|(id, user)| {
-            !now.users.contains_key(id)
-                && ((now.assignments.is_known() && !direct.contains(id))
-                    || harmed.contains(id)
-                    || memory.remembered.departed.contains_key(id)
-                    || user.target.as_ref().is_some_and(worse))
-        })
-        .map(|(id, _)| *id)
-        .take(USERS_PER_TURN)
-        .collect();
+    let asked: Vec<UserId> = match memory.baseline.known() {
+        Some(baseline) => {
+            let protected = baseline.users.iter().filter(|(id, user)| {
+                !now.users.contains_key(id)
+                    && (direct.as_ref().is_some_and(|direct| !direct.contains(id))
+                        || harmed.contains(id)
+                        || memory.remembered.departed.contains_key(id)
+                        || user.target.record().is_some_and(worse)
+                        || (looked_anew && user.target.record().is_none()))
+            });
+            let protected: Vec<UserId> = protected.map(|(id, _)| *id).collect();
+            in_turn(&protected, now.rounds.users, |id| *id).copied().collect()
+        }
+        // Members whom the list of their properties did not have.
+        None => {
+            let members =
+                now.groups.values().filter(|group| group.properties.is_known()).filter_map(|group| group.members.known());
+            let members: BTreeSet<UserId> = members.flat_map(|look| look.value.users.iter().copied()).collect();
+            members.into_iter().filter(|id| !now.users.contains_key(id)).collect()
+        }
+    };
+    now.rounds.users = asked.last().copied().or(now.rounds.users);
     let attribute = spec.target.match_attribute(now.schema.known()).unwrap_or_else(|| "userPrincipalName".into());
     for (id, user) in asked.iter().zip(world.directory().users_by_id(&asked, &attribute).await) {
         now.users.insert(*id, seen(user));

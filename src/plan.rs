@@ -36,6 +36,8 @@ pub struct Judged {
 pub enum NewBaseline {
     Allowed,
     Forbidden,
+    /// There was one, by what lies beside the ledger.
+    Lost,
 }
 
 pub fn plan(facts: &Facts, new_baseline: NewBaseline) -> Plan {
@@ -59,7 +61,7 @@ pub fn plan(facts: &Facts, new_baseline: NewBaseline) -> Plan {
             plan.steps.push(Judged { condition: step.condition, truth: Truth::Unknown, reason: Reason::Blocked, message });
             continue;
         }
-        let verdict = (step.judge)(facts);
+        let verdict = step.verdict(facts);
         if !verdict.is_met() && unmet.is_none() {
             unmet = Some(step.number);
         }
@@ -125,8 +127,16 @@ fn judge_baseline(facts: &Facts, findings: &Findings, new: NewBaseline) -> (Judg
                 Ok(baseline) if baseline.groups.is_empty() => Some("no listed group is assigned to the app".into()),
                 Ok(_) => None,
             };
-            if facts.spec.mode == Mode::Enforce && new == NewBaseline::Forbidden {
-                let message = "the ledger is empty; if this is the first start, run once with --new-baseline; if not, its volume was lost: restore it";
+            if facts.spec.mode == Mode::Enforce && new != NewBaseline::Allowed {
+                let message = match new {
+                    NewBaseline::Lost => {
+                        "the ledger is empty, and a file beside the config (its name with .begun behind it) tells that a baseline was taken before: the ledger's \
+                         volume was lost; restore it, or, to begin anew with whoever is in scope now, delete that file"
+                    }
+                    NewBaseline::Forbidden | NewBaseline::Allowed => {
+                        "the ledger is empty; if this is the first start, run once with --new-baseline; if not, its volume was lost: restore it"
+                    }
+                };
                 (judged(Truth::False, Reason::NewBaselineNeeded, message.into()), false)
             } else if let Some(why) = trouble {
                 (judged(Truth::False, Reason::NotRecordedYet, why), false)

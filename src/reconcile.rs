@@ -13,12 +13,11 @@ use crate::guide::way::{Way, way};
 use crate::model::action::Done;
 use crate::model::baseline::{Binding, without_query};
 use crate::model::condition::{ConditionKind, Reason, Truth};
-use crate::model::id::JobId;
-use crate::model::memory::{BaselineSource, Memory};
+use crate::model::memory::{BaselineSource, LogSeen, Memory, Rounds};
 use crate::model::moment::Moment;
 use crate::model::names::Names;
-use crate::model::seen::{Seen, Why};
-use crate::model::snapshot::{LogRow, Look, Snapshot, TargetLook};
+use crate::model::seen::{Listed, Seen, Why};
+use crate::model::snapshot::{Snapshot, TargetLook};
 use crate::model::spec::{Mode, Spec};
 use crate::model::status::{Status, TurnResult};
 use crate::observe::observe;
@@ -39,8 +38,9 @@ pub struct Carried {
     pub status: Option<Status>,
     /// The last round over the target.
     pub target: Option<Arc<TargetLook>>,
-    /// The last look at the provisioning log, and whose job's it is.
-    pub log: Option<(JobId, Look<Vec<LogRow>>)>,
+    /// What was read of the provisioning log.
+    pub log: Option<LogSeen>,
+    pub rounds: Rounds,
     pub names: Names,
     /// What is wrong with the config on disk; an older one is in force.
     pub config_trouble: Option<String>,
@@ -80,6 +80,8 @@ pub enum Leave {
     Looks,
     /// Write, but only by a baseline that is there.
     Writes,
+    /// The same, and something beside the ledger tells that there was one.
+    WritesAgain,
     /// And take the first baseline where there is none.
     FirstBaseline,
 }
@@ -124,18 +126,23 @@ pub async fn prepare(
     let mut memory = recall(world, carried);
     let seen = stop.run_until_cancelled(observe(world, spec, &memory)).await?;
     let now = world.clock().moment();
-    memory.target = match &seen.target.look {
-        Seen::Known(look) => Some(look.clone()),
-        Seen::Absent | Seen::Unknown(_) => memory.target,
-    };
-    if let (Seen::Known(log), Some(job)) = (&seen.log, seen.jobs.known().and_then(|look| spec.entra.job(&look.value))) {
-        memory.log = Some((job.id.clone(), log.clone()));
+    if let Listed::Known(look) = &seen.target.look {
+        memory.target = Some(look.clone());
     }
+    if let (Listed::Known(look), Some(job)) = (&seen.log, seen.jobs.known().and_then(|look| spec.entra.job(&look.value))) {
+        memory.log = Some(LogSeen { job: job.id.clone(), look: look.clone(), whole: seen.log_whole });
+    }
+    memory.rounds = seen.rounds;
+    carried.rounds = seen.rounds;
     carried.target.clone_from(&memory.target);
     carried.log.clone_from(&memory.log);
     note(world, spec, leave, &seen, &mut memory, now);
     let facts = Facts::new(spec, &seen, &memory, now);
-    let new_baseline = if leave == Leave::Writes { NewBaseline::Forbidden } else { NewBaseline::Allowed };
+    let new_baseline = match leave {
+        Leave::Writes => NewBaseline::Forbidden,
+        Leave::WritesAgain => NewBaseline::Lost,
+        Leave::Looks | Leave::FirstBaseline => NewBaseline::Allowed,
+    };
     let approved = approve(&facts, plan(&facts, new_baseline));
     Some(Prepared { seen, memory, now, approved })
 }
@@ -143,8 +150,13 @@ pub async fn prepare(
 /// What the ledger knows. A ledger that can't be read makes the baseline unknown, and that stops every write.
 pub(crate) fn recall(world: &impl World, carried: &Carried) -> Memory {
     let ledger = world.ledger();
-    let mut memory =
-        Memory { target: carried.target.clone(), log: carried.log.clone(), names: carried.names, ..Memory::default() };
+    let mut memory = Memory {
+        target: carried.target.clone(),
+        log: carried.log.clone(),
+        rounds: carried.rounds,
+        names: carried.names,
+        ..Memory::default()
+    };
     let read = (|| {
         memory.remembered = ledger.remembered()?;
         memory.journal = ledger.journal()?;
@@ -152,7 +164,7 @@ pub(crate) fn recall(world: &impl World, carried: &Carried) -> Memory {
     })();
     memory.baseline = read.unwrap_or_else(|error| Seen::Unknown(Why::new(error.label(), error.to_string())));
     if let (Seen::Known(baseline), Some(look)) = (&mut memory.baseline, &memory.target) {
-        for before in baseline.users.values_mut().filter_map(|user| user.target.as_mut()) {
+        for before in baseline.users.values_mut().filter_map(|user| user.target.record_mut()) {
             if let Some(last) = look.users.get(&before.id) {
                 before.share_texts(last);
             }

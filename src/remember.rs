@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::guide::{Facts, LOOKS, baseline, cycle, kept};
+use crate::guide::{Facts, Ground, LOOKS, baseline, cycle, empty, kept};
 use crate::model::baseline::Growth;
 use crate::model::compact::{Few, InOrder, Pool};
 use crate::model::id::{GroupId, UserId};
 use crate::model::key::{Key, Kin};
-use crate::model::memory::{Departure, DepartureKind, Memory, Remembered, RevocationProof, Since, Size, Streak};
+use crate::model::memory::{
+    Departure, DepartureKind, KnownUses, Memory, Remembered, RevocationProof, Since, Size, Streak, Uses, is_ahead,
+};
 use crate::model::moment::Moment;
 use crate::model::seen::Seen;
 use crate::model::snapshot::{ProbeVerdict, Snapshot};
@@ -21,9 +23,13 @@ const CYCLES_KEPT: usize = 16;
 /// Users who are in a managed group that still counts and are not (wholly) in the baseline yet.
 pub fn growth(facts: &Facts) -> Growth {
     let mut growth = Growth::default();
-    let (Some(baseline), true) = (facts.baseline(), facts.seen.assignments.is_known()) else { return growth };
+    if let Some(baseline) = facts.baseline() {
+        growth.records = baseline::found(facts, baseline);
+    }
+    let Some(ground) = facts.ground() else { return growth };
+    let baseline = ground.baseline;
     for (id, group) in &baseline.groups {
-        let rows = facts.rows_of(*id);
+        let rows = ground.rows.of(*id);
         let roles: std::collections::BTreeSet<_> =
             rows.iter().map(|row| row.role).filter(|role| !group.roles.contains(role)).collect();
         if !roles.is_empty() {
@@ -55,9 +61,14 @@ pub fn remember(spec: &Spec, seen: &Snapshot, memory: &mut Memory, now: Moment) 
         members(&facts, &mut next);
         departures(&facts, &mut next);
         sizes(&facts, &mut next);
+        uses(&facts, &mut next);
         next.gone = settle::gone(&facts);
     }
     probe(&facts, &mut next);
+    // Nothing that is kept lies in the service's future.
+    if let Some(look) = seen.jobs.known() {
+        next.cycles.retain(|cycle| !is_ahead(cycle.ended, look.at));
+    }
     // What follows rests on what was just remembered.
     memory.remembered = next.clone();
     let facts = Facts::new(spec, seen, memory, now);
@@ -88,12 +99,13 @@ pub fn remember(spec: &Spec, seen: &Snapshot, memory: &mut Memory, now: Moment) 
 }
 
 fn coverage(facts: &Facts, next: &mut Remembered) {
-    let (Some(look), Some(baseline)) = (facts.seen.assignments.known(), facts.baseline()) else { return };
+    let Some(Ground { baseline, rows, .. }) = facts.ground() else { return };
     let (mut known, mut pool) = (InOrder::over(&next.covered_since), Pool::default());
     let covered = baseline.users.keys().filter_map(|id| {
         let before = known.get(id);
-        let first = |role| before.and_then(|before| before.get(&role)).unwrap_or(look.at);
-        let roles: Since = facts.direct_rows(*id).map(|(role, _)| (role, first(role))).collect();
+        let kept = |role| before.and_then(|before| before.get(&role)).filter(|first| !is_ahead(*first, rows.at));
+        let first = |role| kept(role).unwrap_or(rows.at);
+        let roles: Since = rows.of_user(*id).map(|(role, _)| (role, first(role))).collect();
         (!roles.is_empty()).then(|| (*id, roles.shared(&mut pool)))
     });
     let since: BTreeMap<_, _> = covered.collect();
@@ -103,13 +115,16 @@ fn coverage(facts: &Facts, next: &mut Remembered) {
 }
 
 fn rows(facts: &Facts, next: &mut Remembered) {
-    let (Some(look), Some(baseline)) = (facts.seen.assignments.known(), facts.baseline()) else { return };
+    let Some(Ground { baseline, rows, .. }) = facts.ground() else { return };
     for id in baseline.groups.keys() {
-        if facts.rows_of(*id).is_empty() {
-            let streak = Streak::extend(next.unassigned.get(id).copied(), look.at);
+        if !rows.has(*id) {
+            let streak = Streak::extend(next.unassigned.get(id).copied(), rows.at);
             next.unassigned.insert(*id, streak);
             if streak.is_believed(LOOKS, facts.spec.timing.settle) {
-                next.unassigned_at.entry(*id).or_insert(look.at);
+                next.unassigned_at.entry(*id).or_insert(rows.at);
+            }
+            if let Some(at) = next.unassigned_at.get_mut(id).filter(|at| is_ahead(**at, rows.at)) {
+                *at = rows.at;
             }
         } else {
             next.unassigned.remove(id);
@@ -134,12 +149,12 @@ fn members(facts: &Facts, next: &mut Remembered) {
 }
 
 fn departures(facts: &Facts, next: &mut Remembered) {
-    let (Some(look), Some(baseline)) = (facts.seen.assignments.known(), facts.baseline()) else { return };
-    for (id, user) in &baseline.users {
+    let Some(ground) = facts.ground() else { return };
+    for (id, user) in &ground.baseline.users {
         let kind = match facts.seen.users.get(id) {
             Some(Seen::Absent) => Some(DepartureKind::Deleted),
             Some(Seen::Known(known)) if known.enabled == Some(false) => Some(DepartureKind::Disabled),
-            Some(Seen::Known(_)) if has_left(facts, *id, &user.groups) => Some(DepartureKind::Left),
+            Some(Seen::Known(_)) if has_left(&ground, *id, &user.groups) => Some(DepartureKind::Left),
             Some(Seen::Known(_)) => None,
             // Not looked at: what was known stays.
             Some(Seen::Unknown(_)) | None => continue,
@@ -150,16 +165,16 @@ fn departures(facts: &Facts, next: &mut Remembered) {
             }
             Some(kind) => {
                 let before = next.departed.get(id).filter(|before| before.kind == kind).map(|before| before.streak);
-                next.departed.insert(*id, Departure { kind, streak: Streak::extend(before, look.at) });
+                next.departed.insert(*id, Departure { kind, streak: Streak::extend(before, ground.rows.at) });
             }
         }
     }
 }
 
 /// In none of his groups by complete looks, without a row of his own, and not by our hand.
-fn has_left(facts: &Facts, id: UserId, groups: &Few<GroupId>) -> bool {
+fn has_left(facts: &Ground, id: UserId, groups: &Few<GroupId>) -> bool {
     let by_us = |group: GroupId| facts.memory.journal.entry(&Key::Member(group, id)).is_some();
-    facts.direct_rows(id).next().is_none()
+    facts.rows.of_user(id).next().is_none()
         && !facts.memory.journal.of(Kin::AssignsOf(id)).any(|(_, entry)| entry.intents > 0)
         && groups.iter().all(|group| {
             !by_us(*group)
@@ -172,6 +187,29 @@ fn has_left(facts: &Facts, id: UserId, groups: &Few<GroupId>) -> bool {
         })
 }
 
+/// What once hung on a group hangs on it until complete looks have said otherwise often enough: one answer that leaves it out
+/// empties nothing.
+fn uses(facts: &Facts, next: &mut Remembered) {
+    let Some(ground) = facts.ground() else { return };
+    let merge = |known: &mut Uses, seen: Option<Vec<String>>| {
+        let Some(seen) = seen else { return };
+        known.retain(|name, gone| {
+            *gone = (!seen.contains(name)).then(|| Streak::extend(*gone, ground.rows.at));
+            gone.is_none_or(|gone| !gone.is_believed(LOOKS, facts.spec.timing.settle))
+        });
+        known.extend(seen.into_iter().map(|name| (name, None)));
+    };
+    for (id, seen) in facts.seen.groups.iter().filter(|(id, _)| ground.baseline.groups.contains_key(id)) {
+        let known = next.uses.entry(*id).or_default();
+        merge(&mut known.apps, seen.uses.known().map(|uses| uses.other_apps.clone()));
+        merge(&mut known.parents, seen.uses.known().map(|uses| uses.member_of.clone()));
+        merge(&mut known.policies, empty::policies_of(facts, *id));
+        if *known == KnownUses::default() {
+            next.uses.remove(id);
+        }
+    }
+}
+
 fn sizes(facts: &Facts, next: &mut Remembered) {
     let closed = |key: &String| {
         let group = key.strip_prefix("members/").and_then(|id| id.parse().ok()).map(GroupId);
@@ -181,31 +219,36 @@ fn sizes(facts: &Facts, next: &mut Remembered) {
     };
     // What is not read any more can't explain itself.
     next.sizes.retain(|key, _| !closed(key));
-    let mut note = |key: String, count: u64, ours: u64| {
+    let mut note = |key: String, count: u64, missing: Option<u64>| {
         let size = match next.sizes.get(&key) {
-            Some(before) if is_shrunk(facts.spec, before, count, ours) => {
+            Some(before) if is_shrunk(facts.spec, before, count, missing) => {
                 let looks = before.smaller.map_or(0, |(_, looks)| looks) + 1;
                 Size { smaller: Some((count, looks)), ..*before }
             }
-            _ => Size { count, ours, smaller: None },
+            _ => Size { count, missing, smaller: None },
         };
         next.sizes.insert(key, size);
     };
-    if let Some(look) = facts.seen.assignments.known() {
-        let users = look.value.iter().filter(|row| matches!(row.principal, crate::model::snapshot::Principal::User(_))).count();
-        note("assignments".into(), users as u64, 0);
+    if let Some(rows) = facts.rows() {
+        note("assignments".into(), rows.of_users() as u64, None);
     }
     for (id, seen) in &facts.seen.groups {
         if let Some(look) = seen.members.known() {
-            let ours = facts.memory.journal.of(Kin::MembersOf(*id)).filter(|(_, entry)| entry.intents > 0).count();
-            note(format!("members/{id}"), look.value.users.len() as u64, ours as u64);
+            let explained = |user| facts.may_be_ours(&Key::Member(*id, user)) || facts.has_departed(user);
+            let missing = facts.gone_from(*id).filter(|person| !explained(person.id)).count();
+            note(format!("members/{id}"), look.value.users.len() as u64, Some(missing as u64));
         }
     }
 }
 
-/// Smaller than our own removals explain, by more than the limit and its floor of 3.
-fn is_shrunk(spec: &Spec, before: &Size, count: u64, ours: u64) -> bool {
-    let unexplained = before.count.saturating_sub(count).saturating_sub(ours.saturating_sub(before.ours));
+/// Shorter than writes of ours explain, by more than the limit and its floor of 3.
+fn is_shrunk(spec: &Spec, before: &Size, count: u64, missing: Option<u64>) -> bool {
+    let unexplained = match (before.missing, missing) {
+        (Some(before), Some(now)) => now.saturating_sub(before),
+        // As an earlier version has left it: it is taken as it is now.
+        (None, Some(_)) => 0,
+        (_, None) => before.count.saturating_sub(count),
+    };
     unexplained > 3.max(spec.limits.max_shrink.of(before.count as usize) as u64)
 }
 
@@ -244,7 +287,7 @@ fn probe(facts: &Facts, next: &mut Remembered) {
                 // The door is open again: an engine may run, so 4 and 5 are owed in full.
                 next.cycle_proof = None;
                 next.clean_rounds.clear();
-                next.revocations_void = facts.memory.journal.revocations();
+                asked_in_vain(facts, next);
             }
         }
         ProbeVerdict::Inconclusive => {
@@ -255,6 +298,13 @@ fn probe(facts: &Facts, next: &mut Remembered) {
     }
 }
 
+/// A latch has opened: whatever was asked for so far no longer counts.
+fn asked_in_vain(facts: &Facts, next: &mut Remembered) {
+    let journal = &facts.memory.journal;
+    next.revocations_void = journal.revocations();
+    next.failures_void = journal.refused.get(&Key::Revocation).map_or(0, |failed| failed.times);
+}
+
 fn latch(spec: &Spec, seen: &Snapshot, memory: &mut Memory, now: Moment, next: &mut Remembered) {
     if next.revocation_proof.is_some() {
         return;
@@ -263,7 +313,7 @@ fn latch(spec: &Spec, seen: &Snapshot, memory: &mut Memory, now: Moment, next: &
     let facts = Facts::new(spec, seen, memory, now);
     let Some(baseline) = facts.baseline() else { return };
     if next.cycle_proof.is_some() {
-        let row_back = baseline.groups.keys().any(|group| !facts.rows_of(*group).is_empty());
+        let row_back = baseline.groups.keys().any(|group| facts.is_on(*group));
         let group_back = facts
             .memory
             .target
@@ -274,11 +324,11 @@ fn latch(spec: &Spec, seen: &Snapshot, memory: &mut Memory, now: Moment, next: &
         if row_back || group_back {
             next.cycle_proof = None;
             next.clean_rounds.clear();
-            next.revocations_void = facts.memory.journal.revocations();
+            asked_in_vain(&facts, next);
         }
         return;
     }
-    let unassigned = facts.seen.assignments.is_known() && baseline.groups.keys().all(|group| facts.rows_of(*group).is_empty());
+    let unassigned = facts.rows().is_some() && baseline.groups.keys().all(|group| facts.is_off(*group));
     if unassigned && memory.source == crate::model::memory::BaselineSource::Ledger {
         next.cycle_proof = cycle::prove(&facts).ok();
     }

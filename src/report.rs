@@ -176,7 +176,8 @@ fn users_kept(facts: &Facts) -> Judged {
     let judged = |truth, reason, message| judged_as(ConditionKind::UsersKept, truth, reason, message);
     let remembered = &facts.memory.remembered;
     if let Some(proof) = remembered.cycle_proof.as_ref().filter(|_| facts.is_target_closed()) {
-        let message = format!("{} of {} users kept, read at {:.0}", proof.users_kept, proof.users_counted, proof.at);
+        let kept = kept::sentence(proof.users_kept, proof.users_counted, proof.users_not_known);
+        let message = format!("{kept}, read at {:.0}", proof.at);
         return judged(Truth::True, Reason::ProvenBeforeRevocation, message);
     }
     match facts.tally() {
@@ -196,7 +197,8 @@ fn users_kept(facts: &Facts) -> Judged {
         Some(tally) => {
             let explained =
                 if tally.explained > 0 { format!("; {} explained by the directory", tally.explained) } else { String::new() };
-            judged(Truth::True, Reason::AllKept, format!("{} of {} users kept{explained}", tally.kept, tally.counted))
+            let kept = kept::sentence(tally.kept as u64, tally.counted as u64, tally.not_known() as u64);
+            judged(Truth::True, Reason::AllKept, format!("{kept}{explained}"))
         }
     }
 }
@@ -233,9 +235,10 @@ fn progress(facts: &Facts, before: Option<&Status>) -> Progress {
     let Some(baseline) = facts.baseline() else { return progress };
     let remembered = &facts.memory.remembered;
     progress.users_protected = baseline.users.len() as u64;
-    progress.users_assigned = facts.people().iter().filter(|person| !matches!(person.cover, Cover::Missing(_))).count() as u64;
+    progress.users_assigned =
+        facts.people().iter().filter(|person| !matches!(person.cover, Cover::NotRead | Cover::Missing(_))).count() as u64;
     progress.groups = baseline.groups.len() as u64;
-    progress.groups_assigned = baseline.groups.keys().filter(|group| !facts.rows_of(**group).is_empty()).count() as u64;
+    progress.groups_assigned = baseline.groups.keys().filter(|group| facts.is_on(**group)).count() as u64;
     // A group that was not read may have members.
     progress.memberships = match before {
         Some(before) if !are_members_read(facts) => before.progress.memberships,
@@ -264,14 +267,14 @@ fn progress(facts: &Facts, before: Option<&Status>) -> Progress {
 fn are_members_read(facts: &Facts) -> bool {
     let is_read = |group: &GroupId| facts.seen.groups.get(group).is_some_and(|seen| seen.members.is_known());
     let groups = facts.baseline().into_iter().flat_map(|baseline| baseline.groups.keys());
-    facts.seen.assignments.is_known() && groups.filter(|group| !facts.rows_of(**group).is_empty()).all(is_read)
+    facts.rows().is_some() && groups.filter(|group| facts.is_on(**group)).all(is_read)
 }
 
 /// User memberships left in managed groups that are still assigned and not to be kept.
 fn memberships(facts: &Facts) -> u64 {
     let groups = facts.baseline().into_iter().flat_map(|baseline| baseline.groups.keys().copied());
     groups
-        .filter(|group| !facts.rows_of(*group).is_empty() && empty::plan_for(facts, *group) != empty::Plan::Keep)
+        .filter(|group| facts.is_on(*group) && empty::plan_for(facts, *group) != empty::Plan::Keep)
         .filter_map(|group| facts.seen.groups.get(&group)?.members.known())
         .map(|look| look.value.users.len() as u64)
         .sum()
@@ -320,7 +323,7 @@ fn gauges(facts: &Facts) -> Gauges {
         let (mut group_only, mut both, mut direct) = (0, 0, 0);
         for person in facts.people() {
             let through_group = person.user.groups.iter().any(|group| {
-                !facts.rows_of(*group).is_empty()
+                facts.is_on(*group)
                     && facts
                         .seen
                         .groups
@@ -340,7 +343,7 @@ fn gauges(facts: &Facts) -> Gauges {
         gauges.group_members = Some(memberships(facts));
     }
     if facts.seen.assignments.is_known() {
-        let assigned = baseline.groups.keys().filter(|group| !facts.rows_of(**group).is_empty());
+        let assigned = baseline.groups.keys().filter(|group| facts.is_on(**group));
         let refused =
             assigned.clone().filter(|group| matches!(empty::progress(facts, **group), empty::Progress::Refused(_))).count();
         let emptied = assigned.clone().filter(|group| remembered.empty.contains_key(group)).count();

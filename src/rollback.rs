@@ -26,7 +26,7 @@ use crate::observe::observe;
 use crate::reconcile::{Carried, bound_elsewhere, recall};
 use crate::remember::remember;
 use crate::term::{Sheet, Tone, print};
-use crate::undo::{Direct, Undo, undo};
+use crate::undo::{Direct, Undo, carried, undo};
 use crate::wiring::{Outside, network};
 use crate::world::http::Unobserved;
 use crate::world::ledger::SqliteLedger;
@@ -60,6 +60,9 @@ pub async fn run(args: &cli::Rollback, stop: &CancellationToken) -> Result<Exit>
         Output::Json => print(&format!("{:#}\n", rollback.document(back))),
     };
     if rollback.undo.actions().is_empty() {
+        if args.yes && !rollback.undo.waits.is_empty() {
+            rollback.begin(&world)?;
+        }
         json(None)?;
         return Ok(if rollback.undo.waits.is_empty() { Exit::Done } else { Exit::Waiting });
     }
@@ -110,6 +113,7 @@ pub async fn look(world: &impl World, spec: &Spec, direct: Direct, stop: &Cancel
     }
     stop.run_until_cancelled(people(world, spec, &deeds, &mut now)).await.context("interrupted")?;
     remember(spec, &now, &mut memory, at);
+    memory.remembered.carried = carried(&Facts::new(spec, &now, &memory, at), &deeds);
     let facts = Facts::new(spec, &now, &memory, at);
     let undo = undo(&facts, &deeds, direct);
     let names = undo.actions().iter().map(|action| by_name(&facts, action)).collect();
@@ -123,6 +127,7 @@ fn anew(before: &Remembered) -> Remembered {
         rolled_back: before.rolled_back,
         cycles: before.cycles.clone(),
         calibration: before.calibration.clone(),
+        carried: before.carried.clone(),
         ..Remembered::default()
     }
 }
@@ -183,9 +188,14 @@ impl Rollback {
             bail!("{why}; nothing was written");
         }
         let app = self.seen.app.known().map(|app| app.id).context("the app could not be read; nothing was written")?;
-        let remembered = Remembered { rolled_back: Some(at), ..anew(&self.memory.remembered) };
-        world.ledger().remember(&remembered)?;
-        Ok(put_back(world, spec, remembered.turn, app, &self.undo, stop).await)
+        self.begin(world)?;
+        Ok(put_back(world, spec, self.memory.remembered.turn, app, &self.undo, stop).await)
+    }
+
+    /// Remembers what this look has shown, for the next one; the ledger is held from now on.
+    fn begin(&self, world: &impl World) -> Result<()> {
+        let remembered = Remembered { rolled_back: Some(world.clock().now()), ..anew(&self.memory.remembered) };
+        Ok(world.ledger().remember(&remembered)?)
     }
 }
 

@@ -14,6 +14,7 @@ use tracing::Instrument as _;
 use crate::act::Acted;
 use crate::bars::Bars;
 use crate::cli::{self, Exit};
+use crate::config::begun::Begun;
 use crate::config::freeze::ConfigFreeze;
 use crate::config::watch::{News, Watched};
 use crate::model::action::Done;
@@ -43,11 +44,17 @@ pub async fn run(args: &cli::Run, config: (Spec, Watched), telemetry: Telemetry,
     // Before there is a ledger: a busy port must leave no new one behind.
     let socket = if args.once { None } else { Some(bind(args.listen).await?) };
     let ledger = SqliteLedger::open(&args.data_dir)?;
-    let leave = if args.new_baseline { Leave::FirstBaseline } else { Leave::Writes };
+    let begun = Begun::of(&args.config.config);
+    let leave = match (args.new_baseline, begun.is_there()) {
+        (_, true) => Leave::WritesAgain,
+        (true, false) => Leave::FirstBaseline,
+        (false, false) => Leave::Writes,
+    };
     let names = Names::shown(args.show_names);
     let bars = Bars::fitting(!args.once && args.log_format.unwrap_or_else(LogFormat::fitting) == LogFormat::Text);
     let mut daemon = Daemon::new(spec, ledger, Some(ConfigFreeze::of(&args.config.config)), names, bars)?;
     daemon.config = Some(Live { file: config, telemetry });
+    daemon.begun = Some(begun);
     let Some(socket) = socket else { return Ok(daemon.once(leave, stop).await) };
     let seen = daemon.listen(socket)?;
     tracing::info!(name = daemon.spec.name, mode = ?daemon.spec.mode, address = %seen.address, data_dir = %Data(&args.data_dir), "listening");
@@ -72,6 +79,8 @@ pub struct Daemon {
     shown: State,
     carried: Carried,
     config: Option<Live>,
+    /// Until it was left.
+    begun: Option<Begun>,
     bars: Bars,
 }
 
@@ -103,7 +112,7 @@ impl Daemon {
         let pace = world.directory.pace();
         metrics.ask_write_quota(move || pace.write_quota_ratio());
         let shown = State::new(&spec.name, serde_json::to_value(&spec)?, metrics, spec.timing.interval + SILENCE);
-        Ok(Daemon { world, spec, shown, carried: Carried { names, ..Carried::default() }, config: None, bars })
+        Ok(Daemon { world, spec, shown, carried: Carried { names, ..Carried::default() }, config: None, begun: None, bars })
     }
 
     pub fn spec(&self) -> &Spec {
@@ -123,6 +132,13 @@ impl Daemon {
         metrics.turn(turn.result(), begun.elapsed());
         for (kind, done, times) in turn.acted.done() {
             metrics.actions(kind, *done, *times);
+        }
+        if turn.status.is_true(ConditionKind::BaselineRecorded)
+            && let Some(begun) = self.begun.take()
+            && let Err(error) = begun.leave(&self.spec.name)
+        {
+            let file = begun.path().display();
+            tracing::info!(%file, %error, "no trace beside the config that the ledger was begun: take --new-baseline out of the command line");
         }
         self.shown.publish(&turn.status);
         self.bars.show(&turn.status);

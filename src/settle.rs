@@ -62,14 +62,19 @@ fn open<'a>(facts: &'a Facts) -> impl Iterator<Item = (&'a Key, &'a Entry)> {
 
 /// Whether this turn's complete look shows the object of the write, and the service time of that look.
 fn shown(facts: &Facts, key: &Key) -> Option<(bool, Timestamp)> {
-    let rows = facts.seen.assignments.known();
     match key {
-        Key::Assign(user, role) => Some((facts.direct_rows(*user).any(|(held, _)| held == *role), rows?.at)),
+        Key::Assign(user, role) => {
+            let rows = facts.rows()?;
+            Some((rows.of_user(*user).any(|(held, _)| held == *role), rows.at))
+        }
         Key::Member(group, user) => {
             let look = facts.seen.groups.get(group)?.members.known()?;
             Some((look.value.users.contains(user), look.at))
         }
-        Key::Unassign(group, role) => Some((facts.rows_of(*group).iter().any(|row| row.role == *role), rows?.at)),
+        Key::Unassign(group, role) => {
+            let rows = facts.rows()?;
+            Some((rows.of(*group).iter().any(|row| row.role == *role), rows.at))
+        }
         _ => None,
     }
 }

@@ -7,14 +7,16 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::guide::{Facts, count};
+use crate::guide::facts::Rows;
+use crate::guide::others::{self, Least};
+use crate::guide::{Facts, LOOKS, count};
 use crate::model::action::Action;
 use crate::model::deed::{Deed, Known};
 use crate::model::id::{AppRoleId, GroupId, UserId};
 use crate::model::key::Key;
-use crate::model::memory::later;
+use crate::model::memory::{Streak, later};
 use crate::model::seen::Seen;
-use crate::model::snapshot::Principal;
+use crate::model::snapshot::{Assignment, Principal};
 
 /// Stamps of one write may lie this far apart.
 const STAMPS: Duration = Duration::from_secs(60);
@@ -104,18 +106,21 @@ impl Ours {
 pub fn undo(facts: &Facts, deeds: &[Deed], direct: Direct) -> Undo {
     let ours = Ours::of(deeds);
     let mut undo = Undo::default();
-    if facts.seen.assignments.known().is_none() {
-        undo.waits.push(format!("a complete list of the app's assignments: {}", unknown(&facts.seen.assignments)));
+    let Some(app) = facts.rows() else {
+        undo.waits.push(format!(
+            "a complete list of the app's assignments: {}",
+            facts.seen.assignments.unknown().map_or_else(String::new, ToString::to_string)
+        ));
         return undo;
-    }
+    };
     if ours.open > 0 {
         let what = count(ours.open, "write");
         undo.stays.push(format!("{what} of ours that nobody answered and no look has settled yet; see them in unscim report"));
     }
-    rows(facts, &ours, &mut undo);
+    rows(facts, app, &ours, &mut undo);
     members(facts, &ours, &mut undo);
     match direct {
-        Direct::Go => own_rows(facts, &ours, &mut undo),
+        Direct::Go => own_rows(facts, app, &ours, &mut undo),
         Direct::Stay if ours.direct.is_empty() => {}
         Direct::Stay => {
             let rows = count(ours.direct.len(), "direct assignment");
@@ -125,20 +130,12 @@ pub fn undo(facts: &Facts, deeds: &[Deed], direct: Direct) -> Undo {
     undo
 }
 
-fn unknown<T>(seen: &Seen<T>) -> String {
-    match seen {
-        Seen::Unknown(why) => why.to_string(),
-        Seen::Absent => "it is not there".into(),
-        Seen::Known(_) => "known".into(),
-    }
-}
-
-fn rows(facts: &Facts, ours: &Ours, undo: &mut Undo) {
+fn rows(facts: &Facts, app: &Rows, ours: &Ours, undo: &mut Undo) {
     for (group, role) in &ours.rows {
         let name = facts.group_name(*group);
         let seen = facts.seen.groups.get(group);
         let action = Action::RestoreAssignment { group: *group, role: *role };
-        if facts.rows_of(*group).iter().any(|row| row.role == *role) && !ours.unanswered.contains(&action.key()) {
+        if app.of(*group).iter().any(|row| row.role == *role) && !ours.unanswered.contains(&action.key()) {
             undo.already += 1;
         } else if seen.is_some_and(|seen| seen.profile.is_absent()) {
             undo.stays.push(format!("group {name} is no longer in Entra: it can't be assigned again"));
@@ -190,57 +187,95 @@ fn members(facts: &Facts, ours: &Ours, undo: &mut Undo) {
     }
 }
 
-/// A row goes only where each role of its user comes from groups again, by this look and, where we put something back, by a
-/// good cycle that began after that.
-fn own_rows(facts: &Facts, ours: &Ours, undo: &mut Undo) {
+/// Rows of ours that are still there.
+fn present<'a>(app: &Rows<'a>, ours: &Ours) -> Vec<(UserId, &'a Assignment)> {
+    let present = app.all().iter().filter_map(|row| match row.principal {
+        // A row that was made later than ours is somebody else's.
+        Principal::User(user) => {
+            let ours = later(*ours.direct.get(&(user, row.role))?, STAMPS);
+            row.created.is_none_or(|created| created <= ours).then_some((user, row))
+        }
+        _ => None,
+    });
+    present.collect()
+}
+
+/// By which groups each role of his is carried now; `None` where one of them is not.
+fn paths(facts: &Facts, app: &Rows, user: UserId) -> Option<Paths> {
+    let person = facts.person(user)?;
+    let paths: Paths = person.roles.iter().map(|role| (*role, carriers(facts, app, user, *role))).collect();
+    (!paths.is_empty() && !paths.values().any(BTreeSet::is_empty)).then_some(paths)
+}
+
+/// Whom groups carry whose own rows are to go, look after look: one look is no reason to take a row away.
+pub fn carried(facts: &Facts, deeds: &[Deed]) -> BTreeMap<UserId, Streak> {
+    let before = &facts.memory.remembered.carried;
+    let Some(app) = facts.rows() else { return before.clone() };
+    let of = |(user, _): (UserId, &Assignment)| {
+        paths(facts, app, user).map(|_| (user, Streak::extend(before.get(&user).copied(), app.at)))
+    };
+    present(app, &Ours::of(deeds)).into_iter().filter_map(of).collect()
+}
+
+/// A row goes only where each role of its user comes from groups again, by repeated looks and by a good cycle that has begun
+/// since, and where nobody else is at work who might rest on it.
+fn own_rows(facts: &Facts, app: &Rows, ours: &Ours, undo: &mut Undo) {
     if facts.baseline().is_none() {
         return;
     }
-    let rows = facts.seen.assignments.known().map(|look| look.value.as_slice()).unwrap_or_default();
-    let present: Vec<_> = rows
-        .iter()
-        .filter_map(|row| match row.principal {
-            // A row that was made later than ours is somebody else's.
-            Principal::User(user) => {
-                let ours = later(*ours.direct.get(&(user, row.role))?, STAMPS);
-                row.created.is_none_or(|created| created <= ours).then_some((user, row))
-            }
-            _ => None,
-        })
-        .collect();
+    let present = present(app, ours);
     undo.already += ours.direct.len() - present.len();
     if present.is_empty() {
         return;
     }
+    let rows = count(present.len(), "direct assignment");
     // So far there is nothing else among the actions; and what nobody answered gives no time from which a cycle counts.
     if !undo.actions.is_empty() || !ours.unanswered.is_empty() {
-        let rows = count(present.len(), "direct assignment");
         undo.waits.push(format!("{rows} made by us stay until the groups carry their users again and a good cycle has seen it"));
         return;
     }
-    if let Some(restored) = ours.restored
-        && facts.good_cycles_after(restored).is_empty()
-    {
-        let rows = count(present.len(), "direct assignment");
-        undo.waits.push(format!("a good cycle that began after {restored:.0}, before {rows} made by us may go"));
+    if let Some(why) = others::sign(facts, Least::Any) {
+        undo.waits.push(format!("{rows} made by us stay: {why}"));
         return;
     }
-    let mut bare = BTreeSet::new();
+    let (mut bare, mut looking, mut awaiting) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     for (user, row) in present {
-        let Some(person) = facts.person(user) else { continue };
-        let paths: Paths = person.roles.iter().map(|role| (*role, carriers(facts, user, *role))).collect();
-        if paths.values().any(BTreeSet::is_empty) || !paths.contains_key(&row.role) {
+        let Some(paths) = paths(facts, app, user).filter(|paths| paths.contains_key(&row.role)) else {
             bare.insert(facts.user_name(user));
+            continue;
+        };
+        let streak = facts.memory.remembered.carried.get(&user);
+        let Some(streak) = streak.filter(|streak| streak.is_believed(LOOKS, facts.spec.timing.settle)) else {
+            looking.insert(user);
+            continue;
+        };
+        let seen_by_a_cycle = |since: Option<Timestamp>| since.is_none_or(|since| !facts.good_cycles_after(since).is_empty());
+        if !seen_by_a_cycle(Some(streak.since)) || !seen_by_a_cycle(ours.restored) {
+            awaiting.insert(user);
             continue;
         }
         undo.actions.push(Action::RemoveDirect { user, assignment: row.id.clone().into(), role: row.role });
         undo.paths.insert(user, paths);
     }
+    if !looking.is_empty() {
+        undo.waits.push(format!(
+            "{LOOKS} agreeing looks over {} that show groups carry {}, before rows of their own may go; each run of this with --yes is one",
+            humantime::format_duration(facts.spec.timing.settle),
+            count(looking.len(), "user")
+        ));
+    }
+    if !awaiting.is_empty() {
+        undo.waits.push(format!(
+            "a good cycle that began {} or more after groups were first seen to carry {}, before rows of their own may go",
+            humantime::format_duration(facts.spec.provisioning.cycle_margin),
+            count(awaiting.len(), "user")
+        ));
+    }
     undo.stays.extend(bare.into_iter().map(|who| format!("{who} keeps the direct assignment: no group gives the same role")));
 }
 
 /// Managed groups that he is in and that give him this role.
-fn carriers(facts: &Facts, user: UserId, role: AppRoleId) -> BTreeSet<(GroupId, AppRoleId)> {
+fn carriers(facts: &Facts, app: &Rows, user: UserId, role: AppRoleId) -> BTreeSet<(GroupId, AppRoleId)> {
     let gives = |held: AppRoleId| *facts.spec.roles.get(&held).unwrap_or(&held) == role;
     let member = |group: &GroupId| {
         let members = facts.seen.groups.get(group).and_then(|seen| seen.members.known());
@@ -249,6 +284,6 @@ fn carriers(facts: &Facts, user: UserId, role: AppRoleId) -> BTreeSet<(GroupId, 
     let managed = facts.baseline().into_iter().flat_map(|baseline| baseline.groups.keys().copied());
     managed
         .filter(member)
-        .flat_map(|group| facts.rows_of(group).iter().filter(|row| gives(row.role)).map(move |row| (group, row.role)))
+        .flat_map(|group| app.of(group).iter().filter(|row| gives(row.role)).map(move |row| (group, row.role)))
         .collect()
 }

@@ -85,5 +85,5 @@ fn proven<'f, 'a>(facts: &'f Facts<'a>, proof: &CycleProof) -> impl Iterator<Ite
 }
 
 fn record(look: &TargetLook, user: &Protected) -> Option<ScimUser> {
-    look.user(&user.target.as_ref()?.id).known().copied().cloned()
+    look.user(&user.target.record()?.id).known().copied().cloned()
 }

@@ -13,7 +13,16 @@ const TABLE: &[(&str, &[&str])] = &[
     ("brakes", &["model", "guide", "plan", "brakes"]),
     (
         "world/graph",
-        &["model", "world::error", "world::http", "world::secret", "world::graph", "world::Directory", "world::Written"],
+        &[
+            "model",
+            "world::error",
+            "world::http",
+            "world::secret",
+            "world::graph",
+            "world::Directory",
+            "world::LastWord",
+            "world::Written",
+        ],
     ),
     ("world/scim", &["model", "world::error", "world::http", "world::secret", "world::scim", "world::Target"]),
     ("world/ledger", &["model", "world::error", "world::ledger", "world::Ledger", "world::Outcome", "world::Written"]),

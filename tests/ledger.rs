@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use unscim::model::action::Action;
-use unscim::model::baseline::{Baseline, Binding, Growth, ManagedGroup, Protected};
+use unscim::model::baseline::{AtTarget, Baseline, Binding, Growth, ManagedGroup, Protected};
 use unscim::model::id::{AppRoleId, GroupId, JobId, ScimId, ServicePrincipalId, TenantId, UserId};
 use unscim::model::memory::{Remembered, Since, Streak};
 use unscim::model::seen::Seen;
@@ -52,7 +52,7 @@ fn binding() -> Binding {
 }
 
 fn protected(groups: &[u128]) -> Protected {
-    Protected { name: None, groups: groups.iter().map(|n| group(*n)).collect(), disabled: false, target: None }
+    Protected { name: None, groups: groups.iter().map(|n| group(*n)).collect(), disabled: false, target: AtTarget::NoRecord }
 }
 
 fn baseline() -> Baseline {
@@ -62,7 +62,12 @@ fn baseline() -> Baseline {
         scim: scim.map(ScimId::from),
     };
     let record = ScimUser { id: ScimId::from("u-1"), user_name: Some("ada@example.com".into()), external_id: None, active: None };
-    let ada = Protected { name: Some("ada@example.com".into()), disabled: true, target: Some(record), ..protected(&[10, 11]) };
+    let ada = Protected {
+        name: Some("ada@example.com".into()),
+        disabled: true,
+        target: AtTarget::Record(record),
+        ..protected(&[10, 11])
+    };
     Baseline {
         binding: binding(),
         taken: at(0),
@@ -126,6 +131,7 @@ fn growing_adds_and_takes_nothing_away() {
     let growth = Growth {
         users: BTreeMap::from([(user(20), protected(&[11, 12])), (user(22), newcomer)]),
         roles: BTreeMap::from([(group(11), BTreeSet::from([role(0), role(7)])), (group(99), BTreeSet::from([role(0)]))]),
+        records: BTreeMap::new(),
     };
     assert!(refusal(ledger.grow_baseline(&growth)).contains("no baseline to add to"));
     ledger.create_baseline(&baseline()).unwrap();

@@ -31,7 +31,7 @@ pub fn measure(rounds: usize) -> Result<Judged> {
         let mut took = Vec::new();
         for _ in 0..rounds {
             let begun = Instant::now();
-            let facts = Facts::new(&case.spec, &case.seen, &case.memory, moment(golden::NOW));
+            let facts = Facts::new(&case.spec, &case.seen, &case.memory, golden::moment(golden::NOW));
             let approved = approve(&facts, plan(&facts, NewBaseline::Forbidden));
             took.push(begun.elapsed().as_secs_f64());
             let enough = begun.elapsed() > ENOUGH;
@@ -103,7 +103,12 @@ fn protected_in(
     g: u128,
     record: ScimUser,
 ) -> unscim::model::baseline::Protected {
-    unscim::model::baseline::Protected { name, groups: [group(g)].into_iter().collect(), target: Some(record), ..one.clone() }
+    unscim::model::baseline::Protected {
+        name,
+        groups: [group(g)].into_iter().collect(),
+        target: unscim::model::baseline::AtTarget::Record(record),
+        ..one.clone()
+    }
 }
 
 fn row(principal: Principal, id: String, made: i64) -> Assignment {

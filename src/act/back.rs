@@ -3,7 +3,7 @@
 use tokio_util::sync::CancellationToken;
 
 use super::sight::Sight;
-use super::{carry_out, halted, room, taken, volley};
+use super::{Ours, carry_out, halted, room, taken, volley};
 use crate::model::action::{Action, Done};
 use crate::model::id::{GroupId, ServicePrincipalId};
 use crate::model::spec::Spec;
@@ -76,7 +76,7 @@ pub async fn put_back(
             let old = takes && !fresh;
             halted(world, stop).or_else(|| old.then(|| "it waited too long; the groups have to be looked at again".to_owned()))
         };
-        match carry_out(world, spec, turn, app, None, &batches, &last_word).await {
+        match carry_out(world, spec, turn, app, Ours::default(), &batches, &last_word).await {
             Ok(outcomes) => {
                 for (action, done, error) in outcomes {
                     back.done.push((action.clone(), done));

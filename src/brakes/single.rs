@@ -6,6 +6,7 @@ use crate::guide::empty::{Plan as MembersPlan, plan_for};
 use crate::guide::{Cover, Facts, part, some_of};
 use crate::model::action::Action;
 use crate::model::id::{GroupId, UserId};
+use crate::model::key::Kin;
 
 /// Would any of these leave somebody without a row of his own? Counted afresh from this turn's lists, not from the steps.
 pub(super) fn uncovered(facts: &Facts, actions: &[Action]) -> Option<String> {
@@ -29,6 +30,18 @@ pub(super) fn uncovered(facts: &Facts, actions: &[Action]) -> Option<String> {
     ))
 }
 
+/// It gives a row to somebody whom no group is seen to carry. Where that could not be read he counts as carried only as long as we
+/// have taken nothing away from any group.
+pub(super) fn heals(facts: &Facts, action: &Action) -> bool {
+    let Action::AssignUser { user, .. } = action else { return false };
+    let (Some(ground), Some(person)) = (facts.ground(), facts.person(*user)) else { return false };
+    let taken = || [Kin::Members, Kin::Unassigns].into_iter().any(|kin| facts.memory.journal.of(kin).next().is_some());
+    let carried = |group: &GroupId| {
+        ground.rows.has(*group) && members(facts, *group).map_or_else(|| !taken(), |members| members.contains(user))
+    };
+    !person.user.groups.iter().any(carried)
+}
+
 /// Whose path into scope this action ends, and which.
 fn concerned<'f, 'a>(facts: &'f Facts<'a>, action: &Action) -> impl Iterator<Item = (UserId, GroupId)> + use<'f, 'a> {
     let (removed, ended) = match action {
@@ -48,15 +61,15 @@ fn members<'f>(facts: &'f Facts, group: GroupId) -> Option<&'f BTreeSet<UserId>>
 }
 
 fn stands_alone(facts: &Facts, id: UserId, group: GroupId) -> bool {
-    let Some(look) = facts.seen.assignments.known() else { return false };
+    let Some(rows) = facts.rows() else { return false };
     let Some(person) = facts.place_in(group, id).map(|place| &facts.people()[place]) else { return false };
     if person.cover == Cover::Departed {
         return true;
     }
-    let of_rows = facts.rows_of(group).iter().map(|row| facts.spec.roles.get(&row.role).unwrap_or(&row.role));
+    let of_rows = rows.of(group).iter().map(|row| facts.spec.roles.get(&row.role).unwrap_or(&row.role));
     person.roles.iter().chain(of_rows).all(|role| {
-        let now = facts.own_rows(person).any(|(held, _)| held == *role);
-        let before = person.in_sight.and_then(|roles| roles.get(role)).is_some_and(|first| first < look.at);
+        let now = rows.own(person).any(|(held, _)| held == *role);
+        let before = person.in_sight.and_then(|roles| roles.get(role)).is_some_and(|first| first < rows.at);
         now && before
     })
 }

@@ -272,7 +272,9 @@ impl<'a> Check<'a> {
             header_files.insert(name, self.file(file));
         }
         let method = raw.method.map_or(default::WEBHOOK_METHOD, raw::Method::as_str).to_owned();
-        Some(Webhook { url: url?.0, method, header_files })
+        let attempts = self.count(raw.attempts, default::WEBHOOK_ATTEMPTS, &format!("{path}.attempts"), 1);
+        let within = self.span(raw.within, default::WEBHOOK_WITHIN, &format!("{path}.within"), DAY);
+        Some(Webhook { url: url?.0, method, header_files, attempts, within })
     }
 
     fn provisioning(&mut self, raw: raw::Provisioning) -> Provisioning {

@@ -1,5 +1,6 @@
 //! From a file to a [`Spec`]: strict, every mistake at once, each with its place and a remedy. Secrets are never in it.
 
+pub mod begun;
 mod check;
 mod entra;
 mod excerpt;

@@ -22,6 +22,8 @@ pub mod default {
     pub const CONFIRMATIONS: u32 = 3;
     pub const CONFIRM_EVERY: &str = "60s";
     pub const WEBHOOK_METHOD: &str = "POST";
+    pub const WEBHOOK_ATTEMPTS: u32 = 5;
+    pub const WEBHOOK_WITHIN: &str = "1h";
     pub const SETTLE_CYCLES: u32 = 1;
     pub const VERIFY_CYCLES: u32 = 2;
     pub const CYCLE_MARGIN: &str = "10m";
@@ -247,7 +249,7 @@ pub struct Target {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Revocation {
-    /// `Operator`: a person deletes it. `Webhook`: the URL below is called once.
+    /// `Operator`: a person deletes it. `Webhook`: the URL below is called, and again where it does not accept the call.
     #[schemars(extend("default" = "Operator"))]
     pub by: Option<RevocationBy>,
     pub webhook: Option<Webhook>,
@@ -268,6 +270,12 @@ pub struct Webhook {
     pub method: Option<Method>,
     /// Header name -> file with its value.
     pub header_files: Option<BTreeMap<String, FilePath>>,
+    /// Calls in all, with the same idempotency key, until it accepts one; then a person is asked.
+    #[schemars(range(min = 1), extend("default" = default::WEBHOOK_ATTEMPTS))]
+    pub attempts: Option<u32>,
+    /// The last of them comes this long after the first.
+    #[schemars(extend("default" = default::WEBHOOK_WITHIN))]
+    pub within: Option<Span>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]

@@ -108,7 +108,7 @@ pub fn report(evidence: Evidence, now: Timestamp) -> Report {
             disabled_when_first_seen: user.disabled,
             through: user.groups.iter().copied().collect(),
             roles: baseline.roles_of(user).into_iter().collect(),
-            before: user.target.clone(),
+            before: user.target.record().cloned(),
             after: after.get(id).copied().cloned(),
             lost_since: remembered.lost_since.get(id).copied(),
         })

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display};
 
-use super::{Cover, Facts, Reach, Step, Verdict, count, cycle, some_of};
+use super::{Cover, Facts, Ground, Reach, Step, Verdict, count, cycle, some_of};
 use crate::model::action::Action;
 use crate::model::condition::{ConditionKind, Reason};
 use crate::model::id::GroupId;
@@ -15,20 +15,15 @@ pub const STEP: Step = Step {
     reach: Reach::EachGroup,
 };
 
-fn judge(facts: &Facts) -> Verdict {
-    if facts.baseline().is_none() {
-        return Verdict::Wait { reason: Reason::Blocked, on: "the baseline".into() };
-    }
-    if let Some(why) = facts.seen.assignments.unknown() {
-        return Verdict::Wait { reason: Reason::LookFailed, on: format!("a complete list of the app's assignments: {why}") };
-    }
-    let assigned = |group: &GroupId| !facts.rows_of(*group).is_empty();
+fn judge(facts: &Ground) -> Verdict {
+    let assigned = |group: &GroupId| facts.rows.has(*group);
     let (mut actions, mut replicating, mut settling, mut awaiting) = (Vec::new(), 0usize, 0usize, 0usize);
     let (mut reported, mut stranded) = (0usize, Vec::new());
     for person in facts.people() {
         let (id, groups) = (person.id, &person.user.groups);
         match &person.cover {
-            Cover::Settled | Cover::Departed => {}
+            // Nobody is on this ground.
+            Cover::NotRead | Cover::Settled | Cover::Departed => {}
             Cover::Settling => settling += 1,
             Cover::AwaitingCycle => awaiting += 1,
             // After the retirement a deleted direct assignment is how admins offboard: reported, not restored.
@@ -46,7 +41,7 @@ fn judge(facts: &Facts) -> Verdict {
             Cover::Missing(roles) => {
                 for role in roles {
                     let action = Action::AssignUser { user: id, role: *role };
-                    if facts.is_fresh(&action.key()) {
+                    if facts.is_row_fresh(&action.key()) {
                         replicating += 1;
                     } else {
                         actions.push(action);

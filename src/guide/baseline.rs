@@ -2,18 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use super::Facts;
-use crate::model::baseline::{Baseline, Binding, ManagedGroup, Protected};
+use super::{Facts, count, some_of};
+use crate::model::baseline::{AtTarget, Baseline, Binding, ManagedGroup, Protected};
 use crate::model::compact::Few;
 use crate::model::id::{GroupId, ScimId, UserId};
-use crate::model::seen::Seen;
+use crate::model::seen::{Seen, Why};
 use crate::model::snapshot::{DirectoryUser, ScimUser, TargetLook};
 
 /// The baseline as this turn's look gives it, or why it can't be taken from it.
 pub fn take_baseline(facts: &Facts) -> Result<Baseline, String> {
     let app = facts.seen.app.known().ok_or("the app was not read")?;
     let job = facts.job().ok_or("the job was not read")?;
-    let look = facts.seen.assignments.known().ok_or("the assignments were not read")?;
+    let rows = facts.rows().ok_or("the assignments were not read")?;
     let target = facts.memory.target.as_ref().ok_or("the target was not read")?;
     let mut baseline = Baseline {
         binding: Binding {
@@ -22,18 +22,18 @@ pub fn take_baseline(facts: &Facts) -> Result<Baseline, String> {
             job: job.id.clone(),
             scim_url: facts.spec.target.scim_url.to_string(),
         },
-        taken: look.at,
+        taken: rows.at,
         groups: BTreeMap::new(),
         users: BTreeMap::new(),
     };
-    for id in facts.wished_groups().into_iter().filter(|id| !facts.rows_of(*id).is_empty()) {
+    for id in facts.wished_groups().into_iter().filter(|id| rows.has(*id)) {
         let seen = facts.seen.groups.get(&id).ok_or_else(|| format!("group {id} was not read"))?;
         let profile = seen.profile.known().ok_or_else(|| format!("group {id} was not read"))?;
         if !profile.security_enabled {
             continue;
         }
         let members = seen.members.known().ok_or_else(|| format!("the members of group {id} were not read"))?;
-        let roles = facts.rows_of(id).iter().map(|row| row.role).collect();
+        let roles = rows.of(id).iter().map(|row| row.role).collect();
         let scim = match_group(target, id, &profile.display_name);
         baseline.groups.insert(id, ManagedGroup { display_name: profile.display_name.clone(), roles, scim });
         for user in &members.value.users {
@@ -41,7 +41,25 @@ pub fn take_baseline(facts: &Facts) -> Result<Baseline, String> {
             entry.groups.insert(id);
         }
     }
-    Ok(baseline)
+    // Who has several records was read; preflight refuses that by name.
+    let known = |id: &UserId| facts.seen.users.get(id).and_then(Seen::known);
+    let several = |id: &UserId| known(id).is_some_and(|user| matching(facts, user).len() > 1);
+    let unread = baseline.users.iter().filter(|(id, user)| user.target == AtTarget::NotRead && !several(id)).map(|(id, _)| *id);
+    match unread.collect::<Vec<_>>() {
+        unread if unread.is_empty() => Ok(baseline),
+        unread => Err(format!(
+            "who of {} has a record at the target could not be read{}: {}",
+            count(baseline.users.len(), "member"),
+            why_unread(facts).map_or_else(String::new, |why| format!(" ({why})")),
+            some_of(unread)
+        )),
+    }
+}
+
+/// Why the properties of some members are not known, where a read of them has failed.
+pub fn why_unread<'a>(facts: &Facts<'a>) -> Option<&'a Why> {
+    let failed = facts.seen.groups.values().filter_map(|group| group.properties.unknown());
+    failed.into_iter().find(|why| !why.is_not_looked())
 }
 
 /// A user as he is when he is first seen.
@@ -51,16 +69,31 @@ pub fn new_protected(facts: &Facts, id: UserId) -> Protected {
         name: known.and_then(|user| user.user_principal_name.clone()),
         groups: Few::default(),
         disabled: known.is_some_and(|user| user.enabled == Some(false)),
-        target: known.and_then(|user| match_user(facts, user)),
+        target: known.map_or(AtTarget::NotRead, |user| match_user(facts, user)),
     }
 }
 
-/// The one record that matches; several matches are none.
-fn match_user(facts: &Facts, user: &DirectoryUser) -> Option<ScimUser> {
-    match matching(facts, user).as_slice() {
-        [one] => Some((*one).clone()),
-        _ => None,
+/// The one record that matches. Several tell nothing, nor does a user whose properties Graph did not show: everybody has a user
+/// principal name.
+fn match_user(facts: &Facts, user: &DirectoryUser) -> AtTarget {
+    if facts.memory.target.is_none() || user.user_principal_name.is_none() {
+        return AtTarget::NotRead;
     }
+    match matching(facts, user).as_slice() {
+        [one] => AtTarget::Record((*one).clone()),
+        [] => AtTarget::NoRecord,
+        _ => AtTarget::NotRead,
+    }
+}
+
+/// What this look shows of those of whom no record was known so far.
+pub fn found(facts: &Facts, baseline: &Baseline) -> BTreeMap<UserId, AtTarget> {
+    let open = baseline.users.iter().filter(|(_, user)| user.target.record().is_none());
+    let now = open.filter_map(|(id, user)| {
+        let seen = match_user(facts, facts.seen.users.get(id)?.known()?);
+        (seen != AtTarget::NotRead && seen != user.target).then_some((*id, seen))
+    });
+    now.collect()
 }
 
 /// Records at the target that match this user.

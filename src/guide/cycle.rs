@@ -1,10 +1,13 @@
 //! Step 4: full cycles that began after the groups went have ended well; the groups are gone at the target and everybody is kept.
 
-use super::{Facts, Reach, Step, Verdict, count, kept, some_of};
+use std::collections::BTreeSet;
+
+use super::{Facts, Ground, Reach, Step, Verdict, count, kept, part, some_of};
 use crate::model::condition::{ConditionKind, Reason};
 use crate::model::id::{GroupId, UserId};
-use crate::model::memory::{CycleProof, GoodCycle, since};
+use crate::model::memory::{CycleProof, GoodCycle, is_ahead, since};
 use crate::model::snapshot::{ExecutionState, Job, JobCode, ScheduleState};
+use crate::model::spec::Acknowledgement;
 
 pub const STEP: Step = Step {
     number: 4,
@@ -17,6 +20,9 @@ pub const STEP: Step = Step {
 /// Rounds over the target that must agree that the groups are gone.
 pub const ROUNDS: usize = 2;
 
+/// Lost users who are told one by one.
+const LOST_SHOWN: usize = 20;
+
 /// The job's last execution as a good cycle, or why it is none.
 pub fn good(facts: &Facts, job: &Job) -> Result<GoodCycle, String> {
     let Some(last) = &job.last else { return Err("no cycle has ended yet".into()) };
@@ -27,6 +33,9 @@ pub fn good(facts: &Facts, job: &Job) -> Result<GoodCycle, String> {
         return Err("the job is not active".into());
     }
     let Some(ended) = last.ended.filter(|ended| *ended >= last.began) else { return Err("the cycle has not ended".into()) };
+    if facts.seen.jobs.known().is_some_and(|look| is_ahead(ended, look.at)) {
+        return Err("it ends in the service's own future".into());
+    }
     if job.steady_state_last.is_none_or(|steady| steady < last.began) {
         return Err("the job has not reached its steady state since that cycle began".into());
     }
@@ -126,11 +135,20 @@ pub fn prove(facts: &Facts) -> Result<CycleProof, Verdict> {
         return Err(Verdict::Wait { reason: Reason::VerifyingTarget, on: "a look at the target".into() });
     };
     if !tally.lost.is_empty() {
-        let why = tally.lost.iter().map(|(id, why)| format!("{}: {why}", facts.user_name(*id))).collect();
-        return Err(Verdict::Refuse { reason: Reason::UsersLost, why });
+        let lost = tally.lost.iter().take(LOST_SHOWN).map(|(id, why)| format!("{}: {why}", facts.user_name(*id)));
+        let more = tally.lost.len().saturating_sub(LOST_SHOWN);
+        let more = (more > 0).then(|| format!("{} more of {} lost", more, count(tally.lost.len(), "protected user")));
+        return Err(Verdict::Refuse { reason: Reason::UsersLost, why: lost.chain(more).collect() });
     }
     if let Some((id, why)) = tally.unknown.first_key_value() {
         return Err(Verdict::Wait { reason: Reason::VerifyingTarget, on: format!("{}: {why}", facts.user_name(*id)) });
+    }
+    if let Some(why) = uncounted(facts, facts.people().len(), &tally.uncounted) {
+        return Err(Verdict::Refuse { reason: Reason::UsersUncounted, why: vec![why] });
+    }
+    if look.read_before.values().any(|turn| *turn < last.turn) {
+        let on = "records that the target's list lacks to be read by id once more after the last cycle".into();
+        return Err(Verdict::Wait { reason: Reason::VerifyingTarget, on });
     }
     if facts.memory.remembered.clean_rounds.iter().filter(|turn| **turn >= last.turn).count() < ROUNDS {
         return Err(Verdict::Wait {
@@ -142,6 +160,7 @@ pub fn prove(facts: &Facts) -> Result<CycleProof, Verdict> {
         cycles: cycles.into_iter().cloned().collect(),
         users_kept: tally.kept as u64,
         users_counted: tally.counted as u64,
+        users_not_known: tally.not_known() as u64,
         groups_gone: facts.baseline().map_or(0, |baseline| baseline.groups.len()) as u64,
         at: facts.now,
         log: match facts.seen.log.unknown() {
@@ -149,6 +168,19 @@ pub fn prove(facts: &Facts) -> Result<CycleProof, Verdict> {
             Some(why) => format!("could not be read: {why}"),
         },
     })
+}
+
+/// Who should have a record at the target and has none, unless the operator knows of it.
+pub fn uncounted(facts: &Facts, of: usize, users: &BTreeSet<UserId>) -> Option<String> {
+    if users.is_empty() || facts.spec.groups.acknowledge.contains(&Acknowledgement::UncountedUsers) {
+        return None;
+    }
+    Some(format!(
+        "{} without a record at the app, so that nobody can say they are kept: {}; see there, or in the provisioning log, why they have none, put them \
+         into spec.released, or set groups.acknowledge: [UncountedUsers]",
+        part(users.len(), of, "protected user"),
+        some_of(users.iter().map(|id| facts.user_name(*id)))
+    ))
 }
 
 fn awaiting(facts: &Facts, confirmed: jiff::Timestamp, have: usize, needed: usize) -> Verdict {
@@ -160,17 +192,16 @@ fn awaiting(facts: &Facts, confirmed: jiff::Timestamp, have: usize, needed: usiz
     Verdict::Wait { reason: if overdue { Reason::CycleOverdue } else { Reason::AwaitingCycle }, on }
 }
 
-fn judge(facts: &Facts) -> Verdict {
+fn judge(facts: &Ground) -> Verdict {
     match &facts.memory.remembered.cycle_proof {
         Some(proof) => Verdict::Met {
             reason: Reason::CyclesVerified,
             why: format!(
-                "{} verified at {:.0}; {} gone; {} of {} users kept; provisioning log {}",
+                "{} verified at {:.0}; {} gone; {}; provisioning log {}",
                 count(proof.cycles.len(), "good cycle"),
                 proof.at,
                 count(proof.groups_gone as usize, "group"),
-                proof.users_kept,
-                proof.users_counted,
+                kept::sentence(proof.users_kept, proof.users_counted, proof.users_not_known),
                 proof.log
             ),
         },

@@ -1,10 +1,13 @@
 //! Step 2: the managed groups have no user members left, where emptying them harms nobody else.
 
-use super::{Facts, LOOKS, Reach, Step, Verdict, count, cycle, some_of, waves};
+use std::collections::BTreeSet;
+
+use super::{Facts, Ground, LOOKS, Reach, Step, Verdict, count, cycle, some_of, waves};
 use crate::model::action::Action;
 use crate::model::condition::{ConditionKind, Reason};
 use crate::model::id::GroupId;
 use crate::model::key::{Key, Kin};
+use crate::model::memory::Uses;
 use crate::model::snapshot::{GroupProfile, GroupUses};
 use crate::model::spec::{Acknowledgement, EmptyGroups, MembersDecision, Rollout};
 
@@ -56,8 +59,12 @@ pub fn uneditable(profile: &GroupProfile) -> Option<&'static str> {
     }
 }
 
-/// Everything else that is known to hang on the group; empty where nothing is.
+/// Everything else that is known to hang on the group, by this look or by one before it; empty where nothing is.
 pub fn other_uses(facts: &Facts, profile: &GroupProfile, uses: &GroupUses) -> Vec<String> {
+    let known = facts.memory.remembered.uses.get(&profile.id);
+    let with = |seen: &[String], known: Option<&Uses>| -> BTreeSet<String> {
+        seen.iter().chain(known.into_iter().flat_map(Uses::keys)).cloned().collect()
+    };
     let mut found = Vec::new();
     if profile.unified {
         found.push(if profile.team { "it is a Team" } else { "it is a Microsoft 365 group" }.to_owned());
@@ -68,18 +75,25 @@ pub fn other_uses(facts: &Facts, profile: &GroupProfile, uses: &GroupUses) -> Ve
     if profile.role_assignable {
         found.push("directory roles can be assigned to it".to_owned());
     }
-    if !uses.other_apps.is_empty() {
-        found.push(format!("it is assigned to other applications: {}", some_of(&uses.other_apps)));
+    let apps = with(&uses.other_apps, known.map(|known| &known.apps));
+    if !apps.is_empty() {
+        found.push(format!("it is assigned to other applications: {}", some_of(&apps)));
     }
-    if !uses.member_of.is_empty() {
-        found.push(format!("it is itself a member of: {}", some_of(&uses.member_of)));
+    let parents = with(&uses.member_of, known.map(|known| &known.parents));
+    if !parents.is_empty() {
+        found.push(format!("it is itself a member of: {}", some_of(&parents)));
     }
-    let policies = facts.seen.policies.known().into_iter().flatten().filter(|policy| policy.groups.contains(&profile.id));
-    let policies: Vec<_> = policies.map(|policy| format!("{:?}", policy.display_name)).collect();
+    let policies = with(&policies_of(facts, profile.id).unwrap_or_default(), known.map(|known| &known.policies));
     if !policies.is_empty() {
         found.push(format!("Conditional Access policies name it: {}", some_of(policies)));
     }
     found
+}
+
+/// The Conditional Access policies that name it; `None` where they were not read.
+pub fn policies_of(facts: &Facts, group: GroupId) -> Option<Vec<String>> {
+    let naming = facts.seen.policies.known()?.iter().filter(|policy| policy.groups.contains(&group));
+    Some(naming.map(|policy| format!("{:?}", policy.display_name)).collect())
 }
 
 /// From how many users emptying the group takes what hangs on it.
@@ -207,7 +221,7 @@ fn removals(facts: &Facts, group: GroupId) -> impl Iterator<Item = Action> {
 pub fn has_members_to_remove(facts: &Facts) -> bool {
     waves::open(facts).into_iter().any(|group| {
         let members = facts.seen.groups.get(&group).and_then(|seen| seen.members.known());
-        !facts.rows_of(group).is_empty()
+        facts.is_on(group)
             && match plan_for(facts, group) {
                 Plan::Empty => members.is_some_and(|look| !look.value.users.is_empty()),
                 Plan::Unknown(_) => true,
@@ -258,16 +272,10 @@ pub fn canary(facts: &Facts) -> Canary {
     }
 }
 
-fn judge(facts: &Facts) -> Verdict {
-    let Some(baseline) = facts.baseline() else {
-        return Verdict::Wait { reason: Reason::Blocked, on: "the baseline".into() };
-    };
-    if let Some(why) = facts.seen.assignments.unknown() {
-        return Verdict::Wait { reason: Reason::LookFailed, on: format!("a complete list of the app's assignments: {why}") };
-    }
+fn judge(facts: &Ground) -> Verdict {
     let (mut leaving, mut refused, mut waits) = (Vec::new(), Vec::new(), Vec::new());
     let open = waves::open(facts);
-    for group in baseline.groups.keys().filter(|group| !facts.rows_of(**group).is_empty()) {
+    for group in facts.baseline.groups.keys().filter(|group| facts.rows.has(**group)) {
         match progress(facts, *group) {
             Progress::Done => {}
             Progress::Remove if !open.contains(group) => {

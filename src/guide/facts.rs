@@ -1,10 +1,11 @@
 //! All that a judgement may depend on, and the few questions that several judgements ask of it; about people, in `people`.
 
 mod people;
+mod rows;
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::ops::Range;
+use std::ops::Deref;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -13,16 +14,20 @@ use jiff::Timestamp;
 use super::LOOKS;
 use super::kept::{self, Tally};
 use crate::model::baseline::Baseline;
-use crate::model::compact::{Few, InOrder, partition_near};
+use crate::model::compact::{Few, InOrder};
 use crate::model::id::{AppRoleId, GroupId, UserId};
 use crate::model::key::{Key, Kin};
-use crate::model::memory::{DepartureKind, Entry, GoodCycle, Memory, lasts, since};
+use crate::model::memory::{DepartureKind, Entry, GoodCycle, Memory, lasts, later, since};
 use crate::model::moment::Moment;
 use crate::model::names::Names;
-use crate::model::snapshot::{Assignment, Job, Principal, ScimUser, Snapshot, TokenState};
+use crate::model::snapshot::{Job, ScimUser, Snapshot, TokenState};
 use crate::model::spec::{MatchBy, MembersDecision, Select, Spec};
 use people::InGroup;
 pub use people::{Cover, Person};
+pub use rows::Rows;
+
+/// Graph's replicas mostly agree within this: so long a row that was just made is not made again, whatever comes.
+const LEAST_REPLICATION: Duration = Duration::from_secs(60);
 
 pub struct Facts<'a> {
     pub spec: &'a Spec,
@@ -32,13 +37,9 @@ pub struct Facts<'a> {
     pub now: Timestamp,
     /// The same, for ages.
     pub moment: Moment,
-    rows: &'a [Assignment],
-    /// Rows of users, in their order, by the place among all rows.
-    direct: Vec<(UserId, u32)>,
-    group_rows: BTreeMap<GroupId, Vec<&'a Assignment>>,
+    rows: Option<Rows<'a>>,
     journal: RefCell<InOrder<'a, Key, Entry>>,
-    /// Where the last one was found, among the rows of users and among the people: most are asked for in their order.
-    last_direct: Cell<usize>,
+    /// Where the last one was found among the people: most are asked for in their order.
     last_person: Cell<usize>,
     /// And among those who were ever in a group.
     last_in: Cell<usize>,
@@ -55,33 +56,33 @@ pub struct Facts<'a> {
     external_ids: OnceCell<Records<'a>>,
 }
 
+/// The facts of a turn in which both whom we protect and who is assigned are known.
+pub struct Ground<'f, 'a> {
+    facts: &'f Facts<'a>,
+    pub baseline: &'a Baseline,
+    pub rows: &'f Rows<'a>,
+}
+
+impl<'a> Deref for Ground<'_, 'a> {
+    type Target = Facts<'a>;
+
+    fn deref(&self) -> &Facts<'a> {
+        self.facts
+    }
+}
+
 type Records<'a> = HashMap<String, Vec<&'a ScimUser>>;
 
 impl<'a> Facts<'a> {
     pub fn new(spec: &'a Spec, seen: &'a Snapshot, memory: &'a Memory, moment: Moment) -> Self {
-        let rows = seen.assignments.known().map(|look| look.value.as_slice()).unwrap_or_default();
-        let users = rows.iter().filter(|row| matches!(row.principal, Principal::User(_))).count();
-        let mut direct = Vec::with_capacity(users);
-        let mut group_rows: BTreeMap<GroupId, Vec<&Assignment>> = BTreeMap::new();
-        for (place, row) in (0u32..).zip(rows) {
-            match row.principal {
-                Principal::User(user) => direct.push((user, place)),
-                Principal::Group(group) => group_rows.entry(group).or_default().push(row),
-                Principal::Other(_) => {}
-            }
-        }
-        direct.sort_unstable();
         Facts {
             spec,
             seen,
             memory,
             now: moment.wall,
             moment,
-            rows,
-            direct,
-            group_rows,
+            rows: seen.assignments.known().map(Rows::new),
             journal: RefCell::new(InOrder::over(&memory.journal.entries)),
-            last_direct: Cell::new(0),
             last_person: Cell::new(0),
             last_in: Cell::new(0),
             people: OnceCell::new(),
@@ -98,48 +99,41 @@ impl<'a> Facts<'a> {
         self.memory.baseline.known()
     }
 
-    /// Rows of the group on the app, as read in this turn.
-    pub fn rows_of(&self, group: GroupId) -> &[&'a Assignment] {
-        self.group_rows.get(&group).map(Vec::as_slice).unwrap_or_default()
+    /// The app's assignments; `None` where this turn could not read them.
+    pub fn rows(&self) -> Option<&Rows<'a>> {
+        self.rows.as_ref()
     }
 
-    pub fn assigned_groups(&self) -> impl Iterator<Item = GroupId> {
-        self.group_rows.keys().copied()
+    /// What a step may judge by: it is there only where both the baseline and the assignments are known.
+    pub fn ground(&self) -> Option<Ground<'_, 'a>> {
+        Some(Ground { facts: self, baseline: self.baseline()?, rows: self.rows()? })
     }
 
-    /// Groups on the app that nobody handed to us.
+    /// Seen on the app in this turn. Not so of any group where the assignments are not known, nor is [`Facts::is_off`].
+    pub fn is_on(&self, group: GroupId) -> bool {
+        self.rows().is_some_and(|rows| rows.has(group))
+    }
+
+    /// Seen not to be on the app any more in this turn.
+    pub fn is_off(&self, group: GroupId) -> bool {
+        self.rows().is_some_and(|rows| !rows.has(group))
+    }
+
+    /// Groups on the app that nobody handed to us, as far as is known.
     pub fn unmanaged_groups(&self) -> Vec<GroupId> {
         let managed = |group: &GroupId| self.baseline().is_some_and(|baseline| baseline.groups.contains_key(group));
-        self.assigned_groups().filter(|group| !managed(group)).collect()
-    }
-
-    /// His own rows: the role, and when it was made.
-    pub fn direct_rows(&self, user: UserId) -> impl Iterator<Item = (AppRoleId, Option<Timestamp>)> {
-        let first = partition_near(&self.direct, self.last_direct.get(), |(other, _)| *other < user);
-        self.last_direct.set(first);
-        self.rows_at(self.places_from(first, user))
-    }
-
-    pub fn own_rows(&self, person: &Person) -> impl Iterator<Item = (AppRoleId, Option<Timestamp>)> {
-        self.rows_at(person.own.clone())
-    }
-
-    /// His rows, of which the first can only be here.
-    fn places_from(&self, first: usize, user: UserId) -> Range<u32> {
-        let after = first + self.direct[first..].iter().take_while(|(other, _)| *other == user).count();
-        first as u32..after as u32
-    }
-
-    fn rows_at(&self, places: Range<u32>) -> impl Iterator<Item = (AppRoleId, Option<Timestamp>)> {
-        self.direct[places.start as usize..places.end as usize]
-            .iter()
-            .map(|(_, place)| &self.rows[*place as usize])
-            .map(|row| (row.role, row.created))
+        self.rows().into_iter().flat_map(Rows::groups).filter(|group| !managed(group)).collect()
     }
 
     /// What the journal has of this write.
     pub fn written(&self, key: &Key) -> Option<&'a Entry> {
         self.journal.borrow_mut().get(key)
+    }
+
+    /// What the write was to bring about may have come by it: it was tried, and not refused every time.
+    pub fn may_be_ours(&self, key: &Key) -> bool {
+        let refused = || self.memory.journal.refused.get(key).map_or(0, |refusal| refusal.times);
+        self.written(key).is_some_and(|entry| entry.confirmed > 0 || entry.is_open() || refused() < entry.intents)
     }
 
     /// The token has been proven dead: no engine runs any more, so no cycle is awaited.
@@ -177,7 +171,7 @@ impl<'a> Facts<'a> {
     pub fn wished_groups(&self) -> BTreeSet<GroupId> {
         match self.spec.groups.select {
             Select::Listed => self.spec.groups.list.iter().map(|entry| entry.id).collect(),
-            Select::AllAssigned => self.assigned_groups().collect(),
+            Select::AllAssigned => self.rows().into_iter().flat_map(Rows::groups).collect(),
         }
     }
 
@@ -253,6 +247,23 @@ impl<'a> Facts<'a> {
     /// Latest confirmation by the service of any of these writes of ours.
     pub fn last_confirmed(&self, kin: Kin) -> Option<Timestamp> {
         self.memory.journal.of(kin).filter_map(|(_, entry)| entry.last_confirmed()).max()
+    }
+
+    /// A row of the user's own was confirmed so recently that reads may not show it yet. It is not waited for past the next
+    /// cycle: that is when it is missed, and making it twice is making it once.
+    pub fn is_row_fresh(&self, key: &Key) -> bool {
+        let Some(at) = self.written(key).and_then(Entry::last_confirmed_here) else { return false };
+        let wait = self.replication().min(LEAST_REPLICATION.max(self.until_next_cycle()));
+        self.is_fresh(key) && lasts(at, self.now, wait)
+    }
+
+    /// Until the job is due to begin again, in the service's time; nothing where that is not known.
+    fn until_next_cycle(&self) -> Duration {
+        let due = || {
+            let (job, now) = (self.job()?, self.seen.jobs.known()?.at);
+            Some(since(now, later(job.last.as_ref()?.began, job.interval?)))
+        };
+        due().unwrap_or_default()
     }
 
     /// A write of ours was confirmed so recently (by our clock) that reads may not show it yet.

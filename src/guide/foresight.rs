@@ -129,7 +129,7 @@ fn situation(facts: &Facts, person: &Person, groups: u8) -> Situation {
 fn kinds_of_groups(facts: &Facts) -> Vec<u8> {
     let mut kinds = vec![0; facts.people().len()];
     for group in facts.baseline().into_iter().flat_map(|baseline| baseline.groups.keys()) {
-        let is_off = facts.rows_of(*group).is_empty();
+        let is_off = !facts.is_on(*group);
         let kind = match (is_off, matches!(plan_for(facts, *group), Plan::Empty)) {
             (false, false) => 1,
             (false, true) => 2,
@@ -164,7 +164,7 @@ fn source(facts: &Facts, person: &Person) -> SourceUser {
 
 /// Whether his record is active, as last seen; `None` where he had none at the baseline.
 fn is_active(person: &Person) -> Option<bool> {
-    let before = person.user.target.as_ref()?;
+    let before = person.user.target.record()?;
     Some(person.record.unwrap_or(before).active.unwrap_or(false))
 }
 
@@ -187,7 +187,7 @@ fn scope(facts: &Facts, baseline: &Baseline, people: &[&Person]) -> Scope {
         users: people.iter().map(|person| (person.id, source(facts, person))).collect(),
         groups: baseline.groups.keys().map(group).collect(),
         assigned_users: people.iter().filter(|person| person.has_row()).map(|person| person.id).collect(),
-        assigned_groups: baseline.groups.keys().filter(|group| !facts.rows_of(**group).is_empty()).copied().collect(),
+        assigned_groups: baseline.groups.keys().filter(|group| facts.is_on(**group)).copied().collect(),
         user_flow: flow(schema.and_then(|schema| schema.user.as_ref())),
         group_flow: flow(schema.and_then(|schema| schema.group.as_ref())),
         leaving: if leaves { Leaving::LeaveAlone } else { Leaving::Deprovision },
@@ -212,7 +212,7 @@ fn linked(facts: &Facts, baseline: &Baseline, people: &[&Person]) -> Linked {
     let mut ever_in = ever_in(baseline, people);
     let look = facts.memory.target.as_ref();
     let user = |person: &&Person| {
-        let (id, active) = (person.user.target.as_ref()?.id.clone(), is_active(person)?);
+        let (id, active) = (person.user.target.record()?.id.clone(), is_active(person)?);
         Some((person.id, LinkedUser { id, active, attributes: Attributes::new() }))
     };
     let users: BTreeMap<_, _> = people.iter().filter_map(user).collect();

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Facts;
 use super::facts::Person;
+use crate::model::baseline::AtTarget;
 use crate::model::id::{GroupId, UserId};
 use crate::model::memory::DepartureKind;
 use crate::model::seen::Seen;
@@ -23,7 +24,12 @@ pub enum Kept {
 
 /// One user against the last look at the target.
 pub fn of(facts: &Facts, person: &Person) -> Kept {
-    let Some(before) = person.user.target.as_ref().filter(|_| !facts.is_released(person.id)) else { return Kept::NotCounted };
+    let before = match &person.user.target {
+        _ if facts.is_released(person.id) => return Kept::NotCounted,
+        AtTarget::NoRecord => return Kept::NotCounted,
+        AtTarget::NotRead => return unread(facts, person.id),
+        AtTarget::Record(before) => before,
+    };
     let Some(look) = &facts.memory.target else { return Kept::Unknown("the target was not read".into()) };
     let loss = match person.record.map_or_else(|| look.user(&before.id), Seen::Known) {
         Seen::Known(now) => match (before.active, now.active) {
@@ -49,6 +55,16 @@ pub fn of(facts: &Facts, person: &Person) -> Kept {
     }
 }
 
+/// He is protected, and which record is his could not be read yet.
+fn unread(facts: &Facts, id: UserId) -> Kept {
+    let seen = facts.seen.users.get(&id);
+    match (explained(facts, id), seen) {
+        (Some(kind), _) => Kept::Explained(kind),
+        (None, Some(Seen::Unknown(why))) => Kept::Unknown(format!("which record is his was not read: {why}")),
+        (None, _) => Kept::Unknown("which record is his was not read, or there is more than one".into()),
+    }
+}
+
 fn lower(text: Option<&str>) -> Option<String> {
     text.map(str::to_lowercase)
 }
@@ -69,6 +85,25 @@ pub struct Tally {
     pub lost: BTreeMap<UserId, String>,
     pub unknown: BTreeMap<UserId, String>,
     pub explained: usize,
+    /// Without a record at the target, and without one to be expected there: disabled accounts are often never provisioned.
+    pub without: usize,
+    /// Without a record at the target though they should have one: nobody can say that they were kept.
+    pub uncounted: BTreeSet<UserId>,
+}
+
+impl Tally {
+    /// Who is not known at the target at all.
+    pub fn not_known(&self) -> usize {
+        self.without + self.uncounted.len()
+    }
+}
+
+/// "99 of 130 users kept, 31 not known at the app".
+pub fn sentence(kept: u64, counted: u64, not_known: u64) -> String {
+    match not_known {
+        0 => format!("{kept} of {counted} users kept"),
+        _ => format!("{kept} of {} users kept, {not_known} not known at the app", counted + not_known),
+    }
 }
 
 /// Everybody, against the last look at the target; `None` where there is none. [`Facts::tally`] has it.
@@ -78,7 +113,16 @@ pub(super) fn tally(facts: &Facts) -> Option<Tally> {
     let mut tally = Tally::default();
     for person in facts.people() {
         match of(facts, person) {
-            Kept::NotCounted => continue,
+            Kept::NotCounted => {
+                if !facts.is_released(person.id) && explained(facts, person.id).is_none() {
+                    if person.user.disabled || person.enabled == Some(false) {
+                        tally.without += 1;
+                    } else {
+                        tally.uncounted.insert(person.id);
+                    }
+                }
+                continue;
+            }
             Kept::Kept => tally.kept += 1,
             Kept::Explained(_) => tally.explained += 1,
             Kept::Lost(why) => {
@@ -113,7 +157,7 @@ fn harmful_rows(facts: &Facts, look: &TargetLook, tally: &mut Tally) {
         let healed = facts.good_cycles_after(row.at).first().is_some_and(|cycle| look.turn >= cycle.turn)
             && matches!(of(facts, person), Kept::Kept | Kept::NotCounted);
         if !healed {
-            if tally.unknown.remove(&id).is_none() && person.user.target.is_some() {
+            if tally.unknown.remove(&id).is_none() && person.user.target.record().is_some() {
                 tally.kept = tally.kept.saturating_sub(1);
             }
             tally.lost.insert(id, words);

@@ -164,7 +164,7 @@ fn assign(facts: &Facts) -> Need {
                 settles = settles.max(settle.saturating_sub(in_sight(person)));
             }
             Cover::AwaitingCycle => waiting += 1,
-            Cover::Missing(_) | Cover::Settled | Cover::Departed => {}
+            Cover::NotRead | Cover::Missing(_) | Cover::Settled | Cover::Departed => {}
         }
     }
     let mut left = Vec::new();
@@ -180,7 +180,7 @@ fn assign(facts: &Facts) -> Need {
 }
 
 fn assigned<'a>(facts: &'a Facts, baseline: &'a Baseline) -> impl Iterator<Item = GroupId> + 'a {
-    baseline.groups.keys().copied().filter(|group| !facts.rows_of(*group).is_empty())
+    baseline.groups.keys().copied().filter(|group| facts.is_on(*group))
 }
 
 fn empty(facts: &Facts, baseline: &Baseline) -> Need {
@@ -246,7 +246,7 @@ fn waves_left(facts: &Facts) -> (Vec<GroupId>, Vec<Vec<GroupId>>) {
 
 fn unassign(facts: &Facts, baseline: &Baseline) -> Need {
     let remembered = &facts.memory.remembered;
-    let rows: usize = assigned(facts, baseline).map(|group| facts.rows_of(group).len()).sum();
+    let rows: usize = assigned(facts, baseline).filter_map(|group| Some(facts.rows()?.of(group).len())).sum();
     let open: Vec<_> = baseline.groups.keys().filter(|group| !remembered.unassigned_at.contains_key(group)).collect();
     let mut left = Vec::new();
     if rows > 0 {

@@ -19,7 +19,7 @@ pub mod way;
 
 use crate::model::action::Action;
 use crate::model::condition::{ConditionKind, Reason};
-pub use facts::{Cover, Facts};
+pub use facts::{Cover, Facts, Ground};
 
 /// Agreeing complete looks before an absence is believed, over at least `timing.settle`.
 /// Graph serves reads from replicas that lag (facts/entra.md section 3.6).
@@ -62,9 +62,22 @@ pub struct Step {
     pub number: u8,
     pub title: &'static str,
     pub condition: ConditionKind,
-    pub judge: fn(&Facts) -> Verdict,
+    pub judge: fn(&Ground) -> Verdict,
     /// Whether the step is judged group by group, so that it may go on for some while an earlier one waits for others.
     pub reach: Reach,
+}
+
+impl Step {
+    /// What it says; where there is no ground to judge by, that.
+    pub fn verdict(&self, facts: &Facts) -> Verdict {
+        match (facts.ground(), facts.seen.assignments.unknown()) {
+            (Some(ground), _) => (self.judge)(&ground),
+            (None, Some(why)) if facts.baseline().is_some() => {
+                Verdict::Wait { reason: Reason::LookFailed, on: format!("a complete list of the app's assignments: {why}") }
+            }
+            (None, _) => Verdict::Wait { reason: Reason::Blocked, on: "the baseline".into() },
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

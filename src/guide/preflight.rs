@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::baseline::matching;
+use super::baseline::{matching, take_baseline};
 use super::permissions::{self, ROLE_MANAGEMENT, When};
-use super::{Facts, count, empty, others, some_of, waves};
+use super::{Facts, count, cycle, empty, part, some_of, waves};
+use crate::model::baseline::{AtTarget, Baseline, Protected};
 use crate::model::id::{AppRoleId, GroupId, UserId};
 use crate::model::key::Key;
 use crate::model::memory::BaselineSource;
@@ -23,6 +24,8 @@ pub struct Findings {
     pub notes: Vec<String>,
 }
 
+/// Fewer direct assignments than this tell of no earlier run.
+const EARLIER: usize = 3;
 const DEFAULT_ACCESS: AppRoleId = AppRoleId(uuid::Uuid::nil());
 
 pub fn check(facts: &Facts) -> Findings {
@@ -34,7 +37,6 @@ pub fn check(facts: &Facts) -> Findings {
     groups(facts, &mut found);
     roles(facts, &mut found);
     target(facts, &mut found);
-    found.notes.extend(others::note(facts));
     found
 }
 
@@ -61,8 +63,8 @@ fn looks(facts: &Facts, found: &mut Findings) {
     if !seen.app.is_known() {
         return;
     }
-    need("the app's assignments", seen.assignments.unknown(), seen.assignments.is_absent());
-    need("the synchronization jobs", seen.jobs.unknown(), seen.jobs.is_absent());
+    need("the app's assignments", seen.assignments.unknown(), false);
+    need("the synchronization jobs", seen.jobs.unknown(), false);
     if facts.job().is_some() && !facts.is_token_rejected() {
         need("the job's schema", seen.schema.unknown(), seen.schema.is_absent());
     }
@@ -87,6 +89,11 @@ fn permissions(facts: &Facts, found: &mut Findings) {
     for (permission, need) in permissions::missing(facts.spec, held) {
         let what_for = need.what_for;
         match need.when {
+            // Graph refuses nothing here: it leaves the properties of users out.
+            When::Always if permission == "User.Read.All" => found.refusals.push(format!(
+                "the token has no {permission}, needed to {what_for}: Graph shows members without names and states to it, and nobody can be matched \
+                 with a record at the target; grant it with admin consent"
+            )),
             // Looking tells by itself what it may not read.
             When::Always | When::Optional => {
                 found.notes.push(format!("the token has no {permission}, needed to {what_for}; grant it with admin consent"));
@@ -100,7 +107,7 @@ fn permissions(facts: &Facts, found: &mut Findings) {
         }
     }
     if !held.roles.contains(ROLE_MANAGEMENT) {
-        let emptied = |group: &GroupId| !facts.rows_of(*group).is_empty() && empty::plan_for(facts, *group) == empty::Plan::Empty;
+        let emptied = |group: &GroupId| facts.is_on(*group) && empty::plan_for(facts, *group) == empty::Plan::Empty;
         for group in role_assignable.into_iter().filter(emptied) {
             found.refusals.push(format!(
                 "group {} is role-assignable, and the token has no {ROLE_MANAGEMENT}, needed in Enforce to remove its members; \
@@ -257,13 +264,14 @@ fn groups(facts: &Facts, found: &mut Findings) {
                 )),
                 Some(Seen::Known(_)) | None => {}
             }
-            if facts.rows_of(group).is_empty() && !seen.is_some_and(|seen| seen.profile.is_absent()) {
+            if facts.is_off(group) && !seen.is_some_and(|seen| seen.profile.is_absent()) {
                 found.refusals.push(format!(
                     "group {} is listed but not assigned to this app; a mistyped id? it will not be touched",
                     facts.group_name(group)
                 ));
             }
         }
+        members(facts, found);
         if facts.wished_groups().is_empty() {
             found.refusals.push("no group is assigned to the app: there is nothing to retire".into());
         }
@@ -278,7 +286,7 @@ fn groups(facts: &Facts, found: &mut Findings) {
             ));
         }
         let withdrawn: Vec<_> =
-            baseline.groups.keys().filter(|group| facts.is_withdrawn(**group) && !facts.rows_of(**group).is_empty()).collect();
+            baseline.groups.keys().filter(|group| facts.is_withdrawn(**group) && facts.is_on(**group)).collect();
         if !withdrawn.is_empty() {
             found.notes.push(format!(
                 "groups that are in the baseline were taken off groups.list: {}; they keep their members and their assignment, and step 3 waits for them",
@@ -304,6 +312,60 @@ fn groups(facts: &Facts, found: &mut Findings) {
         let names = some_of(unmanaged.into_iter().map(|group| facts.group_name(group)));
         found.notes.push(format!("UnmanagedGroupAssigned: {names}; not touched, and step 5 waits for it"));
     }
+}
+
+/// Before the baseline: everybody who would be protected is known, and so is his record.
+fn members(facts: &Facts, found: &mut Findings) {
+    let assigned = facts.wished_groups().into_iter().filter(|group| facts.is_on(*group));
+    let security_enabled =
+        |group: &GroupId| facts.seen.groups.get(group)?.profile.known().map(|profile| profile.security_enabled);
+    let mut unread = false;
+    for group in assigned.filter(|group| security_enabled(group) == Some(true)) {
+        let Some(seen) = facts.seen.groups.get(&group) else { continue };
+        for (what, why) in [("the members", seen.members.unknown()), ("the properties of the members", seen.properties.unknown())]
+        {
+            if let Some(why) = why.filter(|why| !why.is_not_looked()) {
+                found.unknowns.push(format!("{what} of group {} could not be read: {why}", facts.group_name(group)));
+                unread = true;
+            }
+        }
+    }
+    // Before its first cycle nobody has a record.
+    let has_run = facts.job().is_some_and(|job| job.last.is_some());
+    if unread || facts.memory.target.is_none() || !has_run {
+        return;
+    }
+    match take_baseline(facts) {
+        Ok(baseline) => {
+            let missing = |(id, user): &(&UserId, &Protected)| {
+                user.target == AtTarget::NoRecord && !user.disabled && !facts.is_released(**id)
+            };
+            let uncounted = baseline.users.iter().filter(missing).map(|(id, _)| *id).collect();
+            found.refusals.extend(cycle::uncounted(facts, baseline.users.len(), &uncounted));
+            found.refusals.extend(earlier(facts, &baseline));
+        }
+        Err(why) if found.unknowns.is_empty() => found.unknowns.push(why),
+        Err(_) => {}
+    }
+}
+
+/// Before the first baseline: most of those who would be protected hold their roles themselves already, as a run leaves it whose
+/// ledger knew who they were.
+fn earlier(facts: &Facts, baseline: &Baseline) -> Option<String> {
+    let acknowledged = facts.spec.groups.acknowledge.contains(&Acknowledgement::EarlierAssignments);
+    let rows = facts.rows().filter(|_| facts.spec.mode == Mode::Enforce && !acknowledged)?;
+    let mapped = |role: AppRoleId| *facts.spec.roles.get(&role).unwrap_or(&role);
+    let holds = |(id, user): &(&UserId, &Protected)| {
+        baseline.roles_of(user).into_iter().all(|role| rows.of_user(**id).any(|(held, _)| held == mapped(role)))
+    };
+    let direct = baseline.users.iter().filter(holds).count();
+    (direct >= EARLIER && direct * 2 >= baseline.users.len()).then(|| {
+        format!(
+            "{} hold their roles themselves already, as an earlier run leaves it: if its ledger was lost with its volume, restore it, for it alone knows who \
+             was protected; if they were assigned by hand, set groups.acknowledge: [EarlierAssignments]",
+            part(direct, baseline.users.len(), "member")
+        )
+    })
 }
 
 fn roles(facts: &Facts, found: &mut Findings) {

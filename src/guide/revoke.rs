@@ -1,15 +1,17 @@
 //! Step 5: the token is refused like one that never existed, several times, while the service is up.
 
-use super::{Facts, Reach, Step, Verdict, count, some_of};
+use super::{Ground, Reach, Step, Verdict, count, some_of};
 use crate::model::action::Action;
 use crate::model::condition::{ConditionKind, Reason};
+use crate::model::key::Key;
+use crate::model::memory::{Entry, lasts, later};
 use crate::model::snapshot::{JobCode, ProbeVerdict, ScheduleState};
-use crate::model::spec::{Afterwards, RevocationBy};
+use crate::model::spec::{Afterwards, RevocationBy, Webhook};
 
 pub const STEP: Step =
     Step { number: 5, title: "Delete the SCIM token", condition: ConditionKind::TokenRevoked, judge, reach: Reach::Everything };
 
-fn judge(facts: &Facts) -> Verdict {
+fn judge(facts: &Ground) -> Verdict {
     let remembered = &facts.memory.remembered;
     if let Some(proof) = &remembered.revocation_proof {
         let why = format!("the token was refused {} in a row, last at {:.0}", count(proof.rejections.len(), "time"), proof.at);
@@ -35,15 +37,17 @@ fn judge(facts: &Facts) -> Verdict {
             Verdict::Act { reason: Reason::AwaitingPause, why, actions: vec![action], refused: Vec::new() }
         };
     }
-    if facts.memory.journal.revocations() <= remembered.revocations_void {
-        let why = "everything else is done and proven".to_owned();
-        return Verdict::Act {
-            reason: Reason::AwaitingOperator,
-            why,
-            actions: vec![Action::RequestRevocation],
-            refused: Vec::new(),
-        };
-    }
+    let asked = match facts.spec.target.revocation.webhook.as_ref() {
+        Some(webhook) if facts.spec.target.revocation.by == RevocationBy::Webhook => called(facts, webhook),
+        Some(_) | None => by_hand(facts),
+    };
+    let waits = match asked {
+        Asked::Now(why) => {
+            let actions = vec![Action::RequestRevocation];
+            return Verdict::Act { reason: Reason::AwaitingOperator, why, actions, refused: Vec::new() };
+        }
+        Asked::Waits(reason, on) => Verdict::Wait { reason, on },
+    };
     let rejections = remembered.rejections.len();
     if rejections > 0 {
         let wanted = facts.spec.target.revocation.confirmations;
@@ -58,13 +62,50 @@ fn judge(facts: &Facts) -> Verdict {
             on: format!("an answer that tells whether the token is dead: {}", probe.detail),
         };
     }
-    match facts.spec.target.revocation.by {
-        RevocationBy::Operator => Verdict::Wait {
-            reason: Reason::AwaitingOperator,
-            on: "a person to delete the SCIM token in the app's settings".into(),
-        },
-        RevocationBy::Webhook => {
-            Verdict::Wait { reason: Reason::WebhookCalled, on: "the token to be refused after the webhook was called".into() }
-        }
+    waits
+}
+
+/// Whether the deletion of the token is to be asked for now.
+enum Asked {
+    Now(String),
+    Waits(Reason, String),
+}
+
+fn by_hand(facts: &Ground) -> Asked {
+    if facts.memory.journal.revocations() <= facts.memory.remembered.revocations_void {
+        return Asked::Now("everything else is done and proven".into());
     }
+    Asked::Waits(Reason::AwaitingOperator, "a person to delete the SCIM token in the app's settings".into())
+}
+
+/// A webhook that has accepted the call is never called again. One that could not be reached, refused or never answered is, with
+/// the same key and after a wait, a number of times; then it is a person's turn.
+fn called(facts: &Ground, webhook: &Webhook) -> Asked {
+    let (journal, remembered) = (&facts.memory.journal, &facts.memory.remembered);
+    let entry = journal.entry(&Key::Revocation);
+    if entry.is_some_and(|entry| entry.confirmed > remembered.revocations_void) {
+        return Asked::Waits(Reason::WebhookCalled, "the token to be refused after the webhook was called".into());
+    }
+    let failed = journal.refused.get(&Key::Revocation);
+    let failures = failed.map_or(0, |failed| failed.times).saturating_sub(remembered.failures_void);
+    // One that was begun and has no outcome on disk may have been sent.
+    let begun = entry.and_then(Entry::begun).filter(|begun| failed.is_none_or(|failed| failed.at < *begun));
+    let calls = failures + u32::from(begun.is_some());
+    let Some(last) = begun.or(failed.map(|failed| failed.at)).filter(|_| calls > 0) else {
+        return Asked::Now("everything else is done and proven".into());
+    };
+    let said = failed.map_or_else(|| "no answer is known".to_owned(), |failed| failed.cause.to_string());
+    let told = format!(
+        "the webhook was called {} and did not accept it, the last time at {last:.0}: {said}",
+        count(calls as usize, "time")
+    );
+    if calls >= webhook.attempts {
+        let on = format!("a person to delete the SCIM token in the app's settings: {told}");
+        return Asked::Waits(Reason::AwaitingOperator, on);
+    }
+    let wait = webhook.wait_after(calls);
+    if lasts(last, facts.now, wait) {
+        return Asked::Waits(Reason::WebhookCalled, format!("the next call of the webhook at {:.0}; {told}", later(last, wait)));
+    }
+    Asked::Now(told)
 }

@@ -1,7 +1,7 @@
 //! Step 3: no managed group has a row on the app any more.
 
 use super::empty::{self, Canary, Progress};
-use super::{Facts, LOOKS, Reach, Step, Verdict, count, waves};
+use super::{Ground, LOOKS, Reach, Step, Verdict, count, waves};
 use crate::model::action::Action;
 use crate::model::condition::{ConditionKind, Reason};
 
@@ -13,19 +13,13 @@ pub const STEP: Step = Step {
     reach: Reach::EachGroup,
 };
 
-fn judge(facts: &Facts) -> Verdict {
-    let Some(baseline) = facts.baseline() else {
-        return Verdict::Wait { reason: Reason::Blocked, on: "the baseline".into() };
-    };
-    if let Some(why) = facts.seen.assignments.unknown() {
-        return Verdict::Wait { reason: Reason::LookFailed, on: format!("a complete list of the app's assignments: {why}") };
-    }
+fn judge(facts: &Ground) -> Verdict {
     let (mut per_group, mut blocked, mut replicating) = (Vec::new(), Vec::new(), 0usize);
     let mut looking = Vec::new();
     let open = waves::open(facts);
     let mut later = 0usize;
-    for group in baseline.groups.keys().copied() {
-        let rows = facts.rows_of(group);
+    for group in facts.baseline.groups.keys().copied() {
+        let rows = facts.rows.of(group);
         if rows.is_empty() {
             let remembered = &facts.memory.remembered;
             if !remembered.unassigned_at.contains_key(&group) || !remembered.members_closed.contains_key(&group) {
@@ -98,6 +92,6 @@ fn judge(facts: &Facts) -> Verdict {
     }
     Verdict::Met {
         reason: Reason::AllUnassigned,
-        why: format!("none of {} has a row on the app", count(baseline.groups.len(), "managed group")),
+        why: format!("none of {} has a row on the app", count(facts.baseline.groups.len(), "managed group")),
     }
 }

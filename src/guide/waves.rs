@@ -94,10 +94,7 @@ fn awaited(facts: &Facts, wave: &[GroupId]) -> Option<String> {
 
 fn is_unassigned(facts: &Facts, group: GroupId) -> bool {
     let remembered = &facts.memory.remembered;
-    facts.seen.assignments.is_known()
-        && facts.rows_of(group).is_empty()
-        && remembered.unassigned_at.contains_key(&group)
-        && remembered.members_closed.contains_key(&group)
+    facts.is_off(group) && remembered.unassigned_at.contains_key(&group) && remembered.members_closed.contains_key(&group)
 }
 
 /// How many groups more may be unassigned before another cycle: those that Entra has yet to delete count towards its
@@ -108,7 +105,7 @@ pub fn room(facts: &Facts) -> Option<usize> {
     let most = threshold.saturating_sub(1).max(1);
     let in_flight = facts.baseline().into_iter().flat_map(|baseline| baseline.groups.keys()).filter(|group| {
         let gone = facts.last_confirmed(Kin::UnassignsOf(**group));
-        facts.rows_of(**group).is_empty() && gone.is_some_and(|gone| facts.good_cycles_after(gone).is_empty())
+        facts.is_off(**group) && gone.is_some_and(|gone| facts.good_cycles_after(gone).is_empty())
     });
     Some(most.saturating_sub(in_flight.count()))
 }

@@ -9,7 +9,7 @@ use super::foresight::{self, Stage};
 use super::legs::{Leg, earliest, legs};
 use super::{Cover, Facts, count, decisions, empty};
 use crate::model::action::Action;
-use crate::model::baseline::Baseline;
+use crate::model::baseline::{AtTarget, Baseline};
 use crate::model::engine::ScimCall;
 use crate::model::id::{AppRoleId, GroupId, UserId};
 use crate::model::seen::Seen;
@@ -116,10 +116,10 @@ fn users(facts: &Facts) -> Users {
         }
         users.in_several_groups += u64::from(user.groups.len() > 1);
         users.with_several_roles += u64::from(roles.len() > 1);
-        users.already_direct += u64::from(!matches!(cover, Cover::Missing(_) | Cover::Departed));
+        users.already_direct += u64::from(!matches!(cover, Cover::NotRead | Cover::Missing(_) | Cover::Departed));
         match &user.target {
-            None => users.unknown_at_target += 1,
-            Some(record) => users.inactive_at_target_from_the_start += u64::from(record.active != Some(true)),
+            AtTarget::NoRecord | AtTarget::NotRead => users.unknown_at_target += 1,
+            AtTarget::Record(record) => users.inactive_at_target_from_the_start += u64::from(record.active != Some(true)),
         }
         users.released += u64::from(facts.is_released(*id));
     }
@@ -138,7 +138,7 @@ fn groups(facts: &Facts, baseline: &Baseline) -> Vec<Group> {
                 uses.push(empty::taken_from(members.map_or(0, |look| look.value.users.len())));
             }
         }
-        let assigned = !facts.rows_of(*id).is_empty();
+        let assigned = facts.is_on(*id);
         let (decision, why) = match empty::plan_for(facts, *id) {
             _ if !assigned => ("Done", None),
             empty::Plan::Empty => ("Remove", None),

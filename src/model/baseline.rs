@@ -52,8 +52,34 @@ pub struct Protected {
     pub groups: Few<GroupId>,
     /// The account was disabled when first seen: assigned, but nobody waits for him.
     pub disabled: bool,
-    /// The record at the target when he was first seen. `None`: there was none; covered, not counted.
-    pub target: Option<ScimUser>,
+    /// The record at the target, as it was first seen.
+    pub target: AtTarget,
+}
+
+/// What the target had of a user when he was looked for there first.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum AtTarget {
+    Record(ScimUser),
+    /// Looked for, and there was none: covered, not counted, until there is one.
+    NoRecord,
+    /// Not looked for yet, or not in a way that tells: nothing follows, and nobody loses anything before it is known.
+    NotRead,
+}
+
+impl AtTarget {
+    pub fn record(&self) -> Option<&ScimUser> {
+        match self {
+            AtTarget::Record(record) => Some(record),
+            AtTarget::NoRecord | AtTarget::NotRead => None,
+        }
+    }
+
+    pub fn record_mut(&mut self) -> Option<&mut ScimUser> {
+        match self {
+            AtTarget::Record(record) => Some(record),
+            AtTarget::NoRecord | AtTarget::NotRead => None,
+        }
+    }
 }
 
 /// What one turn adds to the baseline.
@@ -62,11 +88,13 @@ pub struct Growth {
     pub users: BTreeMap<UserId, Protected>,
     /// Roles newly seen on a managed group.
     pub roles: BTreeMap<GroupId, BTreeSet<AppRoleId>>,
+    /// What became known since of those of whom no record was known.
+    pub records: BTreeMap<UserId, AtTarget>,
 }
 
 impl Growth {
     pub fn is_empty(&self) -> bool {
-        self.users.is_empty() && self.roles.is_empty()
+        self.users.is_empty() && self.roles.is_empty() && self.records.is_empty()
     }
 }
 
@@ -83,6 +111,11 @@ impl Baseline {
                 .entry(*id)
                 .and_modify(|user| user.groups.extend(new.groups.iter().copied()))
                 .or_insert_with(|| new.clone());
+        }
+        for (id, target) in &growth.records {
+            if let Some(user) = self.users.get_mut(id).filter(|user| user.target.record().is_none()) {
+                user.target = target.clone();
+            }
         }
         for (id, roles) in &growth.roles {
             if let Some(group) = self.groups.get_mut(id) {

@@ -11,6 +11,7 @@ use crate::model::baseline::Baseline;
 use crate::model::compact::{Few, Pool};
 use crate::model::id::{AppRoleId, GroupId, JobId, UserId};
 use crate::model::key::{Key, Kin};
+use crate::model::moment::Moment;
 use crate::model::names::Names;
 use crate::model::seen::Seen;
 use crate::model::snapshot::{Calibration, LogRow, Look, Probe, TargetLook};
@@ -25,10 +26,29 @@ pub struct Memory {
     pub journal: Arc<Journal>,
     /// Kept by the process, not by the ledger: the last round over the target.
     pub target: Option<Arc<TargetLook>>,
-    /// So too the last look at the provisioning log, and whose job's it is.
-    pub log: Option<(JobId, Look<Vec<LogRow>>)>,
+    /// So too what was read of the provisioning log.
+    pub log: Option<LogSeen>,
+    pub rounds: Rounds,
     /// Of the process too: whether messages may name users.
     pub names: Names,
+}
+
+/// What was read of the provisioning log, up to the last look at it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogSeen {
+    pub job: JobId,
+    pub look: Look<Vec<LogRow>>,
+    /// When it was last read from the baseline on.
+    pub whole: Moment,
+}
+
+/// Where rounds over single users ended: the next one goes on behind it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rounds {
+    /// Of records that are read at the target by id.
+    pub target: Option<UserId>,
+    /// Of users whom the directory is asked for.
+    pub users: Option<UserId>,
 }
 
 /// What a judgement may call "the baseline".
@@ -105,6 +125,10 @@ pub struct Remembered {
     pub lost_since: BTreeMap<UserId, Timestamp>,
     /// What writes of ours were to take away and nobody answered: the unbroken series of looks without it.
     pub gone: BTreeMap<Key, Streak>,
+    /// Other uses of managed groups that were ever seen, until repeated complete looks do not show them any more.
+    pub uses: BTreeMap<GroupId, KnownUses>,
+    /// Of a rollback only: users whose own rows of ours are to go, and the unbroken series of looks in which groups carry them.
+    pub carried: BTreeMap<UserId, Streak>,
     /// Good cycles, oldest first, the last few.
     pub cycles: Vec<GoodCycle>,
     /// The last cycle that the report knows of, and whether it counts.
@@ -118,12 +142,22 @@ pub struct Remembered {
     pub cycle_proof: Option<CycleProof>,
     /// Requests in the journal for the deletion of the token that no longer count, because a latch has opened since.
     pub revocations_void: u32,
+    /// Of the webhook's calls that failed in a row, those that were made before a latch opened.
+    pub failures_void: u32,
     /// Rejections in a row so far.
     pub rejections: Vec<Probe>,
     /// When the probe last ran; our time.
     pub probed_at: Option<Timestamp>,
     /// Step 5's proof.
     pub revocation_proof: Option<RevocationProof>,
+}
+
+/// What lies further ahead than machines of one service differ was never so: a wrong stamp was kept.
+const FUTURE: Duration = Duration::from_secs(15 * 60);
+
+/// Whether a time of the service that was kept lies in its future.
+pub fn is_ahead(kept: Timestamp, now: Timestamp) -> bool {
+    since(now, kept) >= FUTURE
 }
 
 /// An unbroken series of agreeing complete looks.
@@ -139,7 +173,7 @@ pub struct Streak {
 impl Streak {
     /// One more agreeing look at this service time.
     pub fn extend(streak: Option<Streak>, at: Timestamp) -> Streak {
-        match streak {
+        match streak.filter(|streak| !is_ahead(streak.last, at)) {
             Some(streak) if at > streak.last => Streak { last: at, looks: streak.looks + 1, ..streak },
             Some(streak) => streak,
             None => Streak { since: at, last: at, looks: 1 },
@@ -150,6 +184,11 @@ impl Streak {
     pub fn is_believed(&self, looks: u32, settle: Duration) -> bool {
         self.looks >= looks && since(self.since, self.last) >= settle
     }
+}
+
+/// This much before `at`.
+pub fn earlier(at: Timestamp, by: Duration) -> Timestamp {
+    jiff::SignedDuration::try_from(by).ok().and_then(|by| at.checked_sub(by).ok()).unwrap_or(Timestamp::MIN)
 }
 
 /// This much after `at`.
@@ -183,6 +222,18 @@ pub enum DepartureKind {
     Left,
 }
 
+/// Names, each with the unbroken series of complete looks that did not show it any more; none yet where the last one did.
+pub type Uses = BTreeMap<String, Option<Streak>>;
+
+/// Other uses of a group, by where they are seen.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct KnownUses {
+    pub apps: Uses,
+    pub parents: Uses,
+    pub policies: Uses,
+}
+
 /// A cycle that ended well, in the service's own times.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GoodCycle {
@@ -196,8 +247,10 @@ pub struct GoodCycle {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Size {
     pub count: u64,
-    /// Removals of ours, confirmed, up to that look: they explain a shorter list.
-    pub ours: u64,
+    /// Of a group: whom it lacked then of those who were ever in it, and no write of ours explains; one by one, so that neither
+    /// a write that was tried again nor replicas that take turns make a riddle of it.
+    #[serde(default)]
+    pub missing: Option<u64>,
     /// A smaller count that has been seen since, and how often in a row.
     pub smaller: Option<(u64, u32)>,
 }
@@ -207,6 +260,9 @@ pub struct CycleProof {
     pub cycles: Vec<GoodCycle>,
     pub users_kept: u64,
     pub users_counted: u64,
+    /// Protected, and without a record at the target.
+    #[serde(default)]
+    pub users_not_known: u64,
     pub groups_gone: u64,
     /// Our time.
     pub at: Timestamp,
@@ -225,6 +281,25 @@ pub struct RevocationProof {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Journal {
     pub entries: BTreeMap<Key, Entry>,
+    /// Writes that were refused when they were last tried: few, so apart from the many.
+    pub refused: BTreeMap<Key, Refusal>,
+}
+
+/// What the service has said against a write, in a row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    pub times: u32,
+    /// Our time of the last one.
+    pub at: Timestamp,
+    /// In its words, without whom it is about.
+    pub cause: Arc<str>,
+}
+
+impl Refusal {
+    /// It would be said of every write of the kind.
+    pub fn is_denial(&self) -> bool {
+        self.cause.starts_with("denied")
+    }
 }
 
 /// The writes of one key. There are several for every user, most of them begun once and confirmed once: those are kept small.
@@ -338,6 +413,14 @@ impl Journal {
     /// Requests for the deletion of the token that were made, or of which nobody knows.
     pub fn revocations(&self) -> u32 {
         self.entry(&Key::Revocation).map_or(0, |entry| entry.confirmed + u32::from(entry.is_open()))
+    }
+
+    /// One more refusal, as the write's error words it: what was tried, a colon, what was said.
+    pub fn refuse(&mut self, key: Key, at: Timestamp, text: &str) {
+        let said = text.split_once(": ").map_or(text, |(_, said)| said);
+        let said = said.rsplit_once(" (request-id ").map_or(said, |(said, _)| said);
+        let times = self.refused.get(&key).map_or(0, |before| before.times) + 1;
+        self.refused.insert(key, Refusal { times, at, cause: said.into() });
     }
 
     pub fn entry(&self, key: &Key) -> Option<&Entry> {

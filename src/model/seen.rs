@@ -15,6 +15,14 @@ pub enum Seen<T> {
     Unknown(Why),
 }
 
+/// The result of looking at a list, or at anything that can't fail to exist: a list is read whole, or not known. It is never
+/// absent: a service that has no such path has not said that nothing is in the list.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Listed<T> {
+    Known(T),
+    Unknown(Why),
+}
+
 const NOT_LOOKED: &str = "not-looked";
 
 /// Why a look brought nothing, as one sentence for an operator.
@@ -82,5 +90,31 @@ impl<T> Seen<T> {
 impl<T> Default for Seen<T> {
     fn default() -> Self {
         Seen::Unknown(Why::new(NOT_LOOKED, "not read yet"))
+    }
+}
+
+impl<T> Listed<T> {
+    pub fn known(&self) -> Option<&T> {
+        match self {
+            Listed::Known(value) => Some(value),
+            Listed::Unknown(_) => None,
+        }
+    }
+
+    pub fn is_known(&self) -> bool {
+        self.known().is_some()
+    }
+
+    pub fn unknown(&self) -> Option<&Why> {
+        match self {
+            Listed::Known(_) => None,
+            Listed::Unknown(why) => Some(why),
+        }
+    }
+}
+
+impl<T> Default for Listed<T> {
+    fn default() -> Self {
+        Listed::Unknown(Why::new(NOT_LOOKED, "not read yet"))
     }
 }

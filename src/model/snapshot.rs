@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::model::id::{AppRoleId, AssignmentId, GroupId, JobId, ScimId, ServicePrincipalId, UserId};
+use crate::model::memory::Rounds;
 use crate::model::moment::Moment;
-use crate::model::seen::Seen;
+use crate::model::seen::{Listed, Seen};
 
 /// One complete look and the time at which the service gave it (its `Date` header).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,18 +31,22 @@ pub struct Snapshot {
     pub credential: Option<CredentialLife>,
     pub app: Seen<App>,
     /// All rows of `appRoleAssignedTo`, all pages.
-    pub assignments: Seen<Look<Vec<Assignment>>>,
+    pub assignments: Listed<Look<Vec<Assignment>>>,
     /// Managed groups, and groups that would be (before the baseline).
     pub groups: BTreeMap<GroupId, GroupSeen>,
     /// Conditional Access policies; `Unknown` with the kind `not-looked` where nobody allowed us to look.
-    pub policies: Seen<Vec<Policy>>,
+    pub policies: Listed<Vec<Policy>>,
     /// Properties of users we had a reason to ask for. `Absent`: Graph says there is no such user.
     pub users: BTreeMap<UserId, Seen<DirectoryUser>>,
-    pub jobs: Seen<Look<Vec<Job>>>,
+    pub jobs: Listed<Look<Vec<Job>>>,
     pub schema: Seen<SyncSchema>,
-    pub settings: Seen<SyncSettings>,
+    pub settings: Listed<SyncSettings>,
+    /// When the log was last read from the baseline on.
+    pub log_whole: Moment,
+    /// Where the rounds over single users ended.
+    pub rounds: Rounds,
     /// Rows that harm or failed, since the baseline; read in this turn or lately.
-    pub log: Seen<Look<Vec<LogRow>>>,
+    pub log: Listed<Look<Vec<LogRow>>>,
     pub target: TargetSeen,
     /// The revocation probe, in turns in which it was due.
     pub probe: Option<Probe>,
@@ -70,13 +75,18 @@ impl Permissions {
     const NO_DIRECTORY_ROLE: &str = "0997a1d0-0d1d-4acb-b408-d5ca73121e90";
     const POLICIES: [&str; 3] = ["Policy.Read.All", "Policy.Read.ConditionalAccess", "Policy.ReadWrite.ConditionalAccess"];
 
+    /// The token itself says so.
+    pub fn claims_policies(&self) -> bool {
+        Self::POLICIES.iter().any(|role| self.roles.contains(*role))
+    }
+
     pub fn has_directory_role(&self) -> bool {
         self.directory_roles.iter().any(|role| role != Self::NO_DIRECTORY_ROLE)
     }
 
     /// Whether asking for the Conditional Access policies is worth a request.
     pub fn may_read_policies(&self) -> bool {
-        self.has_directory_role() || Self::POLICIES.iter().any(|role| self.roles.contains(*role))
+        self.has_directory_role() || self.claims_policies()
     }
 }
 
@@ -118,8 +128,10 @@ pub enum Principal {
 #[derive(Clone, Debug, Default)]
 pub struct GroupSeen {
     pub profile: Seen<GroupProfile>,
-    pub uses: Seen<GroupUses>,
-    pub members: Seen<Look<Members>>,
+    pub uses: Listed<GroupUses>,
+    /// Whether the properties of its members could be read; they are in [`Snapshot::users`].
+    pub properties: Listed<()>,
+    pub members: Listed<Look<Members>>,
 }
 
 /// What a group is, as far as it decides whether its members may be edited (facts of Graph's `group`).
@@ -298,7 +310,7 @@ impl LogRow {
 #[derive(Clone, Debug, Default)]
 pub struct TargetSeen {
     pub token: TokenState,
-    pub look: Seen<Arc<TargetLook>>,
+    pub look: Listed<Arc<TargetLook>>,
 }
 
 /// How the service took our token in ordinary reads; proof of revocation is the probe's business.
@@ -322,6 +334,8 @@ pub struct TargetLook {
     pub groups: BTreeMap<ScimId, ScimGroup>,
     /// Protected records that the list lacked or showed worse than at the baseline, read by id.
     pub users_by_id: BTreeMap<ScimId, Seen<ScimUser>>,
+    /// Of those, the ones that an earlier look has read, and its turn: a round over many takes several looks.
+    pub read_before: BTreeMap<ScimId, u64>,
     /// Managed groups that the list lacked, read by id. `Absent` is a 404 or 410 with a SCIM error body.
     pub groups_by_id: BTreeMap<ScimId, Seen<ScimGroup>>,
 }

@@ -217,6 +217,12 @@ pub enum Acknowledgement {
     TargetGroupContent,
     /// Entra provisions to another address than `target.scimUrl`, and both lead to the same app.
     OtherTenantUrl,
+    /// Protected users of whom the target has no record: nobody can say that they were kept.
+    UncountedUsers,
+    /// Somebody else assigns users or empties groups of the same app, and it is known who.
+    AnotherAtWork,
+    /// Members hold assignments of their own already, and they do not come from a run whose ledger was lost.
+    EarlierAssignments,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -286,6 +292,20 @@ pub struct Webhook {
     pub method: String,
     /// Header name -> file with its value.
     pub header_files: BTreeMap<String, PathBuf>,
+    /// Calls in all, where it cannot be reached, refuses or does not answer; then a person is asked.
+    pub attempts: u32,
+    /// The last of them comes this long after the first.
+    #[serde(serialize_with = "as_duration")]
+    pub within: Duration,
+}
+
+impl Webhook {
+    /// How long it is waited after so many calls in a row that failed: longer each time, and as long as is allowed in all.
+    pub fn wait_after(&self, failures: u32) -> Duration {
+        let weight = |call: u32| 3f64.powi(i32::try_from(call.min(40)).unwrap_or(40));
+        let all: f64 = (1..self.attempts).map(weight).sum();
+        if all > 0.0 { self.within.mul_f64((weight(failures.max(1)) / all).min(1.0)) } else { Duration::ZERO }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -19,7 +19,7 @@ closed_list! {
 
 closed_list! {
     /// A limit over a whole plan.
-    Brake { Frozen, Blind, UsersLost, Uncovered, Foreseen, TooMuch, Shrunk, NotApproved, Fights, Window }
+    Brake { Frozen, Blind, UsersLost, Uncovered, Foreseen, TooMuch, Shrunk, NotApproved, Fights, AnotherAtWork, WriteRefused, Window }
 }
 
 impl Brake {
@@ -35,6 +35,8 @@ impl Brake {
             Brake::Shrunk => "shrunk",
             Brake::NotApproved => "not-approved",
             Brake::Fights => "fights",
+            Brake::AnotherAtWork => "another-at-work",
+            Brake::WriteRefused => "write-refused",
             Brake::Window => "window",
         }
     }

@@ -12,7 +12,7 @@ pub(super) fn groups(facts: &Facts) -> Vec<GroupStatus> {
     let remaining = remaining(facts);
     let ids: Vec<GroupId> = match facts.baseline() {
         Some(baseline) => baseline.groups.keys().copied().collect(),
-        None => facts.wished_groups().into_iter().filter(|group| !facts.rows_of(*group).is_empty()).collect(),
+        None => facts.wished_groups().into_iter().filter(|group| facts.is_on(*group)).collect(),
     };
     let mut groups: Vec<_> = ids.into_iter().map(|id| group(facts, id, remaining.as_deref())).collect();
     groups.sort_by_key(|group| (group.name.to_lowercase(), group.id));
@@ -41,7 +41,7 @@ fn state(facts: &Facts, id: GroupId, remaining: Option<&[GroupId]>) -> (GroupSta
     if let Some(why) = facts.seen.assignments.unknown() {
         return (GroupState::Unknown, Some(why.to_string()));
     }
-    if facts.rows_of(id).is_empty() {
+    if facts.is_off(id) {
         let gone = remaining.is_some_and(|remaining| !remaining.contains(&id));
         return (if gone { GroupState::Gone } else { GroupState::Unassigned }, None);
     }

@@ -77,6 +77,11 @@ impl ScimApp {
         self.lock().store.seed(Kind::Users, user)
     }
 
+    /// Somebody deletes a user in the app itself.
+    pub fn delete_user(&self, id: &str) {
+        _ = self.lock().store.remove(Kind::Users, id);
+    }
+
     /// Puts a group there, unchecked; an `id` in it is kept. The id is returned.
     pub fn seed_group(&self, group: Value) -> String {
         self.lock().store.seed(Kind::Groups, group)

@@ -8,8 +8,12 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 #[derive(Clone, Debug, Error)]
 pub enum Error {
+    /// Nothing was sent.
     #[error("{doing}: no connection: {cause}")]
     Unreachable { doing: String, cause: String },
+    /// The connection ended before there was an answer: what was sent may have arrived.
+    #[error("{doing}: no answer, the connection broke: {cause}")]
+    Broken { doing: String, cause: String },
     #[error("{doing}: no answer within {}", humantime::format_duration(*.after))]
     TimedOut { doing: String, after: Duration },
     #[error("{doing}: throttled{}", .retry_after.map(|d| format!(", retry after {}", humantime::format_duration(d))).unwrap_or_default())]
@@ -43,6 +47,9 @@ pub enum Error {
     Withheld { doing: String, why: String },
 }
 
+/// In place of the code of an answer that is not in the service's own form.
+pub const NOT_ITS_OWN: &str = "without a Graph error";
+
 fn request(id: &Option<String>) -> String {
     id.as_ref().map(|id| format!(" (request-id {id})")).unwrap_or_default()
 }
@@ -64,6 +71,7 @@ impl Error {
     pub fn class(&self) -> Class {
         match self {
             Error::Unreachable { .. }
+            | Error::Broken { .. }
             | Error::TimedOut { .. }
             | Error::Throttled { .. }
             | Error::Incomplete { .. }
@@ -81,6 +89,7 @@ impl Error {
         let mut error = self.clone();
         match &mut error {
             Error::Unreachable { doing, .. }
+            | Error::Broken { doing, .. }
             | Error::TimedOut { doing, .. }
             | Error::Throttled { doing, .. }
             | Error::Refused { doing, .. }
@@ -99,6 +108,7 @@ impl Error {
     pub fn label(&self) -> &'static str {
         match self {
             Error::Unreachable { .. } => "unreachable",
+            Error::Broken { .. } => "broken",
             Error::TimedOut { .. } => "timed-out",
             Error::Throttled { .. } => "throttled",
             Error::Refused { .. } => "refused",
@@ -114,6 +124,23 @@ impl Error {
         }
     }
 
+    /// The service itself says that we may not, in its own form: no gateway's page does.
+    pub fn is_denied_in_words(&self) -> bool {
+        matches!(self, Error::Denied { status: 403, code, .. } if code != NOT_ITS_OWN)
+    }
+
+    /// The service has spoken on this very thing, and against it.
+    pub fn is_refusal(&self) -> bool {
+        let spoke =
+            matches!(self, Error::Refused { .. } | Error::NotFound { .. } | Error::Denied { .. } | Error::Ambiguous { .. });
+        spoke && !self.is_failed_dependency()
+    }
+
+    /// It never left, by our own hand.
+    pub fn is_withheld(&self) -> bool {
+        matches!(self, Error::Withheld { .. })
+    }
+
     /// A request of a chain that was not tried, because the one before it failed.
     pub fn is_failed_dependency(&self) -> bool {
         matches!(self, Error::Refused { status: 424, .. })
@@ -122,7 +149,7 @@ impl Error {
     /// After a write: can it have taken effect all the same?
     pub fn leaves_outcome_open(&self) -> bool {
         match self {
-            Error::TimedOut { .. } | Error::Unreachable { .. } | Error::Malformed { .. } | Error::Throttled { .. } => true,
+            Error::TimedOut { .. } | Error::Broken { .. } | Error::Malformed { .. } | Error::Throttled { .. } => true,
             Error::Refused { status, .. } => *status >= 500 || *status == 408,
             _ => false,
         }

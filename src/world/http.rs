@@ -29,6 +29,8 @@ pub type Transport = BoxCloneSyncService<Request<Bytes>, http::Response<Bytes>, 
 #[derive(Clone, Debug)]
 pub enum TransportError {
     Connect(String),
+    /// After the request, or some of it, was sent.
+    Broken(String),
     TimedOut,
     TooLarge,
 }
@@ -159,6 +161,7 @@ impl Http {
                 return Ok(answer);
             }
             Ok(Err(TransportError::Connect(cause))) => Error::Unreachable { doing: doing.to_owned(), cause },
+            Ok(Err(TransportError::Broken(cause))) => Error::Broken { doing: doing.to_owned(), cause },
             Ok(Err(TransportError::TooLarge)) => {
                 Error::Malformed { doing: doing.to_owned(), why: format!("the answer is larger than {} MiB", BODY_CAP >> 20) }
             }
@@ -326,7 +329,13 @@ fn is_link_local(host: Option<&str>) -> bool {
 }
 
 fn from_reqwest(error: &reqwest::Error) -> TransportError {
-    if error.is_timeout() { TransportError::TimedOut } else { TransportError::Connect(chain(error)) }
+    if error.is_connect() {
+        TransportError::Connect(chain(error))
+    } else if error.is_timeout() {
+        TransportError::TimedOut
+    } else {
+        TransportError::Broken(chain(error))
+    }
 }
 
 /// The whole chain of causes; the outer one alone says little. URLs are left out: they could carry more than a host.

@@ -23,7 +23,7 @@ use crate::model::deed::Deed;
 use crate::model::id::{GroupId, JobId, ScimId, ServicePrincipalId, UserId};
 use crate::model::memory::{Journal, Remembered};
 use crate::model::moment::Moment;
-use crate::model::seen::{Seen, Why};
+use crate::model::seen::{Listed, Seen, Why};
 use crate::model::snapshot::{
     App, Assignment, Calibration, CredentialLife, DirectoryUser, GroupProfile, GroupUses, Job, LogRow, Look, Members,
     Permissions, Policy, Probe, ScimGroup, ScimUser, SyncSchema, SyncSettings,
@@ -186,8 +186,10 @@ pub enum Outcome {
     Done(Written),
     /// Nobody answered, and later looks show it done before this service time.
     Seen(Timestamp),
-    /// It certainly did not happen.
+    /// It certainly did not happen, and not because the service said so: it never left, or it waited for another.
     Failed(String),
+    /// It certainly did not happen: the service refused it.
+    Refused(String),
     /// It may or may not have happened; only a look can tell.
     Open(String),
 }
@@ -214,6 +216,14 @@ impl Clock for SystemClock {
     fn steady(&self) -> Duration {
         static BEGINNING: LazyLock<Instant> = LazyLock::new(Instant::now);
         BEGINNING.elapsed()
+    }
+}
+
+/// A failed look at a list as a value: whatever the service said, nothing follows from it for what is in the list.
+pub fn listed<T>(result: Result<T>) -> Listed<T> {
+    match result {
+        Ok(value) => Listed::Known(value),
+        Err(error) => Listed::Unknown(Why::new(error.label(), error.to_string())),
     }
 }
 

@@ -11,6 +11,7 @@ use unscim::act::{Acted, act};
 use unscim::model::action::{Action, Done};
 use unscim::model::deed::{Deed, Ending, Known};
 use unscim::model::id::{AssignmentId, ServicePrincipalId};
+use unscim::model::memory::Streak;
 use unscim::model::seen::Seen;
 use unscim::model::snapshot::Principal;
 use unscim::model::spec::{Mode, RevocationBy, Rollout};
@@ -374,7 +375,7 @@ fn the_revocation_is_asked_of_a_person_by_the_journal_and_of_a_webhook_by_its_ke
     case.spec.target.revocation.by = RevocationBy::Webhook;
     let hand = Hand::new(&case);
     assert_eq!(done(&carry_out(&case, &hand)), [Done::Ok]);
-    assert_eq!(hand.did()[1], "write webhook unscim-golden-7");
+    assert_eq!(hand.did()[1], format!("write webhook unscim-golden-{}-0", at(0).as_second()));
 }
 
 /// Group 1 was unassigned and user 1 taken out of it; rows of users 1 and 2 are ours.
@@ -456,7 +457,9 @@ fn a_rollback_goes_on_past_one_refusal_and_ends_at_anything_else() {
 
 #[test]
 fn a_row_of_ours_goes_back_only_while_a_group_carries_its_user() {
-    let case = Case::assigned();
+    let mut case = Case::assigned();
+    let carried = Streak { since: at(10), last: at(NOW), looks: 3 };
+    case.memory.remembered.carried = [1, 2].map(|u| (user(u), carried)).into();
     let undo = undo(&case.facts(), &deeds()[..2], Direct::Go);
     let removed: Vec<_> = undo.actions().iter().map(Action::key).collect();
     let key = |u: u128| Action::RemoveDirect { user: user(u), assignment: AssignmentId::from("").into(), role: role(1) }.key();

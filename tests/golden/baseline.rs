@@ -1,9 +1,9 @@
 //! Who is written down as protected, and as which record at the target.
 
 use unscim::guide::baseline::take_baseline;
-use unscim::model::baseline::Baseline;
+use unscim::model::baseline::{AtTarget, Baseline};
 use unscim::model::id::ScimId;
-use unscim::model::seen::Seen;
+use unscim::model::seen::{Listed, Seen};
 use unscim::model::snapshot::{DirectoryUser, Principal, ScimGroup, ScimUser};
 use unscim::model::spec::MatchBy;
 
@@ -32,7 +32,7 @@ fn record(case: &mut Case, id: &str, user_name: &str, external: Option<&str>) {
 }
 
 fn matched(case: &Case, u: u128) -> Option<String> {
-    taken(case).users[&user(u)].target.as_ref().map(|record| record.id.to_string())
+    taken(case).users[&user(u)].target.record().map(|record| record.id.to_string())
 }
 
 #[test]
@@ -57,15 +57,16 @@ fn it_has_everybody_with_his_groups_and_whether_he_was_disabled() {
 #[test]
 fn what_was_not_read_is_no_baseline() {
     type Change = fn(&mut Case);
-    let changes: [(Change, &str); 5] = [
+    let changes: [(Change, &str); 6] = [
         (|case| case.seen.app = Seen::Absent, "the app"),
-        (|case| case.seen.jobs = Seen::Absent, "the job"),
-        (|case| case.seen.assignments = Seen::Absent, "the assignments"),
+        (|case| case.seen.jobs = Listed::Unknown(failed("not-found")), "the job"),
+        (|case| case.seen.assignments = Listed::Unknown(failed("not-found")), "the assignments"),
         (|case| case.memory.target = None, "the target"),
         (
-            |case| case.seen.groups.get_mut(&group(2)).unwrap().members = Seen::Unknown(failed("transient")),
+            |case| case.seen.groups.get_mut(&group(2)).unwrap().members = Listed::Unknown(failed("transient")),
             "the members of group",
         ),
+        (|case| _ = case.seen.users.remove(&user(2)), "who of 3 members has a record"),
     ];
     for (change, what) in changes {
         let mut case = Case::untouched();
@@ -77,11 +78,21 @@ fn what_was_not_read_is_no_baseline() {
 #[test]
 fn a_user_is_the_one_record_that_matches_and_no_other() {
     let mut case = Case::untouched();
-    assert_eq!(matched(&case, 1), None, "nothing is known of him");
+    case.seen.users.remove(&user(1));
+    assert!(
+        take_baseline(&case.facts()).is_err_and(|why| why.contains("could not be read") && why.contains(&user(1).to_string()))
+    );
+    // Without the permission for it Graph shows an id and nothing else.
+    let bare = DirectoryUser { user_principal_name: None, match_value: None, enabled: None, ..known_user(1) };
+    case.seen.users.insert(user(1), Seen::Known(bare));
+    assert!(
+        take_baseline(&case.facts())
+            .is_err_and(|why| why.contains("who of 3 members has a record at the target could not be read"))
+    );
     knows(&mut case, 1, "USER1@contoso.example", true);
     assert_eq!(matched(&case, 1).as_deref(), Some("u-1"), "letters may be large or small");
     knows(&mut case, 1, "nobody@contoso.example", true);
-    assert_eq!(matched(&case, 1), None);
+    assert_eq!(taken(&case).users[&user(1)].target, AtTarget::NoRecord, "he was looked for");
     // Entra takes the marker out of a guest's name.
     record(&mut case, "u-7", "guest_fabrikam.example@contoso.example", None);
     knows(&mut case, 1, "guest_fabrikam.example#EXT#@contoso.example", true);

@@ -7,11 +7,12 @@ use jiff::SignedDuration;
 use unscim::brakes::Approved;
 use unscim::guide::decisions::digest;
 use unscim::model::action::Action;
+use unscim::model::baseline::AtTarget;
 use unscim::model::memory::{BaselineSource, Size};
 use unscim::model::moment::Moment;
-use unscim::model::seen::Seen;
+use unscim::model::seen::{Listed, Seen};
 use unscim::model::snapshot::{LogRow, Principal, TokenState};
-use unscim::model::spec::{GroupEntry, Hold, MembersDecision, Rollout};
+use unscim::model::spec::{Acknowledgement, GroupEntry, Hold, MembersDecision, Rollout};
 use unscim::model::status::Brake;
 use unscim::model::window::{Clock, Day, Window, Windows};
 
@@ -55,13 +56,14 @@ fn blind_needs_the_target_the_job_and_the_ledger_fresh() {
     case.target().at = moment(NOW - minutes - 1);
     bitten(&case, Brake::Blind, "too old");
     let mut case = ready();
-    case.seen.target.look = Seen::Unknown(failed("transient"));
+    case.seen.target.look = Listed::Unknown(failed("transient"));
     bitten(&case, Brake::Blind, "the target: the service is down");
     let mut case = ready();
     case.memory.target = None;
     assert_eq!(destructive(&case), 0, "preflight refuses it before the brake does");
     let mut case = ready();
     case.memory.source = BaselineSource::Provisional;
+    case.spec.groups.acknowledge.push(Acknowledgement::EarlierAssignments);
     bitten(&case, Brake::Blind, "no baseline is on disk");
     let mut case = ready();
     case.target().users.get_mut(&scim(1)).unwrap().active = None;
@@ -73,13 +75,13 @@ fn blind_and_users_lost_hold_the_revocation_while_the_target_is_open_or_silent()
     let asks = |case: &Case| case.approve().actions().contains(&Action::RequestRevocation);
     assert!(asks(&Case::cycled()));
     let mut case = Case::cycled();
-    case.seen.target.look = Seen::Unknown(failed("transient"));
+    case.seen.target.look = Listed::Unknown(failed("transient"));
     bitten(&case, Brake::Blind, "the target: the service is down");
     case.seen.target.token = TokenState::Refused(401);
     assert!(asks(&case), "the token was deleted after step 4 was proven: nothing more can be read");
     let mut case = Case::cycled();
     case.target().users.get_mut(&scim(1)).unwrap().active = Some(false);
-    case.seen.target.look = Seen::Unknown(failed("transient"));
+    case.seen.target.look = Listed::Unknown(failed("transient"));
     bitten(&case, Brake::UsersLost, "record u-1 is inactive");
 }
 
@@ -120,7 +122,7 @@ fn a_harmful_row_of_the_log_counts_until_a_later_cycle_and_look_show_him_kept() 
     };
     let with = |row: LogRow| {
         let mut case = ready();
-        let Seen::Known(log) = &mut case.seen.log else { panic!() };
+        let Listed::Known(log) = &mut case.seen.log else { panic!() };
         log.value.push(row);
         case
     };
@@ -138,7 +140,7 @@ fn a_harmful_row_of_the_log_counts_until_a_later_cycle_and_look_show_him_kept() 
     for (minute, expected) in [(55, None), (45, Some(4))] {
         let mut unknown = with(row(minute));
         let Seen::Known(baseline) = &mut unknown.memory.baseline else { panic!() };
-        baseline.users.get_mut(&user(2)).unwrap().target = None;
+        baseline.users.get_mut(&user(2)).unwrap().target = AtTarget::NoRecord;
         match expected {
             None => bitten(&unknown, Brake::UsersLost, "row-7"),
             Some(count) => assert_eq!(destructive(&unknown), count, "without a record of before, the good cycle heals"),
@@ -206,9 +208,9 @@ fn too_much_counts_the_journal_and_the_plan() {
 #[test]
 fn shrunk_bites_while_a_shorter_list_is_unexplained() {
     let mut case = ready();
-    case.memory.remembered.sizes.insert("assignments".into(), Size { count: 40, ours: 0, smaller: None });
+    case.memory.remembered.sizes.insert("assignments".into(), Size { count: 40, missing: None, smaller: None });
     assert_eq!(destructive(&case), 4);
-    case.memory.remembered.sizes.insert("assignments".into(), Size { count: 40, ours: 0, smaller: Some((30, 1)) });
+    case.memory.remembered.sizes.insert("assignments".into(), Size { count: 40, missing: None, smaller: Some((30, 1)) });
     bitten(
         &case,
         Brake::Shrunk,
@@ -217,7 +219,7 @@ fn shrunk_bites_while_a_shorter_list_is_unexplained() {
     // Whom it lacks: rows that were confirmed and are not there, and no others.
     let mut lacking = ready();
     lacking.unrow(Principal::User(user(3)));
-    lacking.memory.remembered.sizes.insert("assignments".into(), Size { count: 40, ours: 0, smaller: Some((30, 2)) });
+    lacking.memory.remembered.sizes.insert("assignments".into(), Size { count: 40, missing: None, smaller: Some((30, 2)) });
     bitten(&lacking, Brake::Shrunk, "(looking again; of the protected users it lacks user3@contoso.example");
     let message = |case: &Case| case.approve().held()[0].1.clone();
     assert!(!message(&lacking).contains("user1@contoso.example"), "{}", message(&lacking));
@@ -226,7 +228,7 @@ fn shrunk_bites_while_a_shorter_list_is_unexplained() {
     begun.memory.remembered.sizes = lacking.memory.remembered.sizes.clone();
     assert!(!message(&begun).contains("user2@contoso.example"), "nobody has confirmed it: {}", message(&begun));
     let list = format!("members/{}", group(1));
-    case.memory.remembered.sizes = [(list, Size { count: 9, ours: 0, smaller: Some((1, 3)) })].into();
+    case.memory.remembered.sizes = [(list, Size { count: 9, missing: None, smaller: Some((1, 3)) })].into();
     case.leave(1, 2);
     bitten(&case, Brake::Shrunk, "it stays so; of the protected users it lacks user2@contoso.example");
 }

@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use unscim::model::action::Action;
-use unscim::model::baseline::{Baseline, Binding, ManagedGroup, Protected};
+use unscim::model::baseline::{AtTarget, Baseline, Binding, ManagedGroup, Protected};
 use unscim::model::id::*;
 use unscim::model::memory::*;
 use unscim::model::moment::Moment;
 use unscim::model::names::Names;
-use unscim::model::seen::{Seen, Why};
+use unscim::model::seen::{Listed, Seen, Why};
 use unscim::model::snapshot::*;
 use unscim::model::spec::*;
 use uuid::Uuid;
@@ -67,8 +67,8 @@ impl Case {
 
     pub fn rows(&mut self) -> &mut Vec<Assignment> {
         match &mut self.seen.assignments {
-            Seen::Known(look) => &mut look.value,
-            Seen::Absent | Seen::Unknown(_) => panic!("the assignments are not known"),
+            Listed::Known(look) => &mut look.value,
+            Listed::Unknown(_) => panic!("the assignments are not known"),
         }
     }
 
@@ -106,8 +106,8 @@ impl Case {
 
     pub fn members(&mut self, g: u128) -> &mut BTreeSet<UserId> {
         match &mut self.seen.groups.get_mut(&group(g)).unwrap().members {
-            Seen::Known(look) => &mut look.value.users,
-            Seen::Absent | Seen::Unknown(_) => panic!("the members are not known"),
+            Listed::Known(look) => &mut look.value.users,
+            Listed::Unknown(_) => panic!("the members are not known"),
         }
     }
 }
@@ -175,8 +175,20 @@ fn known_record(n: u128) -> ScimUser {
     ScimUser { id: scim(n), user_name: Some(format!("user{n}@contoso.example").into()), external_id: None, active: Some(true) }
 }
 
+/// As Graph shows him.
+pub fn known_user(n: u128) -> DirectoryUser {
+    let name = format!("user{n}@contoso.example");
+    DirectoryUser {
+        id: user(n),
+        user_principal_name: Some(name.clone()),
+        match_value: Some(name),
+        enabled: Some(true),
+        guest: false,
+    }
+}
+
 fn seen() -> Snapshot {
-    let roles = ["AppRoleAssignment.ReadWrite.All", "GroupMember.ReadWrite.All", "Application.Read.All"];
+    let roles = ["AppRoleAssignment.ReadWrite.All", "GroupMember.ReadWrite.All", "Application.Read.All", "User.Read.All"];
     let app_role = |n| AppRole { id: role(n), display_name: format!("Role {n}"), enabled: true, for_users: true };
     let mapping = Mapping {
         enabled: true,
@@ -200,7 +212,7 @@ fn seen() -> Snapshot {
         quarantine: None,
         steady_state_last: Some(at(583)),
     };
-    let look = |value| Seen::Known(Look { at: at(NOW), value });
+    let look = |value| Listed::Known(Look { at: at(NOW), value });
     let groups = MEMBERS.map(|(g, members)| {
         let profile = GroupProfile {
             id: group(g),
@@ -216,8 +228,9 @@ fn seen() -> Snapshot {
             licensed: false,
         };
         let members = Members { users: members.iter().map(|u| user(*u)).collect(), others: Vec::new() };
-        let members = Seen::Known(Look { at: at(NOW), value: members });
-        (group(g), GroupSeen { profile: Seen::Known(profile), uses: Seen::Known(GroupUses::default()), members })
+        let members = Listed::Known(Look { at: at(NOW), value: members });
+        let uses = Listed::Known(GroupUses::default());
+        (group(g), GroupSeen { profile: Seen::Known(profile), uses, members, properties: Listed::Known(()) })
     });
     Snapshot {
         began: moment(NOW),
@@ -228,18 +241,19 @@ fn seen() -> Snapshot {
             display_name: "Uniqkey".into(),
             roles: vec![app_role(1), app_role(2)],
         }),
-        assignments: Seen::Known(Look { at: at(NOW), value: Vec::new() }),
+        assignments: Listed::Known(Look { at: at(NOW), value: Vec::new() }),
         groups: groups.into(),
         jobs: look(vec![job]),
         schema: Seen::Known(SyncSchema { user: Some(mapping.clone()), group: Some(mapping) }),
-        settings: Seen::Known(SyncSettings {
+        settings: Listed::Known(SyncSettings {
             delete_threshold: None,
             sync_all: Some(false),
             skip_out_of_scope_deletions: Some(false),
             base_address: None,
         }),
-        log: Seen::Known(Look { at: at(NOW), value: Vec::new() }),
-        target: TargetSeen { token: TokenState::Accepted, look: Seen::Unknown(Why::not_looked("the target")) },
+        users: [1, 2, 3].map(|u| (user(u), Seen::Known(known_user(u)))).into(),
+        log: Listed::Known(Look { at: at(NOW), value: Vec::new() }),
+        target: TargetSeen { token: TokenState::Accepted, look: Listed::Unknown(Why::not_looked("the target")) },
         ..Snapshot::default()
     }
 }
@@ -249,7 +263,7 @@ fn memory() -> Memory {
         name: Some(format!("user{u}@contoso.example")),
         groups: groups.iter().map(|g| group(*g)).collect(),
         disabled: false,
-        target: Some(known_record(u)),
+        target: AtTarget::Record(known_record(u)),
     };
     let managed = |g: u128| ManagedGroup {
         display_name: format!("Group {g}"),

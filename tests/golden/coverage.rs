@@ -5,9 +5,10 @@ use std::time::Duration;
 use unscim::guide::Cover;
 use unscim::guide::kept::{self, Kept};
 use unscim::model::action::Action;
+use unscim::model::baseline::AtTarget;
 use unscim::model::id::{GroupId, ScimId};
 use unscim::model::memory::{Departure, DepartureKind, Streak};
-use unscim::model::seen::Seen;
+use unscim::model::seen::{Listed, Seen};
 use unscim::model::snapshot::*;
 
 use crate::support::*;
@@ -65,7 +66,7 @@ fn the_rows_of_anybody_are_found_in_whatever_order_they_are_asked_for() {
     let facts = case.facts();
     let held: [&[u128]; 5] = [&[], &[1], &[1, 2], &[2], &[]];
     for u in [1, 2, 3, 4, 4, 3, 2, 1, 0, 2, 0, 3, 1] {
-        let mut roles: Vec<_> = facts.direct_rows(user(u)).map(|(role, _)| role).collect();
+        let mut roles: Vec<_> = facts.rows().unwrap().of_user(user(u)).map(|(role, _)| role).collect();
         roles.sort();
         assert_eq!(roles, held[u as usize].iter().map(|r| role(*r)).collect::<Vec<_>>(), "user {u}");
         assert_eq!(facts.person(user(u)).map(|person| person.id), (1..=3).contains(&u).then(|| user(u)));
@@ -148,7 +149,7 @@ fn harmful(minute: i64, u: u128) -> LogRow {
 fn a_harmful_row_counts_for_whom_it_names_and_for_nobody_else() {
     let lost = |minute, change: fn(&mut Case)| {
         let mut case = Case::assigned();
-        let Seen::Known(log) = &mut case.seen.log else { panic!() };
+        let Listed::Known(log) = &mut case.seen.log else { panic!() };
         log.value = vec![harmful(minute, 1), harmful(minute, 9)];
         change(&mut case);
         let tally = case.facts().tally().unwrap().clone();
@@ -166,7 +167,7 @@ fn a_harmful_row_counts_for_whom_it_names_and_for_nobody_else() {
     // Who has no record from before is lost, and was never among the kept.
     let unknown: fn(&mut Case) = |case| {
         let Seen::Known(baseline) = &mut case.memory.baseline else { panic!() };
-        baseline.users.get_mut(&user(1)).unwrap().target = None;
+        baseline.users.get_mut(&user(1)).unwrap().target = AtTarget::NoRecord;
     };
     assert_eq!(lost(500, unknown), (1, 2, 2));
     // Whose record could not be read was not among the kept either.

@@ -1,7 +1,7 @@
 //! The credential: in force, about to expire, expired, refused, not known; by Entra's clock where it was heard.
 
 use unscim::model::condition::{ConditionKind, Reason, Truth};
-use unscim::model::seen::{Seen, Why};
+use unscim::model::seen::{Listed, Seen, Why};
 use unscim::model::snapshot::CredentialLife;
 use unscim::report::report;
 
@@ -62,7 +62,7 @@ fn what_says_nothing_is_not_known_and_what_is_refused_is_told() {
 #[test]
 fn entras_clock_decides_where_it_was_heard() {
     let late = |case: &mut Case| {
-        let Seen::Known(look) = &mut case.seen.jobs else { panic!("the jobs are known") };
+        let Listed::Known(look) = &mut case.seen.jobs else { panic!("the jobs are known") };
         look.at = at(NOW + 3 * DAY);
     };
     assert_eq!(judged(Some((-200 * DAY, NOW + 2 * DAY)), late).1, Reason::CredentialExpired);

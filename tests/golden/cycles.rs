@@ -1,7 +1,7 @@
 //! Which cycles are good.
 
 use unscim::guide::cycle::{doubt, good};
-use unscim::model::seen::Seen;
+use unscim::model::seen::{Listed, Seen};
 use unscim::model::snapshot::{ExecutionState, Job, JobCode, LogRow, Quarantine, ScheduleState};
 use uuid::Uuid;
 
@@ -70,7 +70,7 @@ fn failure(minute: i64, source: Option<Uuid>) -> LogRow {
 }
 
 fn log_read(case: &mut Case, minute: i64) {
-    let Seen::Known(log) = &mut case.seen.log else { panic!() };
+    let Listed::Known(log) = &mut case.seen.log else { panic!() };
     log.at = at(minute);
 }
 
@@ -80,7 +80,7 @@ fn errors_of_single_entries_count_only_where_the_log_shows_that_they_touch_nobod
     let with = |rows: Vec<LogRow>, about: fn(&mut Case)| {
         let change = |job: &mut Job| job.last.as_mut().unwrap().state = ExecutionState::EntryLevelErrors;
         let rows = move |case: &mut Case| {
-            let Seen::Known(log) = &mut case.seen.log else { panic!() };
+            let Listed::Known(log) = &mut case.seen.log else { panic!() };
             log.value = rows;
             about(case);
         };
@@ -101,7 +101,7 @@ fn errors_of_single_entries_count_only_where_the_log_shows_that_they_touch_nobod
     refused(with(vec![failure(581, stranger), failure(581, ours)], plain), "who is protected (row row-3: the app said no)");
     assert_eq!(with(vec![failure(581, ours)], |case| _ = case.spec.released.insert(user(2))), Ok(()));
     refused(with(vec![failure(581, Some(group(1).0))], plain), "for the managed group");
-    refused(with(vec![failure(581, stranger)], |case| case.seen.log = Seen::Unknown(failed("denied"))), "can't be read");
+    refused(with(vec![failure(581, stranger)], |case| case.seen.log = Listed::Unknown(failed("denied"))), "can't be read");
     assert_eq!(with(vec![failure(581, stranger)], |case| log_read(case, 583)), Ok(()));
     refused(with(vec![failure(581, stranger)], |case| log_read(case, 582)), "was read before it ended");
     refused(with(vec![failure(581, stranger)], |case| case.memory.baseline = Seen::Absent), "no baseline");

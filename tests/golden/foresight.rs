@@ -3,10 +3,11 @@
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use unscim::guide::foresight::{NOW as STAGE_NOW, Stage, foresee, harm};
+use unscim::model::baseline::AtTarget;
 use unscim::model::engine::ScimCall;
 use unscim::model::id::UserId;
 use unscim::model::memory::{Departure, DepartureKind, Streak};
-use unscim::model::seen::Seen;
+use unscim::model::seen::{Listed, Seen};
 use unscim::model::snapshot::*;
 use unscim::model::spec::{GroupEntry, MembersDecision};
 
@@ -17,7 +18,7 @@ fn foresight_shows_each_stage_once_and_nothing_where_there_is_nothing_to_go_by()
     let calls = |case: &Case| foresee(&case.facts()).iter().map(|stage| stage.calls.len()).collect::<Vec<_>>();
     let mut case = Case::assigned();
     assert_eq!(calls(&case), [0, 0, 2, 2], "members removed, then groups deleted");
-    case.seen.assignments = Seen::Unknown(failed("transient"));
+    case.seen.assignments = Listed::Unknown(failed("transient"));
     assert_eq!(calls(&case), [0; 0]);
     assert_eq!(calls(&Case::retired()), [0; 0]);
     // A mapping that does not delete, or is off, deletes no group.
@@ -67,12 +68,13 @@ fn odd(seed: u64) -> Case {
     for u in 1..=USERS {
         let mut user_of = baseline.users[&user(1)].clone();
         user_of.groups = (1..=GROUPS).filter(|_| dice.random_ratio(1, 3)).map(group).collect();
-        user_of.target = dice.random_ratio(7, 8).then(|| ScimUser {
+        let record = dice.random_ratio(7, 8).then(|| ScimUser {
             id: scim(u),
             user_name: Some(format!("user{u}@contoso.example").into()),
             external_id: None,
             active: [Some(true), Some(true), Some(false), None][dice.random_range(0..4)],
         });
+        user_of.target = record.map_or(AtTarget::NoRecord, AtTarget::Record);
         baseline.users.insert(user(u), user_of);
     }
     case.rows().clear();
@@ -85,7 +87,7 @@ fn odd(seed: u64) -> Case {
         let members = (1..=USERS + 2).filter(|_| dice.random_ratio(1, 3)).map(user);
         case.members(g).extend(members);
         if dice.random_ratio(1, 8) {
-            case.seen.groups.get_mut(&group(g)).unwrap().members = Seen::Unknown(failed("transient"));
+            case.seen.groups.get_mut(&group(g)).unwrap().members = Listed::Unknown(failed("transient"));
         }
     }
     for u in 1..=USERS {
@@ -114,7 +116,7 @@ fn odd(seed: u64) -> Case {
             case.spec.released.insert(user(u));
         }
     }
-    if let (Seen::Known(settings), Seen::Known(schema)) = (&mut case.seen.settings, &mut case.seen.schema) {
+    if let (Listed::Known(settings), Seen::Known(schema)) = (&mut case.seen.settings, &mut case.seen.schema) {
         settings.sync_all = [Some(false), Some(false), Some(true), None][dice.random_range(0..4)];
         settings.skip_out_of_scope_deletions = dice.random_ratio(1, 6).then_some(true);
         for mapping in [&mut schema.user, &mut schema.group].into_iter().flatten() {

@@ -268,7 +268,7 @@ impl Ledger for Hand {
                 Outcome::Done(written) if written.already => "already",
                 Outcome::Done(_) => "done",
                 Outcome::Seen(_) => "seen",
-                Outcome::Failed(_) => "failed",
+                Outcome::Failed(_) | Outcome::Refused(_) => "failed",
                 Outcome::Open(_) => "open",
             };
             self.note(format!("conclude {intent} {outcome}"));

@@ -14,6 +14,7 @@ mod permissions;
 mod plan;
 mod preflight;
 mod remaining;
+mod remembered;
 mod settle;
 mod steps;
 mod support;

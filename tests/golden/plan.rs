@@ -3,7 +3,7 @@
 use unscim::guide::{part, some_of};
 use unscim::model::action::Action;
 use unscim::model::condition::{Reason, Truth};
-use unscim::model::seen::{Seen, Why};
+use unscim::model::seen::{Listed, Seen, Why};
 use unscim::model::snapshot::{Principal, ScheduleState};
 use unscim::model::spec::Mode;
 use unscim::plan::{NewBaseline, Plan, plan};
@@ -55,7 +55,7 @@ fn a_failed_look_makes_a_step_unknown_and_a_wait_makes_it_false() {
     case.memory.remembered.cycles.clear();
     let steps = planned(&case, NewBaseline::Forbidden).steps;
     assert_eq!((steps[0].truth, steps[0].reason), (Truth::False, Reason::AwaitingSettleCycle));
-    case.seen.assignments = Seen::Unknown(failed("transient"));
+    case.seen.assignments = Listed::Unknown(failed("transient"));
     let steps = planned(&case, NewBaseline::Forbidden).steps;
     let judged: Vec<_> = steps.iter().map(|step| (step.truth, step.reason)).collect();
     let failed = (Truth::Unknown, Reason::LookFailed);

@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 use unscim::model::action::Action;
-use unscim::model::seen::Seen;
+use unscim::model::seen::{Listed, Seen};
 use unscim::model::snapshot::{ProbeVerdict, TargetSeen, TokenState};
 use unscim::model::spec::{Hold, Mode, RevocationBy, Webhook};
 use unscim::model::status::{Outlook, Phase, Remaining, Status};
@@ -58,7 +58,7 @@ fn at_the_end_it_waits_for_a_person_and_then_for_rejections() {
     assert_eq!((of(&case).outlook, of(&case).earliest_finish), (Outlook::AwaitingPerson, None));
     case.memory.remembered.rejections = vec![probe(ProbeVerdict::Rejected)];
     case.memory.remembered.probed_at = Some(at(NOW));
-    case.seen.target = TargetSeen { token: TokenState::Refused(401), look: Seen::Unknown(failed("denied")) };
+    case.seen.target = TargetSeen { token: TokenState::Refused(401), look: Listed::Unknown(failed("denied")) };
     assert_eq!((of(&case).outlook, of(&case).earliest_finish), (Outlook::InSight, Some(at(NOW + 2))));
     case.memory.remembered.rejections.push(probe(ProbeVerdict::Rejected));
     assert_eq!(of(&case).earliest_finish, Some(at(NOW + 1)));
@@ -71,7 +71,13 @@ fn a_webhook_is_nobody_to_wait_for() {
     let mut case = Case::cycled();
     case.spec.target.revocation.by = RevocationBy::Webhook;
     let url = "http://127.0.0.1:1/hook".parse().unwrap();
-    case.spec.target.revocation.webhook = Some(Webhook { url, method: "POST".into(), header_files: [].into() });
+    case.spec.target.revocation.webhook = Some(Webhook {
+        url,
+        method: "POST".into(),
+        header_files: [].into(),
+        attempts: 5,
+        within: std::time::Duration::from_secs(3600),
+    });
     assert_eq!((of(&case).outlook, minute(&of(&case))), (Outlook::InSight, Some(NOW + 2)));
 }
 
@@ -104,16 +110,16 @@ fn in_observe_it_says_what_is_left_and_no_end() {
 #[test]
 fn what_could_not_be_read_is_not_known_and_nothing_is_made_of_it() {
     let mut rows = Case::unassigned();
-    rows.seen.assignments = Seen::Unknown(failed("timed-out"));
+    rows.seen.assignments = Listed::Unknown(failed("timed-out"));
     let remaining = of(&rows);
     assert_eq!((figures(&remaining), remaining.earliest_finish), (None, None));
     assert_eq!((remaining.assignments, remaining.outlook), (None, Outlook::NotKnown));
     let mut members = Case::assigned();
-    members.seen.groups.get_mut(&group(1)).unwrap().members = Seen::Unknown(failed("timed-out"));
+    members.seen.groups.get_mut(&group(1)).unwrap().members = Listed::Unknown(failed("timed-out"));
     let remaining = of(&members);
     assert_eq!((remaining.assignments, remaining.member_removals, remaining.earliest_finish), (Some(0), None, None));
     let mut target = Case::unassigned();
-    target.seen.target.look = Seen::Unknown(failed("timed-out"));
+    target.seen.target.look = Listed::Unknown(failed("timed-out"));
     assert_eq!((of(&target).outlook, of(&target).earliest_finish), (Outlook::NotKnown, None));
     let mut nobody = Case::untouched();
     nobody.memory.baseline = Seen::Absent;
@@ -163,7 +169,7 @@ fn time_that_passes_does_not_put_the_end_off() {
     case.confirmed(&Action::RemoveMember { group: group(1), user: user(1) }, 598);
     let before = of(&case).earliest_finish.unwrap();
     // 15 minutes on, the same cycle is awaited.
-    let Seen::Known(look) = &mut case.seen.jobs else { panic!() };
+    let Listed::Known(look) = &mut case.seen.jobs else { panic!() };
     look.at += SignedDuration::from_mins(15);
     assert_eq!(of(&case).earliest_finish.unwrap(), before);
 }

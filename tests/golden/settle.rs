@@ -3,7 +3,7 @@
 use unscim::model::action::Action;
 use unscim::model::condition::Reason;
 use unscim::model::memory::Streak;
-use unscim::model::seen::Seen;
+use unscim::model::seen::Listed;
 use unscim::settle::{Settled, gone, settled};
 
 use crate::support::*;
@@ -27,7 +27,7 @@ fn a_removal_is_believed_undone_only_after_the_time_that_reads_may_lag() {
     waits(&case.judge(2), Reason::CanaryRunning, "the outcome of the first removal");
     open(&mut case, &remove(), NOW - 5);
     assert_eq!(settled(&case.facts()), [(LINE, Settled::NotDone(at(NOW)))]);
-    let refused = |case: &mut Case| case.seen.groups.get_mut(&group(1)).unwrap().members = Seen::Unknown(failed("transient"));
+    let refused = |case: &mut Case| case.seen.groups.get_mut(&group(1)).unwrap().members = Listed::Unknown(failed("transient"));
     refused(&mut case);
     assert_eq!(settled(&case.facts()), []);
 }

@@ -4,7 +4,7 @@ use unscim::guide::{Verdict, preflight};
 use unscim::model::action::Action;
 use unscim::model::condition::Reason;
 use unscim::model::memory::{Departure, DepartureKind, Streak};
-use unscim::model::seen::{Seen, Why};
+use unscim::model::seen::{Listed, Seen, Why};
 use unscim::model::snapshot::{JobCode, Principal, ProbeVerdict, Quarantine, ScheduleState};
 use unscim::model::spec::{Afterwards, EmptyGroups, GroupEntry, MembersDecision, Rollout};
 
@@ -54,7 +54,7 @@ fn assign_waits_for_two_looks_a_cycle_and_for_lists_that_lag() {
     case.confirmed(&Action::AssignUser { user: user(1), role: role(1) }, NOW - 1);
     waits(&case.judge(1), Reason::AwaitingReplication, "1 direct assignment");
     let mut case = Case::untouched();
-    case.seen.assignments = Seen::Unknown(failed("transient"));
+    case.seen.assignments = Listed::Unknown(failed("transient"));
     waits(&case.judge(1), Reason::LookFailed, "the service is down");
 }
 
@@ -191,7 +191,7 @@ fn empty_waits_until_emptiness_is_believed_and_carried_out() {
     case.spec.provisioning.settle_cycles = 2;
     waits(&case.judge(2), Reason::AwaitingEmptyCycle, "Group 1");
     let mut case = Case::emptied();
-    case.seen.groups.get_mut(&group(2)).unwrap().members = Seen::Unknown(failed("transient"));
+    case.seen.groups.get_mut(&group(2)).unwrap().members = Listed::Unknown(failed("transient"));
     waits(&case.judge(2), Reason::GroupReadFailed, "Group 2");
 }
 
@@ -206,7 +206,7 @@ fn empty_asks_a_person_about_groups_that_serve_something_else() {
         (|case| case.profile(1).unified = true, "Microsoft 365"),
         (|case| case.profile(1).licensed = true, "licences"),
         (|case| case.profile(1).licensed = true, "emptying it takes that from 2 users"),
-        (|case| case.seen.policies = Seen::Known(vec![policy(1)]), "policies name it: \"Ask for a second factor\""),
+        (|case| case.seen.policies = Listed::Known(vec![policy(1)]), "policies name it: \"Ask for a second factor\""),
         (|case| case.profile(1).role_assignable = true, "directory roles"),
         (|case| case.spec.groups.acknowledge.clear(), "acknowledge: [UndiscoverableUses]"),
         (|case| case.uses(1).other_apps.push("Payroll".into()), "other applications: Payroll"),
@@ -225,11 +225,11 @@ fn empty_asks_a_person_about_groups_that_serve_something_else() {
 #[test]
 fn empty_waits_where_a_look_at_conditional_access_failed_but_not_where_nobody_may_look() {
     let mut case = Case::assigned();
-    case.seen.policies = Seen::Known(vec![policy(7)]);
+    case.seen.policies = Listed::Known(vec![policy(7)]);
     acts(&case.judge(2), Reason::MembersRemain);
-    case.seen.policies = Seen::Unknown(Why::not_looked("Conditional Access"));
+    case.seen.policies = Listed::Unknown(Why::not_looked("Conditional Access"));
     acts(&case.judge(2), Reason::MembersRemain);
-    case.seen.policies = Seen::Unknown(failed("transient"));
+    case.seen.policies = Listed::Unknown(failed("transient"));
     waits(&case.judge(2), Reason::GroupReadFailed, "Conditional Access");
 }
 
@@ -268,7 +268,7 @@ fn unassign_leaves_the_first_removal_to_one_user_and_takes_no_empty_group_for_a_
     baseline.groups.insert(group(3), empty);
     case.spec.groups.list.push(GroupEntry { id: group(3), members: Some(MembersDecision::Keep) });
     let mut seen = case.seen.groups[&group(2)].clone();
-    let Seen::Known(members) = &mut seen.members else { panic!() };
+    let Listed::Known(members) = &mut seen.members else { panic!() };
     members.value.users.clear();
     case.seen.groups.insert(group(3), seen);
     case.assign_group(3, 2);
@@ -291,7 +291,7 @@ fn unassign_believes_an_absence_after_agreeing_looks_only() {
     case.memory.remembered.members_closed.remove(&group(2));
     waits(&case.judge(3), Reason::ReadingAgain, "Group 2");
     let mut case = Case::unassigned();
-    case.seen.assignments = Seen::Unknown(failed("transient"));
+    case.seen.assignments = Listed::Unknown(failed("transient"));
     waits(&case.judge(3), Reason::LookFailed, "the service is down");
 }
 

@@ -7,7 +7,7 @@ use unscim::guide::{Facts, GUIDE, Verdict, preflight};
 use unscim::model::action::Action;
 use unscim::model::condition::Reason;
 use unscim::model::memory::*;
-use unscim::model::seen::{Seen, Why};
+use unscim::model::seen::{Listed, Seen, Why};
 use unscim::model::snapshot::*;
 use unscim::plan::{NewBaseline, plan};
 
@@ -89,9 +89,9 @@ impl Case {
 
     /// What a step (from 1) says; asked twice, it says the same.
     pub fn judge(&self, step: usize) -> Verdict {
-        let judge = GUIDE[step - 1].judge;
-        let verdict = judge(&self.facts());
-        assert_eq!(judge(&self.facts()), verdict, "again changes nothing");
+        let step = &GUIDE[step - 1];
+        let verdict = step.verdict(&self.facts());
+        assert_eq!(step.verdict(&self.facts()), verdict, "again changes nothing");
         verdict
     }
 
@@ -129,8 +129,8 @@ impl Case {
 
     pub fn uses(&mut self, g: u128) -> &mut GroupUses {
         match &mut self.seen.groups.get_mut(&group(g)).unwrap().uses {
-            Seen::Known(uses) => uses,
-            Seen::Absent | Seen::Unknown(_) => panic!("the uses are not known"),
+            Listed::Known(uses) => uses,
+            Listed::Unknown(_) => panic!("the uses are not known"),
         }
     }
 
@@ -143,8 +143,8 @@ impl Case {
 
     pub fn job(&mut self) -> &mut Job {
         match &mut self.seen.jobs {
-            Seen::Known(look) => &mut look.value[0],
-            Seen::Absent | Seen::Unknown(_) => panic!("the job is not known"),
+            Listed::Known(look) => &mut look.value[0],
+            Listed::Unknown(_) => panic!("the job is not known"),
         }
     }
 

@@ -5,7 +5,7 @@ use unscim::model::action::Action;
 use unscim::model::condition::Reason;
 use unscim::model::id::AssignmentId;
 use unscim::model::memory::Streak;
-use unscim::model::seen::Seen;
+use unscim::model::seen::{Listed, Seen};
 use unscim::model::snapshot::Principal;
 use unscim::model::spec::Rollout;
 use unscim::model::status::Brake;
@@ -171,7 +171,7 @@ fn fewer_groups_than_entras_threshold_are_unassigned_before_a_cycle_has_deleted_
     waits(&case.judge(3), Reason::AwaitingWave, "Entra's threshold against accidental deletions");
     case.cycle(311);
     assert_eq!(acts(&case.judge(3), Reason::RowsRemain).len(), 1);
-    let Seen::Known(settings) = &mut case.seen.settings else { panic!() };
+    let Listed::Known(settings) = &mut case.seen.settings else { panic!() };
     settings.delete_threshold = Some(9);
     case.job().delete_threshold = None;
     assert_eq!(room(&case.facts()), Some(8));

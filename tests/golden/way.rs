@@ -5,9 +5,10 @@ use std::time::Duration;
 use unscim::guide::legs::Leg;
 use unscim::guide::way::{Way, by_name, way};
 use unscim::model::action::Action;
+use unscim::model::baseline::AtTarget;
 use unscim::model::id::AssignmentId;
 use unscim::model::memory::{Departure, DepartureKind, Streak};
-use unscim::model::seen::Seen;
+use unscim::model::seen::{Listed, Seen};
 use unscim::model::snapshot::{DirectoryUser, Principal, ProbeVerdict};
 use unscim::model::spec::{Afterwards, MembersDecision, RevocationBy, Rollout};
 
@@ -301,9 +302,9 @@ fn users_and_groups_are_told_apart() {
     for u in 4..=6 {
         baseline.users.insert(user(u), sample.clone());
     }
-    baseline.users.get_mut(&user(4)).unwrap().target = None;
-    baseline.users.get_mut(&user(5)).unwrap().target.as_mut().unwrap().active = Some(false);
-    baseline.users.get_mut(&user(6)).unwrap().target.as_mut().unwrap().active = None;
+    baseline.users.get_mut(&user(4)).unwrap().target = AtTarget::NoRecord;
+    baseline.users.get_mut(&user(5)).unwrap().target.record_mut().unwrap().active = Some(false);
+    baseline.users.get_mut(&user(6)).unwrap().target.record_mut().unwrap().active = None;
     let mut known = |u: u128, enabled: Option<bool>, guest: bool| {
         let person = DirectoryUser { id: user(u), user_principal_name: None, match_value: None, enabled, guest };
         case.seen.users.insert(user(u), Seen::Known(person));
@@ -342,12 +343,12 @@ fn each_group_says_what_becomes_of_it() {
     case.spec.groups.list[0].members = Some(MembersDecision::Keep);
     let one = of(&case, 1);
     assert_eq!((one.members, one.why, one.uses), ("Keep", None, vec!["licences are assigned through it".to_owned()]));
-    let Seen::Known(members) = &mut case.seen.groups.get_mut(&group(1)).unwrap().members else { panic!() };
+    let Listed::Known(members) = &mut case.seen.groups.get_mut(&group(1)).unwrap().members else { panic!() };
     members.value.others.push(("device".into(), uuid::Uuid::from_u128(9)));
     assert!(of(&case, 1).uses[1].starts_with("1 member that no user is, which stay"));
     let mut case = Case::assigned();
     case.members(1).clear();
-    case.seen.groups.get_mut(&group(2)).unwrap().members = Seen::Unknown(failed("transient"));
+    case.seen.groups.get_mut(&group(2)).unwrap().members = Listed::Unknown(failed("transient"));
     let (one, two) = (of(&case, 1), of(&case, 2));
     assert_eq!((one.members, one.users, two.members, two.users), ("Empty", Some(0), "Unknown", None));
     assert!(one.why.is_none() && two.why.unwrap().contains("members could not be read"));

@@ -113,6 +113,12 @@ impl Reply {
         self
     }
 
+    pub fn dated(self, date: &str) -> Reply {
+        let mut reply = self.undated();
+        reply.headers.push(("date", date.to_owned()));
+        reply
+    }
+
     async fn respond(self) -> Response {
         if self.lost {
             std::future::pending::<()>().await;

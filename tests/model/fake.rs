@@ -156,7 +156,7 @@ impl Hook for Fake<'_> {
 
 impl Directory for Fake<'_> {
     async fn permissions(&self) -> Result<Permissions> {
-        let roles = ["AppRoleAssignment.ReadWrite.All", "GroupMember.ReadWrite.All", "Application.Read.All"];
+        let roles = ["AppRoleAssignment.ReadWrite.All", "GroupMember.ReadWrite.All", "Application.Read.All", "User.Read.All"];
         Ok(Permissions { roles: roles.map(String::from).into(), directory_roles: BTreeSet::new() })
     }
 
@@ -428,7 +428,7 @@ impl Ledger for Fake<'_> {
             match outcome {
                 Outcome::Seen(served) => book.conclude(&key, Some(true), *served, at),
                 Outcome::Failed(_) => book.conclude(&key, Some(false), at, at),
-                Outcome::Done(_) | Outcome::Open(_) => unreachable!("{BY_STEP}"),
+                Outcome::Done(_) | Outcome::Refused(_) | Outcome::Open(_) => unreachable!("{BY_STEP}"),
             }
         }
         Ok(())

@@ -203,6 +203,10 @@ impl Form<'_> {
             seen_cycle: _,
             sizes: _,
             calibration: _,
+            // Of what these tenants have none of: other uses, rollbacks, webhooks.
+            uses: _,
+            carried: _,
+            failures_void: _,
         } = remembered;
         for (user, roles) in covered_since.iter() {
             for (role, first) in roles.iter() {
@@ -248,7 +252,8 @@ impl Form<'_> {
     }
 
     fn look(&self, look: &TargetLook, out: &mut Two) {
-        let TargetLook { turn: _, at, users, groups, users_by_id, groups_by_id } = look;
-        (self.age(at.wall), users, groups, users_by_id, groups_by_id).hash(out);
+        let TargetLook { turn: _, at, users, groups, users_by_id, groups_by_id, read_before } = look;
+        let read_before: Vec<_> = read_before.keys().collect();
+        (self.age(at.wall), users, groups, users_by_id, groups_by_id, read_before).hash(out);
     }
 }

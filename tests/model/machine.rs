@@ -338,7 +338,7 @@ fn everything(facts: &Facts) -> Vec<Action> {
     for (group, seen) in &facts.seen.groups {
         let users = seen.members.known().into_iter().flat_map(|look| &look.value.users);
         actions.extend(users.map(|user| Action::RemoveMember { group: *group, user: *user }));
-        actions.extend(facts.rows_of(*group).iter().map(|row| Action::UnassignGroup {
+        actions.extend(facts.rows().expect("read").of(*group).iter().map(|row| Action::UnassignGroup {
             group: *group,
             assignment: row.id.clone().into(),
             role: row.role,

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod cuts;
+mod lost;
 mod support;
 mod told;
 mod turns;

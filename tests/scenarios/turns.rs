@@ -291,7 +291,13 @@ fn with_webhook(rig: &mut Rig) -> Arc<Mutex<Vec<String>>> {
     rig.transport = in_process(Router::new().route("/hook", post(hook)).merge(rig.practice.router()));
     let url = format!("{}/hook", crate::support::ROOT).parse().unwrap();
     rig.spec.target.revocation.by = RevocationBy::Webhook;
-    rig.spec.target.revocation.webhook = Some(Webhook { url, method: "POST".into(), header_files: Default::default() });
+    rig.spec.target.revocation.webhook = Some(Webhook {
+        url,
+        method: "POST".into(),
+        header_files: Default::default(),
+        attempts: 5,
+        within: Duration::from_secs(3600),
+    });
     calls
 }
 

@@ -10,7 +10,7 @@ use super::Facts;
 use crate::model::baseline::Protected;
 use crate::model::compact::{Few, InOrder, Pool, find_among};
 use crate::model::id::{AppRoleId, GroupId, UserId};
-use crate::model::memory::{Since, since};
+use crate::model::memory::{Since, is_ahead, since};
 use crate::model::snapshot::ScimUser;
 
 /// A group's members against those who were ever seen in it.
@@ -25,6 +25,8 @@ pub(super) struct InGroup {
 pub enum Cover {
     /// He lacks these roles of his own.
     Missing(Vec<AppRoleId>),
+    /// The assignments could not be read in this turn.
+    NotRead,
     /// He has them, but not long enough in sight.
     Settling,
     /// Seen twice, and no good cycle has begun since.
@@ -69,14 +71,13 @@ impl<'a> Facts<'a> {
             let mut in_sight = InOrder::over(&memory.remembered.covered_since);
             let mut pool = Pool::default();
             let person = |(id, user): (&UserId, &'a Protected)| {
-                place += self.direct[place..].iter().take_while(|(other, _)| other < id).count();
-                let record = user.target.as_ref().zip(memory.target.as_ref());
+                let record = user.target.record().zip(memory.target.as_ref());
                 let record = record.and_then(|(before, look)| look.user(&before.id).known().copied());
                 let mut person = Person {
                     id: *id,
                     user,
                     roles: pool.share(self.roles_of(user)),
-                    own: self.places_from(place, *id),
+                    own: self.rows().map_or(0..0, |rows| rows.next_of(&mut place, *id)),
                     in_sight: in_sight.get(id),
                     cover: Cover::Departed,
                     enabled: accounts.get(id).and_then(|seen| seen.known()?.enabled),
@@ -125,21 +126,22 @@ impl<'a> Facts<'a> {
             return Cover::Departed;
         }
         let required = &person.roles;
-        let owned = || self.own_rows(person);
+        let Some(rows) = self.rows() else { return Cover::NotRead };
+        let owned = || rows.own(person);
         let missing = required.iter().filter(|role| !owned().any(|(owned, _)| owned == **role));
         let missing: Vec<_> = missing.copied().collect();
         if !missing.is_empty() {
             return Cover::Missing(missing);
         }
-        let Some(look) = self.seen.assignments.known() else { return Cover::Settling };
         let mut latest: Option<Timestamp> = None;
         for role in required.iter() {
             let Some(first) = person.in_sight.and_then(|roles| roles.get(role)) else { return Cover::Settling };
-            if since(first, look.at) < self.spec.timing.settle || look.at <= first {
+            if since(first, rows.at) < self.spec.timing.settle || rows.at <= first {
                 return Cover::Settling;
             }
             // Of two rows for one role the later one.
-            let made = owned().filter(|(owned, _)| owned == role).filter_map(|(_, made)| made).max();
+            let made = owned().filter(|(owned, _)| owned == role).filter_map(|(_, made)| made);
+            let made = made.filter(|made| !is_ahead(*made, rows.at)).max();
             latest = latest.max(Some(made.unwrap_or(first)));
         }
         // Seen disabled in this turn: who was so at the baseline may have come back since.

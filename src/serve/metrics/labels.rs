@@ -33,7 +33,7 @@ pub fn operations(api: Api) -> &'static [&'static str] {
 }
 
 /// The answers that alerts ask for; any other appears with its first request.
-pub(super) const CODES: [&str; 16] = [
+pub(super) const CODES: [&str; 17] = [
     "200",
     "201",
     "202",
@@ -47,6 +47,7 @@ pub(super) const CODES: [&str; 16] = [
     "502",
     "503",
     "504",
+    "broken",
     "malformed",
     "timed-out",
     "unreachable",

@@ -17,6 +17,9 @@ pub(super) fn for_reason(reason: Reason) -> Option<&'static str> {
         Reason::JobQuarantined => Some("Look at the provisioning job in Entra: it is in quarantine."),
         Reason::JobNotActive => Some("Start the provisioning job in Entra again."),
         Reason::TargetGroupsRemain => Some("Groups remain at the target: delete them there, as the message says."),
+        Reason::UsersUncounted => Some(
+            "Nobody can say that the users named were kept: the app has no record of them. Look for them there, or acknowledge UncountedUsers.",
+        ),
         Reason::UsersLost => Some("Users are missing or inactive at the target. Find out why before anything else."),
         Reason::AwaitingOperator => Some(
             "Delete the SCIM token in the app's settings. Everything before it is proven, and the deletion is noticed by itself.",

@@ -6,16 +6,18 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, StatusCode, header};
-use secrecy::ExposeSecret;
+use jiff::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 use url::Url;
 
 use super::batch::{self, Item, Order};
+use super::hour::Hour;
 use super::pace::{Kind, Pace};
 use super::token::TokenSource;
 use super::wire::{Refusal, is_path_segment, shape};
 use crate::world::LastWord;
-use crate::world::error::{Error, Result};
+use crate::world::error::{Error, NOT_ITS_OWN, Result};
 use crate::world::http::{Answer, Http, request};
 
 /// As an operation.
@@ -32,6 +34,7 @@ pub struct GraphClient<T> {
     /// With the version.
     pub(super) root: Url,
     gate: Gate,
+    hour: Hour,
     pub(super) pace: Arc<Pace>,
 }
 
@@ -73,7 +76,7 @@ impl<T: TokenSource> GraphClient<T> {
         if let Ok(mut path) = root.path_segments_mut() {
             path.pop_if_empty().push("v1.0");
         }
-        GraphClient { http, token, root, gate: Gate::default(), pace }
+        GraphClient { http, token, root, gate: Gate::default(), hour: Hour::default(), pace }
     }
 
     /// With the version.
@@ -130,18 +133,16 @@ impl<T: TokenSource> GraphClient<T> {
         }
         request.headers_mut().insert(header::ACCEPT, HeaderValue::from_static("application/json"));
         request.headers_mut().insert("return-client-request-id", HeaderValue::from_static("true"));
-        let mut renewed = false;
+        let (mut renewed, mut odd) = (false, None);
         loop {
             let token = self.token.token().await?;
             self.gate.pass(ask, patience).await?;
             if let Some(why) = patience.last_word.and_then(|asked| asked()) {
                 return Err(Error::Withheld { doing: ask.doing.clone(), why });
             }
-            let mut bearer = HeaderValue::try_from(format!("Bearer {}", token.expose_secret()))
-                .map_err(|_| ask.malformed("the access token can't stand in a header"))?;
-            bearer.set_sensitive(true);
+            let bearer = bearer(ask, &token)?;
             let mut sent = request.clone();
-            sent.headers_mut().insert(header::AUTHORIZATION, bearer);
+            sent.headers_mut().insert(header::AUTHORIZATION, bearer.clone());
             let mut answer = self.http.send(ask.operation, &ask.doing, sent).await?;
             self.heed(patience.kind, &answer);
             match answer.status.as_u16() {
@@ -163,9 +164,44 @@ impl<T: TokenSource> GraphClient<T> {
                     if (!answer.status.is_success() || ask.operation == BATCH) && repeats(&answer.body, token.expose_secret()) {
                         answer.body = Bytes::new();
                     }
+                    match (answer.at.filter(|at| self.hour.is_odd(*at)), patience.kind, odd) {
+                        // A read is asked once more what time it is.
+                        (Some(at), Kind::Read, None) => {
+                            odd = Some(at);
+                            continue;
+                        }
+                        (Some(at), Kind::Read, Some(before)) if !Hour::agree(before, at) => {
+                            return Err(ask.malformed(format!("its Date runs away: {before}, and then {at}")));
+                        }
+                        // A write is not sent twice: what was read last is read once more, for the time alone. Where that tells
+                        // another one, a look has to tell when it was done.
+                        (Some(at), Kind::Write, _) => {
+                            let again = self.what_time(bearer).await;
+                            answer.at = again.filter(|again| Hour::agree(at, *again)).map(|_| at);
+                        }
+                        _ => {}
+                    }
+                    if let Some(at) = answer.at {
+                        self.hour.believe(at);
+                        if request.method() == http::Method::GET {
+                            self.hour.was_read(ask.operation, request.uri().clone());
+                        }
+                    }
                     return Ok(answer);
                 }
             }
+        }
+    }
+
+    async fn what_time(&self, bearer: HeaderValue) -> Option<Timestamp> {
+        let (operation, uri) = self.hour.last_read()?;
+        let mut request = Request::new(Bytes::new());
+        *request.uri_mut() = uri;
+        request.headers_mut().insert(header::AUTHORIZATION, bearer);
+        request.headers_mut().insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+        match self.http.send(operation, "asking what time it is", request).await {
+            Ok(answer) => answer.at,
+            Err(_) => None,
         }
     }
 
@@ -197,6 +233,13 @@ impl<T: TokenSource> GraphClient<T> {
     }
 }
 
+fn bearer(ask: &Ask, token: &SecretString) -> Result<HeaderValue> {
+    let mut bearer = HeaderValue::try_from(format!("Bearer {}", token.expose_secret()))
+        .map_err(|_| ask.malformed("the access token can't stand in a header"))?;
+    bearer.set_sensitive(true);
+    Ok(bearer)
+}
+
 /// What a refused or strange answer means.
 pub(super) fn refused(ask: &Ask, answer: &Answer) -> Error {
     let status = answer.status.as_u16();
@@ -209,7 +252,7 @@ pub(super) fn refused(ask: &Ask, answer: &Answer) -> Error {
         if answer.status.is_success() {
             return ask.malformed(format!("{status} with {what}"));
         }
-        let (code, message) = ("without a Graph error".to_owned(), what.to_owned());
+        let (code, message) = (NOT_ITS_OWN.to_owned(), what.to_owned());
         return match status {
             401 | 403 => Error::Denied { doing, status, code, message, request_id },
             _ => Error::Refused { doing, status, code, message, request_id },

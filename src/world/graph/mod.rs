@@ -5,6 +5,7 @@ mod assertion;
 mod batch;
 mod client;
 mod fetch;
+mod hour;
 mod identity;
 pub mod pace;
 mod reads;

@@ -108,7 +108,7 @@ fn concluded(ask: &Ask, write: &Write<'_>, answer: &Answer) -> Result<Written> {
         return Err(refused(ask, answer));
     };
     Ok(Written {
-        at: answer.at.ok_or_else(|| ask.malformed("the answer has no Date header"))?,
+        at: answer.at.ok_or_else(|| ask.malformed("the answer has no Date that can be believed"))?,
         already,
         request_id: answer.header("request-id").map(str::to_owned),
         client_request_id: answer.client_request_id.clone(),

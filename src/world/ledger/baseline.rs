@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use uuid::Uuid;
 
 use super::trouble::Trouble;
-use crate::model::baseline::{Baseline, Binding, Growth, ManagedGroup, Protected};
+use crate::model::baseline::{AtTarget, Baseline, Binding, Growth, ManagedGroup, Protected};
 use crate::model::compact::{Few, Pool, packed};
 use crate::model::id::{AppRoleId, GroupId, JobId, ScimId, ServicePrincipalId, TenantId, UserId};
 
@@ -64,11 +64,12 @@ pub(super) fn create(transaction: &Transaction<'_>, baseline: &Baseline) -> Resu
 }
 
 pub(super) fn grow(transaction: &Transaction<'_>, growth: &Growth) -> Result<()> {
-    let Growth { users, roles } = growth;
+    let Growth { users, roles, records } = growth;
     if meta(transaction, "baseline_taken")?.is_none() {
         return Err(Trouble::Refused("there is no baseline to add to".into()));
     }
     users.iter().try_for_each(|(id, user)| add_user(transaction, *id, user))?;
+    records.iter().try_for_each(|(id, target)| add_record(transaction, *id, target))?;
     roles.iter().try_for_each(|(id, roles)| add_roles(transaction, *id, roles))
 }
 
@@ -86,15 +87,31 @@ fn add_roles(transaction: &Transaction<'_>, group: GroupId, roles: &BTreeSet<App
 /// What is known of a user stays; groups are added.
 fn add_user(transaction: &Transaction<'_>, id: UserId, user: &Protected) -> Result<()> {
     let Protected { name, groups, disabled, target } = user;
-    let target = target.as_ref().map(serde_json::to_string).transpose()?;
-    transaction
+    let record = target.record().map(serde_json::to_string).transpose()?;
+    let is_new = transaction
         .prepare_cached("INSERT INTO baseline_users (id, name, disabled, target) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING")?
-        .execute(params![id.to_string(), name, disabled, target])?;
+        .execute(params![id.to_string(), name, disabled, record])?
+        > 0;
+    if is_new && *target == AtTarget::NoRecord {
+        add_record(transaction, id, target)?;
+    }
     let mut insert =
         transaction.prepare_cached("INSERT INTO baseline_members (user_id, group_id) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?;
     for group in groups {
         insert.execute(params![id.to_string(), group.to_string()])?;
     }
+    Ok(())
+}
+
+/// What was looked for later, or found to be not there. The last line of a user counts.
+fn add_record(transaction: &Transaction<'_>, id: UserId, target: &AtTarget) -> Result<()> {
+    if *target == AtTarget::NotRead {
+        return Ok(());
+    }
+    let record = target.record().map(serde_json::to_string).transpose()?;
+    transaction
+        .prepare_cached("INSERT INTO baseline_records (user_id, target) VALUES (?1, ?2)")?
+        .execute(params![id.to_string(), record])?;
     Ok(())
 }
 
@@ -124,7 +141,17 @@ fn read_users(connection: &Connection) -> Result<BTreeMap<UserId, Protected>> {
     while let Some(row) = rows.next()? {
         let id = UserId(guid(&row.get::<_, String>(0)?)?);
         let target = row.get::<_, Option<String>>(3)?.map(|text| serde_json::from_str(&text)).transpose()?;
+        // A ledger of an earlier version has no word for a record that was never looked for: it is looked for again.
+        let target = target.map_or(AtTarget::NotRead, AtTarget::Record);
         users.insert(id, Protected { name: row.get(1)?, groups: Few::default(), disabled: row.get(2)?, target });
+    }
+    let mut statement = connection.prepare_cached("SELECT user_id, target FROM baseline_records ORDER BY id")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let id = UserId(guid(&row.get::<_, String>(0)?)?);
+        let user = users.get_mut(&id).ok_or_else(|| Trouble::Content(format!("a record of user {id}, who is not there")))?;
+        let target = row.get::<_, Option<String>>(1)?.map(|text| serde_json::from_str(&text)).transpose()?;
+        user.target = target.map_or(AtTarget::NoRecord, AtTarget::Record);
     }
     let mut statement = connection.prepare_cached("SELECT user_id, group_id FROM baseline_members")?;
     let mut rows = statement.query([])?;

@@ -43,11 +43,13 @@ pub(super) fn conclude(transaction: &Transaction<'_>, intent: i64, outcome: &Out
         Some(Some("done" | "failed")) => return Err(Trouble::Refused(format!("intent {intent} has its outcome already"))),
         Some(_) => {}
     }
-    let (word, at_service, written, text) = match outcome {
-        Outcome::Done(written) => ("done", Some(written.at), Some(written), None),
-        Outcome::Seen(at) => ("done", Some(*at), None, Some("no answer; later looks show it done")),
-        Outcome::Failed(text) => ("failed", None, None, Some(text.as_str())),
-        Outcome::Open(text) => ("open", None, None, Some(text.as_str())),
+    let (word, at_service, written, already, text) = match outcome {
+        Outcome::Done(written) => ("done", Some(written.at), Some(written), Some(written.already), None),
+        Outcome::Seen(at) => ("done", Some(*at), None, None, Some("no answer; later looks show it done")),
+        Outcome::Failed(text) => ("failed", None, None, None, Some(text.as_str())),
+        // A failure that has a word on what was before is one of which the service has spoken.
+        Outcome::Refused(text) => ("failed", None, None, Some(false), Some(text.as_str())),
+        Outcome::Open(text) => ("open", None, None, None, Some(text.as_str())),
     };
     transaction
         .prepare_cached(
@@ -59,7 +61,7 @@ pub(super) fn conclude(transaction: &Transaction<'_>, intent: i64, outcome: &Out
             at.to_string(),
             word,
             at_service.map(|at| at.to_string()),
-            written.map(|written| written.already),
+            already,
             written.and_then(|written| written.request_id.as_ref()),
             written.map(|Written { client_request_id, .. }| client_request_id),
             text,
@@ -137,8 +139,15 @@ impl Fold {
             let key = row.get::<_, String>("key")?.parse::<Key>();
             let key = key.map_err(|why| Trouble::Content(format!("journal line {id}: {why}")))?;
             let (intent, outcome): (Option<i64>, Option<String>) = (row.get("intent")?, row.get("outcome")?);
+            let was_refused = outcome.as_deref() == Some("failed") && row.get::<_, Option<bool>>("already")?.is_some();
+            // Nobody retries what was never answered, but for the webhook.
+            if was_refused || (outcome.as_deref() == Some("open") && key == Key::Revocation) {
+                let text: Option<String> = row.get("text")?;
+                journal.refuse(key.clone(), at, &text.unwrap_or_default());
+            }
             if intent.is_some() && outcome.as_deref() == Some("done") {
                 key.undone().map(|undone| journal.entries.remove(&undone));
+                journal.refused.remove(&key);
             }
             let entry = journal.entries.entry(key).or_default();
             match (intent, outcome.as_deref()) {

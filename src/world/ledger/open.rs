@@ -23,6 +23,7 @@ pub(super) static MIGRATIONS: LazyLock<Migrations<'static>> = LazyLock::new(|| {
             chain::link_all(transaction).map_err(|trouble| HookError::Hook(format!("{trouble:?}")))
         }),
         M::up(include_str!("witnessed.sql")),
+        M::up(include_str!("records.sql")),
     ])
 });
 

@@ -82,6 +82,7 @@ fn an_upgrade_leaves_a_backup_of_the_old_tables() {
         M::up(include_str!("schema.sql")),
         M::up(include_str!("chain.sql")),
         M::up(include_str!("witnessed.sql")),
+        M::up(include_str!("records.sql")),
         M::up("CREATE TABLE later (id INTEGER) STRICT;"),
     ]);
     let path = dir.path().join("ledger.db");
@@ -93,7 +94,7 @@ fn an_upgrade_leaves_a_backup_of_the_old_tables() {
     assert!(error.contains("written by a newer unscim"), "{error}");
     let error = SqliteLedger::open_read_only(dir.path()).err().unwrap().to_string();
     assert!(error.contains("written by a newer unscim"), "{error}");
-    std::fs::rename(dir.path().join("ledger.db.bak-v3"), &path).unwrap();
+    std::fs::rename(dir.path().join("ledger.db.bak-v4"), &path).unwrap();
     assert_eq!(SqliteLedger::open(dir.path()).unwrap().remembered().unwrap(), remembered);
 }
 
