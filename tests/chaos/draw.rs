@@ -6,7 +6,7 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
-use unscim::model::spec::{Afterwards, EmptyGroups, MembersDecision, Mode, Rollout, Spec};
+use unscim::model::spec::{Acknowledgement, Afterwards, EmptyGroups, MembersDecision, Mode, Rollout, Spec};
 use unscim::sim::scenario::{GroupTrait, Scenario};
 
 /// Chance, and nothing but chance, of one world.
@@ -92,6 +92,9 @@ pub fn spec(dice: &mut Dice, scenario: &Scenario, spec: &mut Spec) {
         _ => Rollout::AllAtOnce,
     };
     spec.groups.empty_groups = EmptyGroups::Always;
+    // Of what these worlds have plenty of: the operator knows.
+    let known = [Acknowledgement::UncountedUsers, Acknowledgement::EarlierAssignments, Acknowledgement::AnotherAtWork];
+    spec.groups.acknowledge.extend(known);
     for (n, entry) in spec.groups.list.iter_mut().enumerate() {
         let traits = scenario.group_traits.get(&(n + 1));
         let fixed = [GroupTrait::Dynamic, GroupTrait::Synced, GroupTrait::MailEnabled, GroupTrait::RoleAssignable];
