@@ -4,6 +4,7 @@ mod events;
 mod listen;
 pub mod metrics;
 mod page;
+mod seats;
 pub mod telemetry;
 pub mod view;
 
