@@ -5,16 +5,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use clap::Parser as _;
 use jiff::Timestamp;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
+use unscim::cli::{Cli, Verb};
 use unscim::model::condition::Condition;
 use unscim::model::status::{CycleStatus, Gauges, Outlook, Phase, Progress, Remaining, Status};
 use unscim::serve::metrics::Metrics;
-use unscim::serve::{State, bind, listen};
+use unscim::serve::{Hosts, State, bind, listen};
 
 /// As many as `listen` seats, of one peer, and of him in `/events`.
 const SEATS: usize = 256;
@@ -52,7 +54,8 @@ impl Listening {
         let state = State::new("uniqkey", json!({}), Arc::new(Metrics::new()), Duration::from_secs(86_400));
         let cancel = CancellationToken::new();
         let socket = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
-        let (at, serving) = listen(socket, state.clone(), cancel.clone()).unwrap();
+        let (at, serving) =
+            listen(socket, state.clone(), Hosts::new(&["Unscim.Example".into(), String::new()]), cancel.clone()).unwrap();
         Listening { state, at, cancel, serving: tokio::spawn(serving) }
     }
 
@@ -117,29 +120,38 @@ async fn dribble(mut stream: TcpStream, pause: Duration) {
     }
 }
 
-/// So many dribble from each of these peers; the number of those that are not yet closed.
-async fn flood(to: SocketAddr, peers: std::ops::Range<u8>, each: usize) -> Arc<AtomicUsize> {
-    let open = Arc::new(AtomicUsize::new(0));
+/// Dribbles until it is dropped.
+#[derive(Default)]
+struct Flood {
+    /// Those that are not yet closed.
+    open: Arc<AtomicUsize>,
+    dribbling: JoinSet<()>,
+}
+
+/// So many from each of these peers.
+async fn flood(to: SocketAddr, peers: std::ops::Range<u8>, each: usize) -> Flood {
+    let mut flood = Flood::default();
     for peer in peers {
         for _ in 0..each {
-            let (stream, open) = (connect(to, peer).await, Arc::clone(&open));
+            let (stream, open) = (connect(to, peer).await, Arc::clone(&flood.open));
             open.fetch_add(1, Ordering::Relaxed);
-            tokio::spawn(async move {
+            flood.dribbling.spawn(async move {
                 dribble(stream, Duration::from_millis(50)).await;
                 open.fetch_sub(1, Ordering::Relaxed);
             });
         }
     }
-    open
+    flood
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn probes_get_through_while_many_peers_dribble() {
     let listening = Listening::start().await;
-    let open = flood(listening.at, 2..12, 50).await;
+    let flood = flood(listening.at, 2..12, 50).await;
     probes_get_through(listening.at, 1).await;
-    let left = open.load(Ordering::Relaxed);
+    let left = flood.open.load(Ordering::Relaxed);
     assert!(left <= SEATS, "{left} dribble on");
+    drop(flood);
     listening.close().await;
 }
 
@@ -147,12 +159,13 @@ async fn probes_get_through_while_many_peers_dribble() {
 async fn one_peer_takes_no_seat_of_another_and_probes_get_through_from_his_address_too() {
     let listening = Listening::start().await;
     let mut other = listening.connect(3).await;
-    let open = flood(listening.at, 2..3, 2 * SEATS).await;
+    let flood = flood(listening.at, 2..3, 2 * SEATS).await;
     probes_get_through(listening.at, 2).await;
-    let left = open.load(Ordering::Relaxed);
+    let left = flood.open.load(Ordering::Relaxed);
     assert!(left <= OF_A_PEER, "{left} dribble on");
     other.write_all(b"GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
     assert!(until(&mut other, "ok\n").await, "whoever was there before the flood is still served");
+    drop(flood);
     listening.close().await;
 }
 
@@ -174,13 +187,13 @@ async fn whoever_watches_is_not_thrown_out_and_keeps_no_probe_out() {
     }
     assert!(until(&mut watch(2).await, "503 Service Unavailable").await, "one peer does not watch with more");
     assert!(until(&mut watch(6).await, "503 Service Unavailable").await, "nor do all together with more than half of the seats");
-    let _open = flood(listening.at, 2..12, 50).await;
+    let flood = flood(listening.at, 2..12, 50).await;
     probes_get_through(listening.at, 2).await;
     listening.state.publish(&status(vec!["news".into()]));
     for stream in &mut watching {
         assert!(until(stream, "news").await, "it still watches");
     }
-    drop(watching);
+    drop((flood, watching));
     let again = async {
         while !until(&mut watch(2).await, "text/event-stream").await {
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -251,5 +264,69 @@ async fn a_connection_is_used_again_and_a_head_beyond_measure_is_refused() {
         .await
         .unwrap();
     assert!(until(&mut large, "HTTP/1.1 431 ").await);
+    listening.close().await;
+}
+
+#[tokio::test]
+async fn only_names_of_ours_are_answered_and_the_probes_whatever_the_name() {
+    let listening = Listening::start().await;
+    listening.state.publish(&status(Vec::new()));
+    let told = async |path: &str, head: &str| {
+        let mut stream = listening.connect(1).await;
+        stream.write_all(format!("GET {path} HTTP/1.1\r\n{head}connection: close\r\n\r\n").as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    };
+    let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+    let ours = ["localhost", "LOCALHOST:8080", "127.0.0.1", "127.9.9.9:1", "[::1]:8080", "10.1.2.3:8080", "[2001:db8::1]"];
+    for host in ours.into_iter().chain(["unscim.example", "UNSCIM.example.:8080", machine.trim()]) {
+        for path in ["/", "/status", "/metrics", "/page.js"] {
+            assert!(told(path, &format!("host: {host}\r\n")).await.starts_with("HTTP/1.1 200 "), "{host} {path}");
+        }
+        assert!(told("/nothing", &format!("host: {host}\r\n")).await.starts_with("HTTP/1.1 404 "), "{host}");
+    }
+    for host in [
+        "evil.example",
+        "evil.example:8080",
+        "localhost.evil.example",
+        "unscim.example.evil",
+        "x.unscim.example",
+        "127.0.0.1.nip.io",
+    ] {
+        let name = host.split(':').next().unwrap();
+        for path in ["/", "/status", "/events", "/metrics", "/page.js", "/nothing"] {
+            let answer = told(path, &format!("host: {host}\r\n")).await;
+            assert!(
+                answer.starts_with("HTTP/1.1 421 ") && answer.contains(&format!("--allowed-host {name} ")),
+                "{path}: {answer}"
+            );
+            assert!(answer.contains("content-security-policy: ") && !answer.contains("ScimRetirement"), "{answer}");
+        }
+    }
+    for head in
+        ["", "host:\r\n", "host: a b\r\n", "host: me@localhost\r\n", "host: localhost\r\nhost: localhost\r\n", "host: :80\r\n"]
+    {
+        let answer = told("/status", head).await;
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{head:?}: {answer}");
+    }
+    let answer = told("http://evil.example/status", "host: localhost\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 421 ") && answer.contains("evil.example"), "{answer}");
+    let given = |args: &[&str]| {
+        Cli::try_parse_from(["unscim", "demo"].iter().chain(args)).map(|cli| match cli.verb {
+            Verb::Demo(args) => args.names.allowed_host,
+            _ => panic!("it was a demo"),
+        })
+    };
+    assert_eq!(given(&["--allowed-host", "a.example, b-1", "--allowed-host", "c"]).unwrap(), ["a.example", "b-1", "c"]);
+    for bad in ["https://a.example", "a.example:8080", "*.example"] {
+        let error = given(&["--allowed-host", bad]).unwrap_err().to_string();
+        assert!(error.contains("write the name alone"), "{error}");
+    }
+    for path in ["/livez", "/readyz", "/healthz"] {
+        for head in ["", "host: evil.example\r\n", "host: a b\r\n"] {
+            assert!(told(path, head).await.starts_with("HTTP/1.1 200 "), "{path} {head:?}");
+        }
+    }
     listening.close().await;
 }

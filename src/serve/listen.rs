@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use super::seats::{Seat, Seats};
-use super::{State, router};
+use super::{Hosts, State, router};
 
 /// The head of a request is there within this time, and no larger than this (bytes), or the connection is closed.
 const HEAD_WITHIN: Duration = Duration::from_secs(10);
@@ -45,12 +45,13 @@ pub async fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
 pub fn listen(
     mut listener: TcpListener,
     state: State,
+    hosts: Hosts,
     cancel: CancellationToken,
 ) -> io::Result<(SocketAddr, impl Future<Output = io::Result<()>> + Send)> {
     let bound = listener.local_addr()?;
     let serving = async move {
         let (seats, ended, mut connections) = (Seats::default(), state.0.ended.clone(), JoinSet::new());
-        let router = router(state);
+        let router = router(state, hosts);
         loop {
             tokio::select! {
                 () = cancel.cancelled() => break,
