@@ -131,8 +131,9 @@ impl Http {
         if let Ok(value) = client_request_id.parse() {
             request.headers_mut().insert("client-request-id", value);
         }
-        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-        // No path and no query: a webhook's may hold a secret.
+        let method = request.method().clone();
+        // A webhook's path may hold a secret, anybody's query too. Traces go further than logs, so they have no path at all.
+        let path = (self.api != Api::Webhook).then(|| request.uri().path().to_owned());
         let span = tracing::info_span!(
             target: SPANS, "request", otel.name = operation, otel.kind = "client", api = self.api.label(),
             http.request.method = %method, server.address = request.uri().host(), client_request_id,
