@@ -186,6 +186,9 @@ async fn a_certificate_of_nobody_known_is_refused_and_a_bundle_of_nothing_is_nam
     let empty = place(Some("-----BEGIN NOTHING-----"));
     let said = check(&empty, &[("HTTPS_PROXY", &way.proxy)]).await;
     assert!(said.contains("ca.pem") && said.contains("no certificate (PEM) in it"), "{said}");
+    let torn = place(Some(&way.ca.replace("-----END", "----")));
+    let said = check(&torn, &[("HTTPS_PROXY", &way.proxy)]).await;
+    assert!(said.contains("ca.pem") && said.contains("no certificate (PEM) in it can be read: "), "{said}");
     std::fs::remove_file(empty.dir.path().join("ca.pem")).unwrap();
     let said = check(&empty, &[("HTTPS_PROXY", &way.proxy)]).await;
     assert!(said.contains("ca.pem") && said.contains("caFile must exist"), "{said}");

@@ -293,11 +293,12 @@ fn certificates(bundle: &Path) -> Result<Vec<reqwest::Certificate>> {
     let fail = |cause: String| Error::File { what: bundle.display().to_string(), cause };
     let bytes = std::fs::read(bundle)
         .map_err(|error| fail(format!("{error}; caFile must exist and be readable by the user this runs as")))?;
-    let found = reqwest::Certificate::from_pem_bundle(&bytes).unwrap_or_default();
-    if found.is_empty() {
-        return Err(fail("no certificate (PEM) in it; write the certificate authorities into it, or leave caFile out".into()));
-    }
-    Ok(found)
+    let none = |why: &str| {
+        fail(format!("no certificate (PEM) in it{why}; write the certificate authorities into it, or leave caFile out"))
+    };
+    let found =
+        reqwest::Certificate::from_pem_bundle(&bytes).map_err(|error| none(&format!(" can be read: {}", chain(&error))))?;
+    if found.is_empty() { Err(none("")) } else { Ok(found) }
 }
 
 /// No sockets: requests go straight into a router. Works under tokio's paused clock.
