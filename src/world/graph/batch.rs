@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use crate::world::error::hint;
 use crate::world::http::Answer;
 
 /// One request of an envelope.
@@ -67,7 +68,7 @@ pub fn answers(envelope: &Answer, count: usize) -> Result<Vec<Option<Answer>>, &
     let read: Responses = serde_json::from_slice(&envelope.body).map_err(|_| "not an answer to a batch")?;
     let mut answers: Vec<Option<Answer>> = (0..count).map(|_| None).collect();
     for response in read.responses {
-        let place = response.id.parse::<usize>().ok().and_then(|id| id.checked_sub(1)).and_then(|index| answers.get_mut(index));
+        let place = hint::<usize>(&response.id).and_then(|id| id.checked_sub(1)).and_then(|index| answers.get_mut(index));
         match place {
             Some(place @ None) => *place = Some(response.answer(envelope)?),
             Some(Some(_)) => return Err("a request of the batch is answered twice"),
