@@ -63,6 +63,14 @@ pub struct Config {
 }
 
 #[derive(Debug, Args)]
+pub struct Names {
+    /// A name under which the page, the status and the metrics may be asked for, beside addresses, localhost and the machine's own
+    /// name; several, or with commas between. Any other is refused: it could be another web site's
+    #[arg(long, env = "UNSCIM_ALLOWED_HOST", value_name = "NAME", value_delimiter = ',', value_parser = host_name)]
+    pub allowed_host: Vec<String>,
+}
+
+#[derive(Debug, Args)]
 pub struct Demo {
     /// Users in the practice tenant's groups
     #[arg(long, env = "UNSCIM_USERS", default_value_t = 40, value_parser = clap::value_parser!(u64).range(1..=5000))]
@@ -79,6 +87,8 @@ pub struct Demo {
     /// Where to show the page, the status and the metrics
     #[arg(long, env = "UNSCIM_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:0")]
     pub listen: SocketAddr,
+    #[command(flatten)]
+    pub names: Names,
     /// Name users in the status, on the page and in the log; without it they appear by their ids
     #[arg(long, env = "UNSCIM_SHOW_NAMES", value_parser = BoolishValueParser::new())]
     pub show_names: bool,
@@ -94,6 +104,8 @@ pub struct Run {
     /// Where to show the page, the status and the metrics; not used with --once
     #[arg(long, env = "UNSCIM_LISTEN", value_name = "ADDR", default_value = "0.0.0.0:8080")]
     pub listen: SocketAddr,
+    #[command(flatten)]
+    pub names: Names,
     /// Where the ledger is: on block storage that outlives the process, one for each retirement
     #[arg(long, env = "UNSCIM_DATA_DIR", value_name = "DIR", default_value = "unscim-data", value_parser = directory())]
     pub data_dir: PathBuf,
@@ -227,6 +239,16 @@ pub enum Exit {
     Waiting = 4,
     /// Usage or config.
     Usage = 64,
+}
+
+/// Empty where a list ends with a comma.
+fn host_name(text: &str) -> Result<String, &'static str> {
+    let name = text.trim();
+    if name.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c)) {
+        Ok(name.to_owned())
+    } else {
+        Err("write the name alone, as in unscim.example.com, without scheme, port or wildcard")
+    }
 }
 
 /// A path at which there may be a directory: a file there would only be told as something that can't be made.

@@ -1,5 +1,7 @@
 //! Reads everything one turn needs. It never returns early: each part is known, absent or unknown by itself.
 
+#![deny(clippy::disallowed_methods)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -229,7 +231,10 @@ async fn look_at_target(world: &impl World, memory: &Memory, at: Moment, rounds:
 
 /// One record that can't be read is not known, and makes nothing else so.
 fn one<T>(read: Result<Seen<T>, Error>) -> Seen<T> {
-    read.unwrap_or_else(|error| Seen::Unknown(Why::new(error.label(), error.to_string())))
+    match read {
+        Ok(seen) => seen,
+        Err(error) => Seen::Unknown(Why::new(error.label(), error.to_string())),
+    }
 }
 
 /// What earlier looks of the same round have read of those who are still in doubt.

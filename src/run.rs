@@ -23,9 +23,9 @@ use crate::model::names::Names;
 use crate::model::spec::{Mode, Spec};
 use crate::model::status::Status;
 use crate::reconcile::{self, Carried, Leave, Turn, wait_after};
-pub use crate::serve::bind;
 use crate::serve::metrics::Metrics;
 use crate::serve::telemetry::{LogFormat, Telemetry, trace_id};
+pub use crate::serve::{Hosts, bind};
 use crate::serve::{State, listen};
 use crate::wiring::{Outside, network};
 use crate::world::http::{Api, Observer};
@@ -56,7 +56,7 @@ pub async fn run(args: &cli::Run, config: (Spec, Watched), telemetry: Telemetry,
     daemon.config = Some(Live { file: config, telemetry });
     daemon.begun = Some(begun);
     let Some(socket) = socket else { return Ok(daemon.once(leave, stop).await) };
-    let seen = daemon.listen(socket)?;
+    let seen = daemon.listen(socket, Hosts::new(&args.names.allowed_host))?;
     tracing::info!(name = daemon.spec.name, mode = ?daemon.spec.mode, address = %seen.address, data_dir = %Data(&args.data_dir), "listening");
     daemon.until_stopped(leave, stop).await;
     seen.close().await?;
@@ -214,9 +214,9 @@ impl Daemon {
     }
 
     /// Shows everything there is to see, from now on.
-    pub fn listen(&self, socket: TcpListener) -> Result<Seen> {
+    pub fn listen(&self, socket: TcpListener, hosts: Hosts) -> Result<Seen> {
         let end = CancellationToken::new();
-        let (address, serving) = listen(socket, self.shown.clone(), end.clone())?;
+        let (address, serving) = listen(socket, self.shown.clone(), hosts, end.clone())?;
         Ok(Seen { address, end, serving: tokio::spawn(serving) })
     }
 }

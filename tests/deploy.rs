@@ -120,6 +120,13 @@ fn what_the_pod_is_started_with_is_what_the_program_takes() {
     }
     let port = &container["ports"][0];
     assert!(args.iter().any(|arg| *arg == format!("--listen=0.0.0.0:{}", port["containerPort"])));
+    let env = container["env"].as_array().unwrap();
+    let place = |name: &str| env.iter().position(|one| one["name"] == name).unwrap();
+    assert!(place("NAMESPACE") < place("UNSCIM_ALLOWED_HOST"), "only what stands before is put in");
+    let hosts = env[place("UNSCIM_ALLOWED_HOST")]["value"].as_str().unwrap().replace("$(NAMESPACE)", "unscim");
+    let hosts: Vec<&str> = hosts.split(',').collect();
+    assert_eq!(hosts[2], format!("{}.unscim.svc", rendered("Service")["metadata"]["name"].as_str().unwrap()));
+    Cli::command().try_get_matches_from(["unscim", "demo", "--allowed-host", &hosts.join(",")]).unwrap();
     for (probe, path) in [("livenessProbe", "/livez"), ("readinessProbe", "/readyz")] {
         assert_eq!((&container[probe]["httpGet"]["path"], &container[probe]["httpGet"]["port"]), (&path.into(), &port["name"]));
     }

@@ -186,6 +186,9 @@ async fn a_certificate_of_nobody_known_is_refused_and_a_bundle_of_nothing_is_nam
     let empty = place(Some("-----BEGIN NOTHING-----"));
     let said = check(&empty, &[("HTTPS_PROXY", &way.proxy)]).await;
     assert!(said.contains("ca.pem") && said.contains("no certificate (PEM) in it"), "{said}");
+    let torn = place(Some(&way.ca.replace("-----END", "----")));
+    let said = check(&torn, &[("HTTPS_PROXY", &way.proxy)]).await;
+    assert!(said.contains("ca.pem") && said.contains("no certificate (PEM) in it can be read: "), "{said}");
     std::fs::remove_file(empty.dir.path().join("ca.pem")).unwrap();
     let said = check(&empty, &[("HTTPS_PROXY", &way.proxy)]).await;
     assert!(said.contains("ca.pem") && said.contains("caFile must exist"), "{said}");
@@ -227,4 +230,54 @@ async fn a_bundle_that_changes_is_read_again() {
     assert_eq!(ask().await.unwrap().status.as_u16(), 403);
     std::fs::write(&bundle, "torn").unwrap();
     assert_eq!(ask().await.unwrap().status.as_u16(), 403, "what was read before stays");
+}
+
+/// What the log holds at its finest while `doing` runs, in whatever library it is written.
+async fn logged<T>(doing: impl Future<Output = T>) -> (T, String) {
+    use tracing_subscriber::filter::LevelFilter;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+    impl std::io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let log = tracing_subscriber::fmt().with_max_level(LevelFilter::TRACE).with_ansi(false).with_writer(move || writer.clone());
+    let guard = tracing::subscriber::set_default(log.finish());
+    let done = doing.await;
+    drop(guard);
+    let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    (done, text)
+}
+
+#[tokio::test]
+async fn the_address_of_a_webhook_is_in_no_log_and_no_query_is() {
+    use http::Method;
+    use unscim::world::http::{Api, Http, Unobserved, network, request};
+
+    let service = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let there = format!("http://{}/pa7h/s3cret?qu3ry=s3cret", service.local_addr().unwrap()).parse().unwrap();
+    let nowhere = "http://127.0.0.1:1/pa7h/s3cret?qu3ry=s3cret".parse().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = service.accept().await {
+            answer(stream, Heard::default()).await;
+        }
+    });
+    for api in Api::ALL {
+        let http = Http::new(network(Duration::from_secs(5), None).unwrap(), api, Duration::from_secs(10), Arc::new(Unobserved));
+        for (url, answered) in [(&there, true), (&nowhere, false)] {
+            let (result, log) = logged(http.send("post", "asking", request(Method::POST, url).unwrap())).await;
+            assert_eq!(result.is_ok(), answered);
+            assert!(log.contains(api.label()) && log.contains("client_request_id"), "{log}");
+            assert_eq!(log.contains("pa7h"), api != Api::Webhook, "{}: {log}", api.label());
+            assert!(!log.contains("qu3ry"), "{}: {log}", api.label());
+        }
+    }
 }

@@ -21,7 +21,7 @@ use unscim::model::status::{
     Remaining, Status, TurnResult,
 };
 use unscim::serve::metrics::{Metrics, operations};
-use unscim::serve::{State, bind, listen, router, view};
+use unscim::serve::{Hosts, State, bind, view};
 use unscim::term::Sheet;
 use unscim::world::http::{Api, Observer};
 
@@ -108,8 +108,20 @@ fn status() -> Status {
     }
 }
 
+fn router(state: State) -> Router {
+    unscim::serve::router(state, Hosts::default())
+}
+
+fn listen(
+    listener: tokio::net::TcpListener,
+    state: State,
+    cancel: CancellationToken,
+) -> std::io::Result<(std::net::SocketAddr, impl Future<Output = std::io::Result<()>> + Send)> {
+    unscim::serve::listen(listener, state, Hosts::default(), cancel)
+}
+
 async fn ask(router: &Router, method: Method, path: &str) -> (StatusCode, HeaderMap, String) {
-    let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
+    let request = Request::builder().method(method).uri(path).header("host", "localhost").body(Body::empty()).unwrap();
     let response = router.clone().oneshot(request).await.unwrap();
     let (parts, body) = response.into_parts();
     let body = to_bytes(body, 1 << 22).await.unwrap();
@@ -422,7 +434,12 @@ async fn nothing_but_reading_is_served_and_only_what_is_there() {
         assert_eq!(get(&router, path).await.0, StatusCode::NOT_FOUND, "{path}");
     }
     for length in ["5000", "-1", "many"] {
-        let request = Request::builder().uri("/status").header("content-length", length).body(Body::empty()).unwrap();
+        let request = Request::builder()
+            .uri("/status")
+            .header("host", "localhost")
+            .header("content-length", length)
+            .body(Body::empty())
+            .unwrap();
         assert_eq!(router.clone().oneshot(request).await.unwrap().status(), StatusCode::PAYLOAD_TOO_LARGE, "{length}");
     }
 }
@@ -524,7 +541,7 @@ async fn events_bring_the_status_at_once_then_each_newer_one_and_end_on_shutdown
 #[tokio::test(start_paused = true)]
 async fn events_begin_with_the_first_status_and_are_never_silent_for_long() {
     let state = state();
-    let request = Request::builder().uri("/events").body(Body::empty()).unwrap();
+    let request = Request::builder().uri("/events").header("host", "localhost").body(Body::empty()).unwrap();
     let mut body = router(state.clone()).oneshot(request).await.unwrap().into_body().into_data_stream();
     let mut next = async || {
         let began = tokio::time::Instant::now();
@@ -545,7 +562,7 @@ async fn events_begin_with_the_first_status_and_are_never_silent_for_long() {
 async fn whoever_watches_leaves_room_for_the_probes() {
     let router = router(state());
     let watch = async || {
-        let request = Request::builder().uri("/events").body(Body::empty()).unwrap();
+        let request = Request::builder().uri("/events").header("host", "localhost").body(Body::empty()).unwrap();
         router.clone().oneshot(request).await.unwrap()
     };
     let mut watching = Vec::new();
@@ -565,7 +582,7 @@ async fn a_silent_connection_is_closed_and_one_that_watches_is_not() {
     let serving = tokio::spawn(serving);
     let began = tokio::time::Instant::now();
     let mut watching = tokio::net::TcpStream::connect(addr).await.unwrap();
-    watching.write_all(b"GET /events HTTP/1.1\r\nhost: here\r\n\r\n").await.unwrap();
+    watching.write_all(b"GET /events HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
     let mut silent = tokio::net::TcpStream::connect(addr).await.unwrap();
     let mut read = String::new();
     while read.matches(": alive").count() < 12 {

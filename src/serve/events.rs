@@ -3,23 +3,28 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use axum::extract::State as Shared;
+use axum::extract::{Extension, State as Shared};
 use axum::http::{HeaderName, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::unfold;
 
+use super::seats::Place;
 use super::{Published, State};
 
-/// So many may watch at once: half of the listener's connections, so that probes always find one.
+/// So many may watch at once: half of the listener's connections, so that probes always find one. Of one peer, fewer.
 pub(super) const SEATS: usize = 128;
 /// A comment after so long without a status: a silent connection would be closed.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 /// A proxy must not hold events back until it has many.
 const UNBUFFERED: (HeaderName, &str) = (HeaderName::from_static("x-accel-buffering"), "no");
 
-pub(super) async fn show(Shared(state): Shared<State>) -> Response {
-    let Ok(seat) = state.0.seats.clone().try_acquire_owned() else {
+pub(super) async fn show(Shared(state): Shared<State>, place: Option<Extension<Place>>) -> Response {
+    let watch = match &place {
+        Some(Extension(place)) => place.watch().map(Some),
+        None => Some(None),
+    };
+    let Some(seat) = watch.zip(state.0.seats.clone().try_acquire_owned().ok()) else {
         return (StatusCode::SERVICE_UNAVAILABLE, "too many are watching; ask /status instead\n").into_response();
     };
     let mut newest = state.0.published.subscribe();

@@ -1,23 +1,34 @@
-//! The socket: a bounded number of connections, and none that stays silent.
+//! The socket: a bounded number of connections, none that stays silent, and none that takes its time.
 
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
-use std::sync::Arc;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use axum::Router;
+use axum::body::Body;
 use axum::serve::Listener;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
 
-use super::{State, router};
+use super::seats::{Seat, Seats};
+use super::{Hosts, State, router};
 
-const CONNECTIONS: usize = 256;
+/// The head of a request is there within this time, and no larger than this (bytes), or the connection is closed.
+const HEAD_WITHIN: Duration = Duration::from_secs(10);
+const HEAD_CAP: usize = 16 << 10;
+/// So long after the head all is over: a body that nobody needs, the answer, and its reading. Not for whoever watches.
+const ALL_WITHIN: Duration = Duration::from_secs(30);
 /// A connection on which nothing moves for so long is closed.
 const SILENCE: Duration = Duration::from_secs(30);
 /// After the cancellation, for answers under way.
@@ -32,57 +43,75 @@ pub async fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
 
 /// The future serves until `cancel`. The address is the one really bound, for port 0.
 pub fn listen(
-    listener: TcpListener,
+    mut listener: TcpListener,
     state: State,
+    hosts: Hosts,
     cancel: CancellationToken,
 ) -> io::Result<(SocketAddr, impl Future<Output = io::Result<()>> + Send)> {
     let bound = listener.local_addr()?;
-    let listener = Bounded { listener, seats: Arc::new(Semaphore::new(CONNECTIONS)) };
     let serving = async move {
-        let stopped = {
-            let (cancel, ended) = (cancel.clone(), state.0.ended.clone());
-            async move {
-                cancel.cancelled().await;
-                ended.cancel();
+        let (seats, ended, mut connections) = (Seats::default(), state.0.ended.clone(), JoinSet::new());
+        let router = router(state, hosts);
+        loop {
+            tokio::select! {
+                () = cancel.cancelled() => break,
+                (stream, from) = Listener::accept(&mut listener) => {
+                    let seat = seats.take(from.ip().to_canonical());
+                    connections.spawn(attend(stream, seat, router.clone(), cancel.clone()));
+                    // Whoever is in is looked at before more come, who could throw him out.
+                    tokio::task::yield_now().await;
+                }
+                Some(_) = connections.join_next() => {}
             }
-        };
-        let serve = axum::serve(listener, router(state)).with_graceful_shutdown(stopped);
-        let too_late = async {
-            cancel.cancelled().await;
-            tokio::time::sleep(GRACE).await;
-        };
-        tokio::select! {
-            ended = serve.into_future() => ended,
-            () = too_late => Ok(()),
         }
+        drop(listener);
+        ended.cancel();
+        let all = async { while connections.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout(GRACE, all).await;
+        Ok(())
     };
     Ok((bound, serving))
 }
 
-struct Bounded {
-    listener: TcpListener,
-    seats: Arc<Semaphore>,
-}
-
-impl Listener for Bounded {
-    type Io = Watched;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Watched, SocketAddr) {
-        let seat = self.seats.clone().acquire_owned().await.expect("the seats are never closed");
-        let (stream, from) = Listener::accept(&mut self.listener).await;
-        (Watched { stream, silence: Box::pin(tokio::time::sleep(SILENCE)), _seat: seat }, from)
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
+/// One connection, to its end.
+async fn attend(stream: TcpStream, seat: Seat, router: Router, cancel: CancellationToken) {
+    let place = seat.place.clone();
+    let service = router.map_request(move |mut request: http::Request<Incoming>| {
+        place.asks();
+        request.extensions_mut().insert(place.clone());
+        request.map(Body::new)
+    });
+    let stream = Watched { stream, silence: Box::pin(tokio::time::sleep(SILENCE)) };
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_WITHIN)
+        .max_buf_size(HEAD_CAP)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+    let mut connection = pin!(connection);
+    let mut due = pin!(tokio::time::sleep(ALL_WITHIN));
+    let mut ending = false;
+    loop {
+        tokio::select! {
+            _ = connection.as_mut() => return,
+            () = seat.is_gone() => return,
+            () = due.as_mut() => {
+                let until = seat.place.asked().unwrap_or_else(Instant::now) + ALL_WITHIN;
+                if until <= Instant::now() {
+                    return;
+                }
+                due.as_mut().reset(until);
+            }
+            () = cancel.cancelled(), if !ending => {
+                ending = true;
+                connection.as_mut().graceful_shutdown();
+            }
+        }
     }
 }
 
 struct Watched {
     stream: TcpStream,
     silence: Pin<Box<Sleep>>,
-    _seat: OwnedSemaphorePermit,
 }
 
 impl Watched {

@@ -1,9 +1,11 @@
 //! Seen from outside: one listener, read only. It shows the last published status and never looks at the world itself.
 
 mod events;
+mod hosts;
 mod listen;
 pub mod metrics;
 mod page;
+mod seats;
 pub mod telemetry;
 pub mod view;
 
@@ -17,7 +19,7 @@ use axum::http::header::{
     X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, StatusCode};
-use axum::middleware::{Next, from_fn};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use serde::Serialize;
@@ -25,6 +27,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::model::status::Status;
+pub use hosts::Hosts;
 pub use listen::{bind, listen};
 use metrics::Metrics;
 
@@ -149,19 +152,22 @@ impl State {
     }
 }
 
-/// Every path of the listener.
-pub fn router(state: State) -> Router {
-    Router::new()
+/// Every path of the listener. The probes tell nothing, and whoever asks them may not know our name.
+pub fn router(state: State, hosts: Hosts) -> Router {
+    let telling = Router::new()
         .route("/", get(show_page))
         .route("/page.css", get(async || asset("text/css; charset=utf-8", page::CSS)))
         .route("/page.js", get(async || asset("text/javascript; charset=utf-8", page::JS)))
         .route("/status", get(show_status))
         .route("/events", get(events::show))
         .route("/metrics", get(show_metrics))
+        .fallback(async || (StatusCode::NOT_FOUND, "not found\n"))
+        .layer(from_fn_with_state(hosts, hosts::known));
+    Router::new()
         .route("/livez", get(livez))
         .route("/healthz", get(livez))
         .route("/readyz", get(readyz))
-        .fallback(async || (StatusCode::NOT_FOUND, "not found\n"))
+        .merge(telling)
         .layer(from_fn(guard))
         .with_state(state)
 }

@@ -1,5 +1,7 @@
 //! One error for everything outside: what we were doing, to what, and what follows from it.
 
+use std::str::FromStr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use thiserror::Error;
@@ -154,4 +156,16 @@ impl Error {
             _ => false,
         }
     }
+}
+
+/// What a text says that is in hand already and may say nothing. Not for a read of the world: that must tell why it failed.
+#[expect(clippy::disallowed_methods, reason = "a text that can't be understood says nothing, and there is no more to it")]
+pub fn hint<T: FromStr>(text: &str) -> Option<T> {
+    text.parse().ok()
+}
+
+/// For what is whole between any two statements, so that a panic elsewhere leaves nothing half done.
+#[expect(clippy::disallowed_methods, reason = "a poisoned lock gives the same value")]
+pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

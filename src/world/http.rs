@@ -3,7 +3,7 @@
 //! Production and tests differ in one constructor: [`network`] goes through reqwest, [`in_process`] into a router.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -15,7 +15,7 @@ use tracing::Instrument as _;
 use tracing::field::Empty;
 use url::Url;
 
-use super::error::{Error, Result};
+use super::error::{Error, Result, hint, locked};
 
 /// No answer larger than this is read (bytes). Graph's pages of 999 objects stay well below it.
 pub const BODY_CAP: usize = 16 << 20;
@@ -95,10 +95,11 @@ pub struct Answer {
 
 impl Answer {
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name).and_then(|value| value.to_str().ok())
+        text(&self.headers, name)
     }
 
     /// `Retry-After` in seconds; an HTTP date is read against the answer's own `Date`.
+    #[expect(clippy::disallowed_methods, reason = "a time that has passed asks for no wait")]
     pub fn retry_after(&self) -> Option<Duration> {
         let text = self.header("retry-after")?.trim();
         if let Ok(seconds) = text.parse::<u64>() {
@@ -110,8 +111,14 @@ impl Answer {
 }
 
 /// `Tue, 24 Nov 2026 10:00:00 GMT` (RFC 9110 section 5.6.7).
+#[expect(clippy::disallowed_methods, reason = "a date that can't be read is not given")]
 pub fn http_date(text: &str) -> Option<Timestamp> {
     jiff::fmt::rfc2822::parse(text).ok().map(|zoned| zoned.timestamp())
+}
+
+#[expect(clippy::disallowed_methods, reason = "a header that is no text is not given")]
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
 }
 
 impl Http {
@@ -133,8 +140,9 @@ impl Http {
         if let Ok(value) = client_request_id.parse() {
             request.headers_mut().insert("client-request-id", value);
         }
-        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-        // No path and no query: a webhook's may hold a secret.
+        let method = request.method().clone();
+        // A webhook's path may hold a secret, anybody's query too. Traces go further than logs, so they have no path at all.
+        let path = (self.api != Api::Webhook).then(|| request.uri().path().to_owned());
         let span = tracing::info_span!(
             target: SPANS, "request", otel.name = operation, otel.kind = "client", api = self.api.label(),
             http.request.method = %method, server.address = request.uri().host(), client_request_id,
@@ -150,9 +158,9 @@ impl Http {
             Ok(Ok(response)) => {
                 let (parts, body) = response.into_parts();
                 self.observer.answered(self.api, operation, parts.status.as_str(), took);
-                let at = parts.headers.get("date").and_then(|date| date.to_str().ok()).and_then(http_date);
+                let at = text(&parts.headers, "date").and_then(http_date);
                 span.record("http.response.status_code", parts.status.as_u16());
-                span.record("request_id", parts.headers.get("request-id").and_then(|id| id.to_str().ok()));
+                span.record("request_id", text(&parts.headers, "request-id"));
                 let answer = Answer { status: parts.status, headers: parts.headers, body, at, client_request_id };
                 tracing::debug!(
                     api = self.api.label(), %method, path, status = answer.status.as_u16(), took_ms = took.as_millis() as u64,
@@ -273,7 +281,7 @@ impl Trusting {
     }
 
     fn client(&self, host: Option<&str>) -> reqwest::Client {
-        let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut now = locked(&self.now);
         let state = state_of(&self.trust.bundle);
         if state != now.0 {
             now.0 = state;
@@ -286,6 +294,7 @@ impl Trusting {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "it only tells a change; reading the file tells what is wrong with it")]
 fn state_of(path: &Path) -> FileState {
     let file = std::fs::metadata(path).ok()?;
     Some((file.modified().ok()?, file.len()))
@@ -295,11 +304,12 @@ fn certificates(bundle: &Path) -> Result<Vec<reqwest::Certificate>> {
     let fail = |cause: String| Error::File { what: bundle.display().to_string(), cause };
     let bytes = std::fs::read(bundle)
         .map_err(|error| fail(format!("{error}; caFile must exist and be readable by the user this runs as")))?;
-    let found = reqwest::Certificate::from_pem_bundle(&bytes).unwrap_or_default();
-    if found.is_empty() {
-        return Err(fail("no certificate (PEM) in it; write the certificate authorities into it, or leave caFile out".into()));
-    }
-    Ok(found)
+    let none = |why: &str| {
+        fail(format!("no certificate (PEM) in it{why}; write the certificate authorities into it, or leave caFile out"))
+    };
+    let found =
+        reqwest::Certificate::from_pem_bundle(&bytes).map_err(|error| none(&format!(" can be read: {}", chain(&error))))?;
+    if found.is_empty() { Err(none("")) } else { Ok(found) }
 }
 
 /// No sockets: requests go straight into a router. Works under tokio's paused clock.
@@ -307,7 +317,7 @@ pub fn in_process(router: axum::Router) -> Transport {
     BoxCloneSyncService::new(tower::service_fn(move |request: Request<Bytes>| {
         let router = router.clone();
         async move {
-            let response = router.oneshot(request.map(axum::body::Body::from)).await.unwrap_or_else(|never| match never {});
+            let Ok(response) = router.oneshot(request.map(axum::body::Body::from)).await;
             let (parts, body) = response.into_parts();
             let body = axum::body::to_bytes(body, BODY_CAP).await.map_err(|_| TransportError::TooLarge)?;
             Ok(http::Response::from_parts(parts, body))
@@ -325,7 +335,7 @@ pub fn is_loopback(host: Option<&str>) -> bool {
 
 /// Where a machine asks who it is: no proxy may answer in its place.
 fn is_link_local(host: Option<&str>) -> bool {
-    host.and_then(|host| host.parse::<std::net::Ipv4Addr>().ok()).is_some_and(|ip| ip.is_link_local())
+    host.and_then(hint::<std::net::Ipv4Addr>).is_some_and(|ip| ip.is_link_local())
 }
 
 fn from_reqwest(error: &reqwest::Error) -> TransportError {

@@ -3,6 +3,8 @@
 //! [`Target`] has no write: nothing here can harm a user in the app, even by mistake. [`Directory`] has one,
 //! and what [`Action`] does not name can't be asked of it.
 
+#![deny(clippy::disallowed_methods)]
+
 pub mod error;
 pub mod graph;
 pub mod http;

@@ -101,15 +101,18 @@ fn certificates_in(text: &str) -> Result<Vec<(CertificateDer<'static>, Certifica
     if all.is_empty() {
         return Err("no certificate (PEM) in it; take it out of a .pfx with: openssl pkcs12 -in FILE.PFX -nokeys -out CERT.PEM");
     }
+    #[expect(clippy::disallowed_methods, reason = "an issuer's may be odd; that ours is not among the rest is told")]
     let parsed = all.into_iter().filter_map(|der| Certificate::from_der(&der).ok().map(|parsed| (der, parsed)));
     Ok(parsed.collect())
 }
 
+#[expect(clippy::disallowed_methods, reason = "beyond the calendar is for ever")]
 fn stamp(time: x509_cert::time::Time) -> Timestamp {
     Timestamp::UNIX_EPOCH.checked_add(time.to_unix_duration()).unwrap_or(Timestamp::MAX)
 }
 
 /// When the projected token begins and ends, by its own claims.
+#[expect(clippy::disallowed_methods, reason = "a time beyond the calendar is none")]
 pub(super) fn life_of_token(token: &SecretString) -> Option<CredentialLife> {
     let claims = super::token::claims(token)?;
     let time = |name: &str| claims.get(name).and_then(Value::as_i64).and_then(|second| Timestamp::from_second(second).ok());

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use crate::world::error::hint;
 use crate::world::http::Answer;
 
 /// One request of an envelope.
@@ -16,7 +17,7 @@ pub struct Item {
     /// Below the version, with its query.
     pub url: String,
     pub headers: Vec<(&'static str, &'static str)>,
-    pub body: Option<String>,
+    pub body: Option<Value>,
 }
 
 /// Whether an item waits for the one before it, and is skipped when that fails.
@@ -33,7 +34,7 @@ pub fn envelope(items: &[Item], order: Order) -> String {
         let mut headers: BTreeMap<&str, &str> = item.headers.iter().copied().collect();
         if let Some(body) = &item.body {
             headers.insert("Content-Type", "application/json");
-            request["body"] = serde_json::from_str(body).unwrap_or_default();
+            request["body"] = body.clone();
         }
         if !headers.is_empty() {
             request["headers"] = json!(headers);
@@ -67,7 +68,7 @@ pub fn answers(envelope: &Answer, count: usize) -> Result<Vec<Option<Answer>>, &
     let read: Responses = serde_json::from_slice(&envelope.body).map_err(|_| "not an answer to a batch")?;
     let mut answers: Vec<Option<Answer>> = (0..count).map(|_| None).collect();
     for response in read.responses {
-        let place = response.id.parse::<usize>().ok().and_then(|id| id.checked_sub(1)).and_then(|index| answers.get_mut(index));
+        let place = hint::<usize>(&response.id).and_then(|id| id.checked_sub(1)).and_then(|index| answers.get_mut(index));
         match place {
             Some(place @ None) => *place = Some(response.answer(envelope)?),
             Some(Some(_)) => return Err("a request of the batch is answered twice"),
@@ -121,7 +122,7 @@ mod tests {
             { "id": "2", "method": "DELETE", "url": "/b", "dependsOn": ["1"] },
         ]});
         assert_eq!(sent, expected);
-        let post = Item { method: Method::POST, url: "/c".into(), headers: Vec::new(), body: Some("{\"a\":1}".into()) };
+        let post = Item { method: Method::POST, url: "/c".into(), headers: Vec::new(), body: Some(json!({ "a": 1 })) };
         let sent: Value = serde_json::from_str(&envelope(&[post], Order::Any)).unwrap();
         assert_eq!(sent["requests"][0]["headers"], json!({ "Content-Type": "application/json" }));
         assert_eq!(sent["requests"][0]["body"], json!({ "a": 1 }));

@@ -1,7 +1,7 @@
 //! Asks Graph: tokens, throttles, envelopes, refusals. Never repeats a request, but for a 401 or a read's 429; what is asked is
 //! in `fetch` and `send`.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,7 +17,7 @@ use super::pace::{Kind, Pace};
 use super::token::TokenSource;
 use super::wire::{Refusal, is_path_segment, shape};
 use crate::world::LastWord;
-use crate::world::error::{Error, NOT_ITS_OWN, Result};
+use crate::world::error::{Error, NOT_ITS_OWN, Result, hint, locked};
 use crate::world::http::{Answer, Http, request};
 
 /// As an operation.
@@ -113,7 +113,7 @@ impl<T: TokenSource> GraphClient<T> {
     }
 
     pub(super) fn heed(&self, kind: Kind, answer: &Answer) {
-        if let Some(fraction) = answer.header("x-ms-throttle-limit-percentage").and_then(|text| text.trim().parse().ok()) {
+        if let Some(fraction) = answer.header("x-ms-throttle-limit-percentage").and_then(|text| hint(text.trim())) {
             self.pace.heed(kind, fraction);
         }
     }
@@ -326,13 +326,13 @@ struct Gate {
 impl Gate {
     fn close(&self, wait: Duration) {
         let until = Instant::now() + wait;
-        let mut opens = self.opens.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut opens = locked(&self.opens);
         *opens = Some(opens.map_or(until, |known| known.max(until)));
     }
 
     async fn pass(&self, ask: &Ask, patience: &mut Patience<'_>) -> Result<()> {
         loop {
-            let opens = *self.opens.lock().unwrap_or_else(PoisonError::into_inner);
+            let opens = *locked(&self.opens);
             let wait = opens.map_or(Duration::ZERO, |opens| opens.saturating_duration_since(Instant::now()));
             if wait.is_zero() {
                 return Ok(());

@@ -1,11 +1,13 @@
 //! What time the service has: one `Date` that runs away from those before it is not believed by itself.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use http::Uri;
 use jiff::Timestamp;
 use tokio::time::Instant;
+
+use crate::world::error::locked;
 
 /// Machines of one service do not differ by more.
 const LEAP: Duration = Duration::from_secs(10 * 60);
@@ -30,7 +32,7 @@ pub(super) struct Hour {
 impl Hour {
     /// It is not the time that those before it lead to.
     pub(super) fn is_odd(&self, at: Timestamp) -> bool {
-        let Some(Known { first, last }) = *self.known.lock().unwrap_or_else(PoisonError::into_inner) else { return false };
+        let Some(Known { first, last }) = *locked(&self.known) else { return false };
         let span = last.1 - first.1;
         let rate = if span < MEASURED { 1.0 } else { last.0.duration_since(first.0).as_secs_f64() / span.as_secs_f64() };
         let passed = last.1.elapsed().as_secs_f64() * rate.max(1.0);
@@ -43,17 +45,17 @@ impl Hour {
     }
 
     pub(super) fn was_read(&self, operation: &'static str, uri: Uri) {
-        *self.read.lock().unwrap_or_else(PoisonError::into_inner) = Some((operation, uri));
+        *locked(&self.read) = Some((operation, uri));
     }
 
     pub(super) fn last_read(&self) -> Option<(&'static str, Uri)> {
-        self.read.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        locked(&self.read).clone()
     }
 
     pub(super) fn believe(&self, at: Timestamp) {
         let is_leap = self.is_odd(at);
         let now = (at, Instant::now());
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = locked(&self.known);
         *known = Some(match *known {
             // A leap says nothing of the rate, which is measured anew; two answers at once say nothing of it either.
             Some(known) if !is_leap || now.1 - known.first.1 < MEASURED * 2 => Known { last: now, ..known },

@@ -137,6 +137,7 @@ impl Identity {
     }
 
     /// `None`: nobody can tell.
+    #[expect(clippy::disallowed_methods, reason = "each sign-in reads the same files, and tells why it could not")]
     pub fn life(&self) -> Option<CredentialLife> {
         match &self.kind {
             Kind::Certificate { certificate, key, .. } => Signer::read(certificate, key).ok().map(|signer| signer.life),

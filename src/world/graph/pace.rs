@@ -1,12 +1,13 @@
 //! Paces what we ask of Graph: writes to our share of the write quota, reads to a share of the resource units. Sends nothing.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::model::spec::{Limits, Quota};
+use crate::world::error::locked;
 
 /// The fraction of a limit from which Graph tells us, and from which nothing but what flows back is spent.
 const WARNED_AT: f64 = 0.8;
@@ -62,6 +63,7 @@ impl Pace {
     /// Writes of a process before this one, not older than the span of the quota.
     pub fn spent_before(&self, writes: usize) {
         let mut bucket = refilled(&self.writes);
+        #[expect(clippy::disallowed_methods, reason = "more than any bucket holds is all of it")]
         let writes = u32::try_from(writes).unwrap_or(u32::MAX);
         bucket.spend(writes);
         bucket.tokens = bucket.tokens.max(0.0);
@@ -79,6 +81,7 @@ impl Pace {
                 let there = bucket.tokens as usize;
                 if there >= need {
                     let taken = if there >= wanted { wanted } else { there / need * need };
+                    #[expect(clippy::disallowed_methods, reason = "more than any bucket holds is all of it")]
                     bucket.spend(u32::try_from(taken).unwrap_or(u32::MAX));
                     return taken;
                 }
@@ -156,7 +159,7 @@ impl Bucket {
 }
 
 fn refilled(bucket: &Mutex<Bucket>) -> MutexGuard<'_, Bucket> {
-    let mut bucket = bucket.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut bucket = locked(bucket);
     let now = Instant::now();
     let slow = bucket.slow_until.min(now).saturating_duration_since(bucket.filled);
     let full = now.saturating_duration_since(bucket.filled).saturating_sub(slow);

@@ -19,7 +19,7 @@ impl<T: TokenSource> GraphClient<T> {
         let item = self.item(ask, write)?;
         let mut request = request(item.method, &self.below(ask, &item.url)?)?;
         if let Some(body) = item.body {
-            *request.body_mut() = Bytes::from(body);
+            *request.body_mut() = Bytes::from(body.to_string());
             request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
         let answer = self.exchange(ask, request, &mut Patience::of_a_write(last_word)).await?;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::future::Future;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use base64::Engine;
@@ -19,7 +19,7 @@ use super::identity::{Asking, Identity};
 use super::wire::{one_line, shape};
 use crate::model::snapshot::{CredentialLife, Permissions};
 use crate::model::spec::Entra;
-use crate::world::error::{Error, Result};
+use crate::world::error::{Error, Result, hint, locked};
 use crate::world::http::{Answer, Http};
 
 /// Where access tokens come from.
@@ -81,7 +81,7 @@ impl EntraTokens {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.state)
     }
 
     fn fresh(&self) -> Option<SecretString> {
@@ -206,6 +206,7 @@ pub fn permissions(token: &SecretString) -> Result<Permissions> {
         #[serde(default)]
         wids: BTreeSet<String>,
     }
+    #[expect(clippy::disallowed_methods, reason = "it is told as an opaque token just below")]
     let claims = claims(token).and_then(|claims| serde_json::from_value::<Claims>(claims).ok());
     let Claims { roles, wids } = claims.ok_or_else(|| Error::Malformed {
         doing: "reading the permissions in the access token".into(),
@@ -215,6 +216,7 @@ pub fn permissions(token: &SecretString) -> Result<Permissions> {
 }
 
 /// What a JWT says of itself, whoever made it.
+#[expect(clippy::disallowed_methods, reason = "what is no JWT is opaque, and has no other cause")]
 pub(super) fn claims(token: &SecretString) -> Option<Value> {
     let mut parts = token.expose_secret().split('.');
     let (Some(_), Some(payload), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else { return None };
@@ -234,7 +236,7 @@ impl WireRefusal {
     fn code(&self) -> Option<u32> {
         self.error_codes.first().copied().or_else(|| {
             let digits = self.error_description.as_deref()?.split_once("AADSTS")?.1;
-            digits.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+            hint(digits.split(|c: char| !c.is_ascii_digit()).next()?)
         })
     }
 
@@ -259,12 +261,12 @@ fn granted(answer: &Answer, begun: Instant) -> Result<Held> {
     // Some endpoints write numbers as text, and an end instead of a life.
     let number = |name: &str| match grant.get(name) {
         Some(Value::Number(number)) => number.as_u64(),
-        Some(Value::String(text)) => text.parse().ok(),
+        Some(Value::String(text)) => hint(text),
         _ => None,
     };
     let left = |end: u64| {
         let now = answer.at.unwrap_or_else(Timestamp::now).as_second();
-        end.saturating_sub(u64::try_from(now).unwrap_or_default())
+        end.saturating_sub(now.max(0).unsigned_abs())
     };
     let seconds = number("expires_in").or_else(|| number("expires_on").map(left));
     let seconds = seconds.ok_or_else(|| malformed("the answer does not say when the token expires".into()))?;

@@ -1,7 +1,7 @@
 //! The writes there are; a request that is not among them can't be sent.
 
 use http::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 use url::Url;
 use uuid::Uuid;
 
@@ -38,11 +38,11 @@ pub enum Write<'a> {
 
 impl Write<'_> {
     /// Method, path below the version, and body.
-    pub fn request(&self) -> (Method, Vec<String>, Option<String>) {
+    pub fn request(&self) -> (Method, Vec<String>, Option<Value>) {
         match self {
             Write::Assign { app, principal, role } => {
                 let body = json!({ "principalId": principal, "resourceId": app, "appRoleId": role });
-                (Method::POST, path(&["servicePrincipals", &app.to_string(), "appRoleAssignedTo"]), Some(body.to_string()))
+                (Method::POST, path(&["servicePrincipals", &app.to_string(), "appRoleAssignedTo"]), Some(body))
             }
             Write::Unassign { app, assignment } => (
                 Method::DELETE,
@@ -56,7 +56,7 @@ impl Write<'_> {
             }
             Write::AddMember { group, user, root } => {
                 let body = json!({ "@odata.id": format!("{root}/directoryObjects/{user}") });
-                (Method::POST, path(&["groups", &group.to_string(), "members", "$ref"]), Some(body.to_string()))
+                (Method::POST, path(&["groups", &group.to_string(), "members", "$ref"]), Some(body))
             }
         }
     }

@@ -11,7 +11,7 @@ mod witnessed;
 
 use std::fs::File;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use jiff::Timestamp;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
@@ -22,7 +22,7 @@ use crate::model::deed::Deed;
 use crate::model::memory::{Journal, Remembered};
 use crate::model::seen::Seen;
 use crate::model::witness::Witnessed;
-use crate::world::error::{Error, Result};
+use crate::world::error::{Error, Result, locked};
 use crate::world::{Ledger, Outcome};
 pub use chain::{Break, Verified};
 use trouble::Trouble;
@@ -82,7 +82,7 @@ impl SqliteLedger {
 
     /// A panic elsewhere leaves no half transaction behind: SQLite has rolled it back.
     fn inner(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.inner)
     }
 }
 

@@ -10,7 +10,7 @@ use super::wire;
 use crate::model::id::ScimId;
 use crate::model::seen::Seen;
 use crate::model::snapshot::BodyShape;
-use crate::world::error::{Error, Result};
+use crate::world::error::{Error, Result, hint};
 use crate::world::http::{Answer, Http, request};
 use crate::world::secret::SecretFile;
 
@@ -209,7 +209,7 @@ fn says_missing(answer: &Answer) -> bool {
 fn remedy(answer: &Answer) -> Option<String> {
     match answer.status.as_u16() {
         300..=399 => {
-            let to = answer.header("location").and_then(|to| Url::parse(to).ok()).and_then(|to| to.host_str().map(str::to_owned));
+            let to = answer.header("location").and_then(hint::<Url>).and_then(|to| to.host_str().map(str::to_owned));
             let to = to.map(|host| format!(" to {host}")).unwrap_or_default();
             Some(format!("it redirects{to}, which is never followed: set the final SCIM base URL"))
         }

@@ -114,6 +114,7 @@ impl<T> Walk<T> {
         if self.pages > PAGES || self.items > ITEMS {
             return Step::TooLong(format!("the list does not end within {PAGES} pages and {ITEMS} entries"));
         }
+        #[expect(clippy::disallowed_methods, reason = "no list is as long as that")]
         let total = total.map(|total| usize::try_from(total).unwrap_or(usize::MAX));
         match (self.total, total) {
             // Some count the page only; behind the end there is nothing left to miss.

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::model::id::ScimId;
 use crate::model::snapshot::{BodyShape, ScimGroup, ScimUser};
+use crate::world::error::hint;
 
 const LIST: &str = "urn:ietf:params:scim:api:messages:2.0:ListResponse";
 const ERROR: &str = "urn:ietf:params:scim:api:messages:2.0:Error";
@@ -86,6 +87,7 @@ pub fn group(value: &Value) -> Result<ScimGroup, String> {
 
 /// The SCIM error in a body, where it is one.
 pub fn fault(body: &[u8]) -> Option<Fault> {
+    #[expect(clippy::disallowed_methods, reason = "what is no JSON is no SCIM error either")]
     let value = object(body).ok().filter(|value| has_schema(value, ERROR))?;
     let status = field(&value, "status").and_then(number);
     Some(Fault { status, scim_type: text(&value, "scimType"), detail: text(&value, "detail") })
@@ -154,7 +156,7 @@ fn has_schema(value: &Value, urn: &str) -> bool {
 fn number(value: &Value) -> Option<u64> {
     match value {
         Value::Number(number) => number.as_u64(),
-        Value::String(text) => text.trim().parse().ok(),
+        Value::String(text) => hint(text.trim()),
         _ => None,
     }
 }

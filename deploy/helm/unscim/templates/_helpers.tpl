@@ -36,6 +36,13 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- default (printf "%s-config" (include "unscim.fullname" .)) .Values.existingConfigMap }}
 {{- end }}
 
+{{/* The cluster puts the namespace in: there is none yet where this is rendered for kubectl. */}}
+{{- define "unscim.hosts" -}}
+{{- $name := include "unscim.fullname" . }}
+{{- $inner := printf "%s.$(NAMESPACE)" $name }}
+{{- concat (list $name $inner (printf "%s.svc" $inner) (printf "%s.svc.cluster.local" $inner)) .Values.allowedHosts | join "," }}
+{{- end }}
+
 {{- define "unscim.claimName" -}}
 {{- default (printf "%s-data" (include "unscim.fullname" .)) .Values.persistence.existingClaim }}
 {{- end }}

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::{Row, Stamp, nullable, opaque};
 use crate::model::id::{AppRoleId, AssignmentId, GroupId, ServicePrincipalId, UserId};
 use crate::model::snapshot::{App, AppRole, Assignment, DirectoryUser, GroupProfile, Policy, Principal};
+use crate::world::error::hint;
 
 #[derive(Deserialize, PartialEq)]
 #[serde(rename_all = "camelCase")]
@@ -293,7 +294,7 @@ impl Attribute {
             return None;
         }
         let lower = name.to_ascii_lowercase();
-        let number = lower.strip_prefix("extensionattribute").and_then(|rest| rest.parse::<u8>().ok());
+        let number = lower.strip_prefix("extensionattribute").and_then(hint::<u8>);
         Some(match (lower.as_str(), number) {
             (_, Some(1..=15)) => Attribute::Extension(name.to_owned()),
             ("id" | "objectid", _) => Attribute::Id,

@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use super::{Row, Stamp, nullable, one_line, truth};
 use crate::model::snapshot::LogRow;
+use crate::world::error::hint;
 
 /// A row as it is understood.
 #[derive(Deserialize)]
@@ -80,7 +81,7 @@ impl TryFrom<WireLogRow> for Told {
             at,
             action: lower(row.provisioning_action, "other"),
             status: lower(row.provisioning_status_info.status, "unknown"),
-            source: row.source_identity.and_then(|identity| identity.id?.parse().ok()),
+            source: row.source_identity.and_then(|identity| hint(&identity.id?)),
             deactivates: row.modified_properties.iter().any(WireChange::deactivates),
             reason,
             id: row.id,

@@ -12,6 +12,7 @@ use crate::model::id::JobId;
 use crate::model::snapshot::{
     Execution, ExecutionState, Job, JobCode, Mapping, Quarantine, ScheduleState, SyncSchema, SyncSettings,
 };
+use crate::world::error::hint;
 
 const NOT_GIVEN: &str = "not given";
 
@@ -149,8 +150,9 @@ impl WireError {
 }
 
 /// A job that never ran has an interval of thirty thousand years, beyond every parser's range.
+#[expect(clippy::disallowed_methods, reason = "an interval beyond every range is none")]
 fn interval(text: &str) -> Option<Duration> {
-    let span: Span = text.parse().ok()?;
+    let span: Span = hint(text)?;
     let duration = span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
     Duration::try_from(duration).ok().filter(|duration| !duration.is_zero())
 }
@@ -301,6 +303,7 @@ pub fn settings(rows: Vec<WireSetting>) -> SyncSettings {
 
 /// The notification settings are JSON within a string.
 fn threshold(text: &str) -> Option<u64> {
+    #[expect(clippy::disallowed_methods, reason = "only advice rests on them")]
     let settings: Value = serde_json::from_str(text).ok()?;
     let on = match &settings["DeleteThresholdEnabled"] {
         Value::Bool(on) => *on,
@@ -311,7 +314,7 @@ fn threshold(text: &str) -> Option<u64> {
 }
 
 fn number(value: &Value) -> Option<u64> {
-    value.as_u64().or_else(|| value.as_str()?.trim().parse().ok()).filter(|number| *number > 0)
+    value.as_u64().or_else(|| hint(value.as_str()?.trim())).filter(|number| *number > 0)
 }
 
 #[cfg(test)]

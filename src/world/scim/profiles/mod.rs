@@ -63,7 +63,7 @@ mod tests {
     #[test]
     fn every_profile_understands_its_recorded_answer() {
         for profile in ALL {
-            let page = wire::page(sample(profile).as_bytes()).unwrap_or_else(|why| panic!("{profile:?}: {why}"));
+            let page = wire::page(sample(profile).as_bytes()).map_err(|why| format!("{profile:?}: {why}")).unwrap();
             assert_eq!(page.total, Some(2), "{profile:?}");
             let users: Vec<_> = page.resources.iter().map(|one| wire::user(one).unwrap()).collect();
             assert_eq!(users.iter().map(|user| user.active).collect::<Vec<_>>(), [Some(true), Some(false)], "{profile:?}");
