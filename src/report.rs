@@ -12,7 +12,7 @@ use crate::guide::{Cover, Facts, GUIDE, count, empty, kept};
 use crate::model::condition::{Condition, ConditionKind, Reason, Truth};
 use crate::model::deed::Deed;
 use crate::model::id::GroupId;
-use crate::model::memory::{BaselineSource, later, since};
+use crate::model::memory::{self, BaselineSource, later, since};
 use crate::model::snapshot::{Job, ScheduleState, TokenState};
 use crate::model::spec::Mode;
 use crate::model::status::{CycleStatus, Gauges, Held, Phase, Progress, Status};
@@ -176,8 +176,7 @@ fn users_kept(facts: &Facts) -> Judged {
     let judged = |truth, reason, message| judged_as(ConditionKind::UsersKept, truth, reason, message);
     let remembered = &facts.memory.remembered;
     if let Some(proof) = remembered.cycle_proof.as_ref().filter(|_| facts.is_target_closed()) {
-        let kept = kept::sentence(proof.users_kept, proof.users_counted, proof.users_not_known);
-        let message = format!("{kept}, read at {:.0}", proof.at);
+        let message = format!("{}, read at {:.0}", proof.kept(), proof.at);
         return judged(Truth::True, Reason::ProvenBeforeRevocation, message);
     }
     match facts.tally() {
@@ -197,7 +196,7 @@ fn users_kept(facts: &Facts) -> Judged {
         Some(tally) => {
             let explained =
                 if tally.explained > 0 { format!("; {} explained by the directory", tally.explained) } else { String::new() };
-            let kept = kept::sentence(tally.kept as u64, tally.counted as u64, tally.not_known() as u64);
+            let kept = memory::kept(tally.kept as u64, tally.counted as u64, tally.not_known() as u64);
             judged(Truth::True, Reason::AllKept, format!("{kept}{explained}"))
         }
     }
@@ -248,6 +247,7 @@ fn progress(facts: &Facts, before: Option<&Status>) -> Progress {
         progress.users_lost = tally.lost.len() as u64;
         progress.users_counted = tally.counted as u64;
         progress.users_kept = tally.kept as u64;
+        progress.users_not_known = tally.not_known() as u64;
     } else {
         // Who was lost stays lost until the target is read again.
         progress.users_lost = remembered.lost_since.len() as u64;
@@ -257,6 +257,7 @@ fn progress(facts: &Facts, before: Option<&Status>) -> Progress {
     }
     if let Some(proof) = &remembered.cycle_proof {
         (progress.users_kept, progress.users_counted) = (proof.users_kept, proof.users_counted);
+        progress.users_not_known = proof.users_not_known;
     } else if let Some(remaining) = facts.memory.target.as_ref().and_then(|look| kept::groups_remaining(facts, look).ok()) {
         progress.target_groups = remaining.len() as u64;
     }

@@ -150,14 +150,14 @@ fn result(remembered: &Remembered, users: &[UserRow]) -> (String, bool) {
     let Some(proof) = &remembered.cycle_proof else {
         return (format!("not proven: {} protected, and step 4 has no proof that holds", count(users.len(), "user")), false);
     };
-    let mut text = format!("{} of {} users kept", proof.users_kept, proof.users_counted);
+    let mut text = proof.kept();
     let explained = proof.users_counted - proof.users_kept.min(proof.users_counted);
     if explained > 0 {
         text += &format!("; {explained} changed for a reason in the directory, not by unscim");
     }
-    let uncounted = (users.len() as u64).saturating_sub(proof.users_counted);
+    let uncounted = (users.len() as u64).saturating_sub(proof.users_counted + proof.users_not_known);
     if uncounted > 0 {
-        text += &format!("; {} more had no record at the target or were released", uncounted);
+        text += &format!("; {uncounted} more were released, or left before they had a record");
     }
     (text, true)
 }
@@ -251,9 +251,7 @@ impl Html<'_> {
     fn story(&self) -> Vec<(String, String)> {
         let words = |event: &Event| match event {
             Event::Cycle { .. } | Event::UsersAfter { .. } => None,
-            Event::CycleProven { proof, .. } => {
-                Some(format!("step 4 proven: {} of {} users kept", proof.users_kept, proof.users_counted))
-            }
+            Event::CycleProven { proof, .. } => Some(format!("step 4 proven: {}", proof.kept())),
             Event::CycleProofVoid => Some("the proof of step 4 no longer holds".into()),
             Event::TokenRejected { .. } => Some("step 5 proven: the token is rejected".into()),
             Event::TokenAnswersAgain => Some("the token answers again".into()),

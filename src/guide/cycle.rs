@@ -201,7 +201,7 @@ fn judge(facts: &Ground) -> Verdict {
                 count(proof.cycles.len(), "good cycle"),
                 proof.at,
                 count(proof.groups_gone as usize, "group"),
-                kept::sentence(proof.users_kept, proof.users_counted, proof.users_not_known),
+                proof.kept(),
                 proof.log
             ),
         },

@@ -98,14 +98,6 @@ impl Tally {
     }
 }
 
-/// "99 of 130 users kept, 31 not known at the app".
-pub fn sentence(kept: u64, counted: u64, not_known: u64) -> String {
-    match not_known {
-        0 => format!("{kept} of {counted} users kept"),
-        _ => format!("{kept} of {} users kept, {not_known} not known at the app", counted + not_known),
-    }
-}
-
 /// Everybody, against the last look at the target; `None` where there is none. [`Facts::tally`] has it.
 pub(super) fn tally(facts: &Facts) -> Option<Tally> {
     let look = facts.memory.target.as_ref()?;

@@ -269,6 +269,20 @@ pub struct CycleProof {
     pub log: String,
 }
 
+/// "99 of 130 users kept, 31 not known at the app": whom nobody can count is named in the same breath.
+pub fn kept(kept: u64, counted: u64, not_known: u64) -> String {
+    match not_known {
+        0 => format!("{kept} of {counted} users kept"),
+        _ => format!("{kept} of {} users kept, {not_known} not known at the app", counted + not_known),
+    }
+}
+
+impl CycleProof {
+    pub fn kept(&self) -> String {
+        kept(self.users_kept, self.users_counted, self.users_not_known)
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RevocationProof {
     pub calibration: Calibration,

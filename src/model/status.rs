@@ -106,6 +106,9 @@ pub struct Progress {
     pub users_counted: u64,
     /// Of those, the ones read as kept in the last look (or in the proof).
     pub users_kept: u64,
+    /// Protected users without a record at the target: nobody can say that they are kept.
+    #[serde(default)]
+    pub users_not_known: u64,
 }
 
 closed_list! {

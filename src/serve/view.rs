@@ -45,6 +45,7 @@ pub fn render(document: &Value, mut sheet: Sheet) -> Sheet {
         ("groups assigned", format!("{} of {}", count("groupsAssigned"), count("groups"))),
         ("groups at the target", count("targetGroups")),
         ("users kept", format!("{} of {}, {} lost", count("usersKept"), count("usersCounted"), count("usersLost"))),
+        ("users without record", count("usersNotKnown")),
     ] {
         sheet.item("  ", Tone::Faint, &format!("{label:<22}"), &value);
     }

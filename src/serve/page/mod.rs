@@ -192,6 +192,7 @@ fn tiles(progress: &Progress) -> Vec<Tile> {
         users_lost,
         users_counted,
         users_kept,
+        users_not_known,
     } = *progress;
     let gone = groups.saturating_sub(groups_assigned);
     let tone = |done: bool| if done { "done" } else { "busy" };
@@ -210,7 +211,10 @@ fn tiles(progress: &Progress) -> Vec<Tile> {
             figure: format!("{users_lost} lost"),
             value: users_kept,
             max: users_counted,
-            more: format!("{users_kept} of {users_counted} kept"),
+            more: match users_not_known {
+                0 => format!("{users_kept} of {users_counted} kept"),
+                _ => format!("{users_kept} of {} kept, {users_not_known} not known there", users_counted + users_not_known),
+            },
         },
         Tile {
             label: "Memberships to remove",
