@@ -9,6 +9,7 @@ pub mod support;
 #[path = "../contract/wire.rs"]
 pub mod wire;
 
+mod bites;
 mod oracle;
 mod run;
 mod table;
