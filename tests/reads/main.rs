@@ -35,7 +35,12 @@ fn played(cells: &[Cell]) -> Vec<(Cell, Story)> {
                 while let Some(cell) = cells.get(next.fetch_add(1, Ordering::SeqCst)).copied() {
                     let story = std::panic::catch_unwind(|| alone(run(cell)));
                     let panicked = |_| Story { wrong: [("PANIC".into(), "see above".into())].into(), ..Story::default() };
-                    ended.lock().unwrap().push((cell, story.unwrap_or_else(panicked)));
+                    let story = story.unwrap_or_else(panicked);
+                    // A whole table takes its time: who looks on sees what it has found so far.
+                    for why in story.wrong.values().filter_map(|why| why.lines().next()) {
+                        println!("{cell}: {why}");
+                    }
+                    ended.lock().unwrap().push((cell, story));
                 }
             });
         }

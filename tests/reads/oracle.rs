@@ -217,10 +217,10 @@ fn figures_are_known(status: &Status, around: &Around<'_>) -> Result<(), String>
         "members" => &[("memberships", progress.memberships)],
         _ => &[],
     };
-    for (name, said) in zeros.iter().filter(|(name, said)| *said == 0 && !is_zero(name, around)) {
-        return Err(format!("UNTRUE, PROGRESS: {read} could not be read, and {name} is {said}"));
+    match zeros.iter().find(|(name, said)| *said == 0 && !is_zero(name, around)) {
+        Some((name, said)) => Err(format!("UNTRUE, PROGRESS: {read} could not be read, and {name} is {said}")),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// By what is known of the phase: nobody is assigned before it assigns, nothing is left after it has emptied.
@@ -263,8 +263,8 @@ fn rests_on_what_was_read(rig: &Rig, writes: &[Request], around: &Around<'_>) ->
         "members-of-plain" | "group-of-plain" => write.path.contains(&group(PLAIN)),
         _ => false,
     };
-    let taken = writes.iter().filter(|write| write.method == "DELETE" && write.status == 204);
-    match taken.filter(rests).next() {
+    let mut taken = writes.iter().filter(|write| write.method == "DELETE" && write.status == 204);
+    match taken.find(rests) {
         Some(write) => {
             Err(format!("BLIND WRITE: {} could not be read, and it wrote {} {}", around.cell.read.name, write.method, write.path))
         }

@@ -21,8 +21,8 @@ use crate::weather::Weather;
 /// Two looks that lie are no three agreeing ones, which is from when on an absence may be believed.
 const A_FEW_TURNS: usize = 2;
 const FOR_GOOD: usize = 50;
-/// In which it must come to its end once nothing fails any more.
-const QUIET: usize = 500;
+/// In which it must come to its end once nothing fails any more: three times what the whole way takes without trouble.
+const QUIET: usize = 200;
 /// After a loss: long enough for two cycles and several looks at the target.
 const AFTER_A_LOSS: usize = 60;
 /// The operator takes his time, so that what only he may decide is open for a while.

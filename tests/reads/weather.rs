@@ -87,7 +87,7 @@ impl Weather {
         for (name, value) in spoilt.headers {
             parts.headers.insert(*name, HeaderValue::from_static(value));
         }
-        Ok(Response::from_parts(parts, text(&spoilt.body).into()))
+        Ok(Response::from_parts(parts, text(&spoilt.body)))
     }
 
     async fn many(&self, request: Request<Bytes>, transport: Transport) -> Answer {
