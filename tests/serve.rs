@@ -60,6 +60,7 @@ fn status() -> Status {
             users_lost: 1,
             users_counted: 390,
             users_kept: 389,
+            users_not_known: 0,
         },
         remaining: Remaining {
             assignments: Some(12),

@@ -102,7 +102,7 @@ fn a_daemon_that_takes_away_what_it_may_not_is_caught() {
             let rows = directory.assignments(app).await.expect("the rows").value;
             for row in rows.into_iter().filter(|row| row.principal == Principal::Group(group)) {
                 let action = Action::UnassignGroup { group, assignment: row.id.into(), role: row.role };
-                directory.write(app, &[action]).await.remove(0).expect("it is done");
+                directory.write(app, &[action], &|| None).await.remove(0).expect("it is done");
             }
             assert_eq!(found(&mut run, &status, &cell(name), 1).await, kinds(expected), "{name}");
         });
@@ -112,7 +112,7 @@ fn a_daemon_that_takes_away_what_it_may_not_is_caught() {
         let ids = run.rig.practice.ids().clone();
         let group = ids.groups[BY_POLICY - 1];
         let action = Action::RemoveMember { group, user: ids.users[BY_POLICY - 1] };
-        run.rig.world().directory.write(ids.service_principal, &[action]).await.remove(0).expect("it is done");
+        run.rig.world().directory.write(ids.service_principal, &[action], &|| None).await.remove(0).expect("it is done");
         assert_eq!(found(&mut run, &status, &cell("policies/500/canary/once"), 0).await, kinds(&["UNDECIDED, EMPTIED"]));
     });
 }
