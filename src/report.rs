@@ -8,6 +8,7 @@ mod remaining;
 use jiff::Timestamp;
 
 use crate::act::Acted;
+use crate::guide::facts::Person;
 use crate::guide::{Cover, Facts, GUIDE, count, empty, kept};
 use crate::model::condition::{Condition, ConditionKind, Reason, Truth};
 use crate::model::deed::Deed;
@@ -234,14 +235,15 @@ fn progress(facts: &Facts, before: Option<&Status>) -> Progress {
     let Some(baseline) = facts.baseline() else { return progress };
     let remembered = &facts.memory.remembered;
     progress.users_protected = baseline.users.len() as u64;
-    progress.users_assigned =
-        facts.people().iter().filter(|person| !matches!(person.cover, Cover::NotRead | Cover::Missing(_))).count() as u64;
+    progress.users_assigned = facts.people().iter().filter(|person| is_assigned(person)).count() as u64;
     progress.groups = baseline.groups.len() as u64;
-    progress.groups_assigned = baseline.groups.keys().filter(|group| facts.is_on(**group)).count() as u64;
-    // A group that was not read may have members.
+    let on = |group: &&GroupId| facts.rows().map_or_else(|| !remembered.unassigned.contains_key(group), |rows| rows.has(**group));
+    progress.groups_assigned = baseline.groups.keys().filter(on).count() as u64;
+    // A group that was not read has the members that it was last seen with.
     progress.memberships = match before {
-        Some(before) if !are_members_read(facts) => before.progress.memberships,
-        _ => memberships(facts),
+        _ if are_members_read(facts) => memberships(facts),
+        Some(before) => before.progress.memberships,
+        None => last_memberships(facts),
     };
     if let Some(tally) = facts.tally() {
         progress.users_lost = tally.lost.len() as u64;
@@ -262,6 +264,23 @@ fn progress(facts: &Facts, before: Option<&Status>) -> Progress {
         progress.target_groups = remaining.len() as u64;
     }
     progress
+}
+
+/// As far as is known: where the assignments could not be read in this turn, as they were last seen.
+fn is_assigned(person: &Person) -> bool {
+    match person.cover {
+        Cover::Missing(_) => false,
+        Cover::NotRead => person.roles.iter().all(|role| person.in_sight.is_some_and(|roles| roles.get(role).is_some())),
+        Cover::Settling | Cover::AwaitingCycle | Cover::Settled | Cover::Departed => true,
+    }
+}
+
+/// By the sizes of the lists when they were last read.
+fn last_memberships(facts: &Facts) -> u64 {
+    let sizes = &facts.memory.remembered.sizes;
+    let groups = facts.baseline().into_iter().flat_map(|baseline| baseline.groups.keys());
+    let assigned = groups.filter(|group| !facts.memory.remembered.unassigned.contains_key(group));
+    assigned.filter_map(|group| Some(sizes.get(&format!("members/{group}"))?.count)).sum()
 }
 
 /// The lists of members of all managed groups that are assigned.

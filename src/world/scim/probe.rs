@@ -39,7 +39,16 @@ pub async fn calibrate(client: &Client, at: Timestamp) -> Result<Calibration> {
         let (first, then) = (in_words(&signature(&bad)), in_words(&signature(&again)));
         return Err(malformed(format!("two made-up tokens are answered differently: {first}, then {then}")));
     }
-    let liveness = client.get(OPERATION, &doing, &without_token(client, &doing)?, None).await?;
+    let nobody = without_token(client, &doing)?;
+    let liveness = client.get(OPERATION, &doing, &nobody, None).await?;
+    let again = client.get(OPERATION, &doing, &nobody, None).await?;
+    if again.status != liveness.status {
+        return Err(malformed(format!(
+            "/ServiceProviderConfig without a token is answered {}, then {}",
+            liveness.status.as_u16(),
+            again.status.as_u16()
+        )));
+    }
     for (answer, token) in [(&bad, &fresh), (&liveness, &token)] {
         if answer.status.is_server_error() || answer.status.as_u16() == 429 {
             return Err(client.refusal(&doing, answer, token));
