@@ -89,6 +89,12 @@ pub(super) fn for_brake(brake: &str) -> Option<&'static str> {
             Some("Do what the message says; where an approval is missing, read unscim plan and approve its digest.")
         }
         "fights" => Some("Agree with whoever undoes it, a person or another tool; then raise the limit."),
+        "another-at-work" => Some(
+            "Stop the other unscim or the script. Where it is known who did it and that it is over, acknowledge AnotherAtWork.",
+        ),
+        "write-refused" => {
+            Some("Grant the permission, or set right the object, that the message names; it goes on by itself then.")
+        }
         "refused" => Some("Decide what the message asks for; everything else goes on."),
         "blind" | "users-lost" | "window" | "preflight" => None,
         _ => Some("Read below what holds it, and decide."),
