@@ -75,8 +75,9 @@ impl Bars {
         };
         set(&bars.users, progress.users_assigned, progress.users_protected);
         set(&bars.groups, progress.groups.saturating_sub(progress.groups_assigned), progress.groups);
-        let most = bars.members.length().unwrap_or(0).max(progress.memberships);
-        set(&bars.members, most - progress.memberships, most);
+        let left = progress.memberships.unwrap_or(0);
+        let most = bars.members.length().unwrap_or(0).max(left);
+        set(&bars.members, most - left, most);
         let waiting = status.conditions.iter().find(|condition| {
             let counts = !matches!(condition.kind, ConditionKind::Held | ConditionKind::BaselineRecorded);
             counts && condition.status != Truth::True

@@ -289,11 +289,22 @@ fn users_lost(facts: &Facts, _: &Plan) -> Option<Bite> {
         let since = facts.memory.remembered.lost_since.get(id).map_or_else(String::new, |at| format!(", first seen at {at:.0}"));
         format!("{}: {why}{since}", facts.user_name(*id))
     });
-    (!tally.lost.is_empty()).then(|| {
+    if !tally.lost.is_empty() {
         let message = format!(
             "{} lost, and none may be: {}; see in the provisioning log what happened, assign directly who has no assignment, restore them in \
              the app; it goes on by itself when the target shows them as before, and without them when they stand in spec.released",
-            part(tally.lost.len(), tally.counted, "protected user"), some_of(names)
+            part(tally.lost.len(), tally.counted, "protected user"),
+            some_of(names)
+        );
+        return Some((Brake::UsersLost, Strikes::Destructive, message));
+    }
+    let names = tally.strangers.iter().map(|(id, why)| format!("{id}: {why}"));
+    (!tally.strangers.is_empty()).then(|| {
+        let message = format!(
+            "the provisioning log has {} ended who were never protected, since something was first taken away here: {}; find out by what path they were in \
+             scope, for there may be more; it goes on when they are disabled or deleted in Entra, too, or stand in spec.released",
+            count(tally.strangers.len(), "user"),
+            some_of(names)
         );
         (Brake::UsersLost, Strikes::Destructive, message)
     })

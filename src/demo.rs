@@ -114,10 +114,10 @@ fn show(status: &Status, ahead: Option<&str>, shown: &mut BTreeMap<u8, String>) 
         if shown.get(&step.number) != Some(&key) {
             let progress = &status.progress;
             say(&format!(
-                "{line}  [{}/{} assigned, {} memberships, {} groups{}{}]",
+                "{line}  [{}/{} assigned, {}{} groups{}{}]",
                 progress.users_assigned,
                 progress.users_protected,
-                progress.memberships,
+                progress.memberships.map_or_else(String::new, |left| format!("{left} memberships, ")),
                 progress.groups_assigned,
                 if ahead.is_some() { "; " } else { "" },
                 ahead.unwrap_or_default()

@@ -11,12 +11,13 @@ use jiff::Timestamp;
 use crate::model::baseline::Baseline;
 use crate::model::compact::packed;
 use crate::model::id::{GroupId, ScimId, ServicePrincipalId, UserId};
+use crate::model::key::Key;
 use crate::model::memory::{Memory, Rounds, earlier, lasts, since};
 use crate::model::moment::Moment;
 use crate::model::seen::{Listed, Seen, Why};
 use crate::model::snapshot::{
-    Assignment, Calibration, DirectoryUser, GroupSeen, Job, LogRow, Look, Policy, Principal, ScimUser, Snapshot, TargetLook,
-    TargetSeen, TokenState,
+    Assignment, Calibration, DirectoryUser, GroupSeen, Job, LogRow, Look, Members, Policy, Principal, ScimUser, Snapshot,
+    TargetLook, TargetSeen, TokenState,
 };
 use crate::model::spec::{Select, Spec};
 use crate::world::error::Error;
@@ -128,19 +129,26 @@ async fn groups(world: &impl World, spec: &Spec, memory: &Memory, app: ServicePr
     let peopled = |now: &Snapshot, id: &GroupId| {
         now.groups.get(id).and_then(|group| group.members.known()).is_some_and(|members| !members.value.users.is_empty())
     };
-    let used: Vec<GroupId> = there.into_iter().filter(|id| assigned.contains(id) && peopled(now, id)).collect();
+    let there: Vec<GroupId> = there.into_iter().filter(|id| assigned.contains(id)).collect();
+    let used: Vec<GroupId> = there.iter().copied().filter(|id| peopled(now, id)).collect();
     for (id, uses) in used.iter().zip(directory.uses_of(&used, app).await) {
         now.groups.entry(*id).or_default().uses = listed(uses);
     }
     let recorded = memory.baseline.known().map(|baseline| &baseline.users);
     let mut users = BTreeMap::new();
-    for groups in used.chunks(GROUPS_AT_ONCE) {
+    // What looks empty when it is first seen may not be.
+    let asked = if recorded.is_some() { &used } else { &there };
+    for groups in asked.chunks(GROUPS_AT_ONCE) {
         for (id, read) in groups.iter().zip(directory.properties_of(groups, &attribute).await) {
             let (properties, read) = match read {
                 Ok(read) => (Listed::Known(()), read),
                 Err(error) => (listed(Err(error)), Vec::new()),
             };
-            now.groups.entry(*id).or_default().properties = properties;
+            let seen = now.groups.entry(*id).or_default();
+            seen.properties = properties;
+            if let Some(why) = contradiction(memory, *id, seen.members.known(), &read) {
+                seen.members = Listed::Unknown(why);
+            }
             for user in read {
                 // Whose record is known is known by name from there.
                 let known = recorded.and_then(|recorded| recorded.get(&user.id)?.target.record()).is_some();
@@ -151,6 +159,18 @@ async fn groups(world: &impl World, spec: &Spec, memory: &Memory, app: ServicePr
     }
     now.users = packed(users);
     now.policies = policies(world, now).await;
+}
+
+/// Two lists of the same members, one of them of users alone: whoever is only in that one is missing in the other. A removal of ours
+/// may show in one of them first.
+fn contradiction(memory: &Memory, group: GroupId, members: Option<&Look<Members>>, users: &[DirectoryUser]) -> Option<Why> {
+    let listed = &members?.value.users;
+    let removed = |user: UserId| memory.journal.entry(&Key::Member(group, user)).is_some();
+    let missing = users.iter().filter(|user| !listed.contains(&user.id) && !removed(user.id)).count();
+    (missing > 0).then(|| {
+        let text = format!("the list of the members of group {group} lacks {missing} of the users whom its list of users has; they are read again");
+        Why::new("incomplete", text)
+    })
 }
 
 /// Who may not look has not looked; that is no "no". Whoever may and is refused all the same does not know.
@@ -272,13 +292,8 @@ async fn users(world: &impl World, spec: &Spec, memory: &Memory, now: &mut Snaps
         let of_user = |row: &Assignment| if let Principal::User(user) = row.principal { Some(user) } else { None };
         look.value.iter().filter_map(of_user).collect()
     });
-    let harmed: BTreeSet<UserId> = now
-        .log
-        .known()
-        .into_iter()
-        .flat_map(|log| log.value.iter().filter(|row| row.is_harmful()))
-        .filter_map(|row| row.source.map(UserId))
-        .collect();
+    let harmful = now.log.known().into_iter().flat_map(|log| log.value.iter().filter(|row| row.is_harmful() && !row.of_group));
+    let harmed: BTreeSet<UserId> = harmful.filter_map(|row| row.source.map(UserId)).collect();
     let worse = |before: &ScimUser| match look.map(|look| look.user(&before.id)) {
         Some(Seen::Known(record)) => before.active == Some(true) && record.active != Some(true),
         Some(Seen::Absent) => true,
@@ -294,8 +309,11 @@ async fn users(world: &impl World, spec: &Spec, memory: &Memory, now: &mut Snaps
                         || user.target.record().is_some_and(worse)
                         || (looked_anew && user.target.record().is_none()))
             });
-            let protected: Vec<UserId> = protected.map(|(id, _)| *id).collect();
-            in_turn(&protected, now.rounds.users, |id| *id).copied().collect()
+            let strangers =
+                harmed.iter().filter(|id| !baseline.users.contains_key(id) && !baseline.groups.contains_key(&GroupId(id.0)));
+            let asked: BTreeSet<UserId> = protected.map(|(id, _)| *id).chain(strangers.copied()).collect();
+            let asked: Vec<UserId> = asked.into_iter().collect();
+            in_turn(&asked, now.rounds.users, |id| *id).copied().collect()
         }
         // Members whom the list of their properties did not have.
         None => {

@@ -240,11 +240,8 @@ fn progress(facts: &Facts, before: Option<&Status>) -> Progress {
     let on = |group: &&GroupId| facts.rows().map_or_else(|| !remembered.unassigned.contains_key(group), |rows| rows.has(**group));
     progress.groups_assigned = baseline.groups.keys().filter(on).count() as u64;
     // A group that was not read has the members that it was last seen with.
-    progress.memberships = match before {
-        _ if are_members_read(facts) => memberships(facts),
-        Some(before) => before.progress.memberships,
-        None => last_memberships(facts),
-    };
+    let last = || before.and_then(|before| before.progress.memberships).or_else(|| last_memberships(facts));
+    progress.memberships = if are_members_read(facts) { Some(memberships(facts)) } else { last() };
     if let Some(tally) = facts.tally() {
         progress.users_lost = tally.lost.len() as u64;
         progress.users_counted = tally.counted as u64;
@@ -275,12 +272,12 @@ fn is_assigned(person: &Person) -> bool {
     }
 }
 
-/// By the sizes of the lists when they were last read.
-fn last_memberships(facts: &Facts) -> u64 {
+/// By the sizes of the lists when they were last read, where each of them was.
+fn last_memberships(facts: &Facts) -> Option<u64> {
     let sizes = &facts.memory.remembered.sizes;
     let groups = facts.baseline().into_iter().flat_map(|baseline| baseline.groups.keys());
     let assigned = groups.filter(|group| !facts.memory.remembered.unassigned.contains_key(group));
-    assigned.filter_map(|group| Some(sizes.get(&format!("members/{group}"))?.count)).sum()
+    assigned.map(|group| Some(sizes.get(&format!("members/{group}"))?.count)).sum()
 }
 
 /// The lists of members of all managed groups that are assigned.

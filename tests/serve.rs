@@ -53,7 +53,7 @@ fn status() -> Status {
         progress: Progress {
             users_protected: 412,
             users_assigned: 400,
-            memberships: 37,
+            memberships: Some(37),
             groups: 7,
             groups_assigned: 2,
             target_groups: 6,

@@ -44,7 +44,11 @@ impl Sight {
         let read = world.directory().members_of(groups).await.into_iter();
         let of_groups = groups.iter().zip(read).map(|(group, look)| {
             let look = look.map_err(|error| format!("the members of group {group} could not be read again: {error}"))?;
-            Ok((*group, look.value.users))
+            let unheard = look.value.unheard_of().next().map(str::to_owned);
+            match unheard {
+                Some(kind) => Err(format!("group {group} has a member of a kind that is not known here ({kind})")),
+                None => Ok((*group, look.value.users)),
+            }
         });
         let members = of_groups.collect::<std::result::Result<_, String>>()?;
         let took = began.age(world.clock().moment());
@@ -57,7 +61,7 @@ impl Sight {
             match row.principal {
                 Principal::User(user) => direct.push((user, row.role)),
                 Principal::Group(group) => _ = groups.insert((group, row.role)),
-                Principal::Other(_) => {}
+                Principal::Other(_) | Principal::Unheard(_) => {}
             }
         }
         direct.sort_unstable();

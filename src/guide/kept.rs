@@ -6,6 +6,7 @@ use super::Facts;
 use super::facts::Person;
 use crate::model::baseline::AtTarget;
 use crate::model::id::{GroupId, UserId};
+use crate::model::key::Kin;
 use crate::model::memory::DepartureKind;
 use crate::model::seen::Seen;
 use crate::model::snapshot::{ScimGroup, TargetLook};
@@ -89,6 +90,9 @@ pub struct Tally {
     pub without: usize,
     /// Without a record at the target though they should have one: nobody can say that they were kept.
     pub uncounted: BTreeSet<UserId>,
+    /// Users who were never protected, and whom the log has as ended since we first took something away: whatever ended them may
+    /// be our doing, by a path that nobody knew of.
+    pub strangers: BTreeMap<UserId, String>,
 }
 
 impl Tally {
@@ -127,6 +131,7 @@ pub(super) fn tally(facts: &Facts) -> Option<Tally> {
         tally.counted += 1;
     }
     harmful_rows(facts, look, &mut tally);
+    tally.strangers = strangers(facts);
     Some(tally)
 }
 
@@ -155,6 +160,24 @@ fn harmful_rows(facts: &Facts, look: &TargetLook, tally: &mut Tally) {
             tally.lost.insert(id, words);
         }
     }
+}
+
+/// Ended since our first removal, without a reason in the directory and without a word of the operator's.
+fn strangers(facts: &Facts) -> BTreeMap<UserId, String> {
+    let (Some(log), Some(baseline)) = (facts.seen.log.known(), facts.baseline()) else { return BTreeMap::new() };
+    let taken = [Kin::Members, Kin::Unassigns].into_iter().flat_map(|kin| facts.memory.journal.of(kin));
+    let Some(first) = taken.filter_map(|(_, entry)| entry.first_confirmed()).min() else { return BTreeMap::new() };
+    let rows = log.value.iter().filter(|row| row.is_harmful() && !row.of_group && row.at > first);
+    let ended = rows.filter_map(|row| Some((UserId(row.source?), row))).filter(|(id, _)| {
+        let known = baseline.users.contains_key(id) || baseline.groups.contains_key(&GroupId(id.0)) || facts.is_released(*id);
+        let by_the_directory = match facts.seen.users.get(id) {
+            Some(Seen::Absent) => true,
+            Some(Seen::Known(user)) => user.enabled == Some(false),
+            Some(Seen::Unknown(_)) | None => false,
+        };
+        !known && !by_the_directory
+    });
+    ended.map(|(id, row)| (id, format!("{} at {:.0} (row {})", row.action, row.at, row.id))).collect()
 }
 
 /// Managed groups still at the target: by the ids learned at the baseline, by name where none was learned, and under any id by

@@ -24,6 +24,7 @@ pub struct Findings {
     pub notes: Vec<String>,
 }
 
+const HIDDEN: &str = "Member.Read.Hidden";
 /// Fewer direct assignments than this tell of no earlier run.
 const EARLIER: usize = 3;
 const DEFAULT_ACCESS: AppRoleId = AppRoleId(uuid::Uuid::nil());
@@ -35,6 +36,7 @@ pub fn check(facts: &Facts) -> Findings {
     app_and_job(facts, &mut found);
     scope(facts, &mut found);
     groups(facts, &mut found);
+    unseen(facts, &mut found);
     roles(facts, &mut found);
     target(facts, &mut found);
     found
@@ -329,6 +331,14 @@ fn members(facts: &Facts, found: &mut Findings) {
                 unread = true;
             }
         }
+        // The app may say otherwise, and an empty list is what a hidden, a lagging and a filtered one look like.
+        if seen.members.known().is_some_and(|look| look.value.users.is_empty()) && facts.decision(group).is_none() {
+            found.refusals.push(format!(
+                "group {} shows no user among its members, which is no proof that it brings nobody into scope; look at it in the portal and in the app, and \
+                 where it is really empty set members: Remove (or Keep) for it, else find out why its members are not shown",
+                facts.group_name(group)
+            ));
+        }
     }
     // Before its first cycle nobody has a record.
     let has_run = facts.job().is_some_and(|job| job.last.is_some());
@@ -366,6 +376,39 @@ fn earlier(facts: &Facts, baseline: &Baseline) -> Option<String> {
             part(direct, baseline.users.len(), "member")
         )
     })
+}
+
+/// Groups whose list of members can't be taken for what it shows, at any time.
+fn unseen(facts: &Facts, found: &mut Findings) {
+    let shown = facts.seen.permissions.known().is_none_or(|held| held.has_directory_role() || held.roles.contains(HIDDEN));
+    for (group, seen) in &facts.seen.groups {
+        let name = || facts.group_name(*group);
+        if seen.profile.known().is_some_and(|profile| profile.hidden) && !shown {
+            found.refusals.push(format!(
+                "group {} hides its members (visibility HiddenMembership), and Graph shows an empty list of them to a token without {HIDDEN}: who is in it is \
+                 not known; grant the permission with admin consent, or take the group off groups.list",
+                name()
+            ));
+        }
+        if let Some(kind) = seen.members.known().and_then(|look| look.value.unheard_of().next()) {
+            found.refusals.push(format!(
+                "group {} has members of a kind that is not known here ({kind}): whether Entra provisions them can't be told; take them out of the group by \
+                 hand, or use a newer unscim",
+                name()
+            ));
+        }
+    }
+    let unheard = facts.rows().into_iter().flat_map(|rows| rows.all());
+    let unheard: Vec<_> =
+        unheard.filter_map(|row| if let Principal::Unheard(id) = row.principal { Some(id) } else { None }).collect();
+    if !unheard.is_empty() {
+        found.refusals.push(format!(
+            "{} of the app of a kind of principal that is not known here, for {}: whom they bring into scope can't be told; look at them in the portal, and \
+             use a newer unscim",
+            count(unheard.len(), "assignment"),
+            some_of(unheard)
+        ));
+    }
 }
 
 fn roles(facts: &Facts, found: &mut Findings) {

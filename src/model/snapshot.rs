@@ -121,8 +121,10 @@ pub struct Assignment {
 pub enum Principal {
     User(UserId),
     Group(GroupId),
-    /// A service principal, or a kind we do not know.
+    /// A service principal.
     Other(Uuid),
+    /// A kind that nobody here has heard of: it may be a person, or bring people.
+    Unheard(Uuid),
 }
 
 #[derive(Clone, Debug, Default)]
@@ -154,6 +156,9 @@ pub struct GroupProfile {
     pub management_restricted: bool,
     /// Group-based licences hang on it.
     pub licensed: bool,
+    /// `visibility` is `HiddenMembership`: Graph shows its members only to whoever has a permission of its own for that, and to
+    /// everybody else an empty list.
+    pub hidden: bool,
 }
 
 /// Other uses of a group that Graph can show.
@@ -179,6 +184,17 @@ pub struct Members {
     pub users: BTreeSet<UserId>,
     /// Devices, service principals, contacts, nested groups: (`@odata.type` without `#microsoft.graph.`, id).
     pub others: Vec<(String, Uuid)>,
+}
+
+impl Members {
+    /// What Entra is known not to provision as a user (facts/entra.md sections 3.1 and 13).
+    const NO_USERS: [&str; 6] = ["group", "device", "servicePrincipal", "agentIdentity", "orgContact", "administrativeUnit"];
+
+    /// Kinds of members of which nobody here knows whether they are provisioned: they may be people.
+    pub fn unheard_of(&self) -> impl Iterator<Item = &str> {
+        let kinds = self.others.iter().map(|(kind, _)| kind.as_str());
+        kinds.filter(|kind| !Self::NO_USERS.iter().any(|known| known.eq_ignore_ascii_case(kind)))
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -292,13 +308,18 @@ pub struct LogRow {
     pub source: Option<Uuid>,
     /// `modifiedProperties` has `active` going to false.
     pub deactivates: bool,
+    /// `sourceIdentity.identityType` says that it is about a group.
+    pub of_group: bool,
     pub reason: Option<String>,
 }
 
 impl LogRow {
-    /// A row that would mean the end of a user at the target.
+    /// What makes or changes a record, and nothing worse. `other` is what Graph itself calls so.
+    const HARMLESS: [&str; 4] = ["create", "update", "enable", "other"];
+
+    /// A row that would mean the end of a user at the target; an action that nobody here has heard of counts as one.
     pub fn is_harmful(&self) -> bool {
-        self.status != "skipped" && (matches!(self.action.as_str(), "delete" | "disable" | "stageddelete") || self.deactivates)
+        self.status != "skipped" && (!Self::HARMLESS.contains(&self.action.as_str()) || self.deactivates)
     }
 
     pub fn is_failure(&self) -> bool {

@@ -96,7 +96,8 @@ pub struct Progress {
     /// Protected users who hold every role themselves.
     pub users_assigned: u64,
     /// User memberships left in managed groups that are to be emptied.
-    pub memberships: u64,
+    /// `None`: not known, and never seen before.
+    pub memberships: Option<u64>,
     pub groups: u64,
     pub groups_assigned: u64,
     /// Managed groups still at the target.

@@ -50,6 +50,8 @@ pub struct Scenario {
     pub disabled_users: BTreeSet<usize>,
     /// Guests, with `#EXT#` in their user principal name.
     pub guests: BTreeSet<usize>,
+    /// Users of the kind `agentUser`: they belong to an AI agent, and are provisioned like everybody else.
+    pub agents: BTreeSet<usize>,
     /// Users who have a row of their own beside their group, with the group's role.
     pub direct_users: BTreeSet<usize>,
     /// Who is in a second group too.
@@ -215,6 +217,8 @@ pub enum GroupTrait {
     OtherApp,
     /// Named by a Conditional Access policy.
     ConditionalAccess,
+    /// A Microsoft 365 group that shows its members only to who may read hidden ones.
+    HiddenMembership,
     /// A member of another group.
     Nested,
     /// Member of an administrative unit.
@@ -263,6 +267,7 @@ impl Default for Scenario {
             group_traits: BTreeMap::new(),
             disabled_users: BTreeSet::from([3]),
             guests: BTreeSet::from([2]),
+            agents: BTreeSet::new(),
             direct_users: BTreeSet::from([1]),
             second_group: SecondGroup::default(),
             twin_app: false,
@@ -320,7 +325,7 @@ impl Scenario {
             return Some("a quota must be above 0; leave it out to have none".into());
         }
         let target = self.target.missing.iter().chain(&self.target.inactive);
-        let users = self.disabled_users.iter().chain(&self.guests).chain(&self.direct_users).chain(target);
+        let users = self.disabled_users.iter().chain(&self.guests).chain(&self.agents).chain(&self.direct_users).chain(target);
         // The defaults name users 1 to 3; a smaller tenant just has no such user.
         if let Some(user) = users.copied().find(|user| *user == 0 || *user > self.users.max(3)) {
             return Some(format!("there is no user {user}: users are numbered from 1 to {}", self.users));

@@ -144,6 +144,7 @@ fn users(world: &mut World, scenario: &Scenario, ids: &Ids) {
             nickname,
             department: DEPARTMENTS[n % DEPARTMENTS.len()].into(),
             guest: scenario.guests.contains(&n),
+            agent: scenario.agents.contains(&n),
             created: now,
             enabled: Lagged::new(now, !scenario.disabled_users.contains(&n)),
             presence: Lagged::new(now, Presence::There),

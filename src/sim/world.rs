@@ -38,6 +38,7 @@ pub(crate) struct User {
     pub nickname: String,
     pub department: String,
     pub guest: bool,
+    pub agent: bool,
     pub created: Timestamp,
     pub enabled: Lagged<bool>,
     pub presence: Lagged<Presence>,

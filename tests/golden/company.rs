@@ -226,6 +226,7 @@ fn seen() -> Snapshot {
             role_assignable: false,
             management_restricted: false,
             licensed: false,
+            hidden: false,
         };
         let members = Members { users: members.iter().map(|u| user(*u)).collect(), others: Vec::new() };
         let members = Listed::Known(Look { at: at(NOW), value: members });

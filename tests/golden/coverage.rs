@@ -140,6 +140,7 @@ fn harmful(minute: i64, u: u128) -> LogRow {
         action: "disable".into(),
         status: "success".into(),
         source: Some(user(u).0),
+        of_group: false,
         deactivates: false,
         reason: None,
     }

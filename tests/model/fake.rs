@@ -193,6 +193,7 @@ impl Directory for Fake<'_> {
             role_assignable: false,
             management_restricted: false,
             licensed: false,
+            hidden: false,
         })
     }
 

@@ -156,7 +156,7 @@ impl Tenant {
             match principal {
                 Principal::User(user) => _ = scope.insert(*user),
                 Principal::Group(group) => scope.extend(self.members_seen(*group, stale).into_iter().flatten()),
-                Principal::Other(_) => {}
+                Principal::Other(_) | Principal::Unheard(_) => {}
             }
         }
         scope.retain(|user| !self.deleted.contains(user));

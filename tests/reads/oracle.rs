@@ -214,7 +214,8 @@ fn figures_are_known(status: &Status, around: &Around<'_>) -> Result<(), String>
     // Nobody has a way to know these then, and none of them is 0 before the end.
     let zeros: &[(&str, u64)] = match read {
         "assignments" => &[("groupsAssigned", progress.groups_assigned), ("usersAssigned", progress.users_assigned)],
-        "members" => &[("memberships", progress.memberships)],
+        // What is said to be not known is no figure.
+        "members" => &[("memberships", progress.memberships.unwrap_or(u64::MAX))],
         _ => &[],
     };
     match zeros.iter().find(|(name, said)| *said == 0 && !is_zero(name, around)) {

@@ -166,7 +166,7 @@ async fn a_rollback_takes_no_row_on_which_another_ledgers_daemon_rests() {
 async fn no_brake_stands_between_a_protected_user_and_a_path() {
     let mut rig = Rig::new(Scenario { users: 24, groups: 3, ..Scenario::default() }).await;
     rig.spec.rollout = Rollout::AllAtOnce;
-    rig.until(600, |status| status.progress.memberships == 0 && status.progress.groups_assigned == 3).await;
+    rig.until(600, |status| status.progress.memberships == Some(0) && status.progress.groups_assigned == 3).await;
     let role = |rig: &Rig| rig.practice.writes().iter().filter(|write| write.method == "POST").count();
     let posts = role(&rig);
     // Ten of them at once, so that the list has shrunk; each is a correction more than is allowed; and there are too many users.

@@ -169,7 +169,7 @@ async fn who_joins_during_a_slow_turn_is_seen_before_his_group_goes() {
             inner.ready().await?.call(request).await
         }
     }));
-    rig.until(600, |status| status.progress.memberships == 0 && status.progress.groups_assigned == 3).await;
+    rig.until(600, |status| status.progress.memberships == Some(0) && status.progress.groups_assigned == 3).await;
     let written = rig.practice.writes().len();
     slow.store(true, Ordering::SeqCst);
     rig.retire().await;

@@ -34,7 +34,7 @@ async fn tenant(rig: &mut Rig) -> Tenant {
         match row.principal {
             Principal::User(user) => _ = now.direct.insert((user, row.role)),
             Principal::Group(group) => _ = now.groups.insert((group, row.role)),
-            Principal::Other(_) => {}
+            Principal::Other(_) | Principal::Unheard(_) => {}
         }
     }
     for group in ids.groups {

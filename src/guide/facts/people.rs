@@ -210,6 +210,8 @@ impl<'a> Facts<'a> {
         let (mut is_settled, mut gone) = (true, Vec::new());
         let members = self.seen.groups.get(&group).and_then(|seen| seen.members.known());
         let Some(members) = members else { return InGroup { is_settled: false, gone } };
+        // Whoever it is, nobody knows that he stands on his own feet.
+        is_settled &= members.value.unheard_of().next().is_none();
         // Both are in the order of their ids.
         let mut members = members.value.users.iter().peekable();
         let people = self.people();

@@ -33,7 +33,7 @@ impl<'a> Rows<'a> {
             match row.principal {
                 Principal::User(user) => direct.push((user, place)),
                 Principal::Group(group) => groups.entry(group).or_default().push(row),
-                Principal::Other(_) => {}
+                Principal::Other(_) | Principal::Unheard(_) => {}
             }
         }
         direct.sort_unstable();

@@ -218,8 +218,8 @@ fn tiles(progress: &Progress) -> Vec<Tile> {
         },
         Tile {
             label: "Memberships to remove",
-            tone: tone(memberships == 0),
-            figure: left(memberships, "left"),
+            tone: tone(memberships == Some(0)),
+            figure: memberships.map_or_else(|| "not known".into(), |memberships| left(memberships, "left")),
             value: 0,
             max: 0,
             more: "of users, in groups that are still assigned".into(),

@@ -77,7 +77,8 @@ enum Cast {
 pub(super) fn group_json(call: &Call, id: GroupId) -> Option<Value> {
     let group = call.state.world.groups.get(&id)?;
     let is = |what: GroupTrait| group.is(what);
-    let kinds = [(GroupTrait::Dynamic, "DynamicMembership"), (GroupTrait::Team, "Unified")];
+    let kinds =
+        [(GroupTrait::Dynamic, "DynamicMembership"), (GroupTrait::Team, "Unified"), (GroupTrait::HiddenMembership, "Unified")];
     let kinds: Vec<_> = kinds.iter().filter(|(what, _)| is(*what)).map(|(_, kind)| *kind).collect();
     let mail = is(GroupTrait::MailEnabled) || is(GroupTrait::Team);
     let nickname = group.display_name.to_lowercase().replace(' ', "");
@@ -92,7 +93,7 @@ pub(super) fn group_json(call: &Call, id: GroupId) -> Option<Value> {
         "membershipRuleProcessingState": is(GroupTrait::Dynamic).then_some("On"),
         "onPremisesSyncEnabled": is(GroupTrait::Synced).then_some(true), "proxyAddresses": [],
         "resourceProvisioningOptions": if is(GroupTrait::Team) { json!(["Team"]) } else { json!([]) },
-        "securityEnabled": group.security_enabled(), "visibility": null,
+        "securityEnabled": group.security_enabled(), "visibility": is(GroupTrait::HiddenMembership).then_some("HiddenMembership"),
         "assignedLicenses": licences, "licenseProcessingState": is(GroupTrait::Licensed).then(|| json!({"state": "ProcessingComplete"})),
         "isManagementRestricted": is(GroupTrait::ManagementRestricted).then_some(true),
     }))
@@ -115,7 +116,9 @@ fn one(call: &mut Call) -> Reply {
 /// Direct members that show now.
 fn visible(call: &Call, id: GroupId) -> Vec<Uuid> {
     let now = call.now();
-    let members = call.state.world.groups.get(&id).into_iter().flat_map(|group| &group.members);
+    let allowed = call.claims.allow(&[&["Member.Read.Hidden"]]);
+    let group = call.state.world.groups.get(&id).filter(|group| allowed || !group.is(GroupTrait::HiddenMembership));
+    let members = group.into_iter().flat_map(|group| &group.members);
     members.filter(|(_, presence)| presence.shows(now)).map(|(id, _)| *id).collect()
 }
 
@@ -163,7 +166,10 @@ fn objects(call: &Call, ids: Vec<Uuid>, cast: Cast) -> Reply {
     let object = |id: &Uuid| match (cast, user_json(call, UserId(*id))) {
         (Cast::User | Cast::Group, Some(user)) => selected_user(call, user),
         (Cast::User | Cast::Group, None) => selected(call, group_json(call, GroupId(*id)).unwrap_or_default()),
-        (Cast::None, Some(user)) => Ok(typed("user", pick(user, &call.query, USER_PROPERTIES))),
+        (Cast::None, Some(user)) => {
+            let agent = world.users.get(&UserId(*id)).is_some_and(|user| user.agent);
+            Ok(typed(if agent { "agentUser" } else { "user" }, pick(user, &call.query, USER_PROPERTIES)))
+        }
         (Cast::None, None) => Ok(match group_json(call, GroupId(*id)) {
             Some(group) => typed("group", pick(group, &call.query, PROPERTIES)),
             None => {

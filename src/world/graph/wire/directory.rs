@@ -91,9 +91,10 @@ impl Row for Assignment {
 impl WireAssignment {
     pub fn into_model(self) -> Assignment {
         let principal = match self.principal_type.to_ascii_lowercase().as_str() {
-            "user" => Principal::User(UserId(self.principal_id)),
+            "user" | "agentuser" => Principal::User(UserId(self.principal_id)),
             "group" => Principal::Group(GroupId(self.principal_id)),
-            _ => Principal::Other(self.principal_id),
+            "serviceprincipal" => Principal::Other(self.principal_id),
+            _ => Principal::Unheard(self.principal_id),
         };
         Assignment {
             id: AssignmentId::from(self.id),
@@ -118,13 +119,14 @@ pub struct WireGroup {
     on_premises_sync_enabled: Option<bool>,
     is_assignable_to_role: Option<bool>,
     is_management_restricted: Option<bool>,
+    visibility: Option<String>,
 }
 
 impl WireGroup {
     /// As in facts of Graph's `group`; several of these come only when they are asked for.
     pub const SELECT: &str = "id,displayName,groupTypes,membershipRule,membershipRuleProcessingState,onPremisesSyncEnabled,\
         isAssignableToRole,securityEnabled,mailEnabled,mailNickname,assignedLicenses,licenseProcessingState,\
-        isManagementRestricted,resourceProvisioningOptions,deletedDateTime,expirationDateTime";
+        isManagementRestricted,resourceProvisioningOptions,deletedDateTime,expirationDateTime,visibility";
 
     pub fn into_model(self) -> GroupProfile {
         let has = |list: &[String], word: &str| list.iter().any(|item| item.eq_ignore_ascii_case(word));
@@ -140,6 +142,7 @@ impl WireGroup {
             role_assignable: self.is_assignable_to_role == Some(true),
             management_restricted: self.is_management_restricted == Some(true),
             licensed: !self.assigned_licenses.is_empty(),
+            hidden: self.visibility.is_some_and(|kind| kind.eq_ignore_ascii_case("HiddenMembership")),
         }
     }
 }
@@ -171,7 +174,8 @@ impl WireMember {
     pub fn into_member(self) -> Member {
         let kind = self.kind.trim_start_matches('#');
         let kind = kind.strip_prefix("microsoft.graph.").unwrap_or(kind);
-        Member { id: self.id, other: (!kind.eq_ignore_ascii_case("user")).then(|| kind.into()) }
+        let is_user = ["user", "agentUser"].iter().any(|known| kind.eq_ignore_ascii_case(known));
+        Member { id: self.id, other: (!is_user).then(|| kind.into()) }
     }
 }
 

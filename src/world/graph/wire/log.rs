@@ -43,6 +43,7 @@ struct WireLogRow {
 #[serde(rename_all = "camelCase")]
 struct WireIdentity {
     id: Option<String>,
+    identity_type: Option<String>,
 }
 
 #[derive(Deserialize, Default)]
@@ -81,6 +82,7 @@ impl TryFrom<WireLogRow> for Told {
             at,
             action: lower(row.provisioning_action, "other"),
             status: lower(row.provisioning_status_info.status, "unknown"),
+            of_group: row.source_identity.as_ref().and_then(|identity| identity.identity_type.as_deref()) == Some("Group"),
             source: row.source_identity.and_then(|identity| hint(&identity.id?)),
             deactivates: row.modified_properties.iter().any(WireChange::deactivates),
             reason,
