@@ -34,7 +34,7 @@ async fn before(phase: Phase) -> (Run, Status) {
 /// The kinds of what is found wrong with this status after a turn in which so many requests failed.
 async fn found(run: &mut Run, status: &Status, cell: &Cell, struck: usize) -> BTreeSet<String> {
     let decided = BTreeSet::new();
-    let around = Around { cell, struck, decided: &decided, revoked: false };
+    let around = Around { cell, struck, asked: 0, decided: &decided, revoked: false };
     let found = run.oracle.watch(&run.rig, status, &around).await;
     found.iter().map(|why| why.split(':').next().unwrap_or_default().to_owned()).collect()
 }

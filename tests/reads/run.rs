@@ -218,17 +218,18 @@ pub async fn run(cell: Cell) -> Story {
             run.rig.spec.limits.max_shrink = Percent(100);
             run.rig.spec.limits.fights = 1000;
         }
+        let asked = run.rig.practice.tally().asked;
         let turn = run.rig.turn().await;
         let status = &turn.status;
-        let struck = weather.struck() - story.struck;
-        let around = Around { cell: &cell, struck, decided: &run.decided, revoked: run.revoked };
+        let (struck, asked) = (weather.struck() - story.struck, run.rig.practice.tally().asked - asked);
+        let around = Around { cell: &cell, struck, asked, decided: &run.decided, revoked: run.revoked };
         let mut found = run.oracle.watch(&run.rig, status, &around).await;
         if n + 1 == ends && cell.length == Length::ForGood {
             found.extend(says_why(status).err());
         }
         let over = status.phase == Said::Retired && n >= ends;
         if over || n == last {
-            found.extend(run.oracle.at_the_end(&run.rig).await.err());
+            found.extend(run.oracle.at_the_end(&run.rig, &cell).await.err());
         }
         if n == last && must_retire(&cell) && !over {
             found.push(format!("STUCK: not retired {QUIET} turns after it failed last"));

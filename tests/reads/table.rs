@@ -102,6 +102,11 @@ impl Read {
         self.line.1.starts_with("/v1.0")
     }
 
+    /// Nothing else that the daemon reads tells the same.
+    fn is_only_witness(&self) -> bool {
+        ["policies", "other-apps", "parents", "scim-users"].iter().any(|name| self.name.starts_with(name))
+    }
+
     /// Nobody asks for it unless somebody is missing.
     pub fn needs_somebody_missing(&self) -> bool {
         matches!(self.name, "user" | "scim-user")
@@ -196,6 +201,11 @@ impl Cell {
         let can_be_then = self.way != Way::Stale || self.phase != Phase::First;
         let is_asked = (read.from..=read.until).contains(&self.phase);
         can_fail_so && can_be_then && is_asked && self.deed_makes_sense()
+    }
+
+    /// Told again and again by the only one who could know, an untruth can't be told from the truth.
+    pub fn nobody_can_tell(&self) -> bool {
+        self.way.is_lie() && self.length == Length::ForGood && self.read.is_only_witness()
     }
 
     /// A loss shows in what tells of single users, for as long as the target is still to be proven.
