@@ -14,7 +14,7 @@ use unscim::model::spec::{Acknowledgement, Percent, RevocationBy, Rollout, Webho
 use unscim::model::status::{Phase, Status};
 use unscim::reconcile::{Carried, Leave, turn};
 use unscim::rollback::look;
-use unscim::sim::scenario::{Scenario, Target};
+use unscim::sim::scenario::{GroupTrait, Scenario, Target};
 use unscim::sim::{Effect, Fault};
 use unscim::undo::Direct;
 use unscim::wiring::Outside;
@@ -423,4 +423,81 @@ async fn a_lost_ledger_does_not_make_a_second_day_one() {
     let recorded = turned.status.condition(ConditionKind::BaselineRecorded).unwrap();
     assert!(recorded.reason == Reason::NewBaselineNeeded && recorded.message.contains(".begun"), "{recorded:?}");
     assert_eq!(rig.practice.writes().len(), written);
+}
+
+fn with_group_trait(group: usize, what: GroupTrait) -> Scenario {
+    Scenario { group_traits: [(group, [what].into())].into(), ..small() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_that_hides_its_members_is_refused_by_name_and_never_taken_for_empty() {
+    let mut rig = Rig::new(with_group_trait(2, GroupTrait::HiddenMembership)).await;
+    let before = rig.active_users();
+    let held = rig.until_phase(Phase::Held).await;
+    let group = rig.practice.ids().groups[1].to_string();
+    let told = held.held.iter().find(|held| held.message.contains("HiddenMembership")).expect("it is held");
+    assert!(told.message.contains(&group) && told.message.contains("Member.Read.Hidden"), "{}", told.message);
+    for _ in 0..30 {
+        rig.turn().await;
+        tokio::time::sleep(rig.spec.timing.interval).await;
+    }
+    assert_eq!(rig.practice.writes(), vec![]);
+    // With the permission it is a group like any other Microsoft 365 group.
+    let held = Scenario::default().permissions;
+    rig.practice.admin().grant(held.iter().map(String::as_str).chain(["Member.Read.Hidden"]));
+    rig.practice.admin().end_sessions();
+    rig.restart();
+    rig.retire().await;
+    rig.assert_nobody_hurt(&before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_user_who_belongs_to_an_agent_is_protected_like_everybody_else() {
+    let mut rig = Rig::new(Scenario { agents: [5].into(), ..small() }).await;
+    let before = rig.active_users();
+    let last = rig.retire().await;
+    rig.assert_nobody_hurt(&before);
+    assert_eq!((last.progress.users_protected, last.progress.users_kept), (8, 8));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_that_looks_empty_when_it_is_first_seen_is_a_decision_for_a_person() {
+    let mut rig = Rig::new(small()).await;
+    let group = rig.practice.ids().groups[2];
+    let empty = Fault::once(
+        &format!("/groups/{group}/members"),
+        Effect::Answer { status: 200, headers: Vec::new(), body: r#"{"value":[]}"#.into() },
+    );
+    rig.practice.faults().add(empty.times(usize::MAX));
+    let held = rig.until_phase(Phase::Held).await;
+    let told = held.held.iter().find(|held| held.message.contains("shows no user among its members")).expect("it is held");
+    assert!(told.message.contains(&group.to_string()) && told.message.contains("members: Remove (or Keep)"), "{}", told.message);
+    assert_eq!(rig.practice.writes(), vec![]);
+    rig.practice.faults().clear();
+    let before = rig.active_users();
+    rig.retire().await;
+    rig.assert_nobody_hurt(&before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stranger_who_is_ended_after_the_first_removal_holds_until_somebody_knows_of_him() {
+    let mut rig = Rig::new(small()).await;
+    rig.spec.rollout = Rollout::AllAtOnce;
+    // Directly assigned, so in scope, and in none of the groups.
+    let (stranger, role) = (rig.practice.ids().outsider, rig.practice.ids().role_user);
+    rig.practice.admin().assign_user(stranger, role).unwrap();
+    rig.until(600, |status| status.progress.memberships == Some(0) && status.progress.groups_assigned == 3).await;
+    rig.practice.admin().unassign_user(stranger).unwrap();
+    let held = rig.until(200, |status| status.held.iter().any(|held| held.message.contains("never protected"))).await;
+    let told = held.held.iter().find(|held| held.brake == "users-lost").unwrap();
+    assert!(told.message.contains(&stranger.to_string()), "{}", told.message);
+    let writes = |rig: &Rig| rig.practice.writes().iter().filter(|write| write.method == "DELETE").count();
+    let written = writes(&rig);
+    for _ in 0..30 {
+        rig.turn().await;
+        tokio::time::sleep(rig.spec.timing.interval).await;
+    }
+    assert_eq!(writes(&rig), written, "nothing more is taken away");
+    rig.spec.released.insert(stranger);
+    rig.retire().await;
 }
