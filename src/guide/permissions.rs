@@ -61,6 +61,12 @@ pub const NEEDS: &[Need] = &[
         what_for: "read the groups' members",
     },
     Need {
+        operations: &["list_members"],
+        permissions: &["Member.Read.Hidden"],
+        when: When::Optional,
+        what_for: "read the members of groups that hide them",
+    },
+    Need {
         operations: &["get_user"],
         permissions: &["User.Read.All"],
         when: When::Always,
