@@ -7,6 +7,7 @@ pub mod condition;
 pub mod deed;
 pub mod engine;
 pub mod id;
+pub mod journal;
 pub mod key;
 pub mod memory;
 pub mod moment;
