@@ -556,3 +556,27 @@ fn most_members_with_rows_of_their_own_before_the_baseline_tell_of_a_lost_ledger
     });
     passes(|case| (1..=3).for_each(|u| case.assign(u, 1, -100)));
 }
+
+#[test]
+fn whoever_nobody_has_heard_of_may_be_a_person() {
+    let robot = |case: &mut Case| {
+        let Listed::Known(look) = &mut case.seen.groups.get_mut(&group(1)).unwrap().members else { panic!() };
+        look.value.others.push(("robot".into(), uuid::Uuid::from_u128(9)));
+    };
+    refuses("has members of a kind that is not known here (robot)", robot);
+    let mut case = Case::emptied();
+    assert!(case.approve().actions().iter().any(Action::is_destructive));
+    robot(&mut case);
+    assert!(!case.facts().is_group_settled(group(1)));
+    assert!(!case.approve().actions().iter().any(Action::is_destructive));
+    refuses("1 assignment of the app of a kind of principal", |case| {
+        case.row(Principal::Unheard(uuid::Uuid::from_u128(9)), role(1), -100);
+    });
+    passes(|case| case.row(Principal::Other(uuid::Uuid::from_u128(9)), role(1), -100));
+    // A token without the permission sees nothing of who hides.
+    refuses("hides its members (visibility HiddenMembership)", |case| case.profile(1).hidden = true);
+    passes(|case| {
+        case.profile(1).hidden = true;
+        case.hold_permission("Member.Read.Hidden");
+    });
+}

@@ -350,10 +350,22 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_kind_of_principal_is_kept_as_other() {
-        let row = ROW.replace("\"User\"", "\"Agent\"");
-        let row = serde_json::from_str::<WireAssignment>(&row).unwrap().into_model();
-        assert!(matches!(row.principal, Principal::Other(_)));
+    fn a_kind_that_nobody_has_heard_of_is_neither_a_person_nor_nobody() {
+        let principal = |kind: &str| {
+            let row = ROW.replace("\"User\"", &format!("{kind:?}"));
+            serde_json::from_str::<WireAssignment>(&row).unwrap().into_model().principal
+        };
+        assert!(matches!((principal("user"), principal("AgentUser")), (Principal::User(_), Principal::User(_))));
+        assert!(matches!((principal("ServicePrincipal"), principal("Robot")), (Principal::Other(_), Principal::Unheard(_))));
+        let member = |kind: &str| {
+            let text = format!(r##"{{"id":"00000000-0000-0000-0000-000000000001","@odata.type":"#microsoft.graph.{kind}"}}"##);
+            serde_json::from_str::<WireMember>(&text).unwrap().into_member()
+        };
+        assert!(member("user").other.is_none() && member("agentUser").other.is_none());
+        let others = ["group", "device", "servicePrincipal", "agentIdentity", "orgContact", "robot"];
+        let others = others.map(|kind| (member(kind).other.unwrap().into(), Uuid::nil())).to_vec();
+        let members = crate::model::snapshot::Members { others, ..Default::default() };
+        assert_eq!(members.unheard_of().collect::<Vec<_>>(), ["robot"]);
     }
 
     #[test]
