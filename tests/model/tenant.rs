@@ -252,8 +252,12 @@ impl Tenant {
         self.dropped(&before);
     }
 
+    /// Whoever is deleted holds nothing (facts/entra.md section 3).
     pub fn assign(&mut self, key: (Principal, AppRoleId)) {
         let now = self.now;
+        if matches!(key.0, Principal::User(user) if self.deleted.contains(&user)) {
+            return;
+        }
         self.rows.change(|rows| _ = rows.entry(key).or_insert(now));
     }
 
