@@ -152,8 +152,6 @@ fn departures(facts: &Facts, next: &mut Remembered) {
     let Some(ground) = facts.ground() else { return };
     for (id, user) in &ground.baseline.users {
         let kind = match facts.seen.users.get(id) {
-            // Graph drops the assignments of whoever is deleted: one list says that he is there.
-            Some(Seen::Absent) if ground.rows.of_user(*id).next().is_some() => continue,
             Some(Seen::Absent) => Some(DepartureKind::Deleted),
             Some(Seen::Known(known)) if known.enabled == Some(false) => Some(DepartureKind::Disabled),
             Some(Seen::Known(_)) if has_left(&ground, *id, &user.groups) => Some(DepartureKind::Left),

@@ -17,7 +17,7 @@ use crate::model::baseline::Baseline;
 use crate::model::compact::{Few, InOrder};
 use crate::model::id::{AppRoleId, GroupId, UserId};
 use crate::model::key::{Key, Kin};
-use crate::model::memory::{DepartureKind, Entry, GoodCycle, Memory, lasts, later, since};
+use crate::model::memory::{Departure, DepartureKind, Entry, GoodCycle, Memory, lasts, later, since};
 use crate::model::moment::Moment;
 use crate::model::names::Names;
 use crate::model::snapshot::{Job, ScimUser, Snapshot, TokenState};
@@ -201,10 +201,17 @@ impl<'a> Facts<'a> {
 
     /// Nothing is owed to him: Graph has no such user, or an admin took him out of every managed group first.
     pub fn has_departed(&self, user: UserId) -> bool {
-        self.memory.remembered.departed.get(&user).is_some_and(|departure| match departure.kind {
-            DepartureKind::Deleted | DepartureKind::Left => departure.streak.is_believed(LOOKS, self.spec.timing.settle),
+        self.memory.remembered.departed.get(&user).is_some_and(|Departure { kind, streak }| match kind {
+            DepartureKind::Deleted => streak.is_believed(LOOKS, self.spec.timing.settle) && !self.is_there(user, streak.since),
+            DepartureKind::Left => streak.is_believed(LOOKS, self.spec.timing.settle),
             DepartureKind::Disabled => false,
         })
+    }
+
+    /// Graph drops the assignments of whoever is deleted, so a row of his own from before then says that he is not.
+    fn is_there(&self, user: UserId, since: Timestamp) -> bool {
+        let from_before = |made: Option<Timestamp>| made.is_none_or(|made| made < since);
+        self.rows().is_some_and(|rows| rows.of_user(user).any(|(_, made)| from_before(made)))
     }
 
     /// Good cycles that began more than the margin after this service time.

@@ -22,8 +22,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use run::{Story, alone, run};
 use table::{Cell, READS};
 
-/// Cells in the gate.
-const SAMPLE: usize = 30;
+/// Cells in the gate, beside those that are always there.
+const SAMPLE: usize = 12;
 
 /// All of them, on all cores.
 fn played(cells: &[Cell]) -> Vec<(Cell, Story)> {
@@ -77,9 +77,12 @@ fn a_read_that_fails_harms_nobody_and_is_never_taken_for_a_no() {
             shown.push_str(&format!("  UNSCIM_READS='{name}' cargo test --locked --test reads fails   # {line}\n"));
         }
     }
-    assert!(shown.is_empty(), "{shown}");
     let struck: BTreeSet<_> = ended.iter().filter(|(_, story)| story.struck > 0).map(|(cell, _)| cell.read.name).collect();
     let never: Vec<_> = READS.iter().map(|read| read.name).filter(|name| !struck.contains(name)).collect();
+    if !never.is_empty() {
+        println!("nothing ever failed of {never:?}");
+    }
+    assert!(shown.is_empty(), "{shown}");
     assert!(never.is_empty() || wanted.is_some_and(|name| name != "all"), "nothing ever failed of {never:?}");
 }
 

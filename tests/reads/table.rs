@@ -258,12 +258,30 @@ pub fn named(pattern: &str) -> Vec<Cell> {
 /// Single records are asked for in few turns only: cells of theirs in which that is so.
 const RARE: [&str; 2] = ["scim-user/500/awaiting-cycle/turns/loss", "scim-group/500/awaiting-cycle/turns"];
 
-/// About so many cells from all over the table, and with them every read, way, phase and length.
+/// Cells in which something went wrong once, one of each kind: they are never left out.
+const TOLD: [&str; 13] = [
+    "policies/403-html/emptying/once",
+    "policies/404-json/canary/turns",
+    "policies/empty/emptying/once",
+    "other-apps-of-one/empty/canary/once",
+    "properties/500/first/once",
+    "members/short/first/turns",
+    "members-of-named/empty/emptying/for-good",
+    "members-of-plain/stale/emptying/once",
+    "scim-users/empty/first/once",
+    "scim-config/404-json/first/once",
+    "user/404-json/awaiting-cycle/for-good/loss",
+    "assignments/404-json/assigning/turns",
+    "jobs/404-json/awaiting-cycle/turns",
+];
+
+/// Those, about so many cells from all over the table, and with them every read, way, phase and length.
 pub fn sample(about: usize) -> Vec<Cell> {
     let all = table();
+    let mut taken: Vec<Cell> = TOLD.into_iter().chain(RARE).flat_map(named).collect();
     // A step that shares no factor with the counts of phases and lengths, or the same few would come again and again.
     let step = (all.len() / about.max(1)).max(1) | 1;
-    let mut taken: Vec<Cell> = all.iter().copied().step_by(step).chain(RARE.iter().flat_map(|name| named(name))).collect();
+    taken.extend(all.iter().copied().step_by(step));
     let parts = |cell: &Cell| [cell.read.name, cell.way.name(), cell.phase.name(), cell.length.name(), cell.deed.name()];
     for cell in &all {
         let is_new = |(n, part): (usize, &&str)| !taken.iter().any(|other| parts(other)[n] == *part);
