@@ -281,6 +281,11 @@ impl World {
             practice.admin().allow_deletes();
             self.admins.told.push(format!("{} operator: allows deletes", practice.now()));
         }
+        // The other daemon may have paused it for good.
+        if turn.status.held.iter().any(|held| held.message.contains("start it in the portal")) {
+            practice.admin().start_job();
+            self.admins.told.push(format!("{} operator: starts the job", practice.now()));
+        }
         let released: Vec<_> = practice.ids().users.iter().filter(asks).copied().collect();
         for user in released {
             if self.rig.spec.released.insert(user) {
