@@ -4,10 +4,12 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use http::Method;
+use jiff::SignedDuration;
 
 /// One fault. It lets `skip` requests of its kind pass, strikes `times` of them, and is spent.
 #[derive(Clone, Debug)]
 pub struct Fault {
+    pub place: Place,
     /// Any method where absent.
     pub method: Option<Method>,
     /// Part of the path with its query, as in `/appRoleAssignedTo`; empty matches everything.
@@ -17,10 +19,25 @@ pub struct Fault {
     pub effect: Effect,
 }
 
+/// How a request came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Place {
+    #[default]
+    Anywhere,
+    /// By itself; a whole `$batch` is one.
+    Alone,
+    /// Inside a `$batch`.
+    Inside,
+}
+
 #[derive(Clone, Debug)]
 pub enum Effect {
     /// Answers this without doing anything. A JSON body where it parses as such.
     Answer { status: u16, headers: Vec<(String, String)>, body: String },
+    /// Does it, and answers this all the same.
+    Belie { status: u16, headers: Vec<(String, String)>, body: String },
+    /// Does it; the `Date` of the answer is off by this much. Inside a `$batch` there is none.
+    Date(SignedDuration),
     /// Does it, but real time passes first.
     Delay(Duration),
     /// Does it, and the answer never arrives.
@@ -36,7 +53,12 @@ pub enum Effect {
 impl Fault {
     /// Strikes the next matching request, once.
     pub fn once(path: &str, effect: Effect) -> Self {
-        Fault { method: None, path: path.to_owned(), skip: 0, times: 1, effect }
+        Fault { place: Place::Anywhere, method: None, path: path.to_owned(), skip: 0, times: 1, effect }
+    }
+
+    pub fn at(mut self, place: Place) -> Self {
+        self.place = place;
+        self
     }
 
     pub fn on(mut self, method: Method) -> Self {
@@ -75,11 +97,13 @@ impl Faults {
     }
 
     /// What befalls this request. Every waiting fault counts it; the first that is due strikes.
-    pub(crate) fn strike(&self, method: &Method, path_and_query: &str) -> Option<Effect> {
+    pub(crate) fn strike(&self, place: Place, method: &Method, path_and_query: &str) -> Option<Effect> {
         let mut faults = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut struck = None;
         for fault in faults.iter_mut() {
-            if fault.method.as_ref().is_some_and(|wanted| wanted != method) || !path_and_query.contains(&fault.path) {
+            let elsewhere = fault.place != Place::Anywhere && fault.place != place;
+            let other = fault.method.as_ref().is_some_and(|wanted| wanted != method);
+            if elsewhere || other || !path_and_query.contains(&fault.path) {
                 continue;
             }
             if fault.skip > 0 {

@@ -9,10 +9,11 @@ use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use http::{HeaderName, HeaderValue, StatusCode, header};
+use jiff::SignedDuration;
 
 use super::Inner;
-use super::clock::http_date;
-use super::faults::Effect;
+use super::clock::{earlier, http_date, later};
+use super::faults::{Effect, Place};
 use super::graph::{Incoming, serve};
 use super::odata;
 use super::scim_app::ScimApp;
@@ -31,13 +32,22 @@ pub(crate) fn router(inner: Arc<Inner>, app: Option<ScimApp>) -> Router {
 /// Faults strike here; whatever answers, the time on it is virtual.
 async fn weather(State(inner): State<Arc<Inner>>, request: Request, next: Next) -> Response {
     let target = request.uri().path_and_query().map_or("", |target| target.as_str()).to_owned();
-    let mut response = match inner.faults.strike(request.method(), &target) {
+    let mut off = SignedDuration::ZERO;
+    let mut response = match inner.faults.strike(Place::Alone, request.method(), &target) {
         None => next.run(request).await,
         Some(Effect::Delay(span)) => {
             tokio::time::sleep(span).await;
             next.run(request).await
         }
         Some(Effect::Answer { status, headers, body }) => odd(status, &headers, body),
+        Some(Effect::Belie { status, headers, body }) => {
+            next.run(request).await;
+            odd(status, &headers, body)
+        }
+        Some(Effect::Date(span)) => {
+            off = span;
+            next.run(request).await
+        }
         Some(Effect::Html(status)) => {
             let page = "<!doctype html><html><head><title>Notice</title></head><body><h1>Please sign in</h1></body></html>";
             odd(status, &[("content-type".into(), "text/html; charset=utf-8".into())], page.into())
@@ -49,7 +59,9 @@ async fn weather(State(inner): State<Arc<Inner>>, request: Request, next: Next) 
         Some(Effect::Hang) => std::future::pending().await,
         Some(Effect::Truncate(length)) => truncated(next.run(request).await, length).await,
     };
-    if let Ok(date) = HeaderValue::try_from(http_date(inner.clock.now())) {
+    let now = inner.clock.now();
+    let shown = if off.is_negative() { earlier(now, off.unsigned_abs()) } else { later(now, off.unsigned_abs()) };
+    if let Ok(date) = HeaderValue::try_from(http_date(shown)) {
         response.headers_mut().insert(header::DATE, date);
     }
     response

@@ -10,6 +10,7 @@ mod graph;
 mod lagged;
 mod odata;
 mod record;
+mod replicas;
 pub mod scenario;
 pub mod scim_app;
 mod seed;
@@ -28,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::admin::Admin;
 pub use self::engine::Cycle;
-pub use self::faults::{Effect, Fault, Faults};
+pub use self::faults::{Effect, Fault, Faults, Place};
 pub use self::record::{Exchange, Recording, Request, ScimRequest, Tally};
 pub use self::seed::Ids;
 pub use self::watch::Moment;
@@ -37,6 +38,7 @@ pub use self::world::Unchanged;
 use self::clock::Clock;
 use self::engine::scim::Sender;
 use self::record::Records;
+use self::replicas::Replicas;
 use self::scenario::Scenario;
 use self::scim_app::ScimApp;
 use self::throttle::Throttle;
@@ -78,6 +80,7 @@ pub(crate) struct Inner {
     tokens: Mutex<Tokens>,
     throttle: Mutex<Throttle>,
     records: Mutex<Records>,
+    replicas: Mutex<Replicas>,
 }
 
 impl Inner {
@@ -95,6 +98,10 @@ impl Inner {
 
     pub fn records(&self) -> MutexGuard<'_, Records> {
         lock(&self.records)
+    }
+
+    pub fn replicas(&self) -> MutexGuard<'_, Replicas> {
+        lock(&self.replicas)
     }
 }
 
@@ -128,6 +135,7 @@ impl Practice {
             tokens: Mutex::new(Tokens::new(&scenario, world.names)),
             throttle: Mutex::new(Throttle::new(&scenario.quotas, clock.now())),
             records: Mutex::default(),
+            replicas: Mutex::new(Replicas::new(scenario.replicas)),
             state: Mutex::new(State { world, sync }),
             faults: Faults::default(),
             gate: tokio::sync::Mutex::default(),

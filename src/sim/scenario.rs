@@ -32,6 +32,7 @@ pub struct Scenario {
     /// Virtual time until a row of the provisioning log can be read.
     #[serde(with = "human")]
     pub log_latency: Duration,
+    pub replicas: Replicas,
     /// No page of a list is longer, whatever `$top` asks for.
     pub page_size: usize,
     /// Real seconds for which an access token lives.
@@ -60,6 +61,16 @@ pub struct Scenario {
     pub twin_app: bool,
     /// Whether the all-zero role may be assigned although the app declares roles.
     pub zero_role: ZeroRole,
+}
+
+/// Copies of the directory that answer reads in turn.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Replicas {
+    pub count: u32,
+    /// Virtual time by which each is behind the one before it, beyond `lag`.
+    #[serde(with = "human")]
+    pub behind: Duration,
 }
 
 /// Quotas of the service, in virtual time; absent ones are not enforced.
@@ -256,6 +267,7 @@ impl Default for Scenario {
             cycle_length: Duration::from_secs(3 * 60),
             lag: Duration::ZERO,
             log_latency: Duration::from_secs(3 * 60),
+            replicas: Replicas::default(),
             page_size: 999,
             token_lifetime: 3599,
             quotas: Quotas::default(),
@@ -273,6 +285,12 @@ impl Default for Scenario {
             twin_app: false,
             zero_role: ZeroRole::default(),
         }
+    }
+}
+
+impl Default for Replicas {
+    fn default() -> Self {
+        Replicas { count: 1, behind: Duration::from_secs(60) }
     }
 }
 
@@ -317,8 +335,8 @@ impl Scenario {
         if !(self.speed.is_finite() && self.speed > 0.0) {
             return Some("speed must be a number above 0".into());
         }
-        if self.cycle_interval.is_zero() || self.page_size == 0 || self.job.count == 0 {
-            return Some("cycleInterval, pageSize and job.count must be above 0".into());
+        if self.cycle_interval.is_zero() || self.page_size == 0 || self.job.count == 0 || self.replicas.count == 0 {
+            return Some("cycleInterval, pageSize, job.count and replicas.count must be above 0".into());
         }
         let quotas = [self.quotas.writes, self.quotas.resource_units, self.quotas.reports];
         if quotas.into_iter().flatten().any(|quota| quota.amount == 0 || quota.per.is_zero()) {

@@ -7,7 +7,9 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 use unscim::model::spec::{Acknowledgement, Afterwards, EmptyGroups, MembersDecision, Mode, Rollout, Spec};
-use unscim::sim::scenario::{GroupTrait, Scenario};
+use unscim::sim::scenario::{GroupTrait, Replicas, Scenario};
+
+use crate::kinds::{Kinds, Trouble};
 
 /// Chance, and nothing but chance, of one world.
 pub struct Dice(StdRng);
@@ -53,7 +55,7 @@ const TRAITS: [GroupTrait; 10] = [
     GroupTrait::BothRoles,
 ];
 
-pub fn scenario(dice: &mut Dice, seed: u64) -> Scenario {
+pub fn scenario(dice: &mut Dice, kinds: &mut Kinds, seed: u64) -> Scenario {
     let (users, groups) = (2 + dice.below(7), 1 + dice.below(4));
     let mut scenario = Scenario {
         seed,
@@ -78,6 +80,9 @@ pub fn scenario(dice: &mut Dice, seed: u64) -> Scenario {
             scenario.group_traits.entry(group).or_default().insert(*dice.of(&TRAITS));
         }
     }
+    if let Some(dice) = kinds.strikes(Trouble::Replicas, 1) {
+        scenario.replicas = Replicas { count: 2 + dice.below(2) as u32, behind: dice.seconds(10, 90) };
+    }
     scenario
 }
 
@@ -92,6 +97,9 @@ pub fn spec(dice: &mut Dice, scenario: &Scenario, spec: &mut Spec) {
         _ => Rollout::AllAtOnce,
     };
     spec.groups.empty_groups = EmptyGroups::Always;
+    if dice.one_in(8) {
+        spec.groups.acknowledge.clear();
+    }
     // Of what these worlds have plenty of: the operator knows.
     let known = [Acknowledgement::UncountedUsers, Acknowledgement::EarlierAssignments, Acknowledgement::AnotherAtWork];
     spec.groups.acknowledge.extend(known);

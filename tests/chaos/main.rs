@@ -8,7 +8,12 @@
 mod support;
 
 mod draw;
+mod kinds;
+mod oracle;
+mod second;
+mod story;
 mod trouble;
+mod wire;
 mod world;
 
 use std::sync::Mutex;
@@ -21,7 +26,7 @@ fn number(name: &str) -> Option<u64> {
 }
 
 /// One world in a runtime of its own, whose time jumps.
-fn alone(seed: u64, kind: Kind) -> Result<world::Story, String> {
+fn alone(seed: u64, kind: Kind) -> Result<story::Story, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(run(seed, kind))
 }
@@ -32,7 +37,7 @@ fn worlds_full_of_trouble_end_well_and_nobody_is_hurt_by_us() {
     let from = one.or_else(|| number("UNSCIM_FROM")).unwrap_or(1);
     let worlds = if one.is_some() { 1 } else { number("UNSCIM_WORLDS").unwrap_or(12) };
     let (next, failures) = (AtomicU64::new(from), Mutex::new(Vec::new()));
-    let totals = Mutex::new(world::Totals::default());
+    let totals = Mutex::new(story::Totals::default());
     let threads = std::thread::available_parallelism().map_or(2, |n| n.get());
     std::thread::scope(|scope| {
         for _ in 0..threads {

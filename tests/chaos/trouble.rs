@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use http::Method;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use unscim::model::id::UserId;
-use unscim::sim::{Effect, Fault, Practice};
+use unscim::sim::{Effect, Fault, Place, Practice};
 
 use crate::draw::Dice;
 
@@ -42,6 +42,11 @@ const STATUS: [(u16, &str); 14] = [
 /// A write may rest on a look of 30 seconds, and is itself on its way for a while.
 const OLDEST_LOOK: Duration = Duration::from_secs(90);
 
+/// He is covered as soon as it shows.
+pub const MOVES: [&str; 2] = ["join", "unassign"];
+/// What takes a group's path from him, on which a rollback rests.
+pub const LEAVES: [&str; 2] = ["leave", "unassign the group of"];
+
 pub fn fault(dice: &mut Dice) -> Fault {
     let effect = match dice.below(9) {
         0..=2 => {
@@ -71,6 +76,73 @@ pub fn fault(dice: &mut Dice) -> Fault {
         2 => fault.on(Method::GET),
         _ => fault,
     }
+}
+
+const BUSY: [u16; 5] = [429, 500, 502, 503, 504];
+/// Answers that leave open whether it was done.
+const OPEN: [u16; 5] = [408, 500, 502, 503, 504];
+
+fn refusal(status: u16) -> String {
+    let code = STATUS.iter().find(|(known, _)| *known == status).map_or("FailedDependency", |(_, code)| code);
+    format!("{{\"error\":{{\"code\":\"{code}\",\"message\":\"not now\",\"innerError\":{{}}}}}}")
+}
+
+fn answer(dice: &mut Dice, status: u16) -> Effect {
+    let wait = dice.below(40).to_string();
+    let headers = if status == 429 || dice.one_in(4) { vec![("Retry-After".into(), wait)] } else { Vec::new() };
+    Effect::Answer { status, headers, body: refusal(status) }
+}
+
+/// Strikes a `$batch`: single items of it, or all of it; now and then many in a row.
+pub fn batch(dice: &mut Dice) -> Fault {
+    let times = if dice.one_in(4) { 5 + dice.below(40) } else { 1 + dice.below(3) };
+    if dice.one_in(4) {
+        let status = *dice.of(&BUSY);
+        let effect = answer(dice, status);
+        return Fault::once("/$batch", effect).at(Place::Alone).nth(1 + dice.below(3)).times(times.min(8));
+    }
+    let effect = match dice.below(6) {
+        0 => answer(dice, 429),
+        1 => answer(dice, 503),
+        2 => {
+            let status = *dice.of(&[403, 404, 424, 500]);
+            answer(dice, status)
+        }
+        3 | 4 => {
+            let status = *dice.of(&OPEN);
+            Effect::Belie { status, headers: Vec::new(), body: refusal(status) }
+        }
+        _ => Effect::LoseAnswer,
+    };
+    let path = *dice.of(&["", "/members/", "/appRoleAssignedTo", "/appRoleAssignedTo/", "/users/"]);
+    let fault = Fault::once(path, effect).at(Place::Inside).nth(1 + dice.below(8)).times(times);
+    if dice.one_in(2) { fault.on(Method::DELETE) } else { fault }
+}
+
+/// Reads of one kind are slow for a long time.
+pub fn slow(dice: &mut Dice) -> Vec<Fault> {
+    let path = *dice.of(&["", "/members", "/appRoleAssignedTo", "/synchronization", "/$batch", "/scim/v2/"]);
+    let burst = |dice: &mut Dice| {
+        let fault = Fault::once(path, Effect::Delay(dice.seconds(2, 20))).times(3 + dice.below(20));
+        if path == "/$batch" { fault } else { fault.on(Method::GET) }
+    };
+    (0..1 + dice.below(4)).map(|_| burst(dice)).collect()
+}
+
+/// The service's clock is wrong on single answers.
+pub fn date(dice: &mut Dice) -> Fault {
+    let off = *dice.of(&[5 * 365 * DAY, 100 * DAY, DAY, HOUR, -HOUR, -5 * HOUR, -DAY]);
+    let effect = Effect::Date(SignedDuration::from_secs(off));
+    Fault::once(dice.of::<&str>(&PATHS), effect).at(Place::Alone).nth(1 + dice.below(6)).times(1 + dice.below(3))
+}
+
+const HOUR: i64 = 3600;
+const DAY: i64 = 24 * HOUR;
+
+/// Seconds by which our clock jumps.
+pub fn step(dice: &mut Dice) -> i64 {
+    let size = *dice.of(&[60, 300, HOUR, 5 * HOUR, DAY]);
+    if dice.one_in(2) { size } else { -size }
 }
 
 /// What admins have done, so that the oracle asks nothing of those whom they touched.
@@ -130,13 +202,12 @@ impl Admins {
         }
     }
 
-    /// Whether a look that lags could not yet show, at that time, that somebody joined a group, or that his own row was taken
-    /// from him. He is covered as soon as it shows.
-    pub fn has_just_moved(&self, user: UserId, at: Timestamp, lag: Duration) -> bool {
+    /// Whether a look that lags could not yet show, at that time, one of these acts that concerns this user.
+    pub fn has_just(&self, acts: &[&str], user: UserId, at: Timestamp, lag: Duration) -> bool {
         let unseen = lag + OLDEST_LOOK;
         self.deeds.iter().any(|(when, what, whom)| {
-            matches!(*what, "join" | "unassign")
-                && *whom == Some(user)
+            acts.contains(what)
+                && whom.is_none_or(|who| who == user)
                 && Duration::try_from(at.duration_since(*when)).is_ok_and(|since| since <= unseen)
         })
     }

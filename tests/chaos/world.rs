@@ -1,29 +1,31 @@
-//! One world from its seed to its end, and the oracle over it. The oracle knows the practice tenant's truth and what admins
-//! did; it uses none of the daemon's judgement.
+//! One world from its seed to its end.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::Request;
 use tokio_util::sync::CancellationToken;
-use tower::{Service, ServiceExt};
 use unscim::model::action::Action;
 use unscim::model::condition::ConditionKind;
 use unscim::model::id::UserId;
 use unscim::model::snapshot::Principal;
-use unscim::model::spec::{Mode, Percent};
-use unscim::model::status::{Phase, Status};
+use unscim::model::spec::{Acknowledgement, Mode, Percent};
+use unscim::model::status::Phase;
 use unscim::reconcile::Turn;
-use unscim::sim::Moment;
+use unscim::rollback::look;
+use unscim::undo::Direct;
 use unscim::world::Directory;
 use unscim::world::http::Transport;
 
 use crate::draw::{self, Dice};
+use crate::kinds::{Kinds, Trouble};
+use crate::oracle::told;
+use crate::second::{Second, When};
+use crate::story::Story;
 use crate::support::Rig;
 use crate::trouble::{self, Admins};
+use crate::wire::{Jump, jumpy, mortal};
 
 /// Turns with trouble, and turns in which it must come to its end after that.
 const TROUBLED: usize = 90;
@@ -36,51 +38,27 @@ pub enum Kind {
     Reckless,
 }
 
-/// What became of a world that ended well.
-#[derive(Debug)]
-pub struct Story {
-    pub turns: usize,
-    pub deaths: usize,
-    pub acts: usize,
-    pub faults: usize,
-    /// Every request with its answer, in order.
-    pub told: Vec<String>,
-}
-
-#[derive(Debug, Default)]
-pub struct Totals {
-    pub ended_well: usize,
-    pub turns: usize,
-    pub requests: usize,
-    pub deaths: usize,
-    pub admin_acts: usize,
-    pub faults: usize,
-}
-
-impl Totals {
-    pub fn add(&mut self, story: &Story) {
-        self.ended_well += 1;
-        self.turns += story.turns;
-        self.requests += story.told.len();
-        self.deaths += story.deaths;
-        self.admin_acts += story.acts;
-        self.faults += story.faults;
-    }
-}
-
 pub async fn run(seed: u64, kind: Kind) -> Result<Story, String> {
     let mut dice = Dice::new(seed);
-    let scenario = draw::scenario(&mut dice, seed);
+    let mut kinds = Kinds::of(seed);
+    let scenario = draw::scenario(&mut dice, &mut kinds, seed);
     let mut rig = Rig::new(scenario.clone()).await;
     draw::spec(&mut dice, &scenario, &mut rig.spec);
+    let jump = Arc::default();
+    rig.transport = jumpy(rig.transport.clone(), rig.clock.clone(), Arc::clone(&jump));
     let mut world = World {
         before: records(&rig),
         plain: rig.transport.clone(),
+        second: kinds.dice(Trouble::SecondDaemon).map(|_| Second::new()),
+        kinds,
+        jump,
+        direct_goes: false,
+        looks_first: false,
         rig,
         dice,
         admins: Admins::default(),
         revoked: false,
-        lag: scenario.lag,
+        lag: scenario.lag + scenario.replicas.behind * (scenario.replicas.count - 1),
         turns: 0,
         deaths: 0,
         faults: 0,
@@ -93,32 +71,48 @@ pub async fn run(seed: u64, kind: Kind) -> Result<Story, String> {
         let writes: Vec<_> =
             world.rig.practice.writes().iter().map(|w| format!("{} {} {} {}", w.at, w.method, w.path, w.status)).collect();
         format!(
-            "{why}\nscenario: {scenario:?}\nspec: {:?}\nadmins:\n  {}\nwrites:\n  {}\nlast requests:\n  {last}",
+            "{why}\ntroubles: {:?}\nscenario: {scenario:?}\nspec: {:?}\nadmins:\n  {}\nwrites:\n  {}\nlast requests:\n  {last}",
+            world.kinds.struck(),
             world.rig.spec,
             world.admins.told.join("\n  "),
             writes.join("\n  ")
         )
     })?;
-    Ok(Story { turns: world.turns, deaths: world.deaths, acts: world.admins.told.len(), faults: world.faults, told })
+    Ok(Story {
+        turns: world.turns,
+        deaths: world.deaths,
+        acts: world.admins.told.len(),
+        faults: world.faults,
+        second_turns: world.second.map_or(0, |second| second.turns),
+        struck: world.kinds.struck(),
+        told,
+    })
 }
 
-struct World {
-    rig: Rig,
+pub struct World {
+    pub rig: Rig,
     dice: Dice,
-    admins: Admins,
+    kinds: Kinds,
+    pub admins: Admins,
     /// The way to the tenant without a death on it.
     plain: Transport,
+    jump: Jump,
+    second: Option<Second>,
     /// Active records at the target when time began, by user.
-    before: BTreeMap<String, String>,
-    revoked: bool,
-    lag: Duration,
+    pub before: BTreeMap<String, String>,
+    pub revoked: bool,
+    /// A rollback was allowed to take back direct assignments.
+    pub direct_goes: bool,
+    /// It was rolled back: the next turn only looks.
+    looks_first: bool,
+    pub lag: Duration,
     turns: usize,
     deaths: usize,
     faults: usize,
 }
 
 /// Active records by user name.
-fn records(rig: &Rig) -> BTreeMap<String, String> {
+pub fn records(rig: &Rig) -> BTreeMap<String, String> {
     let users = rig.practice.scim_app().expect("the app inside").users();
     let active = users.into_iter().filter(|user| user["active"] == true);
     active.map(|user| (user["id"].as_str().unwrap_or_default().to_owned(), user["userName"].to_string())).collect()
@@ -140,6 +134,7 @@ impl World {
             if self.dice.one_in(12) {
                 self.admins.act(&mut self.dice, &self.rig.practice);
             }
+            self.sometimes().await?;
             let dies = self.dice.one_in(15).then(|| self.dice.below(60));
             let turn = self.turn(dies).await?;
             let wanted = turn.map_or(Duration::from_secs(10), |turn| self.wanted(&turn));
@@ -148,12 +143,23 @@ impl World {
         self.admins.make_good(&self.rig.practice);
         if self.rig.spec.mode == Mode::Observe {
             let writes = self.rig.practice.writes();
-            return if writes.is_empty() { Ok(()) } else { Err(format!("Observe has written: {writes:?}")) };
+            if !writes.is_empty() {
+                return Err(format!("Observe has written: {writes:?}"));
+            }
+            self.rig.spec.mode = Mode::Enforce;
         }
         // "If somebody did that on purpose, raise it until it has been seen once": the admins are the somebody.
         self.rig.spec.limits.max_shrink = Percent(100);
         self.rig.spec.limits.fights = 1000;
-        for _ in 0..QUIET {
+        _ = self.jump.lock().unwrap().take();
+        if self.kinds.dice(Trouble::SecondDaemon).is_some_and(|dice| dice.one_in(2)) {
+            self.second = None;
+        }
+        let back = self.kinds.dice(Trouble::Rollback).map(|dice| dice.below(200));
+        for n in 0..QUIET {
+            if back == Some(n) {
+                self.roll_back().await?;
+            }
             let Some(turn) = self.turn(None).await? else { continue };
             let status = &turn.status;
             if !status.is_true(ConditionKind::BaselineRecorded) {
@@ -175,7 +181,71 @@ impl World {
         Err(format!("not retired after {QUIET} quiet turns: {}", told(&turn.status)))
     }
 
-    /// The operator does what the status asks for: whom the app refuses in every cycle he takes out of protection, for a
+    /// Trouble of the kinds that this world has.
+    async fn sometimes(&mut self) -> Result<(), String> {
+        let faults = self.rig.practice.faults();
+        if let Some(dice) = self.kinds.strikes(Trouble::Items, 3) {
+            faults.add(trouble::batch(dice));
+        }
+        if let Some(dice) = self.kinds.strikes(Trouble::Slow, 12) {
+            trouble::slow(dice).into_iter().for_each(|fault| faults.add(fault));
+        }
+        if let Some(dice) = self.kinds.strikes(Trouble::WrongDates, 6) {
+            faults.add(trouble::date(dice));
+        }
+        if let Some(dice) = self.kinds.strikes(Trouble::ClockSteps, 8) {
+            let by = trouble::step(dice);
+            if dice.one_in(2) {
+                self.rig.clock.moved.fetch_add(by, Ordering::SeqCst);
+            } else {
+                *self.jump.lock().unwrap() = Some((dice.below(60), by));
+            }
+            self.admins.told.push(format!("{} our clock: {by} s", self.rig.practice.now()));
+        }
+        if self.kinds.strikes(Trouble::Rollback, 30).is_some() {
+            self.roll_back().await?;
+        }
+        Ok(())
+    }
+
+    /// The operator rolls it back, in as many calls as he likes; after that the daemon looks once and goes on.
+    async fn roll_back(&mut self) -> Result<(), String> {
+        let Some(dice) = self.kinds.dice(Trouble::Rollback) else { return Ok(()) };
+        let (direct, calls) = if dice.one_in(2) { (Direct::Go, 1 + dice.below(12)) } else { (Direct::Stay, 1 + dice.below(3)) };
+        if self.rig.spec.mode == Mode::Enforce {
+            self.direct_goes |= direct == Direct::Go;
+            self.admins.rows_made_again = true;
+            self.looks_first = true;
+        }
+        // Who rolls back one ledger while a daemon goes on by another has two hands that each rest on what the other takes.
+        let apart = self.second.as_ref().map(|_| self.lag + Duration::from_secs(120));
+        tokio::time::sleep(apart.unwrap_or_default()).await;
+        for _ in 0..calls {
+            self.admins.told.push(format!("{} operator: rolls back, {direct:?}", self.rig.practice.now()));
+            let dies = self.kinds.dice(Trouble::Rollback).and_then(|dice| dice.one_in(6).then(|| dice.below(60)));
+            let died = self.mortal(dies);
+            self.rig.world();
+            let (world, spec, stop) = (self.rig.world.as_ref().expect("just made"), &self.rig.spec, &self.rig.stop);
+            let back = async {
+                if let Ok(rollback) = look(world, spec, direct, stop).await {
+                    _ = rollback.carry_out(world, spec, stop).await;
+                }
+            };
+            tokio::select! {
+                biased;
+                () = died.cancelled() => {}
+                () = back => {}
+            }
+            self.born_again(dies);
+            self.watch(None)?;
+            let pause = self.kinds.dice(Trouble::Rollback).map(|dice| dice.seconds(10, 900));
+            tokio::time::sleep(pause.unwrap_or_default()).await;
+        }
+        tokio::time::sleep(apart.unwrap_or_default()).await;
+        Ok(())
+    }
+
+    /// The operator does what the status asks for: he acknowledges what it names, whom the app refuses in every cycle he takes out of protection, for a
     /// token that was deleted while a group had just come back he enters a new one everywhere, and he allows the deletions
     /// that admins' own acts have brought over the threshold.
     fn heed(&mut self, turn: &Turn) {
@@ -184,6 +254,17 @@ impl World {
             let said = |text: &str| named.iter().any(|named| text.contains(named));
             turn.status.conditions.iter().any(|condition| said(&condition.message))
         };
+        let status = &turn.status;
+        let said = status.conditions.iter().map(|known| &known.message).chain(status.held.iter().map(|held| &held.message));
+        let said: Vec<String> = said.cloned().collect();
+        let says = |what: &str| said.iter().any(|text| text.contains(what));
+        self.looks_first |= says("the retirement was rolled back at");
+        for known in [Acknowledgement::UndiscoverableUses, Acknowledgement::TargetGroupContent] {
+            let acknowledged = &mut self.rig.spec.groups.acknowledge;
+            if says(&format!("acknowledge: [{known:?}]")) && !acknowledged.contains(&known) {
+                acknowledged.push(known);
+            }
+        }
         let practice = &self.rig.practice;
         let asks_for_token = turn.status.held.iter().any(|held| held.message.contains("RevokedTooEarly"))
             || turn.status.conditions.iter().any(|condition| condition.message.contains("put a valid token into the token file"));
@@ -200,6 +281,11 @@ impl World {
             practice.admin().allow_deletes();
             self.admins.told.push(format!("{} operator: allows deletes", practice.now()));
         }
+        // The other daemon may have paused it for good.
+        if turn.status.held.iter().any(|held| held.message.contains("start it in the portal")) {
+            practice.admin().start_job();
+            self.admins.told.push(format!("{} operator: starts the job", practice.now()));
+        }
         let released: Vec<_> = practice.ids().users.iter().filter(asks).copied().collect();
         for user in released {
             if self.rig.spec.released.insert(user) {
@@ -214,85 +300,68 @@ impl World {
         if turn.has_written() { Duration::from_secs(5) } else { self.rig.spec.timing.interval }
     }
 
-    /// One turn; `None` if the process died at that call of it.
+    /// One turn of ours; `None` if the process died at that call of it. A second daemon may take one too.
     async fn turn(&mut self, dies: Option<usize>) -> Result<Option<Turn>, String> {
         self.turns += 1;
+        let mode = self.rig.spec.mode;
+        let when =
+            self.second.as_mut().zip(self.kinds.strikes(Trouble::SecondDaemon, 1)).and_then(|(second, dice)| second.comes(dice));
+        if when == Some(When::Before) {
+            self.seconded().await?;
+        }
+        if self.looks_first {
+            self.rig.spec.mode = Mode::Observe;
+        }
+        let died = self.mortal(dies);
+        let spec = self.rig.spec.clone();
+        let (rig, second, plain) = (&mut self.rig, &mut self.second, &self.plain);
+        let clock = rig.clock.clone();
+        let theirs = async {
+            match second {
+                Some(second) if when == Some(When::Beside) => Some(second.turn(&spec, plain, &clock).await),
+                Some(_) | None => None,
+            }
+        };
+        let ours = async {
+            tokio::select! {
+                biased;
+                () = died.cancelled() => None,
+                turn = rig.turn() => Some(turn),
+            }
+        };
+        let (turn, _) = tokio::join!(ours, theirs);
+        self.rig.spec.mode = mode;
+        self.looks_first &= turn.is_none();
+        self.deaths += usize::from(turn.is_none());
+        self.born_again(dies);
+        self.watch(turn.as_ref().map(|turn| &turn.status))?;
+        if when == Some(When::After) {
+            self.seconded().await?;
+        }
+        Ok(turn)
+    }
+
+    async fn seconded(&mut self) -> Result<(), String> {
+        let Some(second) = &mut self.second else { return Ok(()) };
+        let status = second.turn(&self.rig.spec, &self.plain, &self.rig.clock).await;
+        self.watch(Some(&status)).map_err(|why| format!("the second daemon: {why}"))
+    }
+
+    /// A new process that ends with that call of it.
+    fn mortal(&mut self, dies: Option<usize>) -> CancellationToken {
         let died = CancellationToken::new();
         if let Some(k) = dies {
             self.rig.transport = mortal(self.plain.clone(), k, died.clone());
             self.rig.restart();
         }
-        let turn = tokio::select! {
-            biased;
-            () = died.cancelled() => None,
-            turn = self.rig.turn() => Some(turn),
-        };
+        died
+    }
+
+    fn born_again(&mut self, dies: Option<usize>) {
         if dies.is_some() {
             self.rig.transport = self.plain.clone();
             self.rig.restart();
-            self.deaths += usize::from(turn.is_none());
         }
-        self.watch(turn.as_ref().map(|turn| &turn.status))?;
-        Ok(turn)
-    }
-
-    /// After every turn.
-    fn watch(&self, status: Option<&Status>) -> Result<(), String> {
-        let practice = &self.rig.practice;
-        let lag = self.lag;
-        let excused = |moment: &Moment| moment.by.starts_with("admin") || self.admins.has_just_moved(moment.user, moment.at, lag);
-        let ours: Vec<_> = practice.out_of_scope_moments().into_iter().filter(|moment| !excused(moment)).collect();
-        if !ours.is_empty() {
-            return Err(format!("dropped out of scope by a call: {ours:?}"));
-        }
-        let forbidden = practice.forbidden_calls();
-        if !forbidden.is_empty() {
-            return Err(format!("forbidden calls: {forbidden:?}"));
-        }
-        let managed: BTreeSet<String> = self.rig.spec.groups.list.iter().map(|entry| entry.id.to_string()).collect();
-        let mut deleted = BTreeSet::new();
-        for write in practice.writes().iter().filter(|write| write.method == "DELETE" && write.status == 204) {
-            if write.path.contains("/groups/") && !managed.iter().any(|group| write.path.contains(group)) {
-                return Err(format!("a group that was not handed over: {write:?}"));
-            }
-            if !deleted.insert(&write.path) && !self.admins.rows_made_again {
-                return Err(format!("deleted twice: {write:?}"));
-            }
-        }
-        if let Some(status) = status
-            && !self.revoked
-            && (status.is_true(ConditionKind::TokenRevoked) || status.phase == Phase::Retired)
-        {
-            return Err(format!("the token works, and it says: {}", told(status)));
-        }
-        Ok(())
-    }
-
-    /// Whom no admin has touched is the same at the target, and covered.
-    fn at_the_end(&self) -> Result<(), String> {
-        let practice = &self.rig.practice;
-        let touched: BTreeSet<String> =
-            self.admins.touched.iter().filter_map(|user| Some(practice.scim_user(*user)?.to_string())).collect();
-        let now = records(&self.rig);
-        let lost: Vec<_> = self.before.iter().filter(|(id, _)| !now.contains_key(*id) && !touched.contains(*id)).collect();
-        if !lost.is_empty() {
-            return Err(format!("retired, and lost at the target: {lost:?}"));
-        }
-        let scope = practice.scope();
-        let uncovered: Vec<_> = practice
-            .out_of_scope_moments()
-            .into_iter()
-            .filter(|m| self.admins.has_just_moved(m.user, m.at, self.lag) && !self.admins.has_taken_out(m.user, m.at))
-            .filter(|moment| !scope.contains(&moment.user))
-            .collect();
-        if !uncovered.is_empty() {
-            return Err(format!("retired, and who was moved at the last moment was never covered: {uncovered:?}"));
-        }
-        let left: Vec<_> = practice.ids().groups.iter().filter(|group| practice.scim_group(**group).is_some()).collect();
-        if !left.is_empty() {
-            return Err(format!("retired, and groups are left at the target: {left:?}"));
-        }
-        Ok(())
     }
 
     /// With the daemon's own rights: every group's rows go, whoever is in it.
@@ -307,26 +376,4 @@ impl World {
             }
         }
     }
-}
-
-fn told(status: &Status) -> String {
-    let lines: Vec<_> =
-        status.conditions.iter().map(|c| format!("{} {} {}: {}", c.kind, c.status, c.reason, c.message)).collect();
-    format!("phase {}: {lines:#?} held {:?} pending {:?}", status.phase, status.held, status.pending)
-}
-
-/// The k-th call (from 0) is the last of the process.
-fn mortal(inner: Transport, k: usize, died: CancellationToken) -> Transport {
-    let calls = Arc::new(AtomicUsize::new(0));
-    Transport::new(tower::service_fn(move |request: Request<Bytes>| {
-        let (mut inner, died, n) = (inner.clone(), died.clone(), calls.fetch_add(1, Ordering::SeqCst));
-        async move {
-            let answer = inner.ready().await?.call(request).await;
-            if n == k {
-                died.cancel();
-                return std::future::pending().await;
-            }
-            answer
-        }
-    }))
 }

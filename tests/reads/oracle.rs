@@ -54,7 +54,7 @@ impl Oracle {
     pub async fn new(rig: &Rig) -> Oracle {
         let dir = tempfile::tempdir().expect("a folder");
         let ledger = SqliteLedger::open(&dir.path().join("data")).expect("a ledger");
-        let clock = TokioClock(Instant::now());
+        let clock = TokioClock::starting_now();
         // Its own way to the tenant, on which nothing fails.
         let truth = Outside::new(&rig.spec, rig.transport.clone(), Arc::new(Unobserved), ledger, clock, Hand::default());
         let (mut protected, mut named) = (BTreeSet::new(), Vec::new());

@@ -123,7 +123,7 @@ impl Another {
     fn beside(rig: &Rig) -> Another {
         let dir = tempfile::tempdir().unwrap();
         let ledger = SqliteLedger::open(dir.path()).unwrap();
-        let clock = TokioClock(tokio::time::Instant::now());
+        let clock = TokioClock::starting_now();
         let world = Outside::new(&rig.spec, rig.transport.clone(), Arc::new(Unobserved), ledger, clock, Hand::default());
         Another { world, carried: Carried::default(), _dir: dir }
     }

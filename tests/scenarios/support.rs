@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -20,17 +20,28 @@ use unscim::world::{Clock, Freeze};
 
 pub const ROOT: &str = "http://127.0.0.1:9000";
 
-/// Our clock, driven by tokio's.
-#[derive(Clone, Copy)]
-pub struct TokioClock(pub tokio::time::Instant);
+/// Our clock, driven by tokio's; seconds that somebody has moved it by come on top.
+#[derive(Clone)]
+pub struct TokioClock {
+    began: tokio::time::Instant,
+    pub moved: Arc<AtomicI64>,
+}
+
+impl TokioClock {
+    pub fn starting_now() -> TokioClock {
+        TokioClock { began: tokio::time::Instant::now(), moved: Arc::default() }
+    }
+}
 
 impl Clock for TokioClock {
     fn now(&self) -> Timestamp {
         // Far from the tenant's clock on purpose: nothing may compare the two.
-        "2031-05-05T05:05:05Z".parse::<Timestamp>().unwrap() + SignedDuration::try_from(self.0.elapsed()).unwrap()
+        let start: Timestamp = "2031-05-05T05:05:05Z".parse().unwrap();
+        let moved = SignedDuration::from_secs(self.moved.load(Ordering::SeqCst));
+        start + SignedDuration::try_from(self.began.elapsed()).unwrap() + moved
     }
     fn steady(&self) -> Duration {
-        self.0.elapsed()
+        self.began.elapsed()
     }
 }
 
@@ -53,7 +64,7 @@ pub struct Rig {
     pub world: Option<Outside<TokioClock, Hand>>,
     pub carried: Carried,
     pub stop: CancellationToken,
-    clock: TokioClock,
+    pub clock: TokioClock,
     engine: CancellationToken,
 }
 
@@ -149,7 +160,7 @@ impl Rig {
             world: None,
             carried: Carried::default(),
             stop: CancellationToken::new(),
-            clock: TokioClock(tokio::time::Instant::now()),
+            clock: TokioClock::starting_now(),
             engine,
         }
     }
@@ -161,7 +172,7 @@ impl Rig {
     }
 
     pub fn world(&mut self) -> &Outside<TokioClock, Hand> {
-        let (spec, transport, dir, clock, hand) = (&self.spec, &self.transport, &self.dir, self.clock, self.hand.clone());
+        let (spec, transport, dir, clock, hand) = (&self.spec, &self.transport, &self.dir, self.clock.clone(), self.hand.clone());
         self.world.get_or_insert_with(|| {
             let ledger = SqliteLedger::open(&dir.path().join("data")).expect("the ledger");
             Outside::new(spec, transport.clone(), Arc::new(Unobserved), ledger, clock, hand)

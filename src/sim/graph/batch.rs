@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Incoming, serve_one};
 use crate::sim::Inner;
-use crate::sim::faults::Effect;
+use crate::sim::faults::{Effect, Place};
 use crate::sim::odata::{Body, Reply};
 use crate::sim::token::Claims;
 
@@ -56,16 +56,20 @@ pub(super) fn serve(inner: &Inner, claims: &Claims, envelope: &Incoming) -> Repl
 fn befallen(inner: &Inner, claims: &Claims, item: &Item) -> Option<Value> {
     let request = &item.request;
     let target = if request.query.is_empty() { request.path.clone() } else { format!("{}?{}", request.path, request.query) };
-    let odd = |status: u16, headers: BTreeMap<String, String>, body: Value| {
+    let odd = |status: u16, headers: Vec<(String, String)>, body: String| {
+        let headers: BTreeMap<String, String> = headers.into_iter().collect();
+        let body = serde_json::from_str(&body).unwrap_or(Value::String(body));
         Some(json!({"id": item.id, "status": status, "headers": headers, "body": body}))
     };
-    match inner.faults.strike(&request.method, &format!("/v1.0{target}")) {
+    match inner.faults.strike(Place::Inside, &request.method, &format!("/v1.0{target}")) {
         // The items of an envelope come back together, so one of them is not late by itself.
-        None | Some(Effect::Delay(_)) => Some(answered(inner, claims, item)),
-        Some(Effect::Answer { status, headers, body }) => {
-            odd(status, headers.into_iter().collect(), serde_json::from_str(&body).unwrap_or(Value::String(body)))
+        None | Some(Effect::Delay(_) | Effect::Date(_)) => Some(answered(inner, claims, item)),
+        Some(Effect::Answer { status, headers, body }) => odd(status, headers, body),
+        Some(Effect::Belie { status, headers, body }) => {
+            answered(inner, claims, item);
+            odd(status, headers, body)
         }
-        Some(Effect::Html(status)) => odd(status, BTreeMap::new(), "<!doctype html><html></html>".into()),
+        Some(Effect::Html(status)) => odd(status, Vec::new(), "<!doctype html><html></html>".into()),
         Some(Effect::LoseAnswer) => {
             answered(inner, claims, item);
             None

@@ -115,7 +115,7 @@ fn one(call: &mut Call) -> Reply {
 
 /// Direct members that show now.
 fn visible(call: &Call, id: GroupId) -> Vec<Uuid> {
-    let now = call.now();
+    let now = call.as_of;
     let allowed = call.claims.allow(&[&["Member.Read.Hidden"]]);
     let group = call.state.world.groups.get(&id).filter(|group| allowed || !group.is(GroupTrait::HiddenMembership));
     let members = group.into_iter().flat_map(|group| &group.members);
@@ -155,7 +155,7 @@ fn transitive(call: &mut Call, cast: Cast) -> Reply {
 
 /// The objects behind the ids, as far as they show and the cast wants them.
 fn objects(call: &Call, ids: Vec<Uuid>, cast: Cast) -> Reply {
-    let (world, now) = (&call.state.world, call.now());
+    let (world, now) = (&call.state.world, call.as_of);
     let is_user = |id: &Uuid| world.users.get(&UserId(*id)).is_some_and(|user| user.presence.shows(now));
     let is_group = |id: &Uuid| world.groups.contains_key(&GroupId(*id));
     let wanted = |id: &Uuid| match cast {
@@ -197,7 +197,7 @@ fn member_of(call: &mut Call) -> Reply {
         Ok(id) => id,
         Err(reply) => return reply,
     };
-    let now = call.now();
+    let now = call.as_of;
     let world = &call.state.world;
     let above = world.groups.iter().filter(|(_, group)| group.members.get(&id.0).is_some_and(|member| member.shows(now)));
     let groups = above.filter_map(|(above, _)| {

@@ -45,6 +45,8 @@ pub(crate) struct Call<'a> {
     pub claims: &'a Claims,
     pub request: &'a Incoming,
     pub query: Query,
+    /// The time whose state a read shows.
+    pub as_of: Timestamp,
     params: Vec<&'a str>,
 }
 
@@ -231,9 +233,13 @@ fn metered(inner: &Inner, claims: &Claims, request: &Incoming, route: &Route, pa
             return reply;
         }
     };
+    let as_of = match route.kind {
+        Kind::Read => inner.replicas().as_of(&request.path, &request.query, inner.clock.now()),
+        Kind::Report | Kind::Write | Kind::Forbidden => inner.clock.now(),
+    };
     let mut state = inner.state();
     let query = Query::parse(&request.query);
-    let mut reply = (route.handle)(&mut Call { inner, state: &mut state, claims, request, query, params });
+    let mut reply = (route.handle)(&mut Call { inner, state: &mut state, claims, request, query, as_of, params });
     reply.headers.push(("x-ms-resource-unit", route.cost.to_string()));
     if used >= 0.8 {
         reply.headers.push(("x-ms-throttle-limit-percentage", format!("{used:.2}")));

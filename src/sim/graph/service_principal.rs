@@ -132,7 +132,7 @@ fn assigned_to(call: &mut Call) -> Reply {
 }
 
 fn visible_rows<'a>(call: &'a Call) -> impl Iterator<Item = &'a Row> {
-    let now = call.now();
+    let now = call.as_of;
     let app = call.uuid(0).ok().map(ServicePrincipalId);
     call.state.world.assignments.values().filter(move |row| Some(row.app) == app && row.presence.shows(now))
 }

@@ -37,7 +37,7 @@ pub(super) const PROPERTIES: &[&str] = &[
 
 /// The user as a reader with these rights sees him: without them, only that he is there.
 pub(super) fn user_json(call: &Call, id: UserId) -> Option<Value> {
-    let now = call.now();
+    let now = call.as_of;
     let user = call.state.world.users.get(&id).filter(|user| user.presence.shows(now))?;
     let given = user.display_name.split(' ').next();
     let mut body = json!({
@@ -86,7 +86,7 @@ fn assignments(call: &mut Call) -> Reply {
 
 /// What a principal is assigned to, over all apps.
 pub(super) fn rows_of(call: &Call, principal: Uuid) -> Reply {
-    let (world, now) = (&call.state.world, call.now());
+    let (world, now) = (&call.state.world, call.as_of);
     let mut rows: Vec<_> = world.rows_of(principal).filter(|row| row.presence.shows(now)).collect();
     rows.sort_by_key(|row| &row.id);
     call.page_of("appRoleAssignments", &rows, |row| row.id.to_string(), |row| Ok(row_json(world, row)))
