@@ -15,8 +15,8 @@ use crate::model::memory::{Memory, Rounds, earlier, lasts, since};
 use crate::model::moment::Moment;
 use crate::model::seen::{Listed, Seen, Why};
 use crate::model::snapshot::{
-    Assignment, Calibration, DirectoryUser, GroupSeen, Job, LogRow, Look, Policy, Principal, ScimUser, Snapshot, TargetLook,
-    TargetSeen, TokenState,
+    Assignment, Calibration, DirectoryUser, GroupSeen, Job, LogRow, Look, Policy, Principal, ScimUser, Signature, Snapshot,
+    TargetLook, TargetSeen, TokenState,
 };
 use crate::model::spec::{Select, Spec};
 use crate::world::error::Error;
@@ -186,7 +186,10 @@ async fn target(world: &impl World, spec: &Spec, memory: &Memory, now: &mut Snap
         }
     };
     // Only a good token can be calibrated, and there is no telling which look is the last at which it is good.
-    let fits = |calibration: &Calibration| world.target().fits(calibration) && lasts(calibration.at, at.wall, CALIBRATED_FOR);
+    let fits = |calibration: &Calibration| {
+        let whole = calibration.no_such.is_some() && lasts(calibration.at, at.wall, CALIBRATED_FOR);
+        whole && world.target().fits(calibration)
+    };
     if now.target.token == TokenState::Accepted && !remembered.calibration.as_ref().is_some_and(fits) {
         now.calibration = Some(seen(world.target().calibrate(at.wall).await));
     }
@@ -207,12 +210,16 @@ async fn look_at_target(world: &impl World, memory: &Memory, at: Moment, rounds:
             now.share_texts(before);
         }
     }
+    let learned = memory.remembered.calibration.as_ref().filter(|calibration| target.fits(calibration));
+    let learned = learned.and_then(|calibration| calibration.no_such.clone()).unwrap_or_default();
     // Before anyone is called lost he is read by id.
     let doubtful: Vec<(UserId, &ScimUser)> = doubtful(baseline, &look.users).collect();
     keep_what_was_read(&mut look, memory.target.as_deref(), &doubtful);
     for (user, before) in in_turn(&doubtful, rounds.target, |(user, _)| *user) {
         rounds.target = Some(*user);
-        let read = one(target.user(&before.id).await);
+        // The service's own way of saying "no" counts where the list, read whole in this look, agrees.
+        let no_such: &[Signature] = if look.users.contains_key(&before.id) { &[] } else { &learned.users };
+        let read = one(target.user(&before.id, no_such).await);
         let stalls = read.unknown().is_some_and(|why| STALLS.contains(&why.kind.as_str()));
         look.read_before.remove(&before.id);
         look.users_by_id.insert(before.id.clone(), read);
@@ -222,7 +229,7 @@ async fn look_at_target(world: &impl World, memory: &Memory, at: Moment, rounds:
     }
     for id in baseline.groups.values().filter_map(|group| group.scim.as_ref()) {
         if !look.groups.contains_key(id) {
-            let group = one(target.group(id).await);
+            let group = one(target.group(id, &learned.groups).await);
             look.groups_by_id.insert(id.clone(), group);
         }
     }

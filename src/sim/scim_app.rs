@@ -227,16 +227,19 @@ async fn read(
 ) -> Reply {
     let kind = Kind::parse(&kind)?;
     let inner = app.lock();
+    if inner.quirks.contains(&Quirk::NoSingleReads) {
+        return Ok((StatusCode::NOT_FOUND, "404 page not found").into_response());
+    }
     match inner.store.get(kind, &id) {
         Ok(resource) => {
             let mut resource = resource.clone();
             render(&mut resource, &query, &inner.quirks);
             Ok(scim(StatusCode::OK, &resource))
         }
-        Err(_) if inner.quirks.contains(&Quirk::PlainNotFound) => {
-            Ok((StatusCode::NOT_FOUND, "404 page not found").into_response())
-        }
-        Err(failure) => Err(failure),
+        Err(failure) => match inner.quirks.iter().find_map(Quirk::not_found) {
+            Some(response) => Ok(response),
+            None => Err(failure),
+        },
     }
 }
 

@@ -52,6 +52,10 @@ pub enum Quirk {
     StringActive,
     /// A missing resource is a 404 without a SCIM error.
     PlainNotFound,
+    /// A missing resource is told so with this status and body.
+    NotFoundAs(u16, &'static str),
+    /// Whoever asks for one resource is told that there is no such address.
+    NoSingleReads,
     /// A refused token is told 404.
     DeadTokenNotFound,
     /// Any token opens the door.
@@ -63,6 +67,18 @@ pub enum Quirk {
 }
 
 impl Quirk {
+    /// What is answered in place of the standard's 404.
+    pub(super) fn not_found(&self) -> Option<Response> {
+        match self {
+            Quirk::PlainNotFound => Some((StatusCode::NOT_FOUND, "404 page not found").into_response()),
+            Quirk::NotFoundAs(status, body) => {
+                let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::NOT_FOUND);
+                Some((status, *body).into_response())
+            }
+            _ => None,
+        }
+    }
+
     /// The answer that takes the place of every other one.
     pub(super) fn answer(&self) -> Option<Response> {
         const PAGE: &str = "<!DOCTYPE html><html><head><title>Sign in</title></head><body>Sign in</body></html>";

@@ -6,10 +6,10 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use url::Url;
 
-use super::wire;
+use super::wire::{self, Page};
 use crate::model::id::ScimId;
 use crate::model::seen::Seen;
-use crate::model::snapshot::BodyShape;
+use crate::model::snapshot::{BodyShape, Signature};
 use crate::world::error::{Error, Result, hint};
 use crate::world::http::{Answer, Http, request};
 use crate::world::secret::SecretFile;
@@ -123,18 +123,18 @@ impl Client {
         self.http.send(operation, doing, request).await
     }
 
-    /// Reads one resource by its id. `Absent` only where the service itself says so.
+    /// Reads one resource by its id. `Absent` only where the service itself says so, in the standard's words or in its own.
     pub async fn read_one<T>(
         &self,
         kind: Kind,
         id: &ScimId,
+        no_such: &[Signature],
         read: impl Fn(&Value) -> Result<(ScimId, T), String>,
     ) -> Result<Seen<T>> {
         let doing = format!("reading {} {id} at {}/{}", kind.singular(), self.shown(), kind.segment());
         let token = self.token()?;
-        let url = self.address(&doing, &[kind.segment(), &id.to_string()], kind.trimming())?;
-        let answer = self.get(kind.reading(), &doing, &url, Some(&token)).await?;
-        if matches!(answer.status.as_u16(), 404 | 410) && says_missing(&answer) {
+        let answer = self.ask(kind, id, &doing, &token).await?;
+        if says_missing(&answer) || (no_such.contains(&wire::signature(&answer)) && !contradicts(&answer)) {
             // Some services say 404 to a dead token too: absence counts only while the same token still opens the list.
             self.opens(kind, &token).await?;
             return Ok(Seen::Absent);
@@ -151,15 +151,21 @@ impl Client {
         }
     }
 
+    /// What is answered when one record is asked for.
+    pub async fn ask(&self, kind: Kind, id: &ScimId, doing: &str, token: &SecretString) -> Result<Answer> {
+        let url = self.address(doing, &[kind.segment(), &id.to_string()], kind.trimming())?;
+        self.get(kind.reading(), doing, &url, Some(token)).await
+    }
+
     /// Fails unless the token opens a list at this moment.
-    pub async fn opens(&self, kind: Kind, token: &SecretString) -> Result<()> {
+    pub async fn opens(&self, kind: Kind, token: &SecretString) -> Result<Page> {
         let doing = format!("reading the beginning of {}/{}", self.shown(), kind.segment());
         let url = self.first(kind, &doing)?;
         let answer = self.get(kind.listing(), &doing, &url, Some(token)).await?;
         if answer.status != http::StatusCode::OK {
             return Err(self.refusal(&doing, &answer, token));
         }
-        wire::page(&answer.body).map(drop).map_err(|why| Error::Malformed { doing, why })
+        wire::page(&answer.body).map_err(|why| Error::Malformed { doing, why })
     }
 
     /// The address of a list's first entry.
@@ -202,8 +208,13 @@ impl Client {
 
 /// The service's own word that a resource does not exist; a proxy's or a router's 404 is not that.
 fn says_missing(answer: &Answer) -> bool {
-    let status = u64::from(answer.status.as_u16());
-    wire::fault(&answer.body).is_some_and(|fault| fault.status.is_none_or(|said| said == status))
+    matches!(answer.status.as_u16(), 404 | 410) && wire::fault(&answer.body).is_some() && !contradicts(answer)
+}
+
+/// A SCIM error under another status than its own.
+fn contradicts(answer: &Answer) -> bool {
+    let said = wire::fault(&answer.body).and_then(|fault| fault.status);
+    said.is_some_and(|said| said != u64::from(answer.status.as_u16()))
 }
 
 fn remedy(answer: &Answer) -> Option<String> {

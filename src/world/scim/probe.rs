@@ -6,7 +6,8 @@ use url::Url;
 use uuid::Uuid;
 
 use super::client::{Client, Kind};
-use super::wire;
+use super::missing;
+use super::wire::{self, signature};
 use crate::model::snapshot::{BodyShape, Calibration, Probe, ProbeVerdict, Signature};
 use crate::world::error::{Error, Result};
 use crate::world::http::Answer;
@@ -56,7 +57,8 @@ pub async fn calibrate(client: &Client, at: Timestamp) -> Result<Calibration> {
     }
     let (bad_token, liveness) = (signature(&bad), liveness.status.as_u16());
     tells(&bad_token, liveness).map_err(malformed)?;
-    Ok(Calibration { url: url.into(), token: tag(&token), bad_token, liveness, at })
+    let no_such = missing::learn(client, &doing, &token).await?;
+    Ok(Calibration { url: url.into(), token: tag(&token), bad_token, liveness, no_such: Some(no_such), at })
 }
 
 /// It was made for this URL and this token; where they can't be told, it was not.
@@ -212,10 +214,6 @@ fn tells(bad: &Signature, liveness: u16) -> Result<(), String> {
     Ok(())
 }
 
-fn signature(answer: &Answer) -> Signature {
-    Signature { status: answer.status.as_u16(), body: wire::shape(&answer.body) }
-}
-
 fn in_words(signature: &Signature) -> String {
     let body = match signature.body {
         BodyShape::Empty => "without a body",
@@ -246,26 +244,7 @@ fn tag(token: &SecretString) -> String {
 
 /// A token that never existed, of the same length and kinds of characters as the real one.
 fn made_up(token: &SecretString) -> SecretString {
-    let real = token.expose_secret();
-    let hex = real.chars().filter(char::is_ascii_alphanumeric).all(|c| c.is_ascii_hexdigit());
-    let letters = if hex { 6 } else { 26 };
-    let any = real.chars().any(|c| c.is_ascii_alphanumeric());
-    let pick = |from: u8, of: u8| char::from(from + rand::random_range(0..of));
-    loop {
-        let fake: String = real
-            .chars()
-            .map(|c| match c {
-                '0'..='9' => pick(b'0', 10),
-                'a'..='z' => pick(b'a', letters),
-                'A'..='Z' => pick(b'A', letters),
-                _ if any => c,
-                _ => pick(b'a', 26),
-            })
-            .collect();
-        if fake != real {
-            return SecretString::from(fake);
-        }
-    }
+    SecretString::from(missing::alike(token.expose_secret()))
 }
 
 #[cfg(test)]
@@ -286,7 +265,7 @@ mod tests {
 
     fn calibrated(status: u16, body: BodyShape, liveness: u16) -> Calibration {
         let bad_token = Signature { status, body };
-        Calibration { url: URL.into(), token: "t".into(), bad_token, liveness, at: Timestamp::UNIX_EPOCH }
+        Calibration { url: URL.into(), token: "t".into(), bad_token, liveness, no_such: None, at: Timestamp::UNIX_EPOCH }
     }
 
     fn round(real: Heard, fresh: Heard, liveness: Heard) -> Round {

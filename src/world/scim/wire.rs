@@ -5,8 +5,9 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::model::id::ScimId;
-use crate::model::snapshot::{BodyShape, ScimGroup, ScimUser};
+use crate::model::snapshot::{BodyShape, ScimGroup, ScimUser, Signature};
 use crate::world::error::hint;
+use crate::world::http::Answer;
 
 const LIST: &str = "urn:ietf:params:scim:api:messages:2.0:ListResponse";
 const ERROR: &str = "urn:ietf:params:scim:api:messages:2.0:Error";
@@ -111,6 +112,10 @@ pub fn shape(body: &[u8]) -> BodyShape {
     if html { BodyShape::Html } else { BodyShape::Text }
 }
 
+pub fn signature(answer: &Answer) -> Signature {
+    Signature { status: answer.status.as_u16(), body: shape(&answer.body) }
+}
+
 fn object(body: &[u8]) -> Result<Value, String> {
     match serde_json::from_slice(trim(body)) {
         Ok(value @ Value::Object(_)) => Ok(value),
@@ -170,7 +175,7 @@ fn text(value: &Value, name: &str) -> Option<String> {
     }
 }
 
-fn id(value: &Value) -> Result<ScimId, String> {
+pub fn id(value: &Value) -> Result<ScimId, String> {
     match text(value, "id") {
         Some(id) if !id.is_empty() => Ok(ScimId::from(id)),
         Some(_) | None if value.is_object() => Err("has no id".into()),

@@ -1,5 +1,7 @@
 //! The SCIM client against the practice app and against answers that no good service gives; no sockets.
 
+mod records;
+
 use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -148,14 +150,14 @@ async fn trouble_is_an_error_and_never_a_short_list() {
 async fn one_record_is_known_absent_or_an_error() {
     let stage = stage(2);
     let id = known_id(&stage.app);
-    let Seen::Known(user) = stage.target.user(&id).await.unwrap() else { panic!("not known") };
+    let Seen::Known(user) = stage.target.user(&id, &[]).await.unwrap() else { panic!("not known") };
     assert_eq!((&user.id, user.user_name.as_deref()), (&id, Some("user000@contoso.example")));
-    assert!(stage.target.group(&ScimId::from("g/1 ü")).await.unwrap().is_known());
+    assert!(stage.target.group(&ScimId::from("g/1 ü"), &[]).await.unwrap().is_known());
 
     let nobody = ScimId::from("nobody");
-    assert!(stage.target.user(&nobody).await.unwrap().is_absent());
-    assert!(stage.target.group(&nobody).await.unwrap().is_absent());
-    assert_eq!(stage.target.user(&ScimId::from("..")).await.unwrap_err().label(), "malformed");
+    assert!(stage.target.user(&nobody, &[]).await.unwrap().is_absent());
+    assert!(stage.target.group(&nobody, &[]).await.unwrap().is_absent());
+    assert_eq!(stage.target.user(&ScimId::from(".."), &[]).await.unwrap_err().label(), "malformed");
 
     for (quirk, label) in [
         (Quirk::PlainNotFound, "refused"),
@@ -167,7 +169,7 @@ async fn one_record_is_known_absent_or_an_error() {
     ] {
         stage.app.clear_quirks();
         stage.app.set_quirk(quirk.clone());
-        assert_eq!(stage.target.user(&nobody).await.unwrap_err().label(), label, "{quirk:?}");
+        assert_eq!(stage.target.user(&nobody, &[]).await.unwrap_err().label(), label, "{quirk:?}");
     }
 }
 
@@ -178,7 +180,7 @@ async fn a_dead_token_makes_nobody_absent() {
     stage.app.revoke();
     for quirk in [None, Some(Quirk::DeadTokenNotFound)] {
         quirk.into_iter().for_each(|quirk| stage.app.set_quirk(quirk));
-        let error = stage.target.user(&id).await.unwrap_err();
+        let error = stage.target.user(&id, &[]).await.unwrap_err();
         assert_ne!(error.class(), Class::Gone, "{error}");
     }
 }
@@ -191,12 +193,12 @@ async fn a_record_must_be_the_one_that_was_asked_for() {
         (json!({"schemas": [LIST], "totalResults": 1, "Resources": [{"id": "1"}]}), "a list where one resource"),
     ] {
         let (target, _file) = says(200, body.to_string());
-        let error = target.user(&ScimId::from("1")).await.unwrap_err();
+        let error = target.user(&ScimId::from("1"), &[]).await.unwrap_err();
         assert!(error.to_string().contains(words), "{error}");
     }
     let error = r#"{"schemas":["urn:ietf:params:scim:api:messages:2.0:Error"],"status":"401"}"#;
     let (target, _file) = says(404, error);
-    assert_eq!(target.user(&ScimId::from("1")).await.unwrap_err().label(), "refused");
+    assert_eq!(target.user(&ScimId::from("1"), &[]).await.unwrap_err().label(), "refused");
 }
 
 #[tokio::test]
@@ -335,7 +337,7 @@ async fn the_token_appears_in_no_text() {
     stage.app.revoke();
     for error in [
         stage.target.users().await.unwrap_err(),
-        stage.target.user(&known_id(&stage.app)).await.unwrap_err(),
+        stage.target.user(&known_id(&stage.app), &[]).await.unwrap_err(),
         stage.target.calibrate(AT).await.unwrap_err(),
     ] {
         assert!(error.to_string().contains("the token [token] is not valid"), "{error}");
