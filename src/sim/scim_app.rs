@@ -32,11 +32,12 @@ struct Inner {
     token: Option<String>,
     store: Store,
     quirks: BTreeSet<Quirk>,
+    asked: usize,
 }
 
 impl ScimApp {
     pub fn new(token: String) -> Self {
-        ScimApp(Arc::new(Mutex::new(Inner { token: Some(token), store: Store::default(), quirks: BTreeSet::new() })))
+        ScimApp(Arc::new(Mutex::new(Inner { token: Some(token), store: Store::default(), quirks: BTreeSet::new(), asked: 0 })))
     }
 
     /// Routes relative to the SCIM base URL.
@@ -138,11 +139,12 @@ fn scim(status: StatusCode, body: &Value) -> Response {
 }
 
 async fn guard(State(app): State<ScimApp>, request: Request, next: Next) -> Response {
-    let (quirks, token) = {
-        let inner = app.lock();
-        (inner.quirks.clone(), inner.token.clone())
+    let (quirks, token, asked) = {
+        let mut inner = app.lock();
+        inner.asked += 1;
+        (inner.quirks.clone(), inner.token.clone(), inner.asked)
     };
-    if let Some(response) = quirks.iter().find_map(Quirk::answer) {
+    if let Some(response) = quirks.iter().find_map(|quirk| quirk.answer(asked)) {
         return response;
     }
     let given = bearer(request.headers());

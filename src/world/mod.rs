@@ -123,6 +123,7 @@ pub struct Written {
 /// The app's SCIM service: reads only.
 #[allow(async_fn_in_trait)]
 pub trait Target {
+    /// Every look begins with this one.
     async fn users(&self) -> Result<BTreeMap<ScimId, ScimUser>>;
     async fn groups(&self) -> Result<BTreeMap<ScimId, ScimGroup>>;
     /// `Absent` only for a 404 or 410 with a SCIM error body, or for one of the shapes in which the service is known to say "no".

@@ -1,5 +1,6 @@
 //! The SCIM client against the practice app and against answers that no good service gives; no sockets.
 
+mod lists;
 mod records;
 
 use std::collections::BTreeSet;
@@ -119,7 +120,7 @@ async fn habits_that_lose_nobody_change_nothing() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn trouble_is_an_error_and_never_a_short_list() {
     for (quirks, label, words) in [
         (vec![Quirk::NoResources], "incomplete", "ended after 0 of 10"),
@@ -146,7 +147,7 @@ async fn trouble_is_an_error_and_never_a_short_list() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn one_record_is_known_absent_or_an_error() {
     let stage = stage(2);
     let id = known_id(&stage.app);
@@ -264,7 +265,7 @@ async fn a_revoked_token_is_proven_rejected() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn no_outage_is_taken_for_a_revocation() {
     let stage = stage(2);
     let calibration = stage.target.calibrate(AT).await.unwrap();
@@ -304,7 +305,7 @@ async fn another_token_in_the_file_is_not_the_revoked_one() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_probe_that_could_prove_nothing_is_not_calibrated() {
     for (quirks, label, words) in [
         (vec![Quirk::AcceptsAnyToken], "malformed", "checks no token"),

@@ -20,6 +20,8 @@ pub enum Quirk {
     Unavailable,
     /// Everything is a 429 with these seconds to wait.
     Throttled(u64),
+    /// Every n-th request is answered so, with these seconds to wait.
+    RateLimited { every: usize, status: u16, seconds: u64 },
     /// Bodies end half-way.
     Truncated,
     /// Filters are not looked at.
@@ -80,7 +82,7 @@ impl Quirk {
     }
 
     /// The answer that takes the place of every other one.
-    pub(super) fn answer(&self) -> Option<Response> {
+    pub(super) fn answer(&self, asked: usize) -> Option<Response> {
         const PAGE: &str = "<!DOCTYPE html><html><head><title>Sign in</title></head><body>Sign in</body></html>";
         match self {
             Quirk::Html(status) => {
@@ -92,6 +94,10 @@ impl Quirk {
                 Some((StatusCode::FOUND, [(header::LOCATION, "https://login.example/?next=scim")]).into_response())
             }
             Quirk::Unavailable => Some((StatusCode::SERVICE_UNAVAILABLE, "upstream connect error").into_response()),
+            Quirk::RateLimited { every, status, seconds } if asked.is_multiple_of(*every) => {
+                let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::TOO_MANY_REQUESTS);
+                Some((status, [(header::RETRY_AFTER, seconds.to_string())]).into_response())
+            }
             Quirk::Throttled(seconds) => {
                 Some((StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, seconds.to_string())]).into_response())
             }

@@ -1,5 +1,8 @@
 //! One GET at a time: addresses, headers, and what a refusal means. It sends nothing but GET, and follows no redirect.
 
+use std::sync::Mutex;
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request};
 use secrecy::{ExposeSecret, SecretString};
@@ -10,7 +13,7 @@ use super::wire::{self, Page};
 use crate::model::id::ScimId;
 use crate::model::seen::Seen;
 use crate::model::snapshot::{BodyShape, Signature};
-use crate::world::error::{Error, Result, hint};
+use crate::world::error::{Error, Result, hint, locked};
 use crate::world::http::{Answer, Http, request};
 use crate::world::secret::SecretFile;
 
@@ -61,15 +64,27 @@ impl Kind {
     }
 }
 
+/// What one look waits in all where the service asks for it.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Where it asks for no wait.
+const SHORT_WAIT: Duration = Duration::from_secs(2);
+
 pub struct Client {
     http: Http,
     base: Url,
     token: SecretFile,
+    /// What is left of [`PATIENCE`].
+    patience: Mutex<Duration>,
 }
 
 impl Client {
     pub fn new(http: Http, base: Url, token: SecretFile) -> Self {
-        Client { http, base, token }
+        Client { http, base, token, patience: Mutex::new(PATIENCE) }
+    }
+
+    /// A new look may wait anew.
+    pub fn begin_look(&self) {
+        *locked(&self.patience) = PATIENCE;
     }
 
     /// The token as the file holds it now.
@@ -123,6 +138,22 @@ impl Client {
         self.http.send(operation, doing, request).await
     }
 
+    /// The same, and again after the wait that a service over its rate asks for, as long as the look has patience left.
+    pub async fn get_patiently(&self, operation: &'static str, doing: &str, url: &Url, token: &SecretString) -> Result<Answer> {
+        loop {
+            let answer = self.get(operation, doing, url, Some(token)).await?;
+            let Some(wait) = asks_to_wait(&answer) else { return Ok(answer) };
+            let wait = wait.unwrap_or(SHORT_WAIT).max(Duration::from_secs(1));
+            {
+                let mut patience = locked(&self.patience);
+                let Some(left) = patience.checked_sub(wait) else { return Ok(answer) };
+                *patience = left;
+            }
+            self.http.observer().throttled(self.http.api(), wait);
+            tokio::time::sleep(wait).await;
+        }
+    }
+
     /// Reads one resource by its id. `Absent` only where the service itself says so, in the standard's words or in its own.
     pub async fn read_one<T>(
         &self,
@@ -154,14 +185,14 @@ impl Client {
     /// What is answered when one record is asked for.
     pub async fn ask(&self, kind: Kind, id: &ScimId, doing: &str, token: &SecretString) -> Result<Answer> {
         let url = self.address(doing, &[kind.segment(), &id.to_string()], kind.trimming())?;
-        self.get(kind.reading(), doing, &url, Some(token)).await
+        self.get_patiently(kind.reading(), doing, &url, token).await
     }
 
     /// Fails unless the token opens a list at this moment.
     pub async fn opens(&self, kind: Kind, token: &SecretString) -> Result<Page> {
         let doing = format!("reading the beginning of {}/{}", self.shown(), kind.segment());
         let url = self.first(kind, &doing)?;
-        let answer = self.get(kind.listing(), &doing, &url, Some(token)).await?;
+        let answer = self.get_patiently(kind.listing(), &doing, &url, token).await?;
         if answer.status != http::StatusCode::OK {
             return Err(self.refusal(&doing, &answer, token));
         }
@@ -177,8 +208,7 @@ impl Client {
     pub fn refusal(&self, doing: &str, answer: &Answer, token: &SecretString) -> Error {
         let doing = doing.to_owned();
         let status = answer.status.as_u16();
-        if status == 429 {
-            let retry_after = answer.retry_after();
+        if let Some(retry_after) = asks_to_wait(answer) {
             self.http.observer().throttled(self.http.api(), retry_after.unwrap_or_default());
             return Error::Throttled { doing, retry_after };
         }
@@ -203,6 +233,15 @@ impl Client {
             401 | 403 => Error::Denied { doing, status, code, message, request_id },
             _ => Error::Refused { doing, status, code, message, request_id },
         }
+    }
+}
+
+/// It is too much for the service now, and it says so; how long it wants us to wait, where it says that too.
+fn asks_to_wait(answer: &Answer) -> Option<Option<Duration>> {
+    match (answer.status.as_u16(), answer.retry_after()) {
+        (429, wait) => Some(wait),
+        (503, Some(wait)) => Some(Some(wait)),
+        _ => None,
     }
 }
 
@@ -242,7 +281,6 @@ fn clean(text: &str, token: &SecretString) -> String {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-    use std::time::Duration;
 
     use super::*;
     use crate::world::http::{Api, Unobserved, in_process};

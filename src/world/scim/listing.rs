@@ -56,7 +56,7 @@ async fn pass<T>(
         let mut parameters = vec![(name, value.as_str()), ("count", count.as_str())];
         parameters.extend(kind.trimming());
         let url = client.address(doing, &[kind.segment()], &parameters)?;
-        let answer = client.get(kind.listing(), doing, &url, Some(&token)).await?;
+        let answer = client.get_patiently(kind.listing(), doing, &url, &token).await?;
         if answer.status != http::StatusCode::OK {
             return Err(client.refusal(doing, &answer, &token));
         }

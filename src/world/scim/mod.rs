@@ -42,6 +42,7 @@ impl ScimTarget {
 
 impl Target for ScimTarget {
     async fn users(&self) -> Result<BTreeMap<ScimId, ScimUser>> {
+        self.client.begin_look();
         self.list(Kind::Users, |value| wire::user(value).map(|user| (user.id.clone(), user))).await
     }
 
