@@ -34,3 +34,15 @@ async fn patience_has_an_end_and_then_nothing_was_said() {
         assert!(began.elapsed() <= Duration::from_secs(60), "one look waits a minute in all");
     }
 }
+
+#[tokio::test]
+async fn what_a_list_calls_itself_matters_where_it_is_empty() {
+    let empty = |schemas: Value| says(200, json!({"schemas": schemas, "totalResults": 0, "Resources": []}).to_string());
+    for schemas in [json!(null), json!([]), json!("urn:scim:schemas:core:1.0")] {
+        let (target, _file) = empty(schemas.clone());
+        let error = target.groups().await.unwrap_err();
+        assert!(error.to_string().contains("proves nothing"), "{schemas}: {error}");
+    }
+    let (target, _file) = empty(json!([LIST]));
+    assert!(target.groups().await.unwrap().is_empty());
+}

@@ -111,6 +111,9 @@ async fn habits_that_lose_nobody_change_nothing() {
         vec![Quirk::Cursors, Quirk::PageCap(3)],
         vec![Quirk::LowerCaseKeys],
         vec![Quirk::StringActive],
+        vec![Quirk::NoSchemas],
+        vec![Quirk::OtherSchema],
+        vec![Quirk::OtherSchema, Quirk::PageCap(3)],
     ] {
         let stage = stage(10);
         let before = stage.target.users().await.unwrap();
@@ -127,7 +130,7 @@ async fn trouble_is_an_error_and_never_a_short_list() {
         (vec![Quirk::Drops("three".into())], "incomplete", "ended after 9 of 10"),
         (vec![Quirk::TotalIsPageLength, Quirk::PageCap(3)], "incomplete", "totalResults"),
         (vec![Quirk::RepeatsLastPage, Quirk::NoTotal], "incomplete", "repeats itself"),
-        (vec![Quirk::NoSchemas], "malformed", "ListResponse"),
+        (vec![Quirk::NoSchemas, Quirk::NoTotal], "malformed", "ListResponse"),
         (vec![Quirk::Truncated], "malformed", "breaks off"),
         (vec![Quirk::Html(200)], "malformed", "answers HTML: is this the SCIM base URL"),
         (vec![Quirk::Html(500)], "refused", "500 internal server error: an HTML page"),

@@ -40,6 +40,8 @@ pub enum Quirk {
     NoResources,
     /// `schemas` is missing from lists.
     NoSchemas,
+    /// Lists call themselves something else.
+    OtherSchema,
     /// This id is counted, but missing from lists.
     Drops(String),
     /// Behind the end the last page comes again.
@@ -156,6 +158,9 @@ pub(super) fn disguise(body: &mut Value, quirks: &BTreeSet<Quirk>) {
     }
     if quirks.contains(&Quirk::NoTotal) {
         fields.remove("totalResults");
+    }
+    if quirks.contains(&Quirk::OtherSchema) {
+        fields.insert("schemas".into(), "urn:scim:schemas:core:1.0".into());
     }
     if quirks.contains(&Quirk::NoSchemas) {
         fields.remove("schemas");

@@ -61,7 +61,11 @@ async fn pass<T>(
             return Err(client.refusal(doing, &answer, &token));
         }
         let malformed = |why| Error::Malformed { doing: doing.to_owned(), why };
-        let page = wire::page(&answer.body).map_err(malformed)?;
+        let page = wire::part(&answer.body).map_err(malformed)?;
+        // Behind a full list nothing is left to prove.
+        if page.resources.is_empty() && !page.named && !walk.is_full() {
+            return Err(malformed(wire::UNNAMED.into()));
+        }
         let mut resources = Vec::with_capacity(page.resources.len());
         for (n, resource) in page.resources.iter().enumerate() {
             resources.push(read(resource).map_err(|why| malformed(format!("entry {} of the page {why}", n + 1)))?);
@@ -105,7 +109,7 @@ impl<T> Walk<T> {
     }
 
     fn take(&mut self, page: Vec<(ScimId, T)>, total: Option<u64>, cursor: Option<String>) -> Step {
-        let past_end = matches!(self.next, Ask::From(_)) && self.total.is_some_and(|total| self.found.len() >= total);
+        let past_end = matches!(self.next, Ask::From(_)) && self.is_full();
         let (empty, before) = (page.is_empty(), self.found.len());
         self.pages += 1;
         self.items += page.len();
@@ -147,6 +151,11 @@ impl<T> Walk<T> {
                 Step::Ask
             }
         }
+    }
+
+    /// As many as the service says there are.
+    fn is_full(&self) -> bool {
+        self.total.is_some_and(|total| self.found.len() >= total)
     }
 
     fn end(&self) -> Step {

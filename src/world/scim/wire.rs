@@ -20,6 +20,8 @@ pub struct Page {
     pub resources: Vec<Value>,
     /// `nextCursor` (RFC 9865).
     pub next: Option<String>,
+    /// It calls itself a ListResponse.
+    pub named: bool,
 }
 
 /// A SCIM error body (RFC 7644 section 3.12).
@@ -31,8 +33,16 @@ pub struct Fault {
     pub detail: Option<String>,
 }
 
-/// Reads a page. An empty one counts only where it calls itself a ListResponse.
+pub const UNNAMED: &str = "answers an empty list that does not call itself a SCIM ListResponse, which proves nothing";
+
+/// Reads a page that stands by itself. An empty one counts only where it calls itself a ListResponse.
 pub fn page(body: &[u8]) -> Result<Page, String> {
+    let page = part(body)?;
+    if page.resources.is_empty() && !page.named { Err(UNNAMED.into()) } else { Ok(page) }
+}
+
+/// Reads a page of a list; whether an empty one counts is for the caller to judge.
+pub fn part(body: &[u8]) -> Result<Page, String> {
     let value = object(body)?;
     if has_schema(&value, ERROR) {
         return Err("answers success with a SCIM error in it".into());
@@ -51,11 +61,8 @@ pub fn page(body: &[u8]) -> Result<Page, String> {
             "answers JSON that is not a SCIM list: it has neither totalResults nor Resources; is this the SCIM base URL?".into(),
         );
     }
-    if listed.unwrap_or(0) == 0 && !has_schema(&value, LIST) {
-        return Err("answers an empty list that does not call itself a SCIM ListResponse, which proves nothing".into());
-    }
     let next = field(&value, "nextCursor").and_then(Value::as_str).filter(|cursor| !cursor.is_empty()).map(str::to_owned);
-    Ok(Page { total, resources: take_list(value), next })
+    Ok(Page { total, next, named: has_schema(&value, LIST), resources: take_list(value) })
 }
 
 /// Reads one resource's body.
