@@ -186,11 +186,13 @@ async fn unknown() -> Failure {
     Failure::not_found("endpoint")
 }
 
-async fn service_provider_config() -> Response {
+async fn service_provider_config(State(app): State<ScimApp>) -> Response {
+    let cursors = app.lock().quirks.contains(&Quirk::CursorOnly);
     let no = json!({"supported": false});
     let body = json!({
         "schemas": ["urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"],
         "patch": {"supported": true}, "bulk": {"supported": false, "maxOperations": 0, "maxPayloadSize": 0},
+        "pagination": {"cursor": cursors, "index": !cursors},
         "filter": {"supported": true, "maxResults": PAGE}, "changePassword": no, "sort": no, "etag": no,
         "authenticationSchemes": [{"type": "oauthbearertoken", "name": "OAuth Bearer Token", "description": "a static bearer token"}],
     });
@@ -203,6 +205,10 @@ async fn list(State(app): State<ScimApp>, Path(kind): Path<String>, Query(query)
     let filter = query.get("filter").filter(|_| !inner.quirks.contains(&Quirk::IgnoresFilter));
     let conditions = filter.map(|text| filter::parse(text)).transpose()?.unwrap_or_default();
     let matching: Vec<&Value> = inner.store.all(kind).iter().filter(|one| filter::holds(&conditions, one)).collect();
+    if let Some(status) = quirk::refused(matching.len(), &query, &inner.quirks) {
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::NOT_IMPLEMENTED);
+        return Err(Failure::new(status, None, "this can't be asked for"));
+    }
     let page = quirk::page(&matching, &query, &inner.quirks);
     let mut resources: Vec<Value> = page.resources.into_iter().cloned().collect();
     for resource in &mut resources {

@@ -225,7 +225,10 @@ async fn ten_megabytes_are_read_and_more_than_the_cap_is_refused() {
     let stage = stage(3);
     stage.app.seed_user(json!({"id": "big", "userName": "big@contoso.example", "notes": "x".repeat(11 << 20)}));
     assert_eq!(stage.target.users().await.unwrap().len(), 4);
+    // Fewer at once fit.
     stage.app.seed_user(json!({"id": "bigger", "userName": "bigger@contoso.example", "notes": "x".repeat(6 << 20)}));
+    assert_eq!(stage.target.users().await.unwrap().len(), 5);
+    stage.app.seed_user(json!({"id": "biggest", "userName": "biggest@contoso.example", "notes": "x".repeat(17 << 20)}));
     let error = stage.target.users().await.unwrap_err();
     assert!(error.to_string().contains("larger than 16 MiB"), "{error}");
 }

@@ -28,6 +28,18 @@ pub enum Quirk {
     IgnoresFilter,
     /// `startIndex` and `count` are not looked at: everything, always.
     IgnoresPaging,
+    /// `startIndex` is not looked at: the first page, always.
+    IgnoresStart,
+    /// Neither is `count`: the first so many, always, and that is all that is counted.
+    FirstOnly(usize),
+    /// `startIndex` and `count` are refused with this status.
+    RefusesPaging(u16),
+    /// `count` is refused with this status.
+    RefusesCount(u16),
+    /// A page behind the end is refused with this status.
+    RefusesBehindEnd(u16),
+    /// Cursors (RFC 9865), and 501 to indexes; the service says so of itself.
+    CursorOnly,
     /// No page is longer than this.
     PageCap(usize),
     /// `totalResults` counts the page.
@@ -124,7 +136,10 @@ pub(super) fn page<'a>(all: &[&'a Value], query: &BTreeMap<String, String>, quir
     let count = number("count").map_or(cap, |count| usize::try_from(count).unwrap_or(0).min(cap));
     let mut start = number("startIndex").map_or(1, |start| usize::try_from(start).unwrap_or(1).max(1));
     let mut next_cursor = None;
-    if quirks.contains(&Quirk::Cursors) {
+    if quirks.contains(&Quirk::IgnoresStart) {
+        start = 1;
+    }
+    if quirks.contains(&Quirk::Cursors) || quirks.contains(&Quirk::CursorOnly) {
         start = query.get("cursor").and_then(|text| text.strip_prefix("after-")?.parse::<usize>().ok()).map_or(1, |n| n + 1);
         let end = start - 1 + count;
         next_cursor = (end < all.len()).then(|| format!("after-{end}"));
@@ -135,6 +150,12 @@ pub(super) fn page<'a>(all: &[&'a Value], query: &BTreeMap<String, String>, quir
     if quirks.contains(&Quirk::RepeatsLastPage) && start > all.len() && count > 0 {
         start = all.len().saturating_sub(1) / count * count + 1;
     }
+    let first = quirks.iter().find_map(|quirk| if let Quirk::FirstOnly(first) = quirk { Some(*first) } else { None });
+    if let Some(first) = first {
+        let resources: Vec<&Value> = all.iter().take(first).copied().collect();
+        let length = resources.len();
+        return Page { resources, total: length, start: Some(1), items_per_page: length, next_cursor };
+    }
     let whole = quirks.contains(&Quirk::IgnoresPaging);
     let mut resources: Vec<&Value> = if whole { all.to_vec() } else { all.iter().skip(start - 1).take(count).copied().collect() };
     let length = resources.len();
@@ -142,10 +163,27 @@ pub(super) fn page<'a>(all: &[&'a Value], query: &BTreeMap<String, String>, quir
     Page {
         resources,
         total: if quirks.contains(&Quirk::TotalIsPageLength) { length } else { all.len() },
-        start: (!quirks.contains(&Quirk::Cursors)).then_some(if whole { 1 } else { start }),
+        start: (!quirks.contains(&Quirk::Cursors) && !quirks.contains(&Quirk::CursorOnly)).then_some(if whole {
+            1
+        } else {
+            start
+        }),
         items_per_page: if whole { 20 } else { length },
         next_cursor,
     }
+}
+
+/// The status with which this question is refused, where it is.
+pub(super) fn refused(all: usize, query: &BTreeMap<String, String>, quirks: &BTreeSet<Quirk>) -> Option<u16> {
+    let (start, count) = (query.get("startIndex"), query.contains_key("count"));
+    let behind = start.and_then(|start| start.parse::<usize>().ok()).is_some_and(|start| start > all.max(1));
+    quirks.iter().find_map(|quirk| match quirk {
+        Quirk::RefusesPaging(status) if start.is_some() || count => Some(*status),
+        Quirk::RefusesCount(status) if count => Some(*status),
+        Quirk::RefusesBehindEnd(status) if behind => Some(*status),
+        Quirk::CursorOnly if start.is_some() => Some(501),
+        _ => None,
+    })
 }
 
 /// Changes the look of a finished list.

@@ -191,8 +191,10 @@ impl Client {
     /// Fails unless the token opens a list at this moment.
     pub async fn opens(&self, kind: Kind, token: &SecretString) -> Result<Page> {
         let doing = format!("reading the beginning of {}/{}", self.shown(), kind.segment());
-        let url = self.first(kind, &doing)?;
-        let answer = self.get_patiently(kind.listing(), &doing, &url, token).await?;
+        let mut answer = self.get_patiently(kind.listing(), &doing, &self.first(kind, &doing)?, token).await?;
+        if refuses_paging(answer.status.as_u16()) {
+            answer = self.get_patiently(kind.listing(), &doing, &self.bare(kind, &doing)?, token).await?;
+        }
         if answer.status != http::StatusCode::OK {
             return Err(self.refusal(&doing, &answer, token));
         }
@@ -202,6 +204,18 @@ impl Client {
     /// The address of a list's first entry.
     pub fn first(&self, kind: Kind, doing: &str) -> Result<Url> {
         self.address(doing, &[kind.segment()], &[("startIndex", "1"), ("count", "1")])
+    }
+
+    /// The same for a service that does not page.
+    pub fn bare(&self, kind: Kind, doing: &str) -> Result<Url> {
+        self.address(doing, &[kind.segment()], &[])
+    }
+
+    /// What the service says of itself: that its lists are read with cursors, and in no other way.
+    pub async fn pages_by_cursor_only(&self, doing: &str, token: &SecretString) -> Result<bool> {
+        let url = self.address(doing, &["ServiceProviderConfig"], &[])?;
+        let answer = self.get_patiently("probe", doing, &url, token).await?;
+        Ok(answer.status == http::StatusCode::OK && wire::is_cursor_only(&answer.body))
     }
 
     /// What an answer other than 200 means.
@@ -234,6 +248,11 @@ impl Client {
             _ => Error::Refused { doing, status, code, message, request_id },
         }
     }
+}
+
+/// Statuses with which services refuse `startIndex` or `count` themselves.
+pub fn refuses_paging(status: u16) -> bool {
+    matches!(status, 400 | 422 | 500 | 501)
 }
 
 /// It is too much for the service now, and it says so; how long it wants us to wait, where it says that too.

@@ -5,7 +5,7 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 use uuid::Uuid;
 
-use super::client::{Client, Kind};
+use super::client::{Client, Kind, refuses_paging};
 use super::missing;
 use super::wire::{self, signature};
 use crate::model::snapshot::{BodyShape, Calibration, Probe, ProbeVerdict, Signature};
@@ -19,9 +19,13 @@ pub async fn calibrate(client: &Client, at: Timestamp) -> Result<Calibration> {
     let doing = format!("calibrating the revocation probe at {}", client.shown());
     let malformed = |why: String| Error::Malformed { doing: doing.clone(), why };
     let token = client.token()?;
-    let url = client.first(Kind::Users, &doing)?;
+    let mut url = client.first(Kind::Users, &doing)?;
 
-    let good = client.get(OPERATION, &doing, &url, Some(&token)).await?;
+    let mut good = client.get(OPERATION, &doing, &url, Some(&token)).await?;
+    if refuses_paging(good.status.as_u16()) {
+        url = client.bare(Kind::Users, &doing)?;
+        good = client.get(OPERATION, &doing, &url, Some(&token)).await?;
+    }
     if good.status != http::StatusCode::OK {
         return Err(refused_early(client.refusal(&doing, &good, &token)));
     }
@@ -63,7 +67,9 @@ pub async fn calibrate(client: &Client, at: Timestamp) -> Result<Calibration> {
 
 /// It was made for this URL and this token; where they can't be told, it was not.
 pub fn fits(client: &Client, calibration: &Calibration) -> bool {
-    let url = client.first(Kind::Users, "reading the SCIM URL").is_ok_and(|url| url.as_str() == calibration.url);
+    let is_it = |url: Result<Url>| url.is_ok_and(|url| url.as_str() == calibration.url);
+    let doing = "reading the SCIM URL";
+    let url = is_it(client.first(Kind::Users, doing)) || is_it(client.bare(Kind::Users, doing));
     url && client.token().is_ok_and(|token| tag(&token) == calibration.token)
 }
 
@@ -84,7 +90,8 @@ pub async fn probe(client: &Client, calibration: &Calibration, at: Timestamp) ->
 
 async fn round(client: &Client, doing: &str, calibration: &Calibration) -> Result<Round> {
     let token = client.token()?;
-    let url = client.first(Kind::Users, doing)?;
+    let bare = client.bare(Kind::Users, doing)?;
+    let url = if bare.as_str() == calibration.url { bare } else { client.first(Kind::Users, doing)? };
     let liveness = without_token(client, doing)?;
     let real = Heard::from(client.get(OPERATION, doing, &url, Some(&token)).await);
     let mut round =

@@ -20,6 +20,10 @@ pub struct Page {
     pub resources: Vec<Value>,
     /// `nextCursor` (RFC 9865).
     pub next: Option<String>,
+    /// `startIndex`: to which question this is the answer.
+    pub start: Option<u64>,
+    /// `itemsPerPage`.
+    pub per_page: Option<u64>,
     /// It calls itself a ListResponse.
     pub named: bool,
 }
@@ -62,7 +66,8 @@ pub fn part(body: &[u8]) -> Result<Page, String> {
         );
     }
     let next = field(&value, "nextCursor").and_then(Value::as_str).filter(|cursor| !cursor.is_empty()).map(str::to_owned);
-    Ok(Page { total, next, named: has_schema(&value, LIST), resources: take_list(value) })
+    let (start, per_page) = (field(&value, "startIndex").and_then(number), field(&value, "itemsPerPage").and_then(number));
+    Ok(Page { total, next, start, per_page, named: has_schema(&value, LIST), resources: take_list(value) })
 }
 
 /// Reads one resource's body.
@@ -99,6 +104,13 @@ pub fn fault(body: &[u8]) -> Option<Fault> {
     let value = object(body).ok().filter(|value| has_schema(value, ERROR))?;
     let status = field(&value, "status").and_then(number);
     Some(Fault { status, scim_type: text(&value, "scimType"), detail: text(&value, "detail") })
+}
+
+/// A ServiceProviderConfig that offers cursors (RFC 9865) and no indexes.
+pub fn is_cursor_only(body: &[u8]) -> bool {
+    let Ok(config) = object(body) else { return false };
+    let says = |name| field(&config, "pagination").and_then(|pagination| field(pagination, name)).and_then(Value::as_bool);
+    says("cursor") == Some(true) && says("index") == Some(false)
 }
 
 /// What kind of body it is; headers prove nothing.
