@@ -168,6 +168,9 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 }
 
 fn refuse(given: Option<&str>, quirks: &BTreeSet<Quirk>) -> Response {
+    if let Some(response) = quirks.iter().find_map(Quirk::refusal) {
+        return response;
+    }
     if quirks.contains(&Quirk::DeadTokenNotFound) {
         return Failure::not_found("resource").into_response();
     }

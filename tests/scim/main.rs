@@ -316,6 +316,8 @@ async fn a_probe_that_could_prove_nothing_is_not_calibrated() {
     for (quirks, label, words) in [
         (vec![Quirk::AcceptsAnyToken], "malformed", "checks no token"),
         (vec![Quirk::DeadTokenNotFound, Quirk::ProtectsConfig], "malformed", "a dead service would look the same"),
+        (vec![Quirk::DeadTokenHtml(401)], "malformed", "401 with HTML, as by a sign-in page or a gateway"),
+        (vec![Quirk::DeadTokenHtml(403)], "malformed", "let the SCIM path through to the service"),
         (vec![Quirk::Html(200)], "malformed", "answers HTML"),
         (vec![Quirk::Html(401)], "denied", "an HTML page"),
         (vec![Quirk::Firewall], "denied", "403"),

@@ -74,6 +74,8 @@ pub enum Quirk {
     NoSingleReads,
     /// A refused token is told 404.
     DeadTokenNotFound,
+    /// A refused token gets a page for people, with this status.
+    DeadTokenHtml(u16),
     /// Any token opens the door.
     AcceptsAnyToken,
     /// A refusal repeats the token.
@@ -93,6 +95,13 @@ impl Quirk {
             }
             _ => None,
         }
+    }
+
+    /// What is answered to a refused token in place of the standard's 401.
+    pub(super) fn refusal(&self) -> Option<Response> {
+        let Quirk::DeadTokenHtml(status) = self else { return None };
+        let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::UNAUTHORIZED);
+        Some((status, "<!DOCTYPE html><html><body>Sign in</body></html>").into_response())
     }
 
     /// The answer that takes the place of every other one.

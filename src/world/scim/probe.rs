@@ -203,10 +203,15 @@ fn tells(bad: &Signature, liveness: u16) -> Result<(), String> {
         _ => false,
     };
     if !refusal {
-        return Err(format!(
-            "a made-up token is answered {}, which could be anything; it takes a 401 or a SCIM error",
-            in_words(bad)
-        ));
+        let why = match body {
+            BodyShape::Html => {
+                "as by a sign-in page or a gateway in front of the service; let the SCIM path through to the service without a sign-in"
+            }
+            _ => {
+                "which could be anything; it takes a 401, or another 4xx with JSON: have the app's vendor answer an unknown token so"
+            }
+        };
+        return Err(format!("a made-up token is answered {}, {why}", in_words(bad)));
     }
     if !matches!(liveness, 200..=299 | 400..=499) || matches!(liveness, 407 | 408 | 429) {
         return Err(format!(
