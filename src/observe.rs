@@ -177,8 +177,12 @@ async fn target(world: &impl World, spec: &Spec, memory: &Memory, now: &mut Snap
         now.target.look = Listed::Unknown(Why::not_looked("the target"));
         return;
     }
-    now.target = match look_at_target(world, memory, at, &mut now.rounds).await {
-        Ok(look) => TargetSeen { token: TokenState::Accepted, look: Listed::Known(Arc::new(look)) },
+    now.target = match world.target().users().await {
+        // What opens one list is not revoked, whatever the other one says.
+        Ok(users) => match look_at_target(world, memory, at, users, &mut now.rounds).await {
+            Ok(look) => TargetSeen { token: TokenState::Accepted, look: Listed::Known(Arc::new(look)) },
+            Err(error) => TargetSeen { token: TokenState::Unknown, look: listed(Err(error)) },
+        },
         Err(error) => {
             let token =
                 if let Error::Denied { status, .. } = &error { TokenState::Refused(*status) } else { TokenState::Unknown };
@@ -195,15 +199,16 @@ async fn target(world: &impl World, spec: &Spec, memory: &Memory, now: &mut Snap
     }
 }
 
-async fn look_at_target(world: &impl World, memory: &Memory, at: Moment, rounds: &mut Rounds) -> Result<TargetLook, Error> {
+async fn look_at_target(
+    world: &impl World,
+    memory: &Memory,
+    at: Moment,
+    users: BTreeMap<ScimId, ScimUser>,
+    rounds: &mut Rounds,
+) -> Result<TargetLook, Error> {
     let target = world.target();
-    let mut look = TargetLook {
-        turn: memory.remembered.turn,
-        at,
-        users: target.users().await?,
-        groups: target.groups().await?,
-        ..TargetLook::default()
-    };
+    let turn = memory.remembered.turn;
+    let mut look = TargetLook { turn, at, users, groups: target.groups().await?, ..TargetLook::default() };
     let Some(baseline) = memory.baseline.known() else { return Ok(look) };
     for before in baseline.users.values().filter_map(|user| user.target.record()) {
         if let Some(now) = look.users.get_mut(&before.id) {

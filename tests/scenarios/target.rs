@@ -34,3 +34,17 @@ async fn a_401_to_one_record_while_the_lists_answer_is_about_that_record() {
     rig.practice.faults().clear();
     rig.retire().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_401_to_one_list_while_the_other_answers_is_no_revocation() {
+    let mut rig = Rig::new(small()).await;
+    rig.until_phase(Phase::UnassigningGroups).await;
+    let effect = Effect::Answer { status: 401, headers: Vec::new(), body: String::new() };
+    rig.practice.faults().add(Fault::once("/scim/v2/Groups?", effect).times(6));
+    for _ in 0..60 {
+        let status = rig.turn().await.status;
+        assert!(status.held.iter().all(|held| !held.message.contains("RevokedTooEarly")), "{:#?}", status.held);
+        tokio::time::sleep(std::time::Duration::from_secs(120)).await;
+    }
+    rig.retire().await;
+}
