@@ -16,8 +16,8 @@ use crate::model::memory::{Memory, Rounds, earlier, lasts, since};
 use crate::model::moment::Moment;
 use crate::model::seen::{Listed, Seen, Why};
 use crate::model::snapshot::{
-    Assignment, Calibration, DirectoryUser, GroupSeen, Job, LogRow, Look, Members, Policy, Principal, ScimUser, Snapshot,
-    TargetLook, TargetSeen, TokenState,
+    Assignment, Calibration, DirectoryUser, GroupSeen, Job, LogRow, Look, Members, Policy, Principal, ScimUser, Signature,
+    Snapshot, TargetLook, TargetSeen, TokenState,
 };
 use crate::model::spec::{Select, Spec};
 use crate::world::error::Error;
@@ -197,8 +197,12 @@ async fn target(world: &impl World, spec: &Spec, memory: &Memory, now: &mut Snap
         now.target.look = Listed::Unknown(Why::not_looked("the target"));
         return;
     }
-    now.target = match look_at_target(world, memory, at, &mut now.rounds).await {
-        Ok(look) => TargetSeen { token: TokenState::Accepted, look: Listed::Known(Arc::new(look)) },
+    now.target = match world.target().users().await {
+        // What opens one list is not revoked, whatever the other one says.
+        Ok(users) => match look_at_target(world, memory, at, users, &mut now.rounds).await {
+            Ok(look) => TargetSeen { token: TokenState::Accepted, look: Listed::Known(Arc::new(look)) },
+            Err(error) => TargetSeen { token: TokenState::Unknown, look: listed(Err(error)) },
+        },
         Err(error) => {
             let token =
                 if let Error::Denied { status, .. } = &error { TokenState::Refused(*status) } else { TokenState::Unknown };
@@ -206,33 +210,41 @@ async fn target(world: &impl World, spec: &Spec, memory: &Memory, now: &mut Snap
         }
     };
     // Only a good token can be calibrated, and there is no telling which look is the last at which it is good.
-    let fits = |calibration: &Calibration| world.target().fits(calibration) && lasts(calibration.at, at.wall, CALIBRATED_FOR);
+    let fits = |calibration: &Calibration| {
+        let whole = calibration.no_such.is_some() && lasts(calibration.at, at.wall, CALIBRATED_FOR);
+        whole && world.target().fits(calibration)
+    };
     if now.target.token == TokenState::Accepted && !remembered.calibration.as_ref().is_some_and(fits) {
         now.calibration = Some(seen(world.target().calibrate(at.wall).await));
     }
 }
 
-async fn look_at_target(world: &impl World, memory: &Memory, at: Moment, rounds: &mut Rounds) -> Result<TargetLook, Error> {
+async fn look_at_target(
+    world: &impl World,
+    memory: &Memory,
+    at: Moment,
+    users: BTreeMap<ScimId, ScimUser>,
+    rounds: &mut Rounds,
+) -> Result<TargetLook, Error> {
     let target = world.target();
-    let mut look = TargetLook {
-        turn: memory.remembered.turn,
-        at,
-        users: target.users().await?,
-        groups: target.groups().await?,
-        ..TargetLook::default()
-    };
+    let turn = memory.remembered.turn;
+    let mut look = TargetLook { turn, at, users, groups: target.groups().await?, ..TargetLook::default() };
     let Some(baseline) = memory.baseline.known() else { return Ok(look) };
     for before in baseline.users.values().filter_map(|user| user.target.record()) {
         if let Some(now) = look.users.get_mut(&before.id) {
             now.share_texts(before);
         }
     }
+    let learned = memory.remembered.calibration.as_ref().filter(|calibration| target.fits(calibration));
+    let learned = learned.and_then(|calibration| calibration.no_such.clone()).unwrap_or_default();
     // Before anyone is called lost he is read by id.
     let doubtful: Vec<(UserId, &ScimUser)> = doubtful(baseline, &look.users).collect();
     keep_what_was_read(&mut look, memory.target.as_deref(), &doubtful);
     for (user, before) in in_turn(&doubtful, rounds.target, |(user, _)| *user) {
         rounds.target = Some(*user);
-        let read = one(target.user(&before.id).await);
+        // The service's own way of saying "no" counts where the list, read whole in this look, agrees.
+        let no_such: &[Signature] = if look.users.contains_key(&before.id) { &[] } else { &learned.users };
+        let read = one(target.user(&before.id, no_such).await);
         let stalls = read.unknown().is_some_and(|why| STALLS.contains(&why.kind.as_str()));
         look.read_before.remove(&before.id);
         look.users_by_id.insert(before.id.clone(), read);
@@ -242,7 +254,7 @@ async fn look_at_target(world: &impl World, memory: &Memory, at: Moment, rounds:
     }
     for id in baseline.groups.values().filter_map(|group| group.scim.as_ref()) {
         if !look.groups.contains_key(id) {
-            let group = one(target.group(id).await);
+            let group = one(target.group(id, &learned.groups).await);
             look.groups_by_id.insert(id.clone(), group);
         }
     }

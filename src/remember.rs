@@ -13,7 +13,7 @@ use crate::model::memory::{
 };
 use crate::model::moment::Moment;
 use crate::model::seen::Seen;
-use crate::model::snapshot::{ProbeVerdict, Snapshot};
+use crate::model::snapshot::{Calibration, ProbeVerdict, Snapshot};
 use crate::model::spec::Spec;
 use crate::settle;
 
@@ -48,11 +48,24 @@ pub fn growth(facts: &Facts) -> Growth {
     growth
 }
 
+/// Once the groups are gone there is none left to learn by; what was learned while they were there still holds.
+fn learned_before(mut now: Calibration, before: Option<&Calibration>) -> Calibration {
+    if let (Some(now), Some(before)) = (&mut now.no_such, before.and_then(|before| before.no_such.as_ref())) {
+        for (now, before) in [(&mut now.users, &before.users), (&mut now.groups, &before.groups)] {
+            if now.is_empty() {
+                now.clone_from(before);
+            }
+        }
+    }
+    now
+}
+
 /// Takes this turn's look into memory. The caller has merged this turn's growth into the baseline first.
 pub fn remember(spec: &Spec, seen: &Snapshot, memory: &mut Memory, now: Moment) {
     let mut next = memory.remembered.clone();
     if let Some(Seen::Known(calibration)) = &seen.calibration {
-        next.calibration = Some(calibration.clone());
+        let before = next.calibration.as_ref().filter(|before| before.url == calibration.url);
+        next.calibration = Some(learned_before(calibration.clone(), before));
     }
     let facts = Facts::new(spec, seen, memory, now);
     if facts.baseline().is_some() {

@@ -403,6 +403,28 @@ fn every_file_in_the_docs_is_there() {
 }
 
 /// Paths of the config's fields, and what each of them may say where that is a closed list.
+#[test]
+fn every_test_that_the_page_about_services_names_is_there() {
+    fn sources(dir: &Path, all: &mut String) {
+        for entry in std::fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                sources(&path, all);
+            } else if path.extension().is_some_and(|kind| kind == "rs") {
+                all.push_str(&std::fs::read_to_string(&path).unwrap());
+            }
+        }
+    }
+    let (mut tests, mut checked) = (String::new(), 0);
+    sources(&root().join("tests"), &mut tests);
+    let page = read("docs/scim-services.md");
+    for name in page.split('`').skip(1).step_by(2).filter(|piece| piece.matches('_').count() > 3) {
+        assert!(tests.contains(&format!("async fn {name}()")), "{name} is no test");
+        checked += 1;
+    }
+    assert!(checked > 15, "{checked}");
+}
+
 fn fields(schema: &Value, at: &Value, path: &str, found: &mut BTreeMap<String, BTreeSet<String>>) {
     if let Some(name) = at["$ref"].as_str().and_then(|name| name.strip_prefix("#/$defs/")) {
         fields(schema, &schema["$defs"][name], path, found);

@@ -410,7 +410,17 @@ pub struct Calibration {
     pub bad_token: Signature,
     /// Status of `/ServiceProviderConfig` without a token.
     pub liveness: u16,
+    /// `None` where nobody has asked yet.
+    #[serde(default)]
+    pub no_such: Option<NoSuch>,
     pub at: Timestamp,
+}
+
+/// The shapes in which the service says that it has no record of an id, besides the standard's.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NoSuch {
+    pub users: Vec<Signature>,
+    pub groups: Vec<Signature>,
 }
 
 /// The shape of an answer, enough to tell it from a proxy's or a login page's.

@@ -32,11 +32,12 @@ struct Inner {
     token: Option<String>,
     store: Store,
     quirks: BTreeSet<Quirk>,
+    asked: usize,
 }
 
 impl ScimApp {
     pub fn new(token: String) -> Self {
-        ScimApp(Arc::new(Mutex::new(Inner { token: Some(token), store: Store::default(), quirks: BTreeSet::new() })))
+        ScimApp(Arc::new(Mutex::new(Inner { token: Some(token), store: Store::default(), quirks: BTreeSet::new(), asked: 0 })))
     }
 
     /// Routes relative to the SCIM base URL.
@@ -138,11 +139,12 @@ fn scim(status: StatusCode, body: &Value) -> Response {
 }
 
 async fn guard(State(app): State<ScimApp>, request: Request, next: Next) -> Response {
-    let (quirks, token) = {
-        let inner = app.lock();
-        (inner.quirks.clone(), inner.token.clone())
+    let (quirks, token, asked) = {
+        let mut inner = app.lock();
+        inner.asked += 1;
+        (inner.quirks.clone(), inner.token.clone(), inner.asked)
     };
-    if let Some(response) = quirks.iter().find_map(Quirk::answer) {
+    if let Some(response) = quirks.iter().find_map(|quirk| quirk.answer(asked)) {
         return response;
     }
     let given = bearer(request.headers());
@@ -166,6 +168,9 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 }
 
 fn refuse(given: Option<&str>, quirks: &BTreeSet<Quirk>) -> Response {
+    if let Some(response) = quirks.iter().find_map(Quirk::refusal) {
+        return response;
+    }
     if quirks.contains(&Quirk::DeadTokenNotFound) {
         return Failure::not_found("resource").into_response();
     }
@@ -184,11 +189,13 @@ async fn unknown() -> Failure {
     Failure::not_found("endpoint")
 }
 
-async fn service_provider_config() -> Response {
+async fn service_provider_config(State(app): State<ScimApp>) -> Response {
+    let cursors = app.lock().quirks.contains(&Quirk::CursorOnly);
     let no = json!({"supported": false});
     let body = json!({
         "schemas": ["urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"],
         "patch": {"supported": true}, "bulk": {"supported": false, "maxOperations": 0, "maxPayloadSize": 0},
+        "pagination": {"cursor": cursors, "index": !cursors},
         "filter": {"supported": true, "maxResults": PAGE}, "changePassword": no, "sort": no, "etag": no,
         "authenticationSchemes": [{"type": "oauthbearertoken", "name": "OAuth Bearer Token", "description": "a static bearer token"}],
     });
@@ -201,6 +208,10 @@ async fn list(State(app): State<ScimApp>, Path(kind): Path<String>, Query(query)
     let filter = query.get("filter").filter(|_| !inner.quirks.contains(&Quirk::IgnoresFilter));
     let conditions = filter.map(|text| filter::parse(text)).transpose()?.unwrap_or_default();
     let matching: Vec<&Value> = inner.store.all(kind).iter().filter(|one| filter::holds(&conditions, one)).collect();
+    if let Some(status) = quirk::refused(matching.len(), &query, &inner.quirks) {
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::NOT_IMPLEMENTED);
+        return Err(Failure::new(status, None, "this can't be asked for"));
+    }
     let page = quirk::page(&matching, &query, &inner.quirks);
     let mut resources: Vec<Value> = page.resources.into_iter().cloned().collect();
     for resource in &mut resources {
@@ -227,16 +238,19 @@ async fn read(
 ) -> Reply {
     let kind = Kind::parse(&kind)?;
     let inner = app.lock();
+    if inner.quirks.contains(&Quirk::NoSingleReads) {
+        return Ok((StatusCode::NOT_FOUND, "404 page not found").into_response());
+    }
     match inner.store.get(kind, &id) {
         Ok(resource) => {
             let mut resource = resource.clone();
             render(&mut resource, &query, &inner.quirks);
             Ok(scim(StatusCode::OK, &resource))
         }
-        Err(_) if inner.quirks.contains(&Quirk::PlainNotFound) => {
-            Ok((StatusCode::NOT_FOUND, "404 page not found").into_response())
-        }
-        Err(failure) => Err(failure),
+        Err(failure) => match inner.quirks.iter().find_map(Quirk::not_found) {
+            Some(response) => Ok(response),
+            None => Err(failure),
+        },
     }
 }
 

@@ -34,6 +34,9 @@ pub enum Error {
     /// An answer that can't be taken for what was asked, whole.
     #[error("{doing}: {why}")]
     Malformed { doing: String, why: String },
+    /// More than is read of one answer.
+    #[error("{doing}: the answer is larger than {mebibytes} MiB")]
+    TooLarge { doing: String, mebibytes: usize },
     /// A list that did not end as it should; never returned as a short list.
     #[error("{doing}: the list is incomplete: {why}")]
     Incomplete { doing: String, why: String },
@@ -79,7 +82,11 @@ impl Error {
             | Error::Incomplete { .. }
             | Error::Withheld { .. } => Class::Transient,
             Error::Refused { status, .. } if *status >= 500 || matches!(status, 408 | 409 | 423 | 424 | 429) => Class::Transient,
-            Error::Refused { .. } | Error::Malformed { .. } | Error::Ambiguous { .. } | Error::Ledger(_) => Class::Invalid,
+            Error::Refused { .. }
+            | Error::Malformed { .. }
+            | Error::TooLarge { .. }
+            | Error::Ambiguous { .. }
+            | Error::Ledger(_) => Class::Invalid,
             Error::NotFound { .. } => Class::Gone,
             Error::Denied { .. } | Error::Credential { .. } | Error::File { .. } => Class::Denied,
         }
@@ -98,6 +105,7 @@ impl Error {
             | Error::NotFound { doing, .. }
             | Error::Denied { doing, .. }
             | Error::Malformed { doing, .. }
+            | Error::TooLarge { doing, .. }
             | Error::Incomplete { doing, .. }
             | Error::Ambiguous { doing, .. }
             | Error::Withheld { doing, .. } => what.clone_into(doing),
@@ -117,7 +125,7 @@ impl Error {
             Error::NotFound { .. } => "not-found",
             Error::Denied { .. } => "denied",
             Error::Credential { .. } => "credential",
-            Error::Malformed { .. } => "malformed",
+            Error::Malformed { .. } | Error::TooLarge { .. } => "malformed",
             Error::Incomplete { .. } => "incomplete",
             Error::Ambiguous { .. } => "ambiguous",
             Error::File { .. } => "file",
@@ -151,7 +159,11 @@ impl Error {
     /// After a write: can it have taken effect all the same?
     pub fn leaves_outcome_open(&self) -> bool {
         match self {
-            Error::TimedOut { .. } | Error::Broken { .. } | Error::Malformed { .. } | Error::Throttled { .. } => true,
+            Error::TimedOut { .. }
+            | Error::Broken { .. }
+            | Error::Malformed { .. }
+            | Error::TooLarge { .. }
+            | Error::Throttled { .. } => true,
             Error::Refused { status, .. } => *status >= 500 || *status == 408,
             _ => false,
         }

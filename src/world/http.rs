@@ -170,9 +170,7 @@ impl Http {
             }
             Ok(Err(TransportError::Connect(cause))) => Error::Unreachable { doing: doing.to_owned(), cause },
             Ok(Err(TransportError::Broken(cause))) => Error::Broken { doing: doing.to_owned(), cause },
-            Ok(Err(TransportError::TooLarge)) => {
-                Error::Malformed { doing: doing.to_owned(), why: format!("the answer is larger than {} MiB", BODY_CAP >> 20) }
-            }
+            Ok(Err(TransportError::TooLarge)) => Error::TooLarge { doing: doing.to_owned(), mebibytes: BODY_CAP >> 20 },
             Ok(Err(TransportError::TimedOut)) | Err(_) => Error::TimedOut { doing: doing.to_owned(), after: self.timeout },
         };
         span.record("otel.status_code", "ERROR");

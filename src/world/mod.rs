@@ -28,7 +28,7 @@ use crate::model::moment::Moment;
 use crate::model::seen::{Listed, Seen, Why};
 use crate::model::snapshot::{
     App, Assignment, Calibration, CredentialLife, DirectoryUser, GroupProfile, GroupUses, Job, LogRow, Look, Members,
-    Permissions, Policy, Probe, ScimGroup, ScimUser, SyncSchema, SyncSettings,
+    Permissions, Policy, Probe, ScimGroup, ScimUser, Signature, SyncSchema, SyncSettings,
 };
 use crate::model::spec::AppRef;
 use crate::model::witness::Witnessed;
@@ -123,11 +123,13 @@ pub struct Written {
 /// The app's SCIM service: reads only.
 #[allow(async_fn_in_trait)]
 pub trait Target {
+    /// Every look begins with this one.
     async fn users(&self) -> Result<BTreeMap<ScimId, ScimUser>>;
     async fn groups(&self) -> Result<BTreeMap<ScimId, ScimGroup>>;
-    /// `Absent` only for a 404 or 410 with a SCIM error body.
-    async fn user(&self, id: &ScimId) -> Result<Seen<ScimUser>>;
-    async fn group(&self, id: &ScimId) -> Result<Seen<ScimGroup>>;
+    /// `Absent` only for a 404 or 410 with a SCIM error body, or for one of the shapes in which the service is known to say "no".
+    /// Those are given only where a whole list lacks the record.
+    async fn user(&self, id: &ScimId, no_such: &[Signature]) -> Result<Seen<ScimUser>>;
+    async fn group(&self, id: &ScimId, no_such: &[Signature]) -> Result<Seen<ScimGroup>>;
     /// Learns how a good token, a bad one and none are answered. An error where the good one is refused.
     async fn calibrate(&self, at: Timestamp) -> Result<Calibration>;
     /// It was made for this URL and the token that is in the file now.

@@ -102,7 +102,7 @@ async fn odd_tenants() -> Vec<Exchange> {
     for user in [ids.users[1], ids.users[2], ids.direct_only] {
         let record = rig.practice.scim_user(user).expect("a record");
         rig.world().directory().user(user, "userPrincipalName").await.expect("a user");
-        rig.world().target().user(&record).await.expect("an answer");
+        rig.world().target().user(&record, &[]).await.expect("an answer");
     }
     log.exchanges()
 }

@@ -298,6 +298,7 @@ fn memory() -> Memory {
         token: "0000".into(),
         bad_token: Signature { status: 401, body: BodyShape::ScimError },
         liveness: 200,
+        no_such: None,
         at: at(0),
     };
     Memory {

@@ -236,10 +236,10 @@ impl Target for Hand {
     async fn groups(&self) -> Result<BTreeMap<ScimId, ScimGroup>> {
         unreachable!("{UNASKED}")
     }
-    async fn user(&self, _: &ScimId) -> Result<Seen<ScimUser>> {
+    async fn user(&self, _: &ScimId, _: &[Signature]) -> Result<Seen<ScimUser>> {
         unreachable!("{UNASKED}")
     }
-    async fn group(&self, _: &ScimId) -> Result<Seen<ScimGroup>> {
+    async fn group(&self, _: &ScimId, _: &[Signature]) -> Result<Seen<ScimGroup>> {
         unreachable!("{UNASKED}")
     }
     async fn calibrate(&self, _: Timestamp) -> Result<Calibration> {

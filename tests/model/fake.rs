@@ -327,13 +327,13 @@ impl Target for Fake<'_> {
         Ok(self.tenant.at_target.iter().map(record).collect())
     }
 
-    async fn user(&self, id: &ScimId) -> Result<Seen<ScimUser>> {
+    async fn user(&self, id: &ScimId, _: &[Signature]) -> Result<Seen<ScimUser>> {
         self.denied()?;
         let known = self.tenant.enabled.keys().find(|user| ScimId::from(user.to_string()) == *id);
         Ok(known.map_or(Seen::Absent, |user| Seen::Known(self.record(*user))))
     }
 
-    async fn group(&self, id: &ScimId) -> Result<Seen<ScimGroup>> {
+    async fn group(&self, id: &ScimId, _: &[Signature]) -> Result<Seen<ScimGroup>> {
         self.denied()?;
         let there = self.groups().await?;
         Ok(there.get(id).map_or(Seen::Absent, |group| Seen::Known(group.clone())))
@@ -362,7 +362,7 @@ impl Target for Fake<'_> {
 
 pub fn calibration(at: Timestamp) -> Calibration {
     let bad_token = Signature { status: 401, body: BodyShape::ScimError };
-    Calibration { url: "http://127.0.0.1:1/scim/Users".into(), token: "0000".into(), bad_token, liveness: 200, at }
+    Calibration { url: "http://127.0.0.1:1/scim/Users".into(), token: "0000".into(), bad_token, liveness: 200, no_such: None, at }
 }
 
 impl Ledger for Fake<'_> {

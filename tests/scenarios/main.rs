@@ -4,6 +4,7 @@ mod bad_input;
 mod cuts;
 mod lost;
 mod support;
+mod target;
 mod told;
 mod turns;
 mod undone;

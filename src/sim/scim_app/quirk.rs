@@ -20,12 +20,26 @@ pub enum Quirk {
     Unavailable,
     /// Everything is a 429 with these seconds to wait.
     Throttled(u64),
+    /// Every n-th request is answered so, with these seconds to wait.
+    RateLimited { every: usize, status: u16, seconds: u64 },
     /// Bodies end half-way.
     Truncated,
     /// Filters are not looked at.
     IgnoresFilter,
     /// `startIndex` and `count` are not looked at: everything, always.
     IgnoresPaging,
+    /// `startIndex` is not looked at: the first page, always.
+    IgnoresStart,
+    /// Neither is `count`: the first so many, always, and that is all that is counted.
+    FirstOnly(usize),
+    /// `startIndex` and `count` are refused with this status.
+    RefusesPaging(u16),
+    /// `count` is refused with this status.
+    RefusesCount(u16),
+    /// A page behind the end is refused with this status.
+    RefusesBehindEnd(u16),
+    /// Cursors (RFC 9865), and 501 to indexes; the service says so of itself.
+    CursorOnly,
     /// No page is longer than this.
     PageCap(usize),
     /// `totalResults` counts the page.
@@ -38,6 +52,8 @@ pub enum Quirk {
     NoResources,
     /// `schemas` is missing from lists.
     NoSchemas,
+    /// Lists call themselves something else.
+    OtherSchema,
     /// This id is counted, but missing from lists.
     Drops(String),
     /// Behind the end the last page comes again.
@@ -52,8 +68,14 @@ pub enum Quirk {
     StringActive,
     /// A missing resource is a 404 without a SCIM error.
     PlainNotFound,
+    /// A missing resource is told so with this status and body.
+    NotFoundAs(u16, &'static str),
+    /// Whoever asks for one resource is told that there is no such address.
+    NoSingleReads,
     /// A refused token is told 404.
     DeadTokenNotFound,
+    /// A refused token gets a page for people, with this status.
+    DeadTokenHtml(u16),
     /// Any token opens the door.
     AcceptsAnyToken,
     /// A refusal repeats the token.
@@ -63,8 +85,27 @@ pub enum Quirk {
 }
 
 impl Quirk {
+    /// What is answered in place of the standard's 404.
+    pub(super) fn not_found(&self) -> Option<Response> {
+        match self {
+            Quirk::PlainNotFound => Some((StatusCode::NOT_FOUND, "404 page not found").into_response()),
+            Quirk::NotFoundAs(status, body) => {
+                let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::NOT_FOUND);
+                Some((status, *body).into_response())
+            }
+            _ => None,
+        }
+    }
+
+    /// What is answered to a refused token in place of the standard's 401.
+    pub(super) fn refusal(&self) -> Option<Response> {
+        let Quirk::DeadTokenHtml(status) = self else { return None };
+        let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::UNAUTHORIZED);
+        Some((status, "<!DOCTYPE html><html><body>Sign in</body></html>").into_response())
+    }
+
     /// The answer that takes the place of every other one.
-    pub(super) fn answer(&self) -> Option<Response> {
+    pub(super) fn answer(&self, asked: usize) -> Option<Response> {
         const PAGE: &str = "<!DOCTYPE html><html><head><title>Sign in</title></head><body>Sign in</body></html>";
         match self {
             Quirk::Html(status) => {
@@ -76,6 +117,10 @@ impl Quirk {
                 Some((StatusCode::FOUND, [(header::LOCATION, "https://login.example/?next=scim")]).into_response())
             }
             Quirk::Unavailable => Some((StatusCode::SERVICE_UNAVAILABLE, "upstream connect error").into_response()),
+            Quirk::RateLimited { every, status, seconds } if asked.is_multiple_of(*every) => {
+                let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::TOO_MANY_REQUESTS);
+                Some((status, [(header::RETRY_AFTER, seconds.to_string())]).into_response())
+            }
             Quirk::Throttled(seconds) => {
                 Some((StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, seconds.to_string())]).into_response())
             }
@@ -100,7 +145,10 @@ pub(super) fn page<'a>(all: &[&'a Value], query: &BTreeMap<String, String>, quir
     let count = number("count").map_or(cap, |count| usize::try_from(count).unwrap_or(0).min(cap));
     let mut start = number("startIndex").map_or(1, |start| usize::try_from(start).unwrap_or(1).max(1));
     let mut next_cursor = None;
-    if quirks.contains(&Quirk::Cursors) {
+    if quirks.contains(&Quirk::IgnoresStart) {
+        start = 1;
+    }
+    if quirks.contains(&Quirk::Cursors) || quirks.contains(&Quirk::CursorOnly) {
         start = query.get("cursor").and_then(|text| text.strip_prefix("after-")?.parse::<usize>().ok()).map_or(1, |n| n + 1);
         let end = start - 1 + count;
         next_cursor = (end < all.len()).then(|| format!("after-{end}"));
@@ -111,6 +159,12 @@ pub(super) fn page<'a>(all: &[&'a Value], query: &BTreeMap<String, String>, quir
     if quirks.contains(&Quirk::RepeatsLastPage) && start > all.len() && count > 0 {
         start = all.len().saturating_sub(1) / count * count + 1;
     }
+    let first = quirks.iter().find_map(|quirk| if let Quirk::FirstOnly(first) = quirk { Some(*first) } else { None });
+    if let Some(first) = first {
+        let resources: Vec<&Value> = all.iter().take(first).copied().collect();
+        let length = resources.len();
+        return Page { resources, total: length, start: Some(1), items_per_page: length, next_cursor };
+    }
     let whole = quirks.contains(&Quirk::IgnoresPaging);
     let mut resources: Vec<&Value> = if whole { all.to_vec() } else { all.iter().skip(start - 1).take(count).copied().collect() };
     let length = resources.len();
@@ -118,10 +172,27 @@ pub(super) fn page<'a>(all: &[&'a Value], query: &BTreeMap<String, String>, quir
     Page {
         resources,
         total: if quirks.contains(&Quirk::TotalIsPageLength) { length } else { all.len() },
-        start: (!quirks.contains(&Quirk::Cursors)).then_some(if whole { 1 } else { start }),
+        start: (!quirks.contains(&Quirk::Cursors) && !quirks.contains(&Quirk::CursorOnly)).then_some(if whole {
+            1
+        } else {
+            start
+        }),
         items_per_page: if whole { 20 } else { length },
         next_cursor,
     }
+}
+
+/// The status with which this question is refused, where it is.
+pub(super) fn refused(all: usize, query: &BTreeMap<String, String>, quirks: &BTreeSet<Quirk>) -> Option<u16> {
+    let (start, count) = (query.get("startIndex"), query.contains_key("count"));
+    let behind = start.and_then(|start| start.parse::<usize>().ok()).is_some_and(|start| start > all.max(1));
+    quirks.iter().find_map(|quirk| match quirk {
+        Quirk::RefusesPaging(status) if start.is_some() || count => Some(*status),
+        Quirk::RefusesCount(status) if count => Some(*status),
+        Quirk::RefusesBehindEnd(status) if behind => Some(*status),
+        Quirk::CursorOnly if start.is_some() => Some(501),
+        _ => None,
+    })
 }
 
 /// Changes the look of a finished list.
@@ -134,6 +205,9 @@ pub(super) fn disguise(body: &mut Value, quirks: &BTreeSet<Quirk>) {
     }
     if quirks.contains(&Quirk::NoTotal) {
         fields.remove("totalResults");
+    }
+    if quirks.contains(&Quirk::OtherSchema) {
+        fields.insert("schemas".into(), "urn:scim:schemas:core:1.0".into());
     }
     if quirks.contains(&Quirk::NoSchemas) {
         fields.remove("schemas");

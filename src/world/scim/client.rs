@@ -1,16 +1,19 @@
 //! One GET at a time: addresses, headers, and what a refusal means. It sends nothing but GET, and follows no redirect.
 
+use std::sync::Mutex;
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use url::Url;
 
-use super::wire;
+use super::wire::{self, Page};
 use crate::model::id::ScimId;
 use crate::model::seen::Seen;
-use crate::model::snapshot::BodyShape;
-use crate::world::error::{Error, Result, hint};
+use crate::model::snapshot::{BodyShape, Signature};
+use crate::world::error::{Error, Result, hint, locked};
 use crate::world::http::{Answer, Http, request};
 use crate::world::secret::SecretFile;
 
@@ -61,15 +64,27 @@ impl Kind {
     }
 }
 
+/// What one look waits in all where the service asks for it.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Where it asks for no wait.
+const SHORT_WAIT: Duration = Duration::from_secs(2);
+
 pub struct Client {
     http: Http,
     base: Url,
     token: SecretFile,
+    /// What is left of [`PATIENCE`].
+    patience: Mutex<Duration>,
 }
 
 impl Client {
     pub fn new(http: Http, base: Url, token: SecretFile) -> Self {
-        Client { http, base, token }
+        Client { http, base, token, patience: Mutex::new(PATIENCE) }
+    }
+
+    /// A new look may wait anew.
+    pub fn begin_look(&self) {
+        *locked(&self.patience) = PATIENCE;
     }
 
     /// The token as the file holds it now.
@@ -123,18 +138,34 @@ impl Client {
         self.http.send(operation, doing, request).await
     }
 
-    /// Reads one resource by its id. `Absent` only where the service itself says so.
+    /// The same, and again after the wait that a service over its rate asks for, as long as the look has patience left.
+    pub async fn get_patiently(&self, operation: &'static str, doing: &str, url: &Url, token: &SecretString) -> Result<Answer> {
+        loop {
+            let answer = self.get(operation, doing, url, Some(token)).await?;
+            let Some(wait) = asks_to_wait(&answer) else { return Ok(answer) };
+            let wait = wait.unwrap_or(SHORT_WAIT).max(Duration::from_secs(1));
+            {
+                let mut patience = locked(&self.patience);
+                let Some(left) = patience.checked_sub(wait) else { return Ok(answer) };
+                *patience = left;
+            }
+            self.http.observer().throttled(self.http.api(), wait);
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// Reads one resource by its id. `Absent` only where the service itself says so, in the standard's words or in its own.
     pub async fn read_one<T>(
         &self,
         kind: Kind,
         id: &ScimId,
+        no_such: &[Signature],
         read: impl Fn(&Value) -> Result<(ScimId, T), String>,
     ) -> Result<Seen<T>> {
         let doing = format!("reading {} {id} at {}/{}", kind.singular(), self.shown(), kind.segment());
         let token = self.token()?;
-        let url = self.address(&doing, &[kind.segment(), &id.to_string()], kind.trimming())?;
-        let answer = self.get(kind.reading(), &doing, &url, Some(&token)).await?;
-        if matches!(answer.status.as_u16(), 404 | 410) && says_missing(&answer) {
+        let answer = self.ask(kind, id, &doing, &token).await?;
+        if says_missing(&answer) || (no_such.contains(&wire::signature(&answer)) && !contradicts(&answer)) {
             // Some services say 404 to a dead token too: absence counts only while the same token still opens the list.
             self.opens(kind, &token).await?;
             return Ok(Seen::Absent);
@@ -151,15 +182,23 @@ impl Client {
         }
     }
 
+    /// What is answered when one record is asked for.
+    pub async fn ask(&self, kind: Kind, id: &ScimId, doing: &str, token: &SecretString) -> Result<Answer> {
+        let url = self.address(doing, &[kind.segment(), &id.to_string()], kind.trimming())?;
+        self.get_patiently(kind.reading(), doing, &url, token).await
+    }
+
     /// Fails unless the token opens a list at this moment.
-    pub async fn opens(&self, kind: Kind, token: &SecretString) -> Result<()> {
+    pub async fn opens(&self, kind: Kind, token: &SecretString) -> Result<Page> {
         let doing = format!("reading the beginning of {}/{}", self.shown(), kind.segment());
-        let url = self.first(kind, &doing)?;
-        let answer = self.get(kind.listing(), &doing, &url, Some(token)).await?;
+        let mut answer = self.get_patiently(kind.listing(), &doing, &self.first(kind, &doing)?, token).await?;
+        if refuses_paging(answer.status.as_u16()) {
+            answer = self.get_patiently(kind.listing(), &doing, &self.bare(kind, &doing)?, token).await?;
+        }
         if answer.status != http::StatusCode::OK {
             return Err(self.refusal(&doing, &answer, token));
         }
-        wire::page(&answer.body).map(drop).map_err(|why| Error::Malformed { doing, why })
+        wire::page(&answer.body).map_err(|why| Error::Malformed { doing, why })
     }
 
     /// The address of a list's first entry.
@@ -167,12 +206,23 @@ impl Client {
         self.address(doing, &[kind.segment()], &[("startIndex", "1"), ("count", "1")])
     }
 
+    /// The same for a service that does not page.
+    pub fn bare(&self, kind: Kind, doing: &str) -> Result<Url> {
+        self.address(doing, &[kind.segment()], &[])
+    }
+
+    /// What the service says of itself: that its lists are read with cursors, and in no other way.
+    pub async fn pages_by_cursor_only(&self, doing: &str, token: &SecretString) -> Result<bool> {
+        let url = self.address(doing, &["ServiceProviderConfig"], &[])?;
+        let answer = self.get_patiently("probe", doing, &url, token).await?;
+        Ok(answer.status == http::StatusCode::OK && wire::is_cursor_only(&answer.body))
+    }
+
     /// What an answer other than 200 means.
     pub fn refusal(&self, doing: &str, answer: &Answer, token: &SecretString) -> Error {
         let doing = doing.to_owned();
         let status = answer.status.as_u16();
-        if status == 429 {
-            let retry_after = answer.retry_after();
+        if let Some(retry_after) = asks_to_wait(answer) {
             self.http.observer().throttled(self.http.api(), retry_after.unwrap_or_default());
             return Error::Throttled { doing, retry_after };
         }
@@ -200,10 +250,29 @@ impl Client {
     }
 }
 
+/// Statuses with which services refuse `startIndex` or `count` themselves.
+pub fn refuses_paging(status: u16) -> bool {
+    matches!(status, 400 | 422 | 500 | 501)
+}
+
+/// It is too much for the service now, and it says so; how long it wants us to wait, where it says that too.
+fn asks_to_wait(answer: &Answer) -> Option<Option<Duration>> {
+    match (answer.status.as_u16(), answer.retry_after()) {
+        (429, wait) => Some(wait),
+        (503, Some(wait)) => Some(Some(wait)),
+        _ => None,
+    }
+}
+
 /// The service's own word that a resource does not exist; a proxy's or a router's 404 is not that.
 fn says_missing(answer: &Answer) -> bool {
-    let status = u64::from(answer.status.as_u16());
-    wire::fault(&answer.body).is_some_and(|fault| fault.status.is_none_or(|said| said == status))
+    matches!(answer.status.as_u16(), 404 | 410) && wire::fault(&answer.body).is_some() && !contradicts(answer)
+}
+
+/// A SCIM error under another status than its own.
+fn contradicts(answer: &Answer) -> bool {
+    let said = wire::fault(&answer.body).and_then(|fault| fault.status);
+    said.is_some_and(|said| said != u64::from(answer.status.as_u16()))
 }
 
 fn remedy(answer: &Answer) -> Option<String> {
@@ -231,7 +300,6 @@ fn clean(text: &str, token: &SecretString) -> String {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-    use std::time::Duration;
 
     use super::*;
     use crate::world::http::{Api, Unobserved, in_process};

@@ -2,6 +2,7 @@
 
 mod client;
 mod listing;
+mod missing;
 mod probe;
 pub mod profiles;
 mod wire;
@@ -18,7 +19,7 @@ use super::http::Http;
 use super::secret::SecretFile;
 use crate::model::id::ScimId;
 use crate::model::seen::Seen;
-use crate::model::snapshot::{Calibration, Probe, ScimGroup, ScimUser};
+use crate::model::snapshot::{Calibration, Probe, ScimGroup, ScimUser, Signature};
 use crate::model::spec::Profile;
 use client::{Client, Kind};
 
@@ -41,6 +42,7 @@ impl ScimTarget {
 
 impl Target for ScimTarget {
     async fn users(&self) -> Result<BTreeMap<ScimId, ScimUser>> {
+        self.client.begin_look();
         self.list(Kind::Users, |value| wire::user(value).map(|user| (user.id.clone(), user))).await
     }
 
@@ -48,12 +50,12 @@ impl Target for ScimTarget {
         self.list(Kind::Groups, |value| wire::group(value).map(|group| (group.id.clone(), group))).await
     }
 
-    async fn user(&self, id: &ScimId) -> Result<Seen<ScimUser>> {
-        self.client.read_one(Kind::Users, id, |value| wire::user(value).map(|user| (user.id.clone(), user))).await
+    async fn user(&self, id: &ScimId, no_such: &[Signature]) -> Result<Seen<ScimUser>> {
+        self.client.read_one(Kind::Users, id, no_such, |value| wire::user(value).map(|user| (user.id.clone(), user))).await
     }
 
-    async fn group(&self, id: &ScimId) -> Result<Seen<ScimGroup>> {
-        self.client.read_one(Kind::Groups, id, |value| wire::group(value).map(|group| (group.id.clone(), group))).await
+    async fn group(&self, id: &ScimId, no_such: &[Signature]) -> Result<Seen<ScimGroup>> {
+        self.client.read_one(Kind::Groups, id, no_such, |value| wire::group(value).map(|group| (group.id.clone(), group))).await
     }
 
     async fn calibrate(&self, at: Timestamp) -> Result<Calibration> {

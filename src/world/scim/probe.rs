@@ -5,8 +5,9 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 use uuid::Uuid;
 
-use super::client::{Client, Kind};
-use super::wire;
+use super::client::{Client, Kind, refuses_paging};
+use super::missing;
+use super::wire::{self, signature};
 use crate::model::snapshot::{BodyShape, Calibration, Probe, ProbeVerdict, Signature};
 use crate::world::error::{Error, Result};
 use crate::world::http::Answer;
@@ -18,9 +19,13 @@ pub async fn calibrate(client: &Client, at: Timestamp) -> Result<Calibration> {
     let doing = format!("calibrating the revocation probe at {}", client.shown());
     let malformed = |why: String| Error::Malformed { doing: doing.clone(), why };
     let token = client.token()?;
-    let url = client.first(Kind::Users, &doing)?;
+    let mut url = client.first(Kind::Users, &doing)?;
 
-    let good = client.get(OPERATION, &doing, &url, Some(&token)).await?;
+    let mut good = client.get(OPERATION, &doing, &url, Some(&token)).await?;
+    if refuses_paging(good.status.as_u16()) {
+        url = client.bare(Kind::Users, &doing)?;
+        good = client.get(OPERATION, &doing, &url, Some(&token)).await?;
+    }
     if good.status != http::StatusCode::OK {
         return Err(refused_early(client.refusal(&doing, &good, &token)));
     }
@@ -56,12 +61,15 @@ pub async fn calibrate(client: &Client, at: Timestamp) -> Result<Calibration> {
     }
     let (bad_token, liveness) = (signature(&bad), liveness.status.as_u16());
     tells(&bad_token, liveness).map_err(malformed)?;
-    Ok(Calibration { url: url.into(), token: tag(&token), bad_token, liveness, at })
+    let no_such = missing::learn(client, &doing, &token).await?;
+    Ok(Calibration { url: url.into(), token: tag(&token), bad_token, liveness, no_such: Some(no_such), at })
 }
 
 /// It was made for this URL and this token; where they can't be told, it was not.
 pub fn fits(client: &Client, calibration: &Calibration) -> bool {
-    let url = client.first(Kind::Users, "reading the SCIM URL").is_ok_and(|url| url.as_str() == calibration.url);
+    let is_it = |url: Result<Url>| url.is_ok_and(|url| url.as_str() == calibration.url);
+    let doing = "reading the SCIM URL";
+    let url = is_it(client.first(Kind::Users, doing)) || is_it(client.bare(Kind::Users, doing));
     url && client.token().is_ok_and(|token| tag(&token) == calibration.token)
 }
 
@@ -82,7 +90,8 @@ pub async fn probe(client: &Client, calibration: &Calibration, at: Timestamp) ->
 
 async fn round(client: &Client, doing: &str, calibration: &Calibration) -> Result<Round> {
     let token = client.token()?;
-    let url = client.first(Kind::Users, doing)?;
+    let bare = client.bare(Kind::Users, doing)?;
+    let url = if bare.as_str() == calibration.url { bare } else { client.first(Kind::Users, doing)? };
     let liveness = without_token(client, doing)?;
     let real = Heard::from(client.get(OPERATION, doing, &url, Some(&token)).await);
     let mut round =
@@ -194,10 +203,15 @@ fn tells(bad: &Signature, liveness: u16) -> Result<(), String> {
         _ => false,
     };
     if !refusal {
-        return Err(format!(
-            "a made-up token is answered {}, which could be anything; it takes a 401 or a SCIM error",
-            in_words(bad)
-        ));
+        let why = match body {
+            BodyShape::Html => {
+                "as by a sign-in page or a gateway in front of the service; let the SCIM path through to the service without a sign-in"
+            }
+            _ => {
+                "which could be anything; it takes a 401, or another 4xx with JSON: have the app's vendor answer an unknown token so"
+            }
+        };
+        return Err(format!("a made-up token is answered {}, {why}", in_words(bad)));
     }
     if !matches!(liveness, 200..=299 | 400..=499) || matches!(liveness, 407 | 408 | 429) {
         return Err(format!(
@@ -210,10 +224,6 @@ fn tells(bad: &Signature, liveness: u16) -> Result<(), String> {
         ));
     }
     Ok(())
-}
-
-fn signature(answer: &Answer) -> Signature {
-    Signature { status: answer.status.as_u16(), body: wire::shape(&answer.body) }
 }
 
 fn in_words(signature: &Signature) -> String {
@@ -246,26 +256,7 @@ fn tag(token: &SecretString) -> String {
 
 /// A token that never existed, of the same length and kinds of characters as the real one.
 fn made_up(token: &SecretString) -> SecretString {
-    let real = token.expose_secret();
-    let hex = real.chars().filter(char::is_ascii_alphanumeric).all(|c| c.is_ascii_hexdigit());
-    let letters = if hex { 6 } else { 26 };
-    let any = real.chars().any(|c| c.is_ascii_alphanumeric());
-    let pick = |from: u8, of: u8| char::from(from + rand::random_range(0..of));
-    loop {
-        let fake: String = real
-            .chars()
-            .map(|c| match c {
-                '0'..='9' => pick(b'0', 10),
-                'a'..='z' => pick(b'a', letters),
-                'A'..='Z' => pick(b'A', letters),
-                _ if any => c,
-                _ => pick(b'a', 26),
-            })
-            .collect();
-        if fake != real {
-            return SecretString::from(fake);
-        }
-    }
+    SecretString::from(missing::alike(token.expose_secret()))
 }
 
 #[cfg(test)]
@@ -286,7 +277,7 @@ mod tests {
 
     fn calibrated(status: u16, body: BodyShape, liveness: u16) -> Calibration {
         let bad_token = Signature { status, body };
-        Calibration { url: URL.into(), token: "t".into(), bad_token, liveness, at: Timestamp::UNIX_EPOCH }
+        Calibration { url: URL.into(), token: "t".into(), bad_token, liveness, no_such: None, at: Timestamp::UNIX_EPOCH }
     }
 
     fn round(real: Heard, fresh: Heard, liveness: Heard) -> Round {

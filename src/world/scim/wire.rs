@@ -5,8 +5,9 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::model::id::ScimId;
-use crate::model::snapshot::{BodyShape, ScimGroup, ScimUser};
+use crate::model::snapshot::{BodyShape, ScimGroup, ScimUser, Signature};
 use crate::world::error::hint;
+use crate::world::http::Answer;
 
 const LIST: &str = "urn:ietf:params:scim:api:messages:2.0:ListResponse";
 const ERROR: &str = "urn:ietf:params:scim:api:messages:2.0:Error";
@@ -19,6 +20,12 @@ pub struct Page {
     pub resources: Vec<Value>,
     /// `nextCursor` (RFC 9865).
     pub next: Option<String>,
+    /// `startIndex`: to which question this is the answer.
+    pub start: Option<u64>,
+    /// `itemsPerPage`.
+    pub per_page: Option<u64>,
+    /// It calls itself a ListResponse.
+    pub named: bool,
 }
 
 /// A SCIM error body (RFC 7644 section 3.12).
@@ -30,8 +37,16 @@ pub struct Fault {
     pub detail: Option<String>,
 }
 
-/// Reads a page. An empty one counts only where it calls itself a ListResponse.
+pub const UNNAMED: &str = "answers an empty list that does not call itself a SCIM ListResponse, which proves nothing";
+
+/// Reads a page that stands by itself. An empty one counts only where it calls itself a ListResponse.
 pub fn page(body: &[u8]) -> Result<Page, String> {
+    let page = part(body)?;
+    if page.resources.is_empty() && !page.named { Err(UNNAMED.into()) } else { Ok(page) }
+}
+
+/// Reads a page of a list; whether an empty one counts is for the caller to judge.
+pub fn part(body: &[u8]) -> Result<Page, String> {
     let value = object(body)?;
     if has_schema(&value, ERROR) {
         return Err("answers success with a SCIM error in it".into());
@@ -50,11 +65,9 @@ pub fn page(body: &[u8]) -> Result<Page, String> {
             "answers JSON that is not a SCIM list: it has neither totalResults nor Resources; is this the SCIM base URL?".into(),
         );
     }
-    if listed.unwrap_or(0) == 0 && !has_schema(&value, LIST) {
-        return Err("answers an empty list that does not call itself a SCIM ListResponse, which proves nothing".into());
-    }
     let next = field(&value, "nextCursor").and_then(Value::as_str).filter(|cursor| !cursor.is_empty()).map(str::to_owned);
-    Ok(Page { total, resources: take_list(value), next })
+    let (start, per_page) = (field(&value, "startIndex").and_then(number), field(&value, "itemsPerPage").and_then(number));
+    Ok(Page { total, next, start, per_page, named: has_schema(&value, LIST), resources: take_list(value) })
 }
 
 /// Reads one resource's body.
@@ -93,6 +106,13 @@ pub fn fault(body: &[u8]) -> Option<Fault> {
     Some(Fault { status, scim_type: text(&value, "scimType"), detail: text(&value, "detail") })
 }
 
+/// A ServiceProviderConfig that offers cursors (RFC 9865) and no indexes.
+pub fn is_cursor_only(body: &[u8]) -> bool {
+    let Ok(config) = object(body) else { return false };
+    let says = |name| field(&config, "pagination").and_then(|pagination| field(pagination, name)).and_then(Value::as_bool);
+    says("cursor") == Some(true) && says("index") == Some(false)
+}
+
 /// What kind of body it is; headers prove nothing.
 pub fn shape(body: &[u8]) -> BodyShape {
     let body = trim(body);
@@ -109,6 +129,10 @@ pub fn shape(body: &[u8]) -> BodyShape {
     let head = String::from_utf8_lossy(&body[..body.len().min(2048)]).to_ascii_lowercase();
     let html = ["<!doctype html", "<html", "<head", "<body"].iter().any(|tag| head.contains(tag));
     if html { BodyShape::Html } else { BodyShape::Text }
+}
+
+pub fn signature(answer: &Answer) -> Signature {
+    Signature { status: answer.status.as_u16(), body: shape(&answer.body) }
 }
 
 fn object(body: &[u8]) -> Result<Value, String> {
@@ -170,7 +194,7 @@ fn text(value: &Value, name: &str) -> Option<String> {
     }
 }
 
-fn id(value: &Value) -> Result<ScimId, String> {
+pub fn id(value: &Value) -> Result<ScimId, String> {
     match text(value, "id") {
         Some(id) if !id.is_empty() => Ok(ScimId::from(id)),
         Some(_) | None if value.is_object() => Err("has no id".into()),

@@ -1,114 +1,67 @@
-//! Reading a list to its end: it is complete, or it is an error; never a short list.
+//! Where a walk through a list's pages stands, and whether what they say shows that it is whole. No input or output.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
-
-use super::client::{Client, Kind};
-use super::wire;
-use crate::model::compact::packed;
 use crate::model::id::ScimId;
-use crate::world::error::{Error, Result};
 
-/// Times a list is begun anew because it moved.
-const PASSES: usize = 3;
 const PAGES: usize = 2_000;
 const ITEMS: usize = 200_000;
 
-/// Reads all pages of a list, keyed by id.
-pub async fn read_all<T>(
-    client: &Client,
-    kind: Kind,
-    page_size: u32,
-    read: impl Fn(&Value) -> Result<(ScimId, T), String>,
-) -> Result<BTreeMap<ScimId, T>> {
-    let doing = format!("listing {}/{}", client.shown(), kind.segment());
-    let mut why = String::new();
-    for _ in 0..PASSES {
-        match pass(client, kind, page_size, &doing, &read).await? {
-            Ended::Complete(found) => return Ok(found),
-            Ended::Short(reason) => why = reason,
-        }
-    }
-    Err(Error::Incomplete { doing, why: format!("{why} (tried {PASSES} times)") })
-}
-
-enum Ended<T> {
-    Complete(BTreeMap<ScimId, T>),
-    Short(String),
-}
-
-async fn pass<T>(
-    client: &Client,
-    kind: Kind,
-    page_size: u32,
-    doing: &str,
-    read: impl Fn(&Value) -> Result<(ScimId, T), String>,
-) -> Result<Ended<T>> {
-    let token = client.token()?;
-    let mut walk = Walk::new();
-    let count = page_size.to_string();
-    loop {
-        let (name, value) = match &walk.next {
-            Ask::From(index) => ("startIndex", index.to_string()),
-            Ask::Cursor(cursor) => ("cursor", cursor.clone()),
-        };
-        let mut parameters = vec![(name, value.as_str()), ("count", count.as_str())];
-        parameters.extend(kind.trimming());
-        let url = client.address(doing, &[kind.segment()], &parameters)?;
-        let answer = client.get(kind.listing(), doing, &url, Some(&token)).await?;
-        if answer.status != http::StatusCode::OK {
-            return Err(client.refusal(doing, &answer, &token));
-        }
-        let malformed = |why| Error::Malformed { doing: doing.to_owned(), why };
-        let page = wire::page(&answer.body).map_err(malformed)?;
-        let mut resources = Vec::with_capacity(page.resources.len());
-        for (n, resource) in page.resources.iter().enumerate() {
-            resources.push(read(resource).map_err(|why| malformed(format!("entry {} of the page {why}", n + 1)))?);
-        }
-        match walk.take(resources, page.total, page.next) {
-            Step::Ask => {}
-            Step::Done => return Ok(Ended::Complete(packed(walk.found))),
-            Step::Short(why) => return Ok(Ended::Short(why)),
-            Step::TooLong(why) => return Err(Error::Malformed { doing: doing.to_owned(), why }),
-        }
-    }
-}
-
 /// Where one pass through a list stands.
-struct Walk<T> {
-    found: BTreeMap<ScimId, T>,
+pub struct Walk<T> {
+    pub found: BTreeMap<ScimId, T>,
+    pub next: Ask,
+    pub pages: usize,
+    /// The last page's `startIndex`.
+    pub said: Option<u64>,
+    /// The first page's `itemsPerPage`.
+    pub per_page: Option<u64>,
+    first: Option<ScimId>,
     total: Option<usize>,
-    next: Ask,
-    pages: usize,
     items: usize,
     cursors: BTreeSet<String>,
 }
 
-enum Ask {
+#[derive(Clone)]
+pub enum Ask {
     /// 1-based.
     From(usize),
     Cursor(String),
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Step {
+pub enum Step {
     Ask,
     Done,
+    /// The only page came again, and its totalResults may count that page alone: another question has to tell.
+    Doubt,
     Short(String),
     TooLong(String),
 }
 
 impl<T> Walk<T> {
-    fn new() -> Self {
-        Walk { found: BTreeMap::new(), total: None, next: Ask::From(1), pages: 0, items: 0, cursors: BTreeSet::new() }
+    pub fn new(next: Ask) -> Self {
+        Walk {
+            found: BTreeMap::new(),
+            next,
+            pages: 0,
+            said: None,
+            per_page: None,
+            first: None,
+            total: None,
+            items: 0,
+            cursors: BTreeSet::new(),
+        }
     }
 
-    fn take(&mut self, page: Vec<(ScimId, T)>, total: Option<u64>, cursor: Option<String>) -> Step {
-        let past_end = matches!(self.next, Ask::From(_)) && self.total.is_some_and(|total| self.found.len() >= total);
+    pub fn take(&mut self, page: Vec<(ScimId, T)>, total: Option<u64>, cursor: Option<String>) -> Step {
+        let past_end = matches!(self.next, Ask::From(_)) && self.is_full();
         let (empty, before) = (page.is_empty(), self.found.len());
         self.pages += 1;
         self.items += page.len();
+        if self.pages == 1 {
+            self.first = page.first().map(|(id, _)| id.clone());
+        }
         self.found.extend(page);
         let new = self.found.len() - before;
         if self.pages > PAGES || self.items > ITEMS {
@@ -141,6 +94,7 @@ impl<T> Walk<T> {
             (None, Ask::From(_)) if new == 0 && self.total.is_none() => {
                 Step::Short("the service gives no totalResults and repeats itself".into())
             }
+            (None, Ask::From(_)) if new == 0 && self.is_one_page() => Step::Doubt,
             (None, Ask::From(_)) if new == 0 => self.end(),
             (None, Ask::From(_)) => {
                 self.next = Ask::From(1 + self.items);
@@ -149,14 +103,74 @@ impl<T> Walk<T> {
         }
     }
 
+    /// As many as the service says there are.
+    pub fn is_full(&self) -> bool {
+        self.total.is_some_and(|total| self.found.len() >= total)
+    }
+
+    /// The page behind the end is refused: whether what was read by then is all there is.
+    pub fn refused(&self) -> Step {
+        match self.is_full() {
+            true if self.pages == 1 && self.found.len() > 1 => Step::Doubt,
+            true => Step::Done,
+            false => self.end(),
+        }
+    }
+
+    /// Everything was on the first page, so that totalResults may be its length and no more.
+    fn is_one_page(&self) -> bool {
+        self.pages == 2 && self.found.len() > 1 && self.total == Some(self.found.len())
+    }
+
+    /// What the second entry alone, asked for by its place, says of the doubt: `ids` came, with `total`.
+    pub fn settle(&self, ids: &[ScimId], total: Option<u64>) -> Step {
+        let whole = self.found.len();
+        let shorter = ids.len() < whole;
+        let is_real = total == Some(whole as u64);
+        let moves = !ids.is_empty() && ids.first() != self.first.as_ref();
+        match shorter {
+            true if is_real || moves => Step::Done,
+            true => Step::Short(format!(
+                "it repeats its first page of {whole} entries, and its totalResults counts that page only{PAGE}"
+            )),
+            false => self.unasked(),
+        }
+    }
+
+    /// The same page comes whatever is asked: it can be everything, or all that the service gives at once.
+    pub fn unasked(&self) -> Step {
+        let whole = self.found.len();
+        let is_full_page = self.per_page.is_none_or(|per_page| per_page == whole as u64);
+        if is_full_page && is_usual_size(whole) {
+            return Step::Short(format!(
+                "it gives the same {whole} entries whatever is asked, as many as services put on one page, so there may be more{PAGE}"
+            ));
+        }
+        Step::Done
+    }
+
     fn end(&self) -> Step {
         match self.total {
             Some(total) if self.found.len() < total => {
-                Step::Short(format!("it ended after {} of {total} entries", self.found.len()))
+                let elsewhere = match (&self.next, self.said) {
+                    (Ask::From(asked), Some(said)) if said != *asked as u64 => {
+                        format!("; asked from entry {asked} on, it answered from entry {said} on{PAGE}")
+                    }
+                    _ => String::new(),
+                };
+                Step::Short(format!("it ended after {} of {total} entries{elsewhere}", self.found.len()))
             }
             Some(_) | None => Step::Done,
         }
     }
+}
+
+/// The remedy where a service does not page as it was asked.
+const PAGE: &str = "; have the app's vendor make its lists follow startIndex and count (RFC 7644, section 3.4.2.4), or give all at once with the right totalResults";
+
+/// Lengths at which services cut.
+fn is_usual_size(length: usize) -> bool {
+    length > 0 && (length.is_multiple_of(10) || length.is_multiple_of(25) || (length >= 16 && length.is_power_of_two()))
 }
 
 #[cfg(test)]
@@ -165,7 +179,7 @@ mod tests {
 
     /// Feeds pages of (ids, totalResults, cursor) and says how the last one was taken, and where a next one would begin.
     fn walk(pages: &[(&[u32], Option<u64>, Option<&str>)]) -> (Step, usize) {
-        let mut walk = Walk::new();
+        let mut walk = Walk::new(Ask::From(1));
         let mut step = Step::Ask;
         for (n, (ids, total, cursor)) in pages.iter().enumerate() {
             assert_eq!(step, Step::Ask, "page {n} was not asked for");
@@ -183,7 +197,8 @@ mod tests {
     fn the_end_is_looked_behind_before_it_is_believed() {
         assert_eq!(walk(&[(&[1, 2], Some(3), None), (&[3], Some(3), None)]).0, Step::Ask);
         assert_eq!(walk(&[(&[1, 2], Some(3), None), (&[3], Some(3), None), (&[], Some(3), None)]), (Step::Done, 3));
-        assert_eq!(walk(&[(&[1, 2], Some(2), None), (&[1, 2], Some(2), None)]), (Step::Done, 2));
+        assert_eq!(walk(&[(&[1, 2], Some(2), None), (&[1, 2], Some(2), None)]), (Step::Doubt, 2));
+        assert_eq!(walk(&[(&[1], Some(1), None), (&[1], Some(1), None)]), (Step::Done, 1));
         assert_eq!(walk(&[(&[], Some(0), None)]), (Step::Done, 0));
     }
 
@@ -222,7 +237,7 @@ mod tests {
 
     #[test]
     fn a_list_without_end_is_given_up() {
-        let mut walk = Walk::new();
+        let mut walk = Walk::new(Ask::From(1));
         let last =
             (0..).map(|n: usize| walk.take(vec![(ScimId::from(n.to_string()), ())], None, None)).find(|step| *step != Step::Ask);
         assert!(matches!(last, Some(Step::TooLong(_))));

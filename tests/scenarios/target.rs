@@ -1,0 +1,50 @@
+//! SCIM services that answer otherwise than the standard says, over the whole way.
+
+use unscim::model::status::Phase;
+use unscim::sim::scim_app::Quirk;
+use unscim::sim::{Effect, Fault};
+
+use crate::support::Rig;
+use crate::walk::small;
+
+#[tokio::test(start_paused = true)]
+async fn an_app_that_says_no_in_its_own_words_is_retired_all_the_same() {
+    for quirk in
+        [Quirk::NotFoundAs(404, ""), Quirk::NotFoundAs(404, r#"{"title":"Not Found","status":404}"#), Quirk::NotFoundAs(401, "")]
+    {
+        let mut rig = Rig::new(small()).await;
+        rig.practice.scim_app().unwrap().set_quirk(quirk);
+        rig.retire().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_401_to_one_record_while_the_lists_answer_is_about_that_record() {
+    let mut rig = Rig::new(small()).await;
+    rig.until_phase(Phase::UnassigningGroups).await;
+    for status in [401, 403] {
+        let effect = Effect::Answer { status, headers: Vec::new(), body: String::new() };
+        rig.practice.faults().add(Fault::once("/scim/v2/Groups/", effect).times(40));
+    }
+    for _ in 0..120 {
+        let status = rig.turn().await.status;
+        assert!(status.held.iter().all(|held| !held.message.contains("RevokedTooEarly")), "{:#?}", status.held);
+        tokio::time::sleep(std::time::Duration::from_secs(120)).await;
+    }
+    rig.practice.faults().clear();
+    rig.retire().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_401_to_one_list_while_the_other_answers_is_no_revocation() {
+    let mut rig = Rig::new(small()).await;
+    rig.until_phase(Phase::UnassigningGroups).await;
+    let effect = Effect::Answer { status: 401, headers: Vec::new(), body: String::new() };
+    rig.practice.faults().add(Fault::once("/scim/v2/Groups?", effect).times(6));
+    for _ in 0..60 {
+        let status = rig.turn().await.status;
+        assert!(status.held.iter().all(|held| !held.message.contains("RevokedTooEarly")), "{:#?}", status.held);
+        tokio::time::sleep(std::time::Duration::from_secs(120)).await;
+    }
+    rig.retire().await;
+}
