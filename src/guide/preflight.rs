@@ -132,7 +132,9 @@ fn app_and_job(facts: &Facts, found: &mut Findings) {
     if facts.is_token_rejected() {
         return;
     }
-    let ours = facts.memory.journal.entry(&Key::Pause(job.id.clone())).is_some();
+    // Ours comes at the end alone: where steps are owed again, somebody has to start it.
+    let at_the_end = facts.memory.remembered.cycle_proof.is_some();
+    let ours = at_the_end && facts.memory.journal.entry(&Key::Pause(job.id.clone())).is_some();
     if (job.schedule == ScheduleState::Paused || job.code == JobCode::Paused) && !ours {
         let why = format!("job {} is paused by somebody else (JobPaused); start it in the portal, unscim never does", job.id);
         found.refusals.push(why.clone());

@@ -10,7 +10,7 @@ use unscim::model::action::Action;
 use unscim::model::condition::ConditionKind;
 use unscim::model::id::UserId;
 use unscim::model::snapshot::Principal;
-use unscim::model::spec::{Acknowledgement, Mode, Percent};
+use unscim::model::spec::{Acknowledgement, MembersDecision, Mode, Percent};
 use unscim::model::status::Phase;
 use unscim::reconcile::Turn;
 use unscim::rollback::look;
@@ -265,7 +265,19 @@ impl World {
                 acknowledged.push(known);
             }
         }
+        for entry in &mut self.rig.spec.groups.list {
+            let id = entry.id.to_string();
+            if said.iter().any(|text| text.contains("shows no user among its members") && text.contains(&id)) {
+                entry.members = Some(MembersDecision::Remove);
+            }
+        }
         let practice = &self.rig.practice;
+        let ids = practice.ids();
+        for user in ids.users.iter().chain(&ids.nested_only).chain([&ids.outsider]) {
+            if said.iter().any(|text| text.contains("who were never protected") && text.contains(&user.to_string())) {
+                self.rig.spec.released.insert(*user);
+            }
+        }
         let asks_for_token = turn.status.held.iter().any(|held| held.message.contains("RevokedTooEarly"))
             || turn.status.conditions.iter().any(|condition| condition.message.contains("put a valid token into the token file"));
         if self.revoked && asks_for_token {
