@@ -268,7 +268,7 @@ impl World {
         for entry in &mut self.rig.spec.groups.list {
             let id = entry.id.to_string();
             if said.iter().any(|text| text.contains("shows no user among its members") && text.contains(&id)) {
-                entry.members = Some(MembersDecision::Remove);
+                entry.members = Some(MembersDecision::Keep);
             }
         }
         let practice = &self.rig.practice;
