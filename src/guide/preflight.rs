@@ -133,10 +133,11 @@ fn app_and_job(facts: &Facts, found: &mut Findings) {
         return;
     }
     // Ours comes at the end alone: where steps are owed again, somebody has to start it.
-    let at_the_end = facts.memory.remembered.cycle_proof.is_some();
-    let ours = at_the_end && facts.memory.journal.entry(&Key::Pause(job.id.clone())).is_some();
+    let by_us = facts.memory.journal.entry(&Key::Pause(job.id.clone())).is_some();
+    let ours = by_us && facts.memory.remembered.cycle_proof.is_some();
     if (job.schedule == ScheduleState::Paused || job.code == JobCode::Paused) && !ours {
-        let why = format!("job {} is paused by somebody else (JobPaused); start it in the portal, unscim never does", job.id);
+        let who = if by_us { "by unscim's own last step, and earlier steps are owed again" } else { "by somebody else" };
+        let why = format!("job {} is paused {who} (JobPaused); start it in the portal, unscim never does", job.id);
         found.refusals.push(why.clone());
         found.paused = Some(why);
     } else if matches!(job.code, JobCode::NotRun | JobCode::NotConfigured) || job.last.is_none() {

@@ -180,11 +180,15 @@ fn there_is_one_job_and_it_runs() {
     });
     refuses("is paused by somebody else (JobPaused)", |case| case.job().schedule = ScheduleState::Paused);
     refuses("is paused by somebody else (JobPaused)", |case| case.job().code = JobCode::Paused);
-    passes(|case| {
+    let by_us = |case: &mut Case| {
         case.job().schedule = ScheduleState::Paused;
         let job = case.job().id.clone();
         case.confirmed(&Action::PauseJob { job }, 10);
-    });
+    };
+    refuses("paused by unscim's own last step, and earlier steps are owed again (JobPaused)", by_us);
+    let mut proven = Case::cycled();
+    by_us(&mut proven);
+    assert!(check(&proven.facts()).refusals.is_empty(), "it came after the cycle that it waited for");
     for change in [
         (|case: &mut Case| case.job().code = JobCode::NotRun) as fn(&mut Case),
         |case| case.job().code = JobCode::NotConfigured,
