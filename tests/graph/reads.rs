@@ -140,7 +140,8 @@ async fn ten_megabytes_are_read_and_twenty_are_refused() {
         })
     };
     assert_eq!(big(10).await.unwrap(), 1);
-    assert!(matches!(big(20).await.unwrap_err(), Error::Malformed { .. }));
+    let error = big(20).await.unwrap_err();
+    assert!(matches!(error, Error::TooLarge { mebibytes: 16, .. }), "{error:?}");
 }
 
 #[tokio::test]
