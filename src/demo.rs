@@ -14,7 +14,7 @@ use crate::cli::{self, Exit};
 use crate::config;
 use crate::guide::GUIDE;
 use crate::model::condition::{ConditionKind, Truth};
-use crate::model::memory::since;
+use crate::model::moment::since;
 use crate::model::names::Names;
 use crate::model::spec::Mode;
 use crate::model::status::{Phase, Status};

@@ -12,12 +12,12 @@ use crate::model::baseline::Baseline;
 use crate::model::compact::packed;
 use crate::model::id::{GroupId, ScimId, ServicePrincipalId, UserId};
 use crate::model::key::Key;
-use crate::model::memory::{Memory, Rounds, earlier, lasts, since};
-use crate::model::moment::Moment;
+use crate::model::memory::Memory;
+use crate::model::moment::{Moment, earlier, lasts, since};
 use crate::model::seen::{Listed, Seen, Why};
 use crate::model::snapshot::{
-    Assignment, Calibration, DirectoryUser, GroupSeen, Job, LogRow, Look, Members, Policy, Principal, ScimUser, Signature,
-    Snapshot, TargetLook, TargetSeen, TokenState,
+    Assignment, Calibration, DirectoryUser, GroupSeen, Job, LogRow, Look, Members, Policy, Principal, Rounds, ScimUser,
+    Signature, Snapshot, TargetLook, TargetSeen, TokenState,
 };
 use crate::model::spec::{Select, Spec};
 use crate::world::error::Error;

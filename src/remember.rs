@@ -8,10 +8,8 @@ use crate::model::baseline::Growth;
 use crate::model::compact::{Few, InOrder, Pool};
 use crate::model::id::{GroupId, UserId};
 use crate::model::key::{Key, Kin};
-use crate::model::memory::{
-    Departure, DepartureKind, KnownUses, Memory, Remembered, RevocationProof, Since, Size, Streak, Uses, is_ahead,
-};
-use crate::model::moment::Moment;
+use crate::model::memory::{Departure, DepartureKind, KnownUses, Memory, Remembered, RevocationProof, Since, Size, Streak, Uses};
+use crate::model::moment::{Moment, is_ahead};
 use crate::model::seen::Seen;
 use crate::model::snapshot::{Calibration, ProbeVerdict, Snapshot};
 use crate::model::spec::Spec;

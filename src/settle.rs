@@ -6,7 +6,8 @@ use jiff::Timestamp;
 
 use crate::guide::{Facts, LOOKS};
 use crate::model::key::{Key, Kin};
-use crate::model::memory::{Entry, Streak, lasts};
+use crate::model::memory::{Entry, Streak};
+use crate::model::moment::lasts;
 
 /// What looks have shown of a write that was left open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

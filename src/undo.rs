@@ -14,7 +14,8 @@ use crate::model::action::Action;
 use crate::model::deed::{Deed, Known};
 use crate::model::id::{AppRoleId, GroupId, UserId};
 use crate::model::key::Key;
-use crate::model::memory::{Streak, later};
+use crate::model::memory::Streak;
+use crate::model::moment::later;
 use crate::model::seen::Seen;
 use crate::model::snapshot::{Assignment, Principal};
 

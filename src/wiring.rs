@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::model::memory::since;
+use crate::model::moment::since;
 use crate::model::spec::Spec;
 use crate::world::error::Result;
 use crate::world::graph::GraphDirectory;

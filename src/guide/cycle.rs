@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use super::{Facts, Ground, Reach, Step, Verdict, count, kept, part, some_of};
 use crate::model::condition::{ConditionKind, Reason};
 use crate::model::id::{GroupId, UserId};
-use crate::model::memory::{CycleProof, GoodCycle, is_ahead, since};
+use crate::model::memory::{CycleProof, GoodCycle};
+use crate::model::moment::{is_ahead, since};
 use crate::model::snapshot::{ExecutionState, Job, JobCode, ScheduleState};
 use crate::model::spec::Acknowledgement;
 

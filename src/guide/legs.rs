@@ -11,7 +11,8 @@ use super::{Cover, Facts, GUIDE, LOOKS, count, waves};
 use crate::model::baseline::Baseline;
 use crate::model::id::GroupId;
 use crate::model::key::Kin;
-use crate::model::memory::{Streak, later, since};
+use crate::model::memory::Streak;
+use crate::model::moment::{later, since};
 use crate::model::spec::{Afterwards, RevocationBy};
 
 /// Entra's own interval, where the job does not say (facts/entra.md section 6).

@@ -12,10 +12,10 @@ use crate::model::compact::{Few, Pool};
 use crate::model::id::{AppRoleId, GroupId, JobId, UserId};
 pub use crate::model::journal::{Entry, Journal, Refusal};
 use crate::model::key::Key;
-use crate::model::moment::Moment;
+use crate::model::moment::{Moment, is_ahead, since};
 use crate::model::names::Names;
 use crate::model::seen::Seen;
-use crate::model::snapshot::{Calibration, LogRow, Look, Probe, TargetLook};
+use crate::model::snapshot::{Calibration, LogRow, Look, Probe, Rounds, TargetLook};
 
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
@@ -41,15 +41,6 @@ pub struct LogSeen {
     pub look: Look<Vec<LogRow>>,
     /// When it was last read from the baseline on.
     pub whole: Moment,
-}
-
-/// Where rounds over single users ended: the next one goes on behind it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Rounds {
-    /// Of records that are read at the target by id.
-    pub target: Option<UserId>,
-    /// Of users whom the directory is asked for.
-    pub users: Option<UserId>,
 }
 
 /// What a judgement may call "the baseline".
@@ -153,14 +144,6 @@ pub struct Remembered {
     pub revocation_proof: Option<RevocationProof>,
 }
 
-/// What lies further ahead than machines of one service differ was never so: a wrong stamp was kept.
-const FUTURE: Duration = Duration::from_secs(15 * 60);
-
-/// Whether a time of the service that was kept lies in its future.
-pub fn is_ahead(kept: Timestamp, now: Timestamp) -> bool {
-    since(now, kept) >= FUTURE
-}
-
 /// An unbroken series of agreeing complete looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Streak {
@@ -185,26 +168,6 @@ impl Streak {
     pub fn is_believed(&self, looks: u32, settle: Duration) -> bool {
         self.looks >= looks && since(self.since, self.last) >= settle
     }
-}
-
-/// This much before `at`.
-pub fn earlier(at: Timestamp, by: Duration) -> Timestamp {
-    jiff::SignedDuration::try_from(by).ok().and_then(|by| at.checked_sub(by).ok()).unwrap_or(Timestamp::MIN)
-}
-
-/// This much after `at`.
-pub fn later(at: Timestamp, by: Duration) -> Timestamp {
-    jiff::SignedDuration::try_from(by).ok().and_then(|by| at.checked_add(by).ok()).unwrap_or(Timestamp::MAX)
-}
-
-/// Whether `span` is not over, by a clock that somebody may have set since: a time that lies that far ahead tells of no wait.
-pub fn lasts(at: Timestamp, now: Timestamp, span: Duration) -> bool {
-    since(at, now) < span && since(now, at) < span
-}
-
-/// From `earlier` to `later`, zero where the order is the other way round.
-pub fn since(earlier: Timestamp, later: Timestamp) -> Duration {
-    Duration::try_from(later.duration_since(earlier)).unwrap_or_default()
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

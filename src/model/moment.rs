@@ -1,12 +1,10 @@
-//! A moment of ours, for ages alone.
+//! How long ago, how much later: ours, by two clocks, and the services', by the times that they give.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::model::memory::since;
-
-/// Read from two clocks: one that somebody may set, and one that only goes on, but may stand still while the machine sleeps.
+/// A moment of ours, for ages alone, read from two clocks: one that somebody may set, and one that only goes on, but may stand still while the machine sleeps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Moment {
     /// What the calendar says.
@@ -20,6 +18,34 @@ impl Moment {
     pub fn age(self, now: Moment) -> Duration {
         since(self.wall, now.wall).max(now.steady.saturating_sub(self.steady))
     }
+}
+
+/// This much before `at`.
+pub fn earlier(at: Timestamp, by: Duration) -> Timestamp {
+    jiff::SignedDuration::try_from(by).ok().and_then(|by| at.checked_sub(by).ok()).unwrap_or(Timestamp::MIN)
+}
+
+/// This much after `at`.
+pub fn later(at: Timestamp, by: Duration) -> Timestamp {
+    jiff::SignedDuration::try_from(by).ok().and_then(|by| at.checked_add(by).ok()).unwrap_or(Timestamp::MAX)
+}
+
+/// Whether `span` is not over, by a clock that somebody may have set since: a time that lies that far ahead tells of no wait.
+pub fn lasts(at: Timestamp, now: Timestamp, span: Duration) -> bool {
+    since(at, now) < span && since(now, at) < span
+}
+
+/// From `earlier` to `later`, zero where the order is the other way round.
+pub fn since(earlier: Timestamp, later: Timestamp) -> Duration {
+    Duration::try_from(later.duration_since(earlier)).unwrap_or_default()
+}
+
+/// What lies further ahead than machines of one service differ was never so: a wrong stamp was kept.
+const FUTURE: Duration = Duration::from_secs(15 * 60);
+
+/// Whether a time of the service that was kept lies in its future.
+pub fn is_ahead(kept: Timestamp, now: Timestamp) -> bool {
+    since(now, kept) >= FUTURE
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::guide::Facts;
 use crate::model::condition::{ConditionKind, Reason, Truth};
-use crate::model::memory::since;
+use crate::model::moment::since;
 use crate::plan::Judged;
 
 /// Time to get a new certificate through any process. What lives shorter is renewed by a machine, near its end.

@@ -4,7 +4,8 @@ use jiff::Timestamp;
 
 use crate::guide::{Cover, Facts};
 use crate::model::condition::{Reason, Truth};
-use crate::model::memory::{Streak, later, since};
+use crate::model::memory::Streak;
+use crate::model::moment::{later, since};
 use crate::model::status::CycleStatus;
 use crate::plan::Judged;
 

@@ -13,7 +13,7 @@ use unscim::model::action::Action;
 use unscim::model::baseline::{AtTarget, Baseline, Binding, ManagedGroup, Protected};
 use unscim::model::id::*;
 use unscim::model::memory::*;
-use unscim::model::moment::Moment;
+use unscim::model::moment::{Moment, since};
 use unscim::model::names::Names;
 use unscim::model::seen::{Listed, Seen, Why};
 use unscim::model::snapshot::*;

@@ -70,7 +70,7 @@ fn the_soonest_end_counts_the_quota_the_cycles_and_the_waits() {
     // Cycles begin at 620, 660 …: one of them for the assignments, the canary, the removals each, two at the end.
     assert_eq!(whole.earliest.duration_since(at(0)).as_mins(), 787);
     let takes: std::time::Duration = whole.steps.iter().map(|leg| leg.takes).sum();
-    assert_eq!(whole.earliest, unscim::model::memory::later(at(NOW), takes));
+    assert_eq!(whole.earliest, unscim::model::moment::later(at(NOW), takes));
     let mut slow = Case::untouched();
     slow.spec.limits.write_share = unscim::model::spec::Percent(1);
     let writing = |way: &Way| way.steps.iter().map(|leg| leg.writing.as_secs_f64()).sum::<f64>();

@@ -9,7 +9,8 @@ use jiff::{SignedDuration, Timestamp};
 use unscim::guide::LOOKS;
 use unscim::model::action::Action;
 use unscim::model::key::Key;
-use unscim::model::memory::{Departure, Entry, GoodCycle, Remembered, Streak, since};
+use unscim::model::memory::{Departure, Entry, GoodCycle, Remembered, Streak};
+use unscim::model::moment::since;
 use unscim::model::snapshot::TargetLook;
 use unscim::model::spec::Spec;
 

@@ -10,7 +10,8 @@ use super::Facts;
 use crate::model::baseline::Protected;
 use crate::model::compact::{Few, InOrder, Pool, find_among};
 use crate::model::id::{AppRoleId, GroupId, UserId};
-use crate::model::memory::{Since, is_ahead, since};
+use crate::model::memory::Since;
+use crate::model::moment::{is_ahead, since};
 use crate::model::snapshot::ScimUser;
 
 /// A group's members against those who were ever seen in it.

@@ -1,0 +1,142 @@
+//! What the app's SCIM service showed, and how it answers.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::model::id::ScimId;
+use crate::model::moment::Moment;
+use crate::model::seen::{Listed, Seen};
+
+/// What the app's SCIM service showed.
+#[derive(Clone, Debug, Default)]
+pub struct TargetSeen {
+    pub token: TokenState,
+    pub look: Listed<Arc<TargetLook>>,
+}
+
+/// How the service took our token in ordinary reads; proof of revocation is the probe's business.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum TokenState {
+    Accepted,
+    /// Refused, with the HTTP status.
+    Refused(u16),
+    #[default]
+    Unknown,
+}
+
+/// One complete round over `/Users` and `/Groups`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TargetLook {
+    /// The turn in which it was read; the job is always read before the target.
+    pub turn: u64,
+    /// When it was read; for the reading interval only.
+    pub at: Moment,
+    pub users: BTreeMap<ScimId, ScimUser>,
+    pub groups: BTreeMap<ScimId, ScimGroup>,
+    /// Protected records that the list lacked or showed worse than at the baseline, read by id.
+    pub users_by_id: BTreeMap<ScimId, Seen<ScimUser>>,
+    /// Of those, the ones that an earlier look has read, and its turn: a round over many takes several looks.
+    pub read_before: BTreeMap<ScimId, u64>,
+    /// Managed groups that the list lacked, read by id. `Absent` is a 404 or 410 with a SCIM error body.
+    pub groups_by_id: BTreeMap<ScimId, Seen<ScimGroup>>,
+}
+
+impl TargetLook {
+    /// The record under this id; a read by id decides over the list.
+    pub fn user(&self, id: &ScimId) -> Seen<&ScimUser> {
+        match (self.users_by_id.get(id), self.users.get(id)) {
+            (Some(seen), _) => seen.as_ref(),
+            (None, Some(user)) => Seen::Known(user),
+            (None, None) => Seen::default(),
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ScimUser {
+    pub id: ScimId,
+    /// Texts are shared by all looks in which they are the same.
+    pub user_name: Option<Arc<str>>,
+    pub external_id: Option<Arc<str>>,
+    /// `None`: the service does not say, which is not "active".
+    pub active: Option<bool>,
+}
+
+impl ScimUser {
+    /// What reads the same in the other is held once from now on.
+    pub fn share_texts(&mut self, other: &ScimUser) {
+        for (ours, theirs) in [(&mut self.user_name, &other.user_name), (&mut self.external_id, &other.external_id)] {
+            if ours == theirs {
+                ours.clone_from(theirs);
+            }
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ScimGroup {
+    pub id: ScimId,
+    pub display_name: Option<String>,
+    pub external_id: Option<String>,
+}
+
+/// How the service answers a good token, a bad one and none, learned while the good one still works.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Calibration {
+    /// The probed URL; the proof holds for this one, byte by byte.
+    pub url: String,
+    /// A short tag of the token that was good: tells another token from it, and gives nothing of it away.
+    pub token: String,
+    pub bad_token: Signature,
+    /// Status of `/ServiceProviderConfig` without a token.
+    pub liveness: u16,
+    /// `None` where nobody has asked yet.
+    #[serde(default)]
+    pub no_such: Option<NoSuch>,
+    pub at: Timestamp,
+}
+
+/// The shapes in which the service says that it has no record of an id, besides the standard's.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NoSuch {
+    pub users: Vec<Signature>,
+    pub groups: Vec<Signature>,
+}
+
+/// The shape of an answer, enough to tell it from a proxy's or a login page's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Signature {
+    pub status: u16,
+    pub body: BodyShape,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum BodyShape {
+    Empty,
+    ScimError,
+    Json,
+    Text,
+    Html,
+}
+
+/// One round of the revocation probe.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Probe {
+    pub at: Timestamp,
+    pub verdict: ProbeVerdict,
+    /// What was sent and what came back, without tokens.
+    pub detail: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ProbeVerdict {
+    /// Refused exactly like a token that never existed, while the service is up.
+    Rejected,
+    /// It still opens the door.
+    Answers,
+    /// Anything else; never taken for a rejection.
+    Inconclusive,
+}
