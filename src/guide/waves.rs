@@ -105,7 +105,7 @@ pub fn room(facts: &Facts) -> Option<usize> {
     let most = threshold.saturating_sub(1).max(1);
     let in_flight = facts.baseline().into_iter().flat_map(|baseline| baseline.groups.keys()).filter(|group| {
         let gone = facts.last_confirmed(Kin::UnassignsOf(**group));
-        facts.is_off(**group) && gone.is_some_and(|gone| facts.good_cycles_after(gone).is_empty())
+        !facts.is_on(**group) && gone.is_some_and(|gone| facts.good_cycles_after(gone).is_empty())
     });
     Some(most.saturating_sub(in_flight.count()))
 }
