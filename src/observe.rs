@@ -239,7 +239,9 @@ async fn look_at_target(
     let learned = learned.and_then(|calibration| calibration.no_such.clone()).unwrap_or_default();
     // Before anyone is called lost he is read by id.
     let doubtful: Vec<(UserId, &ScimUser)> = doubtful(baseline, &look.users).collect();
-    keep_what_was_read(&mut look, memory.target.as_deref(), &doubtful);
+    for before in memory.target.iter() {
+        doubtful.iter().for_each(|(_, record)| look.take_over(before, &record.id));
+    }
     for (user, before) in in_turn(&doubtful, rounds.target, |(user, _)| *user) {
         rounds.target = Some(*user);
         // The service's own way of saying "no" counts where the list, read whole in this look, agrees.
@@ -266,18 +268,6 @@ fn one<T>(read: Result<Seen<T>, Error>) -> Seen<T> {
     match read {
         Ok(seen) => seen,
         Err(error) => Seen::Unknown(Why::new(error.label(), error.to_string())),
-    }
-}
-
-/// What earlier looks of the same round have read of those who are still in doubt.
-fn keep_what_was_read(look: &mut TargetLook, before: Option<&TargetLook>, doubtful: &[(UserId, &ScimUser)]) {
-    let Some(before) = before else { return };
-    for (_, record) in doubtful {
-        if let Some(seen @ (Seen::Known(_) | Seen::Absent)) = before.users_by_id.get(&record.id) {
-            let turn = before.read_before.get(&record.id).copied().unwrap_or(before.turn);
-            look.users_by_id.insert(record.id.clone(), seen.clone());
-            look.read_before.insert(record.id.clone(), turn);
-        }
     }
 }
 

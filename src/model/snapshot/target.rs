@@ -53,6 +53,17 @@ impl TargetLook {
             (None, None) => Seen::default(),
         }
     }
+
+    /// Takes over what an earlier look has read by this id, as long as the list shows of it what it did then: a list that has changed
+    /// since knows more than that.
+    pub fn take_over(&mut self, before: &TargetLook, id: &ScimId) {
+        if let Some(seen @ (Seen::Known(_) | Seen::Absent)) = before.users_by_id.get(id)
+            && before.users.get(id) == self.users.get(id)
+        {
+            self.users_by_id.insert(id.clone(), seen.clone());
+            self.read_before.insert(id.clone(), before.read_before.get(id).copied().unwrap_or(before.turn));
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -139,4 +150,35 @@ pub enum ProbeVerdict {
     Answers,
     /// Anything else; never taken for a rejection.
     Inconclusive,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::seen::Why;
+
+    #[test]
+    fn what_was_read_by_id_stands_until_the_list_shows_something_else() {
+        let id = ScimId::from("1".to_owned());
+        let record = |active| ScimUser { id: id.clone(), user_name: None, external_id: None, active };
+        let list = |active: Option<Option<bool>>| active.map(|active| (id.clone(), record(active))).into_iter().collect();
+        let look = |turn, active| TargetLook { turn, users: list(active), ..TargetLook::default() };
+        let mut first = look(1, None);
+        first.users_by_id.insert(id.clone(), Seen::Known(record(Some(true))));
+        let mut second = look(2, None);
+        second.take_over(&first, &id);
+        let mut third = look(3, None);
+        third.take_over(&second, &id);
+        assert_eq!((third.user(&id).known(), third.read_before.get(&id)), (Some(&&record(Some(true))), Some(&1)));
+        let mut ended = look(4, Some(Some(false)));
+        ended.take_over(&third, &id);
+        assert_eq!((ended.user(&id).known(), ended.read_before.len()), (Some(&&record(Some(false))), 0));
+        let mut gone = look(5, None);
+        gone.take_over(&ended, &id);
+        assert!(gone.user(&id).unknown().is_some(), "nobody has read it since");
+        first.users_by_id.insert(id.clone(), Seen::Unknown(Why::new("timed-out", "no answer")));
+        let mut unread = look(6, None);
+        unread.take_over(&first, &id);
+        assert!(unread.users_by_id.is_empty());
+    }
 }
