@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use crate::guide::{Facts, LOOKS};
+use crate::model::journal::Entry;
 use crate::model::key::{Key, Kin};
-use crate::model::memory::{Entry, Streak};
+use crate::model::memory::Streak;
 use crate::model::moment::lasts;
 
 /// What looks have shown of a write that was left open.

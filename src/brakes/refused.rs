@@ -8,8 +8,8 @@ use jiff::Timestamp;
 
 use crate::guide::{Facts, count, some_of};
 use crate::model::action::Action;
+use crate::model::journal::Refusal;
 use crate::model::key::{Key, Kin};
-use crate::model::memory::Refusal;
 use crate::model::moment::{lasts, later};
 
 const FIRST_WAIT: Duration = Duration::from_secs(60);

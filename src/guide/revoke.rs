@@ -3,8 +3,8 @@
 use super::{Ground, Reach, Step, Verdict, count, some_of};
 use crate::model::action::Action;
 use crate::model::condition::{ConditionKind, Reason};
+use crate::model::journal::Entry;
 use crate::model::key::Key;
-use crate::model::memory::Entry;
 use crate::model::moment::{lasts, later};
 use crate::model::snapshot::{JobCode, ProbeVerdict, ScheduleState};
 use crate::model::spec::{Afterwards, RevocationBy, Webhook};

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::baseline::Baseline;
 use crate::model::compact::{Few, Pool};
 use crate::model::id::{AppRoleId, GroupId, JobId, UserId};
-pub use crate::model::journal::{Entry, Journal, Refusal};
+use crate::model::journal::Journal;
 use crate::model::key::Key;
 use crate::model::moment::{Moment, is_ahead, since};
 use crate::model::names::Names;

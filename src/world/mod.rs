@@ -23,7 +23,8 @@ use crate::model::action::Action;
 use crate::model::baseline::{Baseline, Growth};
 use crate::model::deed::Deed;
 use crate::model::id::{GroupId, JobId, ScimId, ServicePrincipalId, UserId};
-use crate::model::memory::{Journal, Remembered};
+use crate::model::journal::Journal;
+use crate::model::memory::Remembered;
 use crate::model::moment::Moment;
 use crate::model::seen::{Listed, Seen, Why};
 use crate::model::snapshot::{

@@ -174,7 +174,7 @@ fn too_much_counts_the_journal_and_the_plan() {
     // What a rollback has put back counts as never done, whether it is planned again (user 1) or not.
     for u in [1, 3] {
         let undone = Action::RemoveMember { group: group(1), user: user(u) };
-        case.journal().entries.insert(undone.key(), unscim::model::memory::Entry::default());
+        case.journal().entries.insert(undone.key(), unscim::model::journal::Entry::default());
     }
     assert_eq!(destructive(&case), 4);
     case.spec.limits.max_member_removals = 3;

@@ -12,6 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use unscim::model::action::Action;
 use unscim::model::baseline::{AtTarget, Baseline, Binding, ManagedGroup, Protected};
 use unscim::model::id::*;
+use unscim::model::journal::Journal;
 use unscim::model::memory::*;
 use unscim::model::moment::{Moment, since};
 use unscim::model::names::Names;

@@ -131,7 +131,7 @@ fn smallest_first_doubles_and_is_not_reordered_by_joiners() {
     assert_eq!(waves(&case.facts())[0], [group(3)], "nobody was ever in it");
     assert!(waves(&case.facts()).last().unwrap().contains(&group(2)), "two users, and the higher id");
     let removal = Action::RemoveMember { group: group(2), user: user(2) };
-    case.journal().entries.insert(removal.key(), unscim::model::memory::Entry::default());
+    case.journal().entries.insert(removal.key(), unscim::model::journal::Entry::default());
     assert_eq!(waves(&case.facts())[0], [group(3)], "what a rollback has put back has not begun");
     case.confirmed(&removal, 100);
     assert_eq!(waves(&case.facts())[0], [group(2)], "it has begun");

@@ -10,8 +10,8 @@ use super::trouble::Trouble;
 use crate::model::action::Action;
 use crate::model::compact::packed;
 use crate::model::deed::{Deed, Ending, Known};
+use crate::model::journal::Journal;
 use crate::model::key::Key;
-use crate::model::memory::Journal;
 use crate::world::{Outcome, Written};
 
 pub(super) fn intend(transaction: &Transaction<'_>, turn: u64, action: &Action, at: Timestamp) -> Result<i64, Trouble> {
