@@ -16,8 +16,8 @@ use crate::model::memory::Memory;
 use crate::model::moment::{Moment, earlier, lasts, since};
 use crate::model::seen::{Listed, Seen, Why};
 use crate::model::snapshot::{
-    Assignment, Calibration, DirectoryUser, GroupSeen, Job, LogRow, Look, Members, Policy, Principal, Rounds, ScimUser,
-    Signature, Snapshot, TargetLook, TargetSeen, TokenState,
+    Assignment, Calibration, DirectoryUser, GroupSeen, Job, Log, Look, Members, Policy, Principal, Rounds, ScimUser, Signature,
+    Snapshot, TargetLook, TargetSeen, TokenState,
 };
 use crate::model::spec::{Select, Spec};
 use crate::world::error::Error;
@@ -68,7 +68,7 @@ pub async fn observe(world: &impl World, spec: &Spec, memory: &Memory) -> Snapsh
 /// Rows matter from the baseline on; before there is one, a day shows whether the log can be read. It is read at its own
 /// interval, and once more when a cycle has ended: no cycle is judged by a log that was read before its end. A read goes on
 /// where the last one ended, and a little before that: rows come late.
-async fn log(world: &impl World, spec: &Spec, memory: &Memory, job: &Job, at: Timestamp) -> (Listed<Look<Vec<LogRow>>>, Moment) {
+async fn log(world: &impl World, spec: &Spec, memory: &Memory, job: &Job, at: Timestamp) -> (Listed<Look<Log>>, Moment) {
     let now = world.clock().moment();
     let known = memory.log.as_ref().filter(|known| known.job == job.id);
     let ended = job.last.as_ref().and_then(|last| last.ended);
@@ -84,20 +84,11 @@ async fn log(world: &impl World, spec: &Spec, memory: &Memory, job: &Job, at: Ti
     let known = known.filter(|known| memory.baseline.is_known() && known.whole.age(now) < LOG_WHOLE);
     let from = known.map_or(begins, |known| earlier(known.look.at, LOG_OVERLAP).max(begins));
     let whole = known.map_or(now, |known| known.whole);
-    let read = world.directory().log(&job.id, from).await.map(|look| match known {
-        Some(known) => Look { at: look.at, value: joined(&known.look.value, look.value) },
-        None => look,
+    let read = world.directory().log(&job.id, from).await.map(|look| {
+        let log = known.map_or_else(Log::default, |known| known.look.value.clone());
+        Look { at: look.at, value: look.value.join(&log).settled() }
     });
     (listed(read), whole)
-}
-
-/// Both, each row once and as it was read last, oldest first.
-fn joined(before: &[LogRow], mut now: Vec<LogRow>) -> Vec<LogRow> {
-    let read: BTreeSet<&str> = now.iter().map(|row| row.id.as_str()).collect();
-    let kept: Vec<LogRow> = before.iter().filter(|row| !read.contains(row.id.as_str())).cloned().collect();
-    now.extend(kept);
-    now.sort_by(|a, b| (a.at, &a.id).cmp(&(b.at, &b.id)));
-    now
 }
 
 async fn groups(world: &impl World, spec: &Spec, memory: &Memory, app: ServicePrincipalId, now: &mut Snapshot) {
@@ -294,7 +285,8 @@ async fn users(world: &impl World, spec: &Spec, memory: &Memory, now: &mut Snaps
         let of_user = |row: &Assignment| if let Principal::User(user) = row.principal { Some(user) } else { None };
         look.value.iter().filter_map(of_user).collect()
     });
-    let harmful = now.log.known().into_iter().flat_map(|log| log.value.iter().filter(|row| row.is_harmful() && !row.of_group));
+    let harmful =
+        now.log.known().into_iter().flat_map(|log| log.value.rows.iter().filter(|row| row.is_harmful() && !row.of_group));
     let harmed: BTreeSet<UserId> = harmful.filter_map(|row| row.source.map(UserId)).collect();
     let worse = |before: &ScimUser| match look.map(|look| look.user(&before.id)) {
         Some(Seen::Known(record)) => before.active == Some(true) && record.active != Some(true),

@@ -7,7 +7,8 @@ use crate::model::condition::{ConditionKind, Reason};
 use crate::model::id::{GroupId, UserId};
 use crate::model::memory::{CycleProof, GoodCycle};
 use crate::model::moment::{is_ahead, since};
-use crate::model::snapshot::{ExecutionState, Job, JobCode, ScheduleState};
+use crate::model::seen::Listed;
+use crate::model::snapshot::{ExecutionState, Job, JobCode, Log, LogRow, ScheduleState};
 use crate::model::spec::Acknowledgement;
 
 pub const STEP: Step = Step {
@@ -41,12 +42,23 @@ pub fn good(facts: &Facts, job: &Job) -> Result<GoodCycle, String> {
         return Err("the job has not reached its steady state since that cycle began".into());
     }
     match &last.state {
-        ExecutionState::Succeeded => {}
+        ExecutionState::Succeeded if last.escrowed.is_none_or(|escrowed| escrowed == 0) => {}
+        // It may succeed and leave entries to be tried again.
+        ExecutionState::Succeeded => {
+            let log = log_of(facts, "left entries to be tried again (countEscrowed)", ended)?;
+            failed_for_ours(facts, log, last.began, ended)?;
+        }
         ExecutionState::EntryLevelErrors => errors_touch_nobody(facts, last.began, ended)?,
         ExecutionState::Failed => return Err("the cycle failed".into()),
         ExecutionState::Other(state) => return Err(format!("the cycle ended in a state that is not known here: {state}")),
     }
-    Ok(GoodCycle { activity: last.activity.clone(), began: last.began, ended, turn: facts.memory.remembered.turn })
+    Ok(GoodCycle {
+        activity: last.activity.clone(),
+        began: last.began,
+        ended,
+        turn: facts.memory.remembered.turn,
+        clean: last.state == ExecutionState::Succeeded && last.escrowed == Some(0),
+    })
 }
 
 /// " (the last one does not count: …)", or nothing where it counts: for messages that wait for a cycle.
@@ -57,33 +69,66 @@ pub fn doubt(facts: &Facts) -> String {
 
 /// A cycle with entry-level errors counts only if the log shows them, and they name nobody of ours. No row is no proof.
 fn errors_touch_nobody(facts: &Facts, began: jiff::Timestamp, ended: jiff::Timestamp) -> Result<(), String> {
-    let Some(log) = facts.seen.log.known() else {
-        return Err("the cycle had errors and the provisioning log can't be read".into());
-    };
-    if log.at < ended {
-        return Err("the cycle had errors and the provisioning log was read before it ended".into());
-    }
-    let Some(baseline) = facts.baseline() else { return Err("there is no baseline".into()) };
-    let failures: Vec<_> = log.value.iter().filter(|row| row.is_failure() && row.at >= began && row.at <= ended).collect();
-    if failures.is_empty() {
+    let log = log_of(facts, "had errors", ended)?;
+    let within = |at: jiff::Timestamp| at >= began && at <= ended;
+    let failures = || log.rows.iter().filter(|row| row.is_failure() && within(row.at));
+    if failures().next().is_none() {
         return Err("the cycle had errors and the provisioning log does not show them yet".into());
     }
-    for row in failures {
-        let Some(source) = row.source else { return Err(format!("the cycle had an error that names nobody (row {})", row.id)) };
+    if let Some(row) = failures().find(|row| row.source.is_none()) {
+        return Err(format!("the cycle had an error that names nobody (row {})", row.id));
+    }
+    if let Some((id, _)) = log.unread.iter().find(|(_, at)| at.is_none_or(within)) {
+        return Err(format!("the cycle had errors and a row of the provisioning log could not be read (row {id})"));
+    }
+    failed_for_ours(facts, log, began, ended)
+}
+
+fn log_of<'a>(facts: &Facts<'a>, what: &str, ended: jiff::Timestamp) -> Result<&'a Log, String> {
+    let Some(log) = facts.seen.log.known() else {
+        return Err(format!("the cycle {what} and the provisioning log can't be read"));
+    };
+    if log.at < ended {
+        return Err(format!("the cycle {what} and the provisioning log was read before it ended"));
+    }
+    Ok(&log.value)
+}
+
+/// Something failed for a protected user until this time and has not gone well since, or for a managed group from `began` on: what
+/// becomes of a group shows at the target itself.
+fn failed_for_ours(facts: &Facts, log: &Log, began: jiff::Timestamp, until: jiff::Timestamp) -> Result<(), String> {
+    let Some(baseline) = facts.baseline() else { return Err("there is no baseline".into()) };
+    let after_it = |row: &LogRow| facts.memory.remembered.cycles.iter().any(|cycle| cycle.clean && cycle.began > row.at);
+    let lasting = log.rows.iter().filter(|row| row.is_failure() && row.at >= baseline.taken && row.at <= until);
+    for row in lasting.filter(|row| !log.is_cured(row) && !after_it(row)) {
+        let Some(source) = row.source else { continue };
         let (user, group) = (UserId(source), GroupId(source));
-        if baseline.users.contains_key(&user) && !facts.is_released(user) {
-            let why = row.reason.as_deref().map_or_else(String::new, |why| format!(": {why}"));
+        let why = row.reason.as_deref().map_or_else(String::new, |why| format!(": {why}"));
+        if baseline.users.contains_key(&user) && !facts.is_released(user) && !facts.has_departed(user) {
             return Err(format!(
-                "it failed for {}, who is protected (row {}{why}); mend his record, or put him into spec.released",
+                "it failed for {}, who is protected (row {}{why}); mend their record, or put them into spec.released",
                 facts.user_name(user),
                 row.id
             ));
         }
-        if baseline.groups.contains_key(&group) {
-            return Err(format!("it failed for the managed group {} (row {})", facts.group_name(group), row.id));
+        if baseline.groups.contains_key(&group) && row.at >= began {
+            return Err(format!("it failed for the managed group {} (row {}{why})", facts.group_name(group), row.id));
         }
     }
     Ok(())
+}
+
+/// What the log had to say, for the proof.
+fn log_said(facts: &Facts) -> String {
+    match &facts.seen.log {
+        Listed::Known(log) if log.value.unread.is_empty() => "read: no row harms a protected user".into(),
+        Listed::Known(log) => format!(
+            "read but for {} ({}): no other harms a protected user",
+            count(log.value.unread.len(), "row"),
+            some_of(log.value.unread.keys())
+        ),
+        Listed::Unknown(why) => format!("could not be read: {why}"),
+    }
 }
 
 /// When the last managed group's unassignment was confirmed, in the service's time.
@@ -151,6 +196,12 @@ pub fn prove(facts: &Facts) -> Result<CycleProof, Verdict> {
         let on = "records that the target's list lacks to be read by id once more after the last cycle".into();
         return Err(Verdict::Wait { reason: Reason::VerifyingTarget, on });
     }
+    // What failed for somebody of ours may come to be known after the cycle that it happened in was judged.
+    if let Listed::Known(log) = &facts.seen.log
+        && let Err(why) = failed_for_ours(facts, &log.value, log.at, log.at)
+    {
+        return Err(Verdict::Refuse { reason: Reason::EntriesFailed, why: vec![why] });
+    }
     if facts.memory.remembered.clean_rounds.iter().filter(|turn| **turn >= last.turn).count() < ROUNDS {
         return Err(Verdict::Wait {
             reason: Reason::VerifyingTarget,
@@ -164,10 +215,7 @@ pub fn prove(facts: &Facts) -> Result<CycleProof, Verdict> {
         users_not_known: tally.not_known() as u64,
         groups_gone: facts.baseline().map_or(0, |baseline| baseline.groups.len()) as u64,
         at: facts.now,
-        log: match facts.seen.log.unknown() {
-            None => "read: no row harms a protected user".into(),
-            Some(why) => format!("could not be read: {why}"),
-        },
+        log: log_said(facts),
     })
 }
 

@@ -140,7 +140,7 @@ pub(super) fn tally(facts: &Facts) -> Option<Tally> {
 /// the good cycle alone ends it.
 fn harmful_rows(facts: &Facts, look: &TargetLook, tally: &mut Tally) {
     let (Some(log), Some(baseline)) = (facts.seen.log.known(), facts.baseline()) else { return };
-    for row in log.value.iter().filter(|row| row.is_harmful() && row.at > baseline.taken) {
+    for row in log.value.rows.iter().filter(|row| row.is_harmful() && row.at > baseline.taken) {
         let Some(person) = row.source.and_then(|source| facts.person(UserId(source))) else { continue };
         let id = person.id;
         if facts.is_released(id) || explained(facts, id).is_some() {
@@ -167,7 +167,7 @@ fn strangers(facts: &Facts) -> BTreeMap<UserId, String> {
     let (Some(log), Some(baseline)) = (facts.seen.log.known(), facts.baseline()) else { return BTreeMap::new() };
     let taken = [Kin::Members, Kin::Unassigns].into_iter().flat_map(|kin| facts.memory.journal.of(kin));
     let Some(first) = taken.filter_map(|(_, entry)| entry.first_confirmed()).min() else { return BTreeMap::new() };
-    let rows = log.value.iter().filter(|row| row.is_harmful() && !row.of_group && row.at > first);
+    let rows = log.value.rows.iter().filter(|row| row.is_harmful() && !row.of_group && row.at > first);
     let ended = rows.filter_map(|row| Some((UserId(row.source?), row))).filter(|(id, _)| {
         let known = baseline.users.contains_key(id) || baseline.groups.contains_key(&GroupId(id.0)) || facts.is_released(*id);
         let by_the_directory = match facts.seen.users.get(id) {

@@ -71,6 +71,13 @@ fn looks(facts: &Facts, found: &mut Findings) {
     if let Some(why) = seen.log.unknown().filter(|_| facts.job().is_some() && !facts.is_token_rejected()) {
         found.notes.push(format!("the provisioning log could not be read: {why}"));
     }
+    if let Some(unread) = seen.log.known().map(|log| &log.value.unread).filter(|unread| !unread.is_empty()) {
+        found.notes.push(format!(
+            "{} of the provisioning log could not be read ({}), and the others are judged by; look at them in the portal",
+            count(unread.len(), "row"),
+            some_of(unread.keys())
+        ));
+    }
 }
 
 fn permissions(facts: &Facts, found: &mut Findings) {

@@ -47,7 +47,7 @@ closed_list! {
         // 3 unassign
         AllUnassigned, RowsRemain,
         // 4 cycle
-        CyclesVerified, AwaitingCycle, CycleOverdue, JobQuarantined, JobNotActive, TargetGroupsRemain, VerifyingTarget,
+        CyclesVerified, AwaitingCycle, CycleOverdue, JobQuarantined, JobNotActive, TargetGroupsRemain, EntriesFailed, VerifyingTarget,
         // kept
         AllKept, UsersLost, UsersUncounted, ProvenBeforeRevocation, TargetUnread,
         // 5 revoke

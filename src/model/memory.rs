@@ -15,7 +15,7 @@ use crate::model::key::Key;
 use crate::model::moment::{Moment, is_ahead, since};
 use crate::model::names::Names;
 use crate::model::seen::Seen;
-use crate::model::snapshot::{Calibration, LogRow, Look, Probe, Rounds, TargetLook};
+use crate::model::snapshot::{Calibration, Log, Look, Probe, Rounds, TargetLook};
 
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
@@ -38,7 +38,7 @@ pub struct Memory {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogSeen {
     pub job: JobId,
-    pub look: Look<Vec<LogRow>>,
+    pub look: Look<Log>,
     /// When it was last read from the baseline on.
     pub whole: Moment,
 }
@@ -206,6 +206,9 @@ pub struct GoodCycle {
     pub ended: Timestamp,
     /// The turn in which we saw it.
     pub turn: u64,
+    /// Nobody was waiting to be tried again at its end.
+    #[serde(default)]
+    pub clean: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,5 +1,6 @@
 //! What is there now: everything one turn has read, each part known, absent or unknown by itself.
 
+mod log;
 mod target;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,6 +12,7 @@ use uuid::Uuid;
 use crate::model::id::{AppRoleId, AssignmentId, GroupId, JobId, ServicePrincipalId, UserId};
 use crate::model::moment::Moment;
 use crate::model::seen::{Listed, Seen};
+pub use log::{Log, LogRow};
 pub use target::{
     BodyShape, Calibration, NoSuch, Probe, ProbeVerdict, ScimGroup, ScimUser, Signature, TargetLook, TargetSeen, TokenState,
 };
@@ -47,8 +49,8 @@ pub struct Snapshot {
     pub log_whole: Moment,
     /// Where the rounds over single users ended.
     pub rounds: Rounds,
-    /// Rows that harm or failed, since the baseline; read in this turn or lately.
-    pub log: Listed<Look<Vec<LogRow>>>,
+    /// Since the baseline; read in this turn or lately.
+    pub log: Listed<Look<Log>>,
     pub target: TargetSeen,
     /// The revocation probe, in turns in which it was due.
     pub probe: Option<Probe>,
@@ -260,6 +262,8 @@ pub struct Execution {
     pub state: ExecutionState,
     pub began: Timestamp,
     pub ended: Option<Timestamp>,
+    /// `countEscrowed`: entries that failed and are kept to be tried again; `None` where the job does not say.
+    pub escrowed: Option<u64>,
     pub error: Option<String>,
 }
 
@@ -304,36 +308,4 @@ pub struct SyncSettings {
     pub base_address: Option<String>,
     /// `DeleteThresholdValue` of the notification settings, where it is switched on.
     pub delete_threshold: Option<u64>,
-}
-
-/// One row of the provisioning log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LogRow {
-    pub id: String,
-    pub at: Timestamp,
-    /// Lower case: `create`, `update`, `delete`, `disable`, `stageddelete`, `other` …
-    pub action: String,
-    /// Lower case: `success`, `failure`, `skipped`, `warning`.
-    pub status: String,
-    /// Entra object id.
-    pub source: Option<Uuid>,
-    /// `modifiedProperties` has `active` going to false.
-    pub deactivates: bool,
-    /// `sourceIdentity.identityType` says that it is about a group.
-    pub of_group: bool,
-    pub reason: Option<String>,
-}
-
-impl LogRow {
-    /// What makes or changes a record, and nothing worse. `other` is what Graph itself calls so.
-    const HARMLESS: [&str; 4] = ["create", "update", "enable", "other"];
-
-    /// A row that would mean the end of a user at the target; an action that nobody here has heard of counts as one.
-    pub fn is_harmful(&self) -> bool {
-        self.status != "skipped" && (!Self::HARMLESS.contains(&self.action.as_str()) || self.deactivates)
-    }
-
-    pub fn is_failure(&self) -> bool {
-        self.status == "failure"
-    }
 }

@@ -28,8 +28,8 @@ use crate::model::memory::Remembered;
 use crate::model::moment::Moment;
 use crate::model::seen::{Listed, Seen, Why};
 use crate::model::snapshot::{
-    App, Assignment, Calibration, CredentialLife, DirectoryUser, GroupProfile, GroupUses, Job, LogRow, Look, Members,
-    Permissions, Policy, Probe, ScimGroup, ScimUser, Signature, SyncSchema, SyncSettings,
+    App, Assignment, Calibration, CredentialLife, DirectoryUser, GroupProfile, GroupUses, Job, Log, Look, Members, Permissions,
+    Policy, Probe, ScimGroup, ScimUser, Signature, SyncSchema, SyncSettings,
 };
 use crate::model::spec::AppRef;
 use crate::model::witness::Witnessed;
@@ -90,7 +90,7 @@ pub trait Directory {
     async fn schema(&self, app: ServicePrincipalId, job: &JobId) -> Result<SyncSchema>;
     async fn settings(&self, app: ServicePrincipalId) -> Result<SyncSettings>;
     /// Rows after `since` that harm or failed, oldest first.
-    async fn log(&self, job: &JobId, since: Timestamp) -> Result<Look<Vec<LogRow>>>;
+    async fn log(&self, job: &JobId, since: Timestamp) -> Result<Look<Log>>;
 
     /// How many of `wanted` writes may go out now: it waits until a batch of them fits into our share of Graph's quota.
     async fn room(&self, wanted: usize) -> usize;

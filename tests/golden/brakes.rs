@@ -120,11 +120,12 @@ fn a_harmful_row_of_the_log_counts_until_a_later_cycle_and_look_show_him_kept() 
         of_group: false,
         deactivates: true,
         reason: None,
+        redundant: false,
     };
     let with = |row: LogRow| {
         let mut case = ready();
         let Listed::Known(log) = &mut case.seen.log else { panic!() };
-        log.value.push(row);
+        log.value.rows.push(row);
         case
     };
     bitten(&with(row(55)), Brake::UsersLost, "row-7");

@@ -94,7 +94,7 @@ impl Case {
     /// A good cycle that began at this minute and took three.
     pub fn cycle(&mut self, began: i64) {
         let turn = self.memory.remembered.turn;
-        let cycle = GoodCycle { activity: format!("cycle-{began}"), began: at(began), ended: at(began + 3), turn };
+        let cycle = GoodCycle { activity: format!("cycle-{began}"), began: at(began), ended: at(began + 3), turn, clean: true };
         self.memory.remembered.cycles.push(cycle);
     }
 
@@ -208,6 +208,7 @@ fn seen() -> Snapshot {
             state: ExecutionState::Succeeded,
             began: at(580),
             ended: Some(at(583)),
+            escrowed: Some(0),
             error: None,
         }),
         quarantine: None,
@@ -254,7 +255,7 @@ fn seen() -> Snapshot {
             base_address: None,
         }),
         users: [1, 2, 3].map(|u| (user(u), Seen::Known(known_user(u)))).into(),
-        log: Listed::Known(Look { at: at(NOW), value: Vec::new() }),
+        log: Listed::Known(Look { at: at(NOW), value: Log::default() }),
         target: TargetSeen { token: TokenState::Accepted, look: Listed::Unknown(Why::not_looked("the target")) },
         ..Snapshot::default()
     }

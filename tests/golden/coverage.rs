@@ -143,6 +143,7 @@ fn harmful(minute: i64, u: u128) -> LogRow {
         of_group: false,
         deactivates: false,
         reason: None,
+        redundant: false,
     }
 }
 
@@ -151,7 +152,7 @@ fn a_harmful_row_counts_for_whom_it_names_and_for_nobody_else() {
     let lost = |minute, change: fn(&mut Case)| {
         let mut case = Case::assigned();
         let Listed::Known(log) = &mut case.seen.log else { panic!() };
-        log.value = vec![harmful(minute, 1), harmful(minute, 9)];
+        log.value.rows = vec![harmful(minute, 1), harmful(minute, 9)];
         change(&mut case);
         let tally = case.facts().tally().unwrap().clone();
         (tally.lost.len(), tally.kept, tally.counted)

@@ -2,7 +2,7 @@
 
 use unscim::guide::cycle::{doubt, good};
 use unscim::model::seen::{Listed, Seen};
-use unscim::model::snapshot::{ExecutionState, Job, JobCode, LogRow, Quarantine, ScheduleState};
+use unscim::model::snapshot::{ExecutionState, Job, JobCode, Log, LogRow, Quarantine, ScheduleState};
 use uuid::Uuid;
 
 use crate::support::*;
@@ -67,7 +67,13 @@ fn failure(minute: i64, source: Option<Uuid>) -> LogRow {
         of_group: false,
         deactivates: false,
         reason: Some("the app said no".into()),
+        redundant: false,
     }
+}
+
+fn log(case: &mut Case) -> &mut Log {
+    let Listed::Known(log) = &mut case.seen.log else { panic!() };
+    &mut log.value
 }
 
 fn log_read(case: &mut Case, minute: i64) {
@@ -81,8 +87,7 @@ fn errors_of_single_entries_count_only_where_the_log_shows_that_they_touch_nobod
     let with = |rows: Vec<LogRow>, about: fn(&mut Case)| {
         let change = |job: &mut Job| job.last.as_mut().unwrap().state = ExecutionState::EntryLevelErrors;
         let rows = move |case: &mut Case| {
-            let Listed::Known(log) = &mut case.seen.log else { panic!() };
-            log.value = rows;
+            log(case).rows = rows;
             about(case);
         };
         in_case(rows, change)
@@ -106,4 +111,62 @@ fn errors_of_single_entries_count_only_where_the_log_shows_that_they_touch_nobod
     assert_eq!(with(vec![failure(581, stranger)], |case| log_read(case, 583)), Ok(()));
     refused(with(vec![failure(581, stranger)], |case| log_read(case, 582)), "was read before it ended");
     refused(with(vec![failure(581, stranger)], |case| case.memory.baseline = Seen::Absent), "no baseline");
+}
+
+/// Seen at a tenant whose cycles all "Succeeded": what failed in them was escrowed, to be tried again some time.
+#[test]
+fn a_cycle_that_succeeded_and_left_entries_over_counts_as_long_as_nobody_of_ours_is_among_them() {
+    let with = |escrowed: Option<u64>, about: &dyn Fn(&mut Case)| {
+        in_case(|case| about(case), move |job| job.last.as_mut().unwrap().escrowed = escrowed)
+    };
+    let fails = |minute: i64, source: Uuid| move |case: &mut Case| log(case).rows = vec![failure(minute, Some(source))];
+    let (ours, stranger) = (user(2).0, Uuid::from_u128(9));
+    refused(with(Some(1), &fails(581, ours)), "who is protected (row row-3: the app said no); mend their record");
+    assert_eq!(with(Some(1), &fails(581, stranger)), Ok(()));
+    assert_eq!(with(Some(1), &|_| {}), Ok(()), "what failed before the baseline shows nowhere");
+    assert_eq!(with(Some(0), &fails(581, ours)), Ok(()), "nobody is waiting to be tried again");
+    assert_eq!(with(None, &fails(581, ours)), Ok(()), "the job does not say, and says that it succeeded");
+    // An earlier cycle's failure lasts until it is cured.
+    refused(with(Some(1), &fails(500, ours)), "who is protected");
+    let mended = |minute: i64| {
+        move |case: &mut Case| {
+            log(case).rows = vec![failure(500, Some(ours))];
+            log(case).went_well.insert(ours, at(minute));
+        }
+    };
+    assert_eq!(with(Some(1), &mended(501)), Ok(()));
+    refused(with(Some(1), &mended(500)), "who is protected");
+    let after = |began: i64, clean: bool| {
+        move |case: &mut Case| {
+            log(case).rows = vec![failure(500, Some(ours))];
+            case.memory.remembered.cycles.clear();
+            case.cycle(began);
+            case.memory.remembered.cycles[0].clean = clean;
+        }
+    };
+    assert_eq!(with(Some(1), &after(501, true)), Ok(()));
+    refused(with(Some(1), &after(501, false)), "who is protected");
+    refused(with(Some(1), &after(500, true)), "who is protected");
+    // Of a group the target tells by itself what became of it.
+    refused(with(Some(1), &fails(581, group(1).0)), "for the managed group");
+    assert_eq!(with(Some(1), &fails(500, group(1).0)), Ok(()));
+    let unread = |case: &mut Case| case.seen.log = Listed::Unknown(failed("denied"));
+    refused(with(Some(1), &unread), "left entries to be tried again (countEscrowed) and the provisioning log can't be read");
+    assert_eq!(with(Some(0), &unread), Ok(()));
+    refused(with(Some(1), &|case| log_read(case, 582)), "was read before it ended");
+}
+
+#[test]
+fn an_unreadable_row_makes_a_cycle_with_errors_doubtful_and_no_other() {
+    let with = |state: ExecutionState, at: Option<jiff::Timestamp>| {
+        let about = move |case: &mut Case| {
+            log(case).rows = vec![failure(581, Some(Uuid::from_u128(9)))];
+            log(case).unread.insert("row-8".into(), at);
+        };
+        in_case(about, |job| job.last.as_mut().unwrap().state = state)
+    };
+    refused(with(ExecutionState::EntryLevelErrors, Some(at(582))), "could not be read (row row-8)");
+    refused(with(ExecutionState::EntryLevelErrors, None), "could not be read (row row-8)");
+    assert_eq!(with(ExecutionState::EntryLevelErrors, Some(at(500))), Ok(()));
+    assert_eq!(with(ExecutionState::Succeeded, Some(at(582))), Ok(()));
 }

@@ -226,7 +226,7 @@ impl Directory for Hand {
     async fn settings(&self, _: ServicePrincipalId) -> Result<SyncSettings> {
         unreachable!("{UNASKED}")
     }
-    async fn log(&self, _: &JobId, _: Timestamp) -> Result<Look<Vec<LogRow>>> {
+    async fn log(&self, _: &JobId, _: Timestamp) -> Result<Look<Log>> {
         unreachable!("{UNASKED}")
     }
 }

@@ -1,6 +1,6 @@
 //! Lists are whole or errors; answers that are not Graph's are said to be so.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -294,7 +294,7 @@ async fn the_groups_that_conditional_access_names_are_read_and_a_policy_without_
 async fn the_log_is_filtered_by_job_and_time_and_ordered_and_what_harms_or_failed_is_kept() {
     let entry = |id: &str, minute: u8, action: &str, status: &str| {
         json!({"id": id, "activityDateTime": format!("2026-11-02T10:0{minute}:00Z"), "provisioningAction": action,
-            "provisioningStatusInfo": {"status": status}})
+            "provisioningStatusInfo": {"status": status}, "sourceIdentity": {"id": user(minute.into()).0}})
     };
     let (directory, log) = graph(move |_, _| {
         list(vec![
@@ -305,16 +305,18 @@ async fn the_log_is_filtered_by_job_and_time_and_ordered_and_what_harms_or_faile
         ])
     });
     let since = "2026-11-02T10:00:00Z".parse().unwrap();
-    let rows = directory.log(&JobId("scim.t.g".into()), since).await.unwrap().value;
-    assert_eq!(rows.iter().map(|row| row.id.as_str()).collect::<Vec<_>>(), ["b", "a"]);
+    let read = directory.log(&JobId("scim.t.g".into()), since).await.unwrap().value;
+    assert_eq!(read.went_well.keys().copied().collect::<Vec<_>>(), [user(3).0]);
+    assert_eq!(read.settled().rows.iter().map(|row| row.id.as_str()).collect::<Vec<_>>(), ["b", "a"]);
     assert_eq!(
         log.all()[0].query,
         "$filter=jobId%20eq%20%27scim.t.g%27%20and%20activityDateTime%20gt%202026-11-02T10:00:00Z&$top=500"
     );
-    // A row that can't be understood may be one that matters.
-    let (directory, _) = graph(|_, _| list(vec![json!({"id": "timeless", "provisioningAction": "update"})]));
-    let error = directory.log(&JobId("j".into()), since).await.unwrap_err();
-    assert!(matches!(error, Error::Malformed { .. }) && error.to_string().contains("value[0]"), "{error}");
+    // A row that can't be understood may be one that matters: it is told, and the others are not lost for it.
+    let odd = json!({"id": "timeless", "provisioningAction": "update"});
+    let (directory, _) = graph(move |_, _| list(vec![odd.clone(), entry("c", 5, "delete", "success")]));
+    let read = directory.log(&JobId("j".into()), since).await.unwrap().value;
+    assert_eq!((read.rows.len(), read.unread), (1, BTreeMap::from([("timeless".to_owned(), None)])));
     // No log is not an empty one, nor an absent one.
     let (directory, _) = graph(|_, _| not_found());
     assert!(matches!(directory.log(&JobId("j".into()), since).await.unwrap_err(), Error::Refused { .. }));

@@ -171,7 +171,7 @@ impl Directory for Fake<'_> {
 
     async fn assignments(&self, _: ServicePrincipalId) -> Result<Look<Vec<Assignment>>> {
         if let Err(error) = self.refuse(Read::Rows) {
-            return if self.mutants.contains(&Mutant::ShortList) { Ok(self.look(Vec::new())) } else { Err(error) };
+            return if self.mutants.contains(&Mutant::ShortList) { Ok(self.look(Log::default())) } else { Err(error) };
         }
         let row = |((principal, role), made): (&(Principal, AppRoleId), &Timestamp)| Assignment {
             id: AssignmentId::from(format!("{principal:?}/{role}")),
@@ -244,6 +244,7 @@ impl Directory for Fake<'_> {
             },
             began: if self.mutants.contains(&Mutant::AnyCycle) { self.tenant.now } else { cycle.began },
             ended: Some(if self.mutants.contains(&Mutant::AnyCycle) { self.tenant.now } else { cycle.ended }),
+            escrowed: Some(0),
             error: None,
         });
         let quarantine = (!self.tenant.token)
@@ -275,7 +276,7 @@ impl Directory for Fake<'_> {
         })
     }
 
-    async fn log(&self, _: &JobId, _: Timestamp) -> Result<Look<Vec<LogRow>>> {
+    async fn log(&self, _: &JobId, _: Timestamp) -> Result<Look<Log>> {
         Ok(self.look(Vec::new()))
     }
 

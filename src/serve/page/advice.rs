@@ -17,6 +17,9 @@ pub(super) fn for_reason(reason: Reason) -> Option<&'static str> {
         Reason::JobQuarantined => Some("Look at the provisioning job in Entra: it is in quarantine."),
         Reason::JobNotActive => Some("Start the provisioning job in Entra again."),
         Reason::TargetGroupsRemain => Some("Groups remain at the target: delete them there, as the message says."),
+        Reason::EntriesFailed => {
+            Some("Provisioning failed for the users named and was not made good. See the rows in the provisioning log.")
+        }
         Reason::UsersUncounted => Some(
             "Nobody can say that the users named were kept: the app has no record of them. Look for them there, or acknowledge UncountedUsers.",
         ),

@@ -31,7 +31,7 @@ use super::{Directory, LastWord, Written};
 use crate::model::action::Action;
 use crate::model::id::{GroupId, JobId, ServicePrincipalId, UserId};
 use crate::model::snapshot::{
-    App, Assignment, CredentialLife, DirectoryUser, GroupProfile, GroupUses, Job, LogRow, Look, Members, Permissions, Policy,
+    App, Assignment, CredentialLife, DirectoryUser, GroupProfile, GroupUses, Job, Log, Look, Members, Permissions, Policy,
     SyncSchema, SyncSettings,
 };
 use crate::model::spec::AppRef;
@@ -130,7 +130,7 @@ impl<T: TokenSource> Directory for GraphDirectory<T> {
         sync::settings(&self.client, app).await
     }
 
-    async fn log(&self, job: &JobId, since: Timestamp) -> Result<Look<Vec<LogRow>>> {
+    async fn log(&self, job: &JobId, since: Timestamp) -> Result<Look<Log>> {
         sync::log(&self.client, job, since).await
     }
 

@@ -1,5 +1,7 @@
 //! Reads of the synchronization jobs, their schema, their settings and the provisioning log; never writes.
 
+use std::cell::RefCell;
+
 use jiff::Timestamp;
 
 use super::client::{Ask, GraphClient};
@@ -9,7 +11,7 @@ use super::token::TokenSource;
 use super::wire::log::Told;
 use super::wire::sync::{WireJob, WireSchema, WireSetting, settings as readable};
 use crate::model::id::{JobId, ServicePrincipalId};
-use crate::model::snapshot::{Job, LogRow, Look, SyncSchema, SyncSettings};
+use crate::model::snapshot::{Job, Log, Look, SyncSchema, SyncSettings};
 use crate::world::error::{Error, Result};
 
 const NEEDS: &str = "Synchronization.Read.All";
@@ -34,7 +36,7 @@ pub async fn settings<T: TokenSource>(client: &GraphClient<T>, app: ServicePrinc
     Ok(readable(listed.rows))
 }
 
-pub async fn log<T: TokenSource>(client: &GraphClient<T>, job: &JobId, since: Timestamp) -> Result<Look<Vec<LogRow>>> {
+pub async fn log<T: TokenSource>(client: &GraphClient<T>, job: &JobId, since: Timestamp) -> Result<Look<Log>> {
     let ask = Ask {
         operation: "list_log",
         needs: "AuditLog.Read.All and Directory.Read.All (and the tenant Entra ID P1 or P2)",
@@ -42,7 +44,18 @@ pub async fn log<T: TokenSource>(client: &GraphClient<T>, job: &JobId, since: Ti
     };
     let filter = format!("jobId eq '{}' and activityDateTime gt {since}", job.0.replace('\'', "''"));
     let query = [("$filter", filter.as_str()), ("$top", "500")];
-    let kept = |told: Told| Ok(told.kept());
+    let log = RefCell::new(Log::default());
+    // Most rows are dropped, of a log that has one for every user and more.
+    let kept = |told: Told| {
+        Ok(match told {
+            Told::Row(row) if row.is_harmful() || row.is_failure() => Some(Told::Row(row)),
+            Told::Row(row) => {
+                log.borrow_mut().note(&row);
+                None
+            }
+            unread => Some(unread),
+        })
+    };
     let listed = client.list(&ask, &["auditLogs", "provisioning"], &query, Consistency::Usual, kept).await;
     // The log as such can't be absent: a tenant or cloud without it is one where it can't be read.
     let listed = listed.map_err(|error| match error {
@@ -55,8 +68,17 @@ pub async fn log<T: TokenSource>(client: &GraphClient<T>, job: &JobId, since: Ti
         },
         other => other,
     })?;
-    look(&ask, listed, |mut rows: Vec<LogRow>| {
-        rows.sort_by(|a, b| (a.at, &a.id).cmp(&(b.at, &b.id)));
-        rows
+    look(&ask, listed, |rows: Vec<Told>| {
+        let mut log = log.into_inner();
+        for told in rows {
+            match told {
+                Told::Row(row) => {
+                    log.note(&row);
+                    log.rows.push(row);
+                }
+                Told::Unread { id, at } => _ = log.unread.insert(id, at),
+            }
+        }
+        log
     })
 }

@@ -1,28 +1,41 @@
 //! Rows of the provisioning log as Graph sends them.
 
-use serde::Deserialize;
+use jiff::Timestamp;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 use super::{Row, Stamp, nullable, one_line, truth};
 use crate::model::snapshot::LogRow;
 use crate::world::error::hint;
 
-/// A row as it is understood.
-#[derive(Deserialize)]
-#[serde(try_from = "WireLogRow")]
-pub struct Told(pub LogRow);
+/// A row, as far as it is understood: one that is not takes nothing away from the others.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Told {
+    Row(LogRow),
+    Unread { id: String, at: Option<Timestamp> },
+}
 
-impl Told {
-    /// Most are dropped, of a log that has one for every user and more: no judgement asks for others than these.
-    pub fn kept(self) -> Option<LogRow> {
-        Some(self.0).filter(|row| row.is_harmful() || row.is_failure())
+impl<'de> Deserialize<'de> for Told {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let row = Value::deserialize(deserializer)?;
+        let known = |name: &str| row.get(name).and_then(Value::as_str);
+        let id = known("id").map_or_else(|| "without an id".to_owned(), one_line);
+        let at = known("activityDateTime").and_then(hint);
+        Ok(match serde_json::from_value::<WireLogRow>(row).map_err(|error| error.to_string()).and_then(LogRow::try_from) {
+            Ok(row) => Told::Row(row),
+            Err(_) => Told::Unread { id, at },
+        })
     }
 }
 
-impl Row for LogRow {
+impl Row for Told {
     type Key<'a> = &'a str;
 
     fn key(&self) -> &str {
-        &self.id
+        match self {
+            Told::Row(row) => &row.id,
+            Told::Unread { id, .. } => id,
+        }
     }
 }
 
@@ -37,6 +50,8 @@ struct WireLogRow {
     provisioning_status_info: WireStatusInfo,
     #[serde(default, deserialize_with = "nullable")]
     modified_properties: Vec<WireChange>,
+    #[serde(default)]
+    provisioning_steps: Value,
 }
 
 #[derive(Deserialize)]
@@ -68,17 +83,19 @@ struct WireChange {
     new_value: Option<String>,
 }
 
-impl TryFrom<WireLogRow> for Told {
+impl TryFrom<WireLogRow> for LogRow {
     type Error = String;
 
-    fn try_from(row: WireLogRow) -> Result<Told, String> {
+    fn try_from(row: WireLogRow) -> Result<LogRow, String> {
         let at = row.activity_date_time.0.ok_or_else(|| format!("row {} has no time", row.id))?;
         let lower = |word: Option<String>, otherwise: &str| word.map_or(otherwise.to_owned(), |word| word.to_ascii_lowercase());
+        let skipped_for = |step: &Value| step.pointer("/details/SkipReason").and_then(Value::as_str) == Some("RedundantExport");
+        let redundant = row.provisioning_steps.as_array().is_some_and(|steps| steps.iter().any(skipped_for));
         let reason = row.provisioning_status_info.error_information.and_then(|info| {
             let given = |text: &String| !text.trim().is_empty();
             info.reason.filter(given).or(info.error_code.filter(given)).map(|text| one_line(&text))
         });
-        Ok(Told(LogRow {
+        Ok(LogRow {
             at,
             action: lower(row.provisioning_action, "other"),
             status: lower(row.provisioning_status_info.status, "unknown"),
@@ -86,8 +103,9 @@ impl TryFrom<WireLogRow> for Told {
             source: row.source_identity.and_then(|identity| hint(&identity.id?)),
             deactivates: row.modified_properties.iter().any(WireChange::deactivates),
             reason,
+            redundant,
             id: row.id,
-        }))
+        })
     }
 }
 
@@ -105,14 +123,17 @@ impl WireChange {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 
     fn row(extra: Value) -> LogRow {
         let mut row = json!({"id": "r", "activityDateTime": "2026-11-02T10:00:00Z"});
         row.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
-        serde_json::from_value::<Told>(row).unwrap().0
+        match serde_json::from_value(row).unwrap() {
+            Told::Row(row) => row,
+            unread => panic!("{unread:?}"),
+        }
     }
 
     #[test]
@@ -142,15 +163,31 @@ mod tests {
     fn missing_keys_do_not_hide_a_row() {
         let bare = row(json!({"modifiedProperties": null, "sourceIdentity": {"id": "not-a-guid"}}));
         assert_eq!((bare.action.as_str(), bare.status.as_str(), bare.source), ("other", "unknown", None));
-        assert!(serde_json::from_value::<Told>(json!({"id": "r"})).is_err());
+        let unread = |row: Value| serde_json::from_value::<Told>(row).unwrap();
+        let at = "2026-11-02T10:00:00Z";
+        let timed = Told::Unread { id: "r".into(), at: at.parse().ok() };
+        assert_eq!(unread(json!({"id": "r"})), Told::Unread { id: "r".into(), at: None });
+        assert_eq!(unread(json!({"id": "r", "activityDateTime": at, "provisioningAction": 7})), timed);
+        assert_eq!(unread(json!("a row")), Told::Unread { id: "without an id".into(), at: None });
     }
 
     #[test]
-    fn rows_that_harm_or_fail_are_kept_and_no_others() {
-        let matters = |action: &str, status: &str| {
-            Told(row(json!({"provisioningAction": action, "provisioningStatusInfo": {"status": status}}))).kept().is_some()
+    fn what_harms_or_fails_is_told_from_what_went_well() {
+        let told = |action: &str, status: &str| {
+            let row = row(json!({"provisioningAction": action, "provisioningStatusInfo": {"status": status}}));
+            (row.is_harmful() || row.is_failure(), row.went_well())
         };
-        assert!(matters("disable", "success") && matters("create", "Failure") && matters("Delete", "warning"));
-        assert!(!matters("create", "success") && !matters("update", "skipped") && !matters("delete", "skipped"));
+        for (action, status) in [("disable", "success"), ("create", "Failure"), ("Delete", "warning")] {
+            assert_eq!(told(action, status), (true, false), "{action} {status}");
+        }
+        assert_eq!(told("create", "success"), (false, true));
+        for action in ["update", "delete"] {
+            assert_eq!(told(action, "skipped"), (false, false), "{action}");
+        }
+        let skipped = |why: &str| {
+            let steps = json!([{"name": "EntryImport"}, {"name": "EntryExportUpdate", "details": {"SkipReason": why}}]);
+            row(json!({"provisioningStatusInfo": {"status": "skipped"}, "provisioningSteps": steps})).went_well()
+        };
+        assert!(skipped("RedundantExport") && !skipped("NotEffectivelyEntitled"));
     }
 }

@@ -61,6 +61,8 @@ struct WireExecution {
     #[serde(default)]
     time_ended: Stamp,
     error: Option<WireError>,
+    #[serde(default)]
+    count_escrowed: Value,
 }
 
 #[derive(Deserialize, PartialEq)]
@@ -136,7 +138,7 @@ impl WireExecution {
             other => ExecutionState::Other(one_line(other)),
         };
         let error = self.error.and_then(WireError::sentence);
-        Ok(Some(Execution { activity, state, began, ended: self.time_ended.0, error }))
+        Ok(Some(Execution { activity, state, began, ended: self.time_ended.0, escrowed: self.count_escrowed.as_u64(), error }))
     }
 }
 
