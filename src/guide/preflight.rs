@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use super::baseline::matching;
 use super::permissions::{self, ROLE_MANAGEMENT, When};
-use super::{Facts, count, empty, some_of, waves};
+use super::{Cover, Facts, count, empty, some_of, waves};
 use crate::model::id::{AppRoleId, GroupId, UserId};
 use crate::model::key::Key;
 use crate::model::memory::BaselineSource;
@@ -141,7 +141,9 @@ fn app_and_job(facts: &Facts, found: &mut Findings) {
     }
     // Ours comes at the end alone: where steps are owed again, somebody has to start it.
     let by_us = facts.memory.journal.entry(&Key::Pause(job.id.clone())).is_some();
-    let ours = by_us && facts.memory.remembered.cycle_proof.is_some();
+    let owed =
+        facts.memory.remembered.cycle_proof.is_none() || facts.people().iter().any(|person| person.cover == Cover::AwaitingCycle);
+    let ours = by_us && !owed;
     if (job.schedule == ScheduleState::Paused || job.code == JobCode::Paused) && !ours {
         let who = if by_us { "by unscim's own last step, and earlier steps are owed again" } else { "by somebody else" };
         let why = format!("job {} is paused {who} (JobPaused); start it in the portal, unscim never does", job.id);

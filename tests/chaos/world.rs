@@ -245,7 +245,7 @@ impl World {
         Ok(())
     }
 
-    /// The operator does what the status asks for: he acknowledges what it names, whom the app refuses in every cycle he takes out of protection, for a
+    /// The operator does what the status asks for: he assigns whom he has released, acknowledges what it names, whom the app refuses in every cycle he takes out of protection, for a
     /// token that was deleted while a group had just come back he enters a new one everywhere, and he allows the deletions
     /// that admins' own acts have brought over the threshold.
     fn heed(&mut self, turn: &Turn) {
@@ -276,6 +276,11 @@ impl World {
         for user in ids.users.iter().chain(&ids.nested_only).chain([&ids.outsider]) {
             if said.iter().any(|text| text.contains("who were never protected") && text.contains(&user.to_string())) {
                 self.rig.spec.released.insert(*user);
+            }
+            // The rollback has taken back whose own row it was.
+            let bare = format!("{user} is released, holds no assignment of his own");
+            if says(&bare) && practice.admin().assign_user(*user, ids.role_user).is_ok() {
+                self.admins.told.push(format!("{} operator: assigns {user}", practice.now()));
             }
         }
         let asks_for_token = turn.status.held.iter().any(|held| held.message.contains("RevokedTooEarly"))

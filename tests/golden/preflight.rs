@@ -189,6 +189,11 @@ fn there_is_one_job_and_it_runs() {
     let mut proven = Case::cycled();
     by_us(&mut proven);
     assert!(check(&proven.facts()).refusals.is_empty(), "it came after the cycle that it waited for");
+    // An admin took somebody's row since, and the new one waits for a cycle that a paused job never makes.
+    proven.unrow(Principal::User(user(1)));
+    proven.assign(1, 1, 590);
+    let refusals = check(&proven.facts()).refusals;
+    assert!(refusals.len() == 1 && refusals[0].contains("earlier steps are owed again"), "{refusals:?}");
     for change in [
         (|case: &mut Case| case.job().code = JobCode::NotRun) as fn(&mut Case),
         |case| case.job().code = JobCode::NotConfigured,
