@@ -94,8 +94,11 @@ enum Strikes {
 /// What a brake found: which it is, what it strikes, and why with the figures.
 type Bite = (Brake, Strikes, String);
 /// Brakes over the whole plan; those over single actions follow in [`approve`].
-const BRAKES: [fn(&Facts, &Plan) -> Option<Bite>; 10] =
-    [frozen, otherwise, blind, users_lost, foreseen, too_much, shrunk, fights, another_at_work, window];
+const BRAKES: [fn(&Facts, &Plan) -> Option<Bite>; 11] =
+    [frozen, otherwise, blind, users_lost, foreseen, too_much, undone, shrunk, fights, another_at_work, window];
+
+/// Fewer of our assignments gone at once is how a company lives: the same floor as for a list that shrank.
+const UNDONE: usize = 4;
 
 pub fn approve(facts: &Facts, mut plan: Plan) -> Approved {
     let bites: Vec<Bite> = BRAKES.iter().filter_map(|brake| brake(facts, &plan)).collect();
@@ -360,12 +363,33 @@ fn too_much(facts: &Facts, plan: &Plan) -> Option<Bite> {
         .then(|| (Brake::TooMuch, Strikes::AllButHealing, format!("{}; raise the limit if that is meant", over.join("; "))))
 }
 
-fn shrunk(facts: &Facts, _: &Plan) -> Option<Bite> {
+/// Many of the assignments that we made are gone at once: whatever took them may take more.
+fn undone(facts: &Facts, plan: &Plan) -> Option<Bite> {
+    let made = |key: &Key| facts.written(key).is_some_and(|entry| entry.confirmed > 0);
+    let again = plan.actions.iter().filter(|action| matches!(action, Action::AssignUser { .. }) && made(&action.key())).count();
+    if again < UNDONE {
+        return None;
+    }
+    let of = facts.memory.journal.of(Kin::Assigns).filter(|(_, entry)| entry.confirmed > 0).count();
+    (again > facts.spec.limits.max_shrink.of(of)).then(|| {
+        let message = format!(
+            "{} made here are gone at once: somebody undoes this run; they are made anew before anything else is written; find out who it was, and stop it: \
+             a recovery of the directory (Entra Backup and Recovery), the end of an access package, a script or another tool; it goes on by itself when \
+             looks show them again",
+            part(again, of, "direct assignment")
+        );
+        (Brake::Undone, Strikes::Destructive, message)
+    })
+}
+
+fn shrunk(facts: &Facts, plan: &Plan) -> Option<Bite> {
+    let is_told = |list: &String| list == "assignments" && undone(facts, plan).is_some();
     let small: Vec<_> = facts
         .memory
         .remembered
         .sizes
         .iter()
+        .filter(|(list, _)| !is_told(list))
         .filter_map(|(list, size)| {
             let (now, looks) = size.smaller?;
             let believed = if looks < LOOKS { "looking again" } else { "it stays so" };

@@ -19,7 +19,7 @@ closed_list! {
 
 closed_list! {
     /// A limit over a whole plan.
-    Brake { Frozen, Blind, UsersLost, Uncovered, Foreseen, TooMuch, Shrunk, NotApproved, Fights, AnotherAtWork, WriteRefused, Window }
+    Brake { Frozen, Blind, UsersLost, Uncovered, Foreseen, TooMuch, Shrunk, NotApproved, Fights, Undone, AnotherAtWork, WriteRefused, Window }
 }
 
 impl Brake {
@@ -35,6 +35,7 @@ impl Brake {
             Brake::Shrunk => "shrunk",
             Brake::NotApproved => "not-approved",
             Brake::Fights => "fights",
+            Brake::Undone => "undone",
             Brake::AnotherAtWork => "another-at-work",
             Brake::WriteRefused => "write-refused",
             Brake::Window => "window",

@@ -12,7 +12,7 @@ use unscim::model::memory::{BaselineSource, Size};
 use unscim::model::moment::Moment;
 use unscim::model::seen::{Listed, Seen};
 use unscim::model::snapshot::{LogRow, Principal, TokenState};
-use unscim::model::spec::{Acknowledgement, GroupEntry, Hold, MembersDecision, Rollout};
+use unscim::model::spec::{Acknowledgement, GroupEntry, Hold, MembersDecision, Percent, Rollout};
 use unscim::model::status::Brake;
 use unscim::model::window::{Clock, Day, Window, Windows};
 
@@ -233,6 +233,47 @@ fn shrunk_bites_while_a_shorter_list_is_unexplained() {
     case.memory.remembered.sizes = [(list, Size { count: 9, missing: None, smaller: Some((1, 3)) })].into();
     case.leave(1, 2);
     bitten(&case, Brake::Shrunk, "it stays so; of the protected users it lacks user2@contoso.example");
+}
+
+/// Five users more, all of whose rows were made here, and so many of whom have lost theirs: nine rows in all.
+fn undone_for(gone: u128) -> Case {
+    let mut case = ready();
+    case.spec.limits.max_users = 20;
+    let Seen::Known(baseline) = &mut case.memory.baseline else { panic!() };
+    let like = baseline.users[&user(1)].clone();
+    baseline.users.extend((4..=8).map(|u| (user(u), like.clone())));
+    for u in 4..=8 {
+        case.members(1).insert(user(u));
+        case.seen.users.insert(user(u), Seen::Known(known_user(u)));
+        if u >= 4 + gone {
+            case.assign(u, 1, 10);
+        }
+        case.confirmed(&Action::AssignUser { user: user(u), role: role(1) }, 10);
+    }
+    case
+}
+
+#[test]
+fn undone_bites_where_many_assignments_of_ours_are_gone_at_once() {
+    let bite = |case: &Case| {
+        let approved = case.approve();
+        let is_undone = |(brake, _): &&(Brake, String)| *brake == Brake::Undone;
+        let assigns = approved.actions().iter().filter(|action| matches!(action, Action::AssignUser { .. })).count();
+        (assigns, approved.actions().len() - assigns, approved.held().iter().find(is_undone).map(|(_, why)| why.clone()))
+    };
+    let (assigns, others, why) = bite(&undone_for(4));
+    assert_eq!((assigns, others), (4, 0));
+    assert!(why.unwrap().contains("4 of 9 direct assignments (44.5%) made here are gone at once"));
+    assert_eq!(bite(&undone_for(3)).2, None);
+    let mut meant = undone_for(4);
+    meant.spec.limits.max_shrink = Percent(45);
+    assert_eq!(bite(&meant).2, None);
+    // One cause is told once.
+    let mut shorter = undone_for(4);
+    shorter.memory.remembered.sizes.insert("assignments".into(), Size { count: 40, missing: None, smaller: Some((30, 1)) });
+    assert!(shorter.approve().held().iter().all(|(brake, _)| *brake != Brake::Shrunk));
+    shorter.spec.limits.max_shrink = Percent(45);
+    assert!(shorter.approve().held().iter().any(|(brake, _)| *brake == Brake::Shrunk));
 }
 
 #[test]

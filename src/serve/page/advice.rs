@@ -92,6 +92,9 @@ pub(super) fn for_brake(brake: &str) -> Option<&'static str> {
             Some("Do what the message says; where an approval is missing, read unscim plan and approve its digest.")
         }
         "fights" => Some("Agree with whoever undoes it, a person or another tool; then raise the limit."),
+        "undone" => {
+            Some("Find out what took the direct assignments away, and stop it: a recovery in Entra, an access package, a script.")
+        }
         "another-at-work" => Some(
             "Stop the other unscim or the script. Where it is known who did it and that it is over, acknowledge AnotherAtWork.",
         ),
