@@ -9,6 +9,7 @@ use crate::act::{Acted, act};
 use crate::brakes::{Approved, approve};
 use crate::guide::Facts;
 use crate::guide::baseline::take_baseline;
+use crate::guide::dates;
 use crate::guide::way::{Way, way};
 use crate::model::action::Done;
 use crate::model::baseline::{Binding, without_query};
@@ -124,7 +125,8 @@ pub async fn prepare(
     stop: &CancellationToken,
 ) -> Option<Prepared> {
     let mut memory = recall(world, carried);
-    let seen = stop.run_until_cancelled(observe(world, spec, &memory)).await?;
+    let mut seen = stop.run_until_cancelled(observe(world, spec, &memory)).await?;
+    memory.remembered.latest = dates::heed(spec, memory.remembered.latest, &mut seen);
     let now = world.clock().moment();
     if let Listed::Known(look) = &seen.target.look {
         memory.target = Some(look.clone());

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::guide::{Facts, Ground, LOOKS, baseline, cycle, empty, kept};
+use crate::guide::{Facts, Ground, LOOKS, baseline, cycle, dates, empty, kept};
 use crate::model::baseline::Growth;
 use crate::model::compact::{Few, InOrder, Pool};
 use crate::model::id::{GroupId, UserId};
@@ -74,6 +74,7 @@ pub fn remember(spec: &Spec, seen: &Snapshot, memory: &mut Memory, now: Moment) 
         sizes(&facts, &mut next);
         uses(&facts, &mut next);
         next.gone = settle::gone(&facts);
+        dates::misdated(&facts, &mut next);
     }
     probe(&facts, &mut next);
     // Nothing that is kept lies in the service's future.

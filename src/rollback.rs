@@ -12,7 +12,7 @@ use crate::cli::{self, Exit, Output};
 use crate::config;
 use crate::config::freeze::ConfigFreeze;
 use crate::guide::way::by_name;
-use crate::guide::{Facts, count};
+use crate::guide::{Facts, count, dates};
 use crate::model::action::{Action, Done};
 use crate::model::deed::Deed;
 use crate::model::id::UserId;
@@ -107,6 +107,7 @@ pub async fn look(world: &impl World, spec: &Spec, direct: Direct, stop: &Cancel
     let deeds = world.ledger().deeds()?;
     memory.remembered = anew(&memory.remembered);
     let mut now = stop.run_until_cancelled(observe(world, spec, &memory)).await.context("interrupted")?;
+    memory.remembered.latest = dates::heed(spec, memory.remembered.latest, &mut now);
     let at = world.clock().moment();
     if let Some(why) = bound_elsewhere(&Facts::new(spec, &now, &memory, at)) {
         bail!("{why}");
@@ -128,6 +129,7 @@ fn anew(before: &Remembered) -> Remembered {
         cycles: before.cycles.clone(),
         calibration: before.calibration.clone(),
         carried: before.carried.clone(),
+        latest: before.latest,
         ..Remembered::default()
     }
 }

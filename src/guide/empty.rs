@@ -248,19 +248,12 @@ pub fn canary(facts: &Facts) -> Canary {
         Key::Member(group, _) | Key::Unassign(group, _) => facts.users_of(*group).len() > 0,
         _ => false,
     };
-    let taken = [Kin::Members, Kin::Unassigns]
-        .into_iter()
-        .flat_map(|kin| facts.memory.journal.of(kin))
-        .filter(|(key, _)| concerning(key));
-    let (mut first, mut open) = (None::<jiff::Timestamp>, false);
-    for (_, entry) in taken {
-        open |= entry.confirmed == 0 && entry.is_open();
-        first = match (first, entry.first_confirmed()) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        };
-    }
-    let Some(first) = first else {
+    let taken = || {
+        let taken = [Kin::Members, Kin::Unassigns].into_iter().flat_map(|kin| facts.memory.journal.of(kin));
+        taken.filter(|(key, _)| concerning(key))
+    };
+    let Some(first) = facts.first_confirmed(taken()) else {
+        let open = taken().any(|(_, entry)| entry.confirmed == 0 && entry.is_open());
         return if open { Canary::Running("the outcome of the first removal".into()) } else { Canary::First };
     };
     let Some(cycle) = facts.good_cycles_after(first).first().copied() else {

@@ -166,7 +166,7 @@ fn harmful_rows(facts: &Facts, look: &TargetLook, tally: &mut Tally) {
 fn strangers(facts: &Facts) -> BTreeMap<UserId, String> {
     let (Some(log), Some(baseline)) = (facts.seen.log.known(), facts.baseline()) else { return BTreeMap::new() };
     let taken = [Kin::Members, Kin::Unassigns].into_iter().flat_map(|kin| facts.memory.journal.of(kin));
-    let Some(first) = taken.filter_map(|(_, entry)| entry.first_confirmed()).min() else { return BTreeMap::new() };
+    let Some(first) = facts.first_confirmed(taken) else { return BTreeMap::new() };
     let rows = log.value.rows.iter().filter(|row| row.is_harmful() && !row.of_group && row.at > first);
     let ended = rows.filter_map(|row| Some((UserId(row.source?), row))).filter(|(id, _)| {
         let known = baseline.users.contains_key(id) || baseline.groups.contains_key(&GroupId(id.0)) || facts.is_released(*id);

@@ -232,7 +232,7 @@ fn empty(facts: &Facts, baseline: &Baseline) -> Need {
 
 /// `None` where its cycle has come, and only the look at the target is missing.
 fn canary_awaits(facts: &Facts) -> Option<After> {
-    let first = facts.memory.journal.of(Kin::Members).filter_map(|(_, entry)| entry.first_confirmed()).min();
+    let first = facts.first_confirmed(facts.memory.journal.of(Kin::Members));
     let has_come = first.is_some_and(|first| !facts.good_cycles_after(first).is_empty());
     (!has_come).then_some(After::Done(first))
 }

@@ -3,6 +3,7 @@
 pub mod assign;
 pub mod baseline;
 pub mod cycle;
+pub mod dates;
 pub mod decisions;
 pub mod empty;
 pub mod facts;

@@ -13,6 +13,8 @@ pub struct Journal {
     pub entries: BTreeMap<Key, Entry>,
     /// Writes that were refused when they were last tried: few, so apart from the many.
     pub refused: BTreeMap<Key, Refusal>,
+    /// The latest service time of any confirmation.
+    pub latest: Option<Timestamp>,
 }
 
 /// What the service has said against a write, in a row.

@@ -100,6 +100,10 @@ pub struct Remembered {
     pub turn: u64,
     /// When a rollback last wrote; our time. Nothing is written until the mode has been set anew.
     pub rolled_back: Option<Timestamp>,
+    /// The latest look so far.
+    pub latest: Option<Latest>,
+    /// Writes whose last confirmation was dated in the service's future: which one in number, and a time that it is not later than.
+    pub misdated: BTreeMap<Key, (u32, Timestamp)>,
     /// Direct rows of protected users: service time of the first look of the unbroken series that showed them.
     #[serde(skip)]
     pub covered_since: Arc<BTreeMap<UserId, Since>>,
@@ -142,6 +146,14 @@ pub struct Remembered {
     pub probed_at: Option<Timestamp>,
     /// Step 5's proof.
     pub revocation_proof: Option<RevocationProof>,
+}
+
+/// The service's time of the latest look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Latest {
+    pub at: Timestamp,
+    /// The unbroken series of looks whose times lie well before it.
+    pub behind: Option<Streak>,
 }
 
 /// An unbroken series of agreeing complete looks.

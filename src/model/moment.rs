@@ -41,7 +41,7 @@ pub fn since(earlier: Timestamp, later: Timestamp) -> Duration {
 }
 
 /// What lies further ahead than machines of one service differ was never so: a wrong stamp was kept.
-const FUTURE: Duration = Duration::from_secs(15 * 60);
+pub const FUTURE: Duration = Duration::from_secs(15 * 60);
 
 /// Whether a time of the service that was kept lies in its future.
 pub fn is_ahead(kept: Timestamp, now: Timestamp) -> bool {

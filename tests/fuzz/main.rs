@@ -96,7 +96,7 @@ async fn sizes(rig: &mut Rig) -> Vec<(&'static str, Result<usize>)> {
         ("schema", directory.schema(app, &ids.job).await.map(|_| 1)),
         ("settings", directory.settings(app).await.map(|_| 1)),
         ("policies", directory.policies().await.map(|policies| policies.iter().map(|policy| policy.groups.len()).sum())),
-        ("log", directory.log(&ids.job, "2026-11-01T00:00:00Z".parse().unwrap()).await.map(|look| look.value.len())),
+        ("log", directory.log(&ids.job, "2026-11-01T00:00:00Z".parse().unwrap()).await.map(|look| look.value.rows.len())),
     ];
     for group in &ids.groups {
         found.push(("members", directory.members(*group).await.map(|look| look.value.users.len() + look.value.others.len())));

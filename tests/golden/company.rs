@@ -103,6 +103,8 @@ impl Case {
         entry.begin(1, at(minute));
         entry.confirm(at(minute), at(minute));
         entry.close();
+        let latest = &mut self.journal().latest;
+        *latest = (*latest).max(Some(at(minute)));
     }
 
     pub fn members(&mut self, g: u128) -> &mut BTreeSet<UserId> {

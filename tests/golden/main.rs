@@ -8,6 +8,7 @@ mod company;
 mod coverage;
 mod credential;
 mod cycles;
+mod dates;
 mod foresight;
 mod hand;
 mod permissions;

@@ -171,7 +171,7 @@ impl Directory for Fake<'_> {
 
     async fn assignments(&self, _: ServicePrincipalId) -> Result<Look<Vec<Assignment>>> {
         if let Err(error) = self.refuse(Read::Rows) {
-            return if self.mutants.contains(&Mutant::ShortList) { Ok(self.look(Log::default())) } else { Err(error) };
+            return if self.mutants.contains(&Mutant::ShortList) { Ok(self.look(Vec::new())) } else { Err(error) };
         }
         let row = |((principal, role), made): (&(Principal, AppRoleId), &Timestamp)| Assignment {
             id: AssignmentId::from(format!("{principal:?}/{role}")),
@@ -277,7 +277,7 @@ impl Directory for Fake<'_> {
     }
 
     async fn log(&self, _: &JobId, _: Timestamp) -> Result<Look<Log>> {
-        Ok(self.look(Vec::new()))
+        Ok(self.look(Log::default()))
     }
 
     async fn room(&self, _: usize) -> usize {

@@ -209,6 +209,9 @@ impl Form<'_> {
             uses: _,
             carried: _,
             failures_void: _,
+            // Nor wrong dates.
+            latest: _,
+            misdated: _,
         } = remembered;
         for (user, roles) in covered_since.iter() {
             for (role, first) in roles.iter() {

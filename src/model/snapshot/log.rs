@@ -127,7 +127,9 @@ mod tests {
         let first = first.settled();
         assert_eq!((first.rows[0].id.as_str(), first.went_well.len()), ("a", 0), "nothing had failed for the ninth");
         let mut second = Log { rows: vec![row("a2", 4, 2, "failure")], ..Log::default() };
-        [(5, 1), (4, 1), (3, 2)].map(|(minute, source)| second.note(&row("w", minute, source, "success")));
+        for (minute, source) in [(5, 1), (4, 1), (3, 2)] {
+            second.note(&row("w", minute, source, "success"));
+        }
         second.note(&row("f", 9, 2, "failure"));
         let both = second.join(&first).settled();
         assert_eq!(both.rows.iter().map(|row| row.id.as_str()).collect::<Vec<_>>(), ["a", "b", "a2"]);

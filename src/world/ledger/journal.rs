@@ -158,7 +158,9 @@ impl Fold {
                         "done" => {
                             let served = row.get::<_, Option<String>>("service_at")?;
                             let served = served.ok_or_else(|| Trouble::Content(format!("journal line {id} has no time")))?;
-                            entry.confirm(served.parse()?, at);
+                            let served = served.parse()?;
+                            entry.confirm(served, at);
+                            journal.latest = journal.latest.max(Some(served));
                         }
                         "failed" => {}
                         "open" => continue,
