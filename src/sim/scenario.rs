@@ -409,5 +409,8 @@ mod tests {
         assert!(serde_json::from_str::<Scenario>(r#"{"cycleIntervall":"40m"}"#).is_err());
         let scenario: Scenario = serde_json::from_str(r#"{"groups":2,"groupTraits":{"3":["dynamic"]}}"#).unwrap();
         assert!(scenario.objection().unwrap().contains("group 3"));
+        let twice = r#"{"target":{"query":"a","external":{"url":"http://127.0.0.1:1/v2","tokenFile":"t"}}}"#;
+        let scenario: Scenario = serde_json::from_str(twice).unwrap();
+        assert!(scenario.objection().unwrap().contains("put a query into target.external.url"));
     }
 }
