@@ -12,7 +12,7 @@ with_npm() {
 
 # Packages of PyPI, each pinned by whoever calls; `venv/bin/python` has them.
 with_pip() {
-    python3 -m venv venv
+    python3.11 -m venv venv
     venv/bin/pip install --quiet --disable-pip-version-check "$@"
 }
 
