@@ -2,6 +2,10 @@
 
 #[path = "practice/caller.rs"]
 mod caller;
+#[path = "practice/forms.rs"]
+mod forms;
+#[path = "practice/weather.rs"]
+mod weather;
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;

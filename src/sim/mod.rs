@@ -117,20 +117,20 @@ impl Practice {
         }
         let clock = Clock::new(scenario.start, scenario.speed);
         let (world, ids) = seed::world(&scenario, clock);
-        let (sender, app, token) = match &scenario.target.external {
+        let (sender, app, token, base_address) = match &scenario.target.external {
             None => {
                 let token = format!("scim~{}", world.names.id("scim/token").simple());
                 let app = ScimApp::new(token.clone());
-                (Sender::Inside(app.router()), Some(app), token)
+                (Sender::Inside(app.router()), Some(app), token, scenario.target.address("http://127.0.0.1"))
             }
             Some(external) => {
                 let token = std::fs::read_to_string(&external.token_file)
                     .map_err(|error| PracticeError::Scenario(format!("reading {}: {error}", external.token_file.display())))?;
                 let sender = Sender::network(&external.url).map_err(PracticeError::Target)?;
-                (sender, None, token.trim().to_owned())
+                (sender, None, token.trim().to_owned(), external.url.clone())
             }
         };
-        let sync = engine::history::sync(&scenario, &ids, token, sender.base_address());
+        let sync = engine::history::sync(&scenario, &ids, token, &base_address);
         let mut inner = Inner {
             tokens: Mutex::new(Tokens::new(&scenario, world.names)),
             throttle: Mutex::new(Throttle::new(&scenario.quotas, clock.now())),
@@ -158,7 +158,7 @@ impl Practice {
     /// Names the address under which the router is served (`http://127.0.0.1:8080`), for the job's settings.
     pub fn served_at(&self, root: &str) {
         if self.0.app.is_some() {
-            let address = format!("{}/scim/v2", root.trim_end_matches('/'));
+            let address = self.0.scenario.target.address(root);
             self.0.state().sync.secrets.insert("BaseAddress".into(), address);
         }
     }
@@ -210,7 +210,7 @@ impl Practice {
 
     /// The "Tenant URL" of the target, as the job's settings have it.
     pub fn scim_url(&self) -> String {
-        self.0.state().sync.secrets.get("BaseAddress").cloned().unwrap_or_default()
+        self.0.state().sync.base_address()
     }
 
     /// The token that Entra holds for the target.

@@ -137,6 +137,8 @@ pub struct Job {
     pub delete_threshold: Option<u64>,
     /// Source attribute of `externalId` for users.
     pub external_id: ExternalId,
+    /// How `active` is set at the target, unless the Tenant URL asks for the RFC's form.
+    pub active_by: ActiveBy,
     /// How the never-happened executions of a job that never ran are shown.
     pub sentinels: Sentinels,
 }
@@ -166,6 +168,16 @@ pub enum ExternalId {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+pub enum ActiveBy {
+    /// `"path": "active"`, as documented.
+    #[default]
+    Path,
+    /// No path; `active` is a field of the value.
+    Value,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Sentinels {
     /// An object of zeros, in the year 1.
     #[default]
@@ -188,6 +200,8 @@ pub struct Mapping {
 pub struct Target {
     /// A SCIM service elsewhere to provision into, instead of the one inside.
     pub external: Option<ExternalTarget>,
+    /// Query of the Tenant URL of the app inside; `aadOptscim062020` asks for the RFC's form of changes.
+    pub query: Option<String>,
     /// Users who have lost their record there without Entra's knowledge.
     pub missing: BTreeSet<usize>,
     /// Users whose record has been inactive from the start.
@@ -312,6 +326,7 @@ impl Default for Job {
             scoping_filter: None,
             delete_threshold: None,
             external_id: ExternalId::default(),
+            active_by: ActiveBy::default(),
             sentinels: Sentinels::default(),
         }
     }
@@ -325,7 +340,15 @@ impl Default for Mapping {
 
 impl Default for Target {
     fn default() -> Self {
-        Target { external: None, missing: BTreeSet::new(), inactive: BTreeSet::new(), unmanaged: true }
+        Target { external: None, query: None, missing: BTreeSet::new(), inactive: BTreeSet::new(), unmanaged: true }
+    }
+}
+
+impl Target {
+    /// The Tenant URL of the app inside, under this address.
+    pub(crate) fn address(&self, root: &str) -> String {
+        let query = self.query.as_ref().map_or_else(String::new, |query| format!("?{query}"));
+        format!("{}/scim/v2{query}", root.trim_end_matches('/'))
     }
 }
 
@@ -341,6 +364,9 @@ impl Scenario {
         let quotas = [self.quotas.writes, self.quotas.resource_units, self.quotas.reports];
         if quotas.into_iter().flatten().any(|quota| quota.amount == 0 || quota.per.is_zero()) {
             return Some("a quota must be above 0; leave it out to have none".into());
+        }
+        if self.target.external.is_some() && self.target.query.is_some() {
+            return Some("target.query is for the app inside; put a query into target.external.url".into());
         }
         let target = self.target.missing.iter().chain(&self.target.inactive);
         let users = self.disabled_users.iter().chain(&self.guests).chain(&self.agents).chain(&self.direct_users).chain(target);
@@ -383,5 +409,8 @@ mod tests {
         assert!(serde_json::from_str::<Scenario>(r#"{"cycleIntervall":"40m"}"#).is_err());
         let scenario: Scenario = serde_json::from_str(r#"{"groups":2,"groupTraits":{"3":["dynamic"]}}"#).unwrap();
         assert!(scenario.objection().unwrap().contains("group 3"));
+        let twice = r#"{"target":{"query":"a","external":{"url":"http://127.0.0.1:1/v2","tokenFile":"t"}}}"#;
+        let scenario: Scenario = serde_json::from_str(twice).unwrap();
+        assert!(scenario.objection().unwrap().contains("put a query into target.external.url"));
     }
 }

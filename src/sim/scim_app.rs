@@ -270,7 +270,11 @@ async fn modify(State(app): State<ScimApp>, Path((kind, id)): Path<(String, Stri
     let kind = Kind::parse(&kind)?;
     let mut inner = app.lock();
     let mut changed = inner.store.get(kind, &id)?.clone();
-    patch::apply(&mut changed, &parse(&body)?)?;
+    let mut body = parse(&body)?;
+    for operation in body.get_mut("Operations").and_then(Value::as_array_mut).into_iter().flatten() {
+        *operation = quirk::understood(operation, &inner.quirks)?;
+    }
+    patch::apply(&mut changed, &body)?;
     let changed = inner.store.replace(kind, &id, changed)?;
     Ok(match kind {
         Kind::Users => scim(StatusCode::OK, &changed),

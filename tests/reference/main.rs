@@ -22,7 +22,9 @@ async fn the_whole_guide_leaves_every_user_of_a_foreign_server_untouched() {
     let server = Server::start(dir.path(), TOKEN).await;
     let token_file = dir.path().join("token-that-entra-has");
     std::fs::write(&token_file, TOKEN).unwrap();
-    let target = Target { external: Some(ExternalTarget { url: server.url.clone(), token_file }), ..Target::default() };
+    // It takes the RFC's form of changes only, which Entra sends to a Tenant URL with this flag.
+    let url = format!("{}?aadOptscim062020", server.url);
+    let target = Target { external: Some(ExternalTarget { url, token_file }), ..Target::default() };
     let rig = Rig::with(Mode::Enforce, Scenario { users: 20, groups: 4, speed: SPEED, target, ..Scenario::default() }).await;
     rig.edit("profile: uniqkey", "profile: generic");
     let practice = &rig.served.practice;

@@ -1,6 +1,7 @@
 //! SCIM services that answer otherwise than the standard says, over the whole way.
 
 use unscim::model::status::Phase;
+use unscim::sim::scenario::ActiveBy;
 use unscim::sim::scim_app::Quirk;
 use unscim::sim::{Effect, Fault};
 
@@ -47,4 +48,46 @@ async fn a_401_to_one_list_while_the_other_answers_is_no_revocation() {
         tokio::time::sleep(std::time::Duration::from_secs(120)).await;
     }
     rig.retire().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn either_form_of_entras_changes_leads_to_the_end() {
+    let rfc = || Some("aadOptscim062020".to_owned());
+    for (query, active_by, quirks) in [
+        (None, ActiveBy::Value, vec![Quirk::RefusesActivePath(500), Quirk::RefusesMemberFilter]),
+        // The first removal empties the group at the app, and nobody is hurt by it.
+        (None, ActiveBy::Path, vec![Quirk::RemovalTakesAll]),
+        (rfc(), ActiveBy::Path, vec![Quirk::RefusesStringActive, Quirk::RefusesMemberList]),
+    ] {
+        let mut scenario = small();
+        (scenario.target.query, scenario.job.active_by) = (query, active_by);
+        let mut rig = Rig::new(scenario).await;
+        let app = rig.practice.scim_app().unwrap().clone();
+        quirks.into_iter().for_each(|quirk| app.set_quirk(quirk));
+        let before = rig.active_users();
+        rig.retire().await;
+        rig.assert_nobody_hurt(&before);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_app_that_refuses_what_entra_sends_is_waited_for_until_it_takes_it() {
+    let mut rig = Rig::new(small()).await;
+    let app = rig.practice.scim_app().unwrap().clone();
+    let before = rig.active_users();
+    app.set_quirk(Quirk::RefusesMemberList);
+    rig.until_phase(Phase::EmptyingGroups).await;
+    let mut told = String::new();
+    for _ in 0..120 {
+        let status = rig.turn().await.status;
+        assert_eq!(status.phase, Phase::EmptyingGroups);
+        told.extend(status.conditions.into_iter().map(|condition| condition.message));
+        tokio::time::sleep(std::time::Duration::from_secs(120)).await;
+    }
+    let removed = rig.practice.writes().iter().filter(|write| write.method == "DELETE").count();
+    assert_eq!(removed, 1, "no one after the canary");
+    assert!(told.contains("the last one does not count: it failed for the managed group"), "{told}");
+    app.clear_quirks();
+    rig.retire().await;
+    rig.assert_nobody_hurt(&before);
 }

@@ -86,11 +86,16 @@ fn refused(status: u16) -> String {
 }
 
 impl Run<'_> {
-    /// The look-up of a random user with which the service tests its credentials.
+    /// The look-up of a random user with which the service tests its credentials. What else the target may say to it, it will
+    /// say of each entry, and there it is told.
     async fn probe(&self) -> Result<(), String> {
         match self.send(scim::find_user(&self.begun.activity)).await {
-            Ok(Answer { status: 200, .. }) => Ok(()),
-            Ok(answer) => Err(refused(answer.status)),
+            Ok(Answer { status: status @ (401 | 403), .. }) => Err(refused(status)),
+            Ok(Answer { status: 404, .. }) => {
+                Err("The target answered HTTP status 404 where a list was expected: it is no SCIM service at this address."
+                    .into())
+            }
+            Ok(_) => Ok(()),
             Err(cause) => Err(format!("The target could not be reached: {cause}")),
         }
     }
@@ -117,6 +122,7 @@ impl Run<'_> {
     }
 
     async fn perform(&self, call: &ScimCall) -> Result<(), Trouble> {
+        let form = self.begun.form;
         match call {
             ScimCall::CreateUser { user, attributes } => {
                 let id = self.create_user(attributes).await?;
@@ -125,15 +131,15 @@ impl Run<'_> {
             }
             ScimCall::UpdateUser { user, attributes } => {
                 let link = self.user(*user)?;
-                self.must(scim::update(Kind::User, &link.id, &changed(attributes, &link.attributes))).await?;
+                self.must(scim::update(form, Kind::User, &link.id, &changed(attributes, &link.attributes))).await?;
                 self.relink_user(*user, |link| link.attributes = attributes.clone());
             }
             ScimCall::EnableUser { user } => {
-                self.must(scim::activate(&self.user(*user)?.id, Active::Yes)).await?;
+                self.must(scim::activate(form, &self.user(*user)?.id, Active::Yes)).await?;
                 self.relink_user(*user, |link| link.active = true);
             }
             ScimCall::DisableUser { user, .. } => {
-                self.must(scim::activate(&self.user(*user)?.id, Active::No)).await?;
+                self.must(scim::activate(form, &self.user(*user)?.id, Active::No)).await?;
                 self.relink_user(*user, |link| link.active = false);
             }
             ScimCall::CreateGroup { group, attributes } => {
@@ -147,7 +153,7 @@ impl Run<'_> {
             }
             ScimCall::UpdateGroup { group, attributes } => {
                 let link = self.group(*group)?;
-                self.must(scim::update(Kind::Group, &link.id, &changed(attributes, &link.attributes))).await?;
+                self.must(scim::update(form, Kind::Group, &link.id, &changed(attributes, &link.attributes))).await?;
                 self.relink_group(*group, |link| link.attributes = attributes.clone());
             }
             ScimCall::AddMembers { group, users } => {
@@ -156,14 +162,14 @@ impl Run<'_> {
                     return Err(Trouble::Entry("no member has a record at the target".into()));
                 }
                 for members in members.chunks(MEMBERS_IN_A_CALL) {
-                    self.must(scim::add_members(&link.id, &members.iter().map(|(_, id)| id).collect())).await?;
+                    self.must(scim::add_members(form, &link.id, &members.iter().map(|(_, id)| id).collect())).await?;
                     self.relink_group(*group, |link| link.members.extend(members.iter().map(|(user, _)| *user)));
                 }
             }
             ScimCall::RemoveMembers { group, users } => {
                 let (link, members) = (self.group(*group)?, self.linked(users));
                 for members in members.chunks(MEMBERS_IN_A_CALL) {
-                    self.must(scim::remove_members(&link.id, &members.iter().map(|(_, id)| id).collect())).await?;
+                    self.must(scim::remove_members(form, &link.id, &members.iter().map(|(_, id)| id).collect())).await?;
                 }
                 self.relink_group(*group, |link| link.members.retain(|user| !users.contains(user)));
             }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::export::{Outcome, export};
 use super::job::Job;
-use super::scim::{self, Active, Kind, Message};
+use super::scim::{self, Active, Form, Kind, Message};
 use super::{Sync, begin, end};
 use crate::model::engine::{Attributes, Linked};
 use crate::model::id::{JobId, ScimId};
@@ -113,8 +113,9 @@ async fn oddities(inner: &Inner) -> Result<(), PracticeError> {
     for id in inner.scenario.target.missing.iter().filter_map(record) {
         send(inner, scim::delete(Kind::User, &id)).await?;
     }
+    let form = Form::of(&inner.state().sync.base_address(), inner.scenario.job.active_by);
     for id in inner.scenario.target.inactive.iter().filter_map(record) {
-        send(inner, scim::activate(&id, Active::No)).await?;
+        send(inner, scim::activate(form, &id, Active::No)).await?;
     }
     Ok(())
 }

@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use self::export::Outcome;
 use self::job::{Execution, ExecutionResult, Job, Schedule};
+use self::scim::Form;
 use super::Inner;
 use super::clock::later;
 use super::scenario::{ExternalId, Mapping, Scenario};
@@ -38,11 +39,19 @@ pub(crate) struct Sync {
     pub log: Vec<log::Entry>,
 }
 
+impl Sync {
+    /// The "Tenant URL".
+    pub fn base_address(&self) -> String {
+        self.secrets.get("BaseAddress").cloned().unwrap_or_default()
+    }
+}
+
 /// A cycle that has begun.
 pub(crate) struct Begun {
     pub at: Timestamp,
     pub activity: String,
     pub token: String,
+    pub form: Form,
     pub scope: Scope,
     pub linked: Linked,
     pub touched: BTreeSet<Uuid>,
@@ -78,7 +87,8 @@ pub(crate) fn begin(inner: &Inner, at: Timestamp) -> Option<Begun> {
         touched.extend(group.members.iter().map(|user| user.0));
     }
     let token = state.sync.secrets.get("SecretToken").cloned().unwrap_or_default();
-    Some(Begun { at, activity, token, scope, linked: state.sync.linked.clone(), touched, threshold, fill: None })
+    let form = Form::of(&state.sync.base_address(), inner.scenario.job.active_by);
+    Some(Begun { at, activity, token, form, scope, linked: state.sync.linked.clone(), touched, threshold, fill: None })
 }
 
 /// Writes down how it went.

@@ -124,7 +124,8 @@ fn at(resource: &mut Value, op: Op, path: &Path<'_>, value: Option<&Value>) -> R
                 }
                 // Not in the RFC, but sent: remove just the listed elements.
                 (None, Some(Value::Array(listed)), Some(Value::Array(held))) => {
-                    held.retain(|one| !listed.iter().any(|gone| gone["value"] == one["value"]));
+                    let gone: HashSet<&Value> = listed.iter().map(|one| &one["value"]).collect();
+                    held.retain(|one| !gone.contains(&one["value"]));
                 }
                 _ => {
                     fields.remove(&key);
@@ -189,10 +190,20 @@ fn put(held: &mut Value, op: Op, value: &Value) {
                 value => (Some(value.clone()), None),
             };
             let mut there: HashSet<_> = held.iter().map(known).collect();
-            held.extend(more.iter().filter(|one| there.insert(known(one))).cloned());
+            held.extend(more.iter().filter(|one| there.insert(known(one))).map(assigned));
         }
         (Op::Add | Op::Replace, Value::Object(held), Value::Object(more)) => held.extend(more.clone()),
         (_, held, value) => *held = value.clone(),
+    }
+}
+
+/// Without what is null: that is not assigned (RFC 7643, section 2.5).
+fn assigned(one: &Value) -> Value {
+    match one {
+        Value::Object(fields) => {
+            fields.iter().filter(|(_, value)| !value.is_null()).map(|(key, value)| (key.clone(), value.clone())).collect()
+        }
+        other => other.clone(),
     }
 }
 
@@ -225,7 +236,7 @@ mod tests {
                 .unwrap();
         assert_eq!(group["members"].as_array().unwrap().len(), 2);
         let group = patched(group, json!([{"op": "remove", "path": "members[value eq \"a\"]"}])).unwrap();
-        assert_eq!(group["members"][0]["value"], "b");
+        assert_eq!(group["members"], json!([{"value": "b"}]));
         let group = patched(group, json!([{"op": "Remove", "path": "members", "value": [{"value": "zzz"}]}])).unwrap();
         assert_eq!(group["members"].as_array().unwrap().len(), 1);
     }

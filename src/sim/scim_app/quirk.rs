@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
-use super::PAGE;
+use super::store::field;
+use super::{Failure, PAGE};
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Quirk {
@@ -82,6 +83,18 @@ pub enum Quirk {
     EchoesToken,
     /// `/ServiceProviderConfig` wants a token too.
     ProtectsConfig,
+    /// A change of `active` by path is refused with this status; without a path it is taken.
+    RefusesActivePath(u16),
+    /// `active` as a string is refused.
+    RefusesStringActive,
+    /// `members[value eq …]` is refused as a path.
+    RefusesMemberFilter,
+    /// Members to be removed are refused as a list of values.
+    RefusesMemberList,
+    /// Members who are added take the place of those who were there.
+    AddReplacesMembers,
+    /// Members who are removed as a list of values take all the others along.
+    RemovalTakesAll,
 }
 
 impl Quirk {
@@ -193,6 +206,40 @@ pub(super) fn refused(all: usize, query: &BTreeMap<String, String>, quirks: &BTr
         Quirk::CursorOnly if start.is_some() => Some(501),
         _ => None,
     })
+}
+
+/// One operation of a PatchOp as such a service understands it, or why it refuses it.
+pub(super) fn understood(operation: &Value, quirks: &BTreeSet<Quirk>) -> Result<Value, Failure> {
+    let text = |name: &str| field(operation, name).and_then(Value::as_str).unwrap_or_default();
+    let (path, value) = (text("path").to_lowercase(), field(operation, "value"));
+    let is = |op: &str| text("op").eq_ignore_ascii_case(op);
+    let active =
+        if path == "active" { value } else { value.and_then(|value| field(value, "active")).filter(|_| path.is_empty()) };
+    let listed = path == "members" && value.is_some_and(Value::is_array);
+    let mut operation = operation.clone();
+    for quirk in quirks {
+        match quirk {
+            Quirk::RefusesActivePath(status) if path == "active" => {
+                let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+                return Err(Failure::new(status, None, "active can't be changed by its path"));
+            }
+            Quirk::RefusesStringActive if active.is_some_and(Value::is_string) => {
+                return Err(Failure::invalid("invalidValue", "active is true or false"));
+            }
+            Quirk::RefusesMemberFilter if path.starts_with("members[") => {
+                return Err(Failure::invalid("invalidPath", "Invalid SCIM path"));
+            }
+            Quirk::RefusesMemberList if is("remove") && listed => {
+                return Err(Failure::invalid("invalidValue", "a removal has no value"));
+            }
+            Quirk::AddReplacesMembers if is("add") && listed => {
+                operation = json!({"op": "replace", "path": path, "value": value})
+            }
+            Quirk::RemovalTakesAll if is("remove") && listed => operation = json!({"op": "remove", "path": path}),
+            _ => {}
+        }
+    }
+    Ok(operation)
 }
 
 /// Changes the look of a finished list.
