@@ -19,7 +19,7 @@ use crate::model::snapshot::{
     Assignment, Calibration, DirectoryUser, GroupSeen, Job, Log, Look, Members, Policy, Principal, Rounds, ScimUser, Signature,
     Snapshot, TargetLook, TargetSeen, TokenState,
 };
-use crate::model::spec::{Select, Spec};
+use crate::model::spec::{Acknowledgement, Select, Spec};
 use crate::world::error::Error;
 use crate::world::{Clock, Directory, Freeze, Target, World, listed, seen};
 
@@ -105,8 +105,11 @@ async fn groups(world: &impl World, spec: &Spec, memory: &Memory, app: ServicePr
         (None, Select::AllAssigned) => assigned.clone(),
     };
     let attribute = spec.target.match_attribute(now.schema.known()).unwrap_or_else(|| "userPrincipalName".into());
-    let wanted: Vec<GroupId> =
-        wanted.into_iter().filter(|id| assigned.contains(id) || !memory.remembered.members_closed.contains_key(id)).collect();
+    let is_over = |id: &GroupId| {
+        let never = |baseline: &Baseline| baseline.groups.get(id).is_some_and(|group| !group.was_assigned());
+        memory.remembered.members_closed.contains_key(id) || memory.baseline.known().is_some_and(never)
+    };
+    let wanted: Vec<GroupId> = wanted.into_iter().filter(|id| assigned.contains(id) || !is_over(id)).collect();
     for (id, profile) in wanted.iter().zip(directory.profiles_of(&wanted).await) {
         now.groups.insert(*id, GroupSeen { profile: seen(profile), ..GroupSeen::default() });
     }
@@ -313,7 +316,9 @@ async fn users(world: &impl World, spec: &Spec, memory: &Memory, now: &mut Snaps
         None => {
             let members =
                 now.groups.values().filter(|group| group.properties.is_known()).filter_map(|group| group.members.known());
-            let members: BTreeSet<UserId> = members.flat_map(|look| look.value.users.iter().copied()).collect();
+            let already = spec.groups.acknowledge.contains(&Acknowledgement::AlreadyDirect);
+            let direct = direct.iter().flatten().filter(|_| already).copied();
+            let members: BTreeSet<UserId> = members.flat_map(|look| look.value.users.iter().copied()).chain(direct).collect();
             members.into_iter().filter(|id| !now.users.contains_key(id)).collect()
         }
     };

@@ -124,7 +124,9 @@ fn judge_baseline(facts: &Facts, findings: &Findings, new: NewBaseline) -> (Judg
         (Seen::Absent, _) => {
             let trouble = match take_baseline(facts) {
                 Err(why) => Some(why),
-                Ok(baseline) if baseline.groups.is_empty() => Some("no listed group is assigned to the app".into()),
+                Ok(baseline) if baseline.groups.is_empty() && !facts.is_already_direct() => {
+                    Some("no listed group is assigned to the app".into())
+                }
                 Ok(_) => None,
             };
             if facts.spec.mode == Mode::Enforce && new != NewBaseline::Allowed {

@@ -33,7 +33,8 @@ pub fn growth(facts: &Facts) -> Growth {
         if !roles.is_empty() {
             growth.roles.insert(*id, roles);
         }
-        if rows.is_empty() && facts.memory.remembered.members_closed.contains_key(id) {
+        let is_over = facts.memory.remembered.members_closed.contains_key(id) || !group.was_assigned();
+        if rows.is_empty() && is_over {
             continue;
         }
         let Some(members) = facts.seen.groups.get(id).and_then(|seen| seen.members.known()) else { continue };
@@ -128,8 +129,12 @@ fn coverage(facts: &Facts, next: &mut Remembered) {
 
 fn rows(facts: &Facts, next: &mut Remembered) {
     let Some(Ground { baseline, rows, .. }) = facts.ground() else { return };
-    for id in baseline.groups.keys() {
+    for (id, group) in &baseline.groups {
         if !rows.has(*id) {
+            // Nobody was ever in scope through it while we looked.
+            if !group.was_assigned() {
+                next.members_closed.entry(*id).or_insert(rows.at);
+            }
             let streak = Streak::extend(next.unassigned.get(id).copied(), rows.at);
             next.unassigned.insert(*id, streak);
             if streak.is_believed(LOOKS, facts.spec.timing.settle) {

@@ -159,6 +159,11 @@ fn result(remembered: &Remembered, users: &[UserRow]) -> (String, bool) {
     if uncounted > 0 {
         text += &format!("; {uncounted} more were released, or left before they had a record");
     }
+    let direct = users.iter().filter(|user| user.through.is_empty()).count();
+    if direct > 0 {
+        text +=
+            &format!("; {direct} were assigned directly before it began, and who else was in scope before that can't be proven");
+    }
     (text, true)
 }
 

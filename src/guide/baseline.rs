@@ -1,13 +1,13 @@
 //! The baseline as a look gives it: who is in scope through which group, with which role, as which record at the target.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Facts, count, some_of};
 use crate::model::baseline::{AtTarget, Baseline, Binding, ManagedGroup, Protected};
 use crate::model::compact::Few;
 use crate::model::id::{GroupId, ScimId, UserId};
 use crate::model::seen::{Seen, Why};
-use crate::model::snapshot::{DirectoryUser, ScimUser, TargetLook};
+use crate::model::snapshot::{DirectoryUser, GroupSeen, ScimUser, TargetLook};
 
 /// The baseline as this turn's look gives it, or why it can't be taken from it.
 pub fn take_baseline(facts: &Facts) -> Result<Baseline, String> {
@@ -26,8 +26,12 @@ pub fn take_baseline(facts: &Facts) -> Result<Baseline, String> {
         groups: BTreeMap::new(),
         users: BTreeMap::new(),
     };
-    for id in facts.wished_groups().into_iter().filter(|id| rows.has(*id)) {
+    for id in facts.wished_groups().into_iter().filter(|id| rows.has(*id) || facts.is_already_direct()) {
         let seen = facts.seen.groups.get(&id).ok_or_else(|| format!("group {id} was not read"))?;
+        if !rows.has(id) {
+            baseline.groups.insert(id, left(target, id, seen).ok_or_else(|| format!("group {id} was not read"))?);
+            continue;
+        }
         let profile = seen.profile.known().ok_or_else(|| format!("group {id} was not read"))?;
         if !profile.security_enabled {
             continue;
@@ -39,6 +43,11 @@ pub fn take_baseline(facts: &Facts) -> Result<Baseline, String> {
         for user in &members.value.users {
             let entry = baseline.users.entry(*user).or_insert_with(|| new_protected(facts, *user));
             entry.groups.insert(id);
+        }
+    }
+    if facts.is_already_direct() {
+        for user in rows.users() {
+            baseline.users.entry(user).or_insert_with(|| new_protected(facts, user));
         }
     }
     // Who has several records was read; preflight refuses that by name.
@@ -107,6 +116,17 @@ pub(super) fn matching<'a>(facts: &Facts<'a>, user: &DirectoryUser) -> Vec<&'a S
         records.sort_by_key(|record| &record.id);
     }
     records
+}
+
+/// A group that is not on the app any more: only its record at the target is looked for, by its Entra id where Entra has deleted it.
+fn left(target: &TargetLook, id: GroupId, seen: &GroupSeen) -> Option<ManagedGroup> {
+    let display_name = match &seen.profile {
+        Seen::Known(profile) => profile.display_name.clone(),
+        Seen::Absent => id.to_string(),
+        Seen::Unknown(_) => return None,
+    };
+    let scim = match_group(target, id, &display_name);
+    Some(ManagedGroup { display_name, roles: BTreeSet::new(), scim })
 }
 
 fn match_group(target: &TargetLook, id: GroupId, name: &str) -> Option<ScimId> {

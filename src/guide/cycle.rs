@@ -134,6 +134,9 @@ fn log_said(facts: &Facts) -> String {
 /// When the last managed group's unassignment was confirmed, in the service's time.
 fn confirmed_at(facts: &Facts) -> Option<jiff::Timestamp> {
     let baseline = facts.baseline()?;
+    if baseline.groups.is_empty() {
+        return Some(baseline.taken);
+    }
     let at = &facts.memory.remembered.unassigned_at;
     baseline.groups.keys().map(|group| at.get(group).copied()).collect::<Option<Vec<_>>>()?.into_iter().max()
 }

@@ -22,7 +22,7 @@ use crate::model::memory::{Departure, DepartureKind, GoodCycle, Memory};
 use crate::model::moment::{Moment, lasts, later, since};
 use crate::model::names::Names;
 use crate::model::snapshot::{Job, ScimUser, Snapshot, TokenState};
-use crate::model::spec::{MatchBy, MembersDecision, Select, Spec};
+use crate::model::spec::{Acknowledgement, MatchBy, MembersDecision, Select, Spec};
 use people::InGroup;
 pub use people::{Cover, Person};
 pub use rows::Rows;
@@ -174,6 +174,11 @@ impl<'a> Facts<'a> {
             Select::Listed => self.spec.groups.list.iter().map(|entry| entry.id).collect(),
             Select::AllAssigned => self.rows().into_iter().flat_map(Rows::groups).collect(),
         }
+    }
+
+    /// Groups were emptied or unassigned before there was a baseline, by the operator's word.
+    pub fn is_already_direct(&self) -> bool {
+        self.spec.groups.acknowledge.contains(&Acknowledgement::AlreadyDirect)
     }
 
     /// It was handed over once, and the operator has taken it off the list since.

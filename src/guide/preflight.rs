@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use super::baseline::matching;
 use super::permissions::{self, ROLE_MANAGEMENT, When};
-use super::{Cover, Facts, count, empty, some_of, waves};
+use super::{Cover, Facts, count, empty, part, some_of, waves};
 use crate::model::id::{AppRoleId, GroupId, UserId};
 use crate::model::key::Key;
 use crate::model::memory::BaselineSource;
@@ -25,6 +25,8 @@ pub struct Findings {
     pub notes: Vec<String>,
 }
 
+/// What lets a retirement begin where the guide's first steps were done before.
+const ALREADY_DIRECT: &str = "set groups.acknowledge: [AlreadyDirect]: whoever is assigned directly now is watched then, and the rest of the guide is done";
 const DEFAULT_ACCESS: AppRoleId = AppRoleId(uuid::Uuid::nil());
 
 pub fn check(facts: &Facts) -> Findings {
@@ -268,6 +270,7 @@ fn groups(facts: &Facts, found: &mut Findings) {
         for group in facts.wished_groups() {
             let seen = facts.seen.groups.get(&group);
             match seen.map(|seen| &seen.profile) {
+                Some(Seen::Absent) if facts.is_already_direct() => {}
                 Some(Seen::Absent) => found.refusals.push(format!("group {group} does not exist; correct its id in groups.list")),
                 Some(Seen::Unknown(why)) => found.unknowns.push(format!("group {group} could not be read: {why}")),
                 Some(Seen::Known(profile)) if !profile.security_enabled => found.refusals.push(format!(
@@ -276,16 +279,20 @@ fn groups(facts: &Facts, found: &mut Findings) {
                 )),
                 Some(Seen::Known(_)) | None => {}
             }
-            if facts.is_off(group) && !seen.is_some_and(|seen| seen.profile.is_absent()) {
+            if facts.is_off(group) && !seen.is_some_and(|seen| seen.profile.is_absent()) && !facts.is_already_direct() {
                 found.refusals.push(format!(
-                    "group {} is listed but not assigned to this app; a mistyped id? it will not be touched",
+                    "group {} is listed but not assigned to this app; a mistyped id? it will not be touched; if it was unassigned before, by hand or by a \
+                     run whose ledger is lost, {ALREADY_DIRECT}",
                     facts.group_name(group)
                 ));
             }
         }
         members::known(facts, found);
-        if facts.wished_groups().is_empty() {
-            found.refusals.push("no group is assigned to the app: there is nothing to retire".into());
+        if facts.wished_groups().is_empty() && !facts.is_already_direct() {
+            found.refusals.push(format!(
+                "no group is assigned to the app: there is nothing to retire; if all were unassigned before, by hand or by a run whose ledger is lost, \
+                 {ALREADY_DIRECT}"
+            ));
         }
     }
     if let Some(baseline) = facts.baseline().filter(|_| facts.memory.source == BaselineSource::Ledger) {
@@ -307,6 +314,13 @@ fn groups(facts: &Facts, found: &mut Findings) {
         }
     }
     if let Some(baseline) = facts.baseline() {
+        let direct = baseline.direct_before();
+        if direct > 0 {
+            found.notes.push(format!(
+                "{} assigned directly already when the baseline was taken (AlreadyDirect): these are watched, and nobody can prove who was in scope before",
+                part(direct, baseline.users.len(), "protected user")
+            ));
+        }
         let strangers: Vec<_> = facts.spec.released.iter().filter(|user| !baseline.users.contains_key(user)).collect();
         if !strangers.is_empty() {
             found.notes.push(format!("spec.released names users who are not protected anyway: {}", some_of(strangers)));

@@ -43,7 +43,16 @@ pub struct ManagedGroup {
     pub scim: Option<ScimId>,
 }
 
-/// A user whose path into scope led through a managed group.
+impl ManagedGroup {
+    /// It was on the app when it was first looked at, or since. One that never was is looked for at the target, and nothing else
+    /// hangs on it.
+    pub fn was_assigned(&self) -> bool {
+        !self.roles.is_empty()
+    }
+}
+
+/// A user whose path into scope led through a managed group; or who was assigned directly when the baseline was taken, where the
+/// operator said that the groups had been left before.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Protected {
     /// For messages and matching; the user principal name where it could be read.
@@ -99,6 +108,11 @@ impl Growth {
 }
 
 impl Baseline {
+    /// Users who were in no managed group when they were first seen: who was in scope before can't be proven of them.
+    pub fn direct_before(&self) -> usize {
+        self.users.values().filter(|user| user.groups.is_empty()).count()
+    }
+
     /// The roles that the managed groups give (or gave) this user, as the groups have them.
     pub fn roles_of(&self, user: &Protected) -> BTreeSet<AppRoleId> {
         user.groups.iter().filter_map(|group| self.groups.get(group)).flat_map(|group| group.roles.iter().copied()).collect()

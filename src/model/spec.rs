@@ -223,6 +223,9 @@ pub enum Acknowledgement {
     AnotherAtWork,
     /// Members hold assignments of their own already, and they do not come from a run whose ledger was lost.
     EarlierAssignments,
+    /// Groups were emptied or unassigned before there was a baseline: whoever is assigned directly then is watched, and nobody can
+    /// prove who was in scope before.
+    AlreadyDirect,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -3,6 +3,7 @@
 mod bad_input;
 mod cuts;
 mod lost;
+mod midway;
 mod support;
 mod target;
 mod told;

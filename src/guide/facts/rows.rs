@@ -57,6 +57,11 @@ impl<'a> Rows<'a> {
         self.groups.keys().copied()
     }
 
+    /// Who has rows of his own, in the order of their ids; whoever has several comes as often.
+    pub fn users(&self) -> impl Iterator<Item = UserId> {
+        self.direct.iter().map(|(user, _)| *user)
+    }
+
     /// How many rows users have of their own.
     pub fn of_users(&self) -> usize {
         self.direct.len()

@@ -1,6 +1,8 @@
 //! Whether it is known who would be protected: what the groups show of their members, and what the members show of themselves.
 
-use super::Findings;
+use std::collections::BTreeSet;
+
+use super::{ALREADY_DIRECT, Findings};
 use crate::guide::baseline::take_baseline;
 use crate::guide::{Facts, count, cycle, part, some_of};
 use crate::model::baseline::{AtTarget, Baseline, Protected};
@@ -49,6 +51,7 @@ pub(super) fn known(facts: &Facts, found: &mut Findings) {
             let uncounted = baseline.users.iter().filter(missing).map(|(id, _)| *id).collect();
             found.refusals.extend(cycle::uncounted(facts, baseline.users.len(), &uncounted));
             found.refusals.extend(earlier(facts, &baseline));
+            found.refusals.extend(nobody(facts, &baseline));
         }
         Err(why) if found.unknowns.is_empty() => found.unknowns.push(why),
         Err(_) => {}
@@ -58,7 +61,7 @@ pub(super) fn known(facts: &Facts, found: &mut Findings) {
 /// Before the first baseline: most of those who would be protected hold their roles themselves already, as a run leaves it whose
 /// ledger knew who they were.
 fn earlier(facts: &Facts, baseline: &Baseline) -> Option<String> {
-    let acknowledged = facts.spec.groups.acknowledge.contains(&Acknowledgement::EarlierAssignments);
+    let acknowledged = facts.spec.groups.acknowledge.contains(&Acknowledgement::EarlierAssignments) || facts.is_already_direct();
     let rows = facts.rows().filter(|_| facts.spec.mode == Mode::Enforce && !acknowledged)?;
     let mapped = |role: AppRoleId| *facts.spec.roles.get(&role).unwrap_or(&role);
     let holds = |(id, user): &(&UserId, &Protected)| {
@@ -70,6 +73,18 @@ fn earlier(facts: &Facts, baseline: &Baseline) -> Option<String> {
             "{} hold their roles themselves already, as an earlier run leaves it: if its ledger was lost with its volume, restore it, for it alone knows who \
              was protected; if they were assigned by hand, set groups.acknowledge: [EarlierAssignments]",
             part(direct, baseline.users.len(), "member")
+        )
+    })
+}
+
+/// No group brings anybody into scope, and somebody is: the groups were emptied before.
+fn nobody(facts: &Facts, baseline: &Baseline) -> Option<String> {
+    let direct = facts.rows().map_or(0, |rows| rows.users().collect::<BTreeSet<_>>().len());
+    (baseline.users.is_empty() && !baseline.groups.is_empty() && direct > 0).then(|| {
+        format!(
+            "no group has a member, and {} assigned directly: nobody would be watched; if the groups were emptied before, by hand or by a run whose ledger \
+             is lost, {ALREADY_DIRECT}",
+            if direct == 1 { "1 user is".to_owned() } else { format!("{direct} users are") }
         )
     })
 }
