@@ -16,10 +16,7 @@ use unscim::model::snapshot::TargetLook;
 use unscim::model::spec::Spec;
 
 use crate::machine::State;
-use crate::tenant::{Cycle, INTERVAL, Lagging, Rows, TICK, Tenant};
-
-/// As long as the longest span that is compared (`timing.settle`).
-const LONG: SignedDuration = SignedDuration::from_secs(120);
+use crate::tenant::{Cycle, INTERVAL, Lagging, Rows, Tenant};
 
 /// The key, wide enough that no two states share one by chance.
 pub fn key(state: &State, spec: &Spec) -> (u64, u64) {
@@ -81,9 +78,14 @@ impl Form<'_> {
         self.state.tenant.now
     }
 
+    /// As long as the longest span that is compared.
+    fn long(&self) -> SignedDuration {
+        SignedDuration::try_from(self.spec.timing.settle).expect("minutes")
+    }
+
     /// How long ago, where it is not longer than anything that is compared.
     fn age(&self, at: Timestamp) -> i64 {
-        self.now().duration_since(at).min(LONG).as_secs()
+        self.now().duration_since(at).min(self.long()).as_secs()
     }
 
     /// What an event is to those who ask whether a good cycle has followed it.
@@ -112,7 +114,7 @@ impl Form<'_> {
 
     fn streak(&self, streak: &Streak, out: &mut Two) {
         let Streak { since, last, looks } = *streak;
-        (looks.min(LOOKS), last.duration_since(since).min(LONG).as_secs(), last == self.now()).hash(out);
+        (looks.min(LOOKS), last.duration_since(since).min(self.long()).as_secs(), last == self.now()).hash(out);
         self.event(last, out);
     }
 
@@ -135,6 +137,7 @@ impl Form<'_> {
     fn tenant(&self, tenant: &Tenant, out: &mut Two) {
         let Tenant {
             now: _,
+            lag: _,
             rows,
             members,
             enabled,
@@ -150,14 +153,15 @@ impl Form<'_> {
             touched,
             violation,
         } = tenant;
-        let Lagging { now, before } = rows;
+        let Lagging { now, before, left, .. } = rows;
+        left.hash(out);
         self.rows(now, out);
         before.is_some().hash(out);
         if let Some(before) = before {
             self.rows(before, out);
         }
-        for Lagging { now, before } in members.values() {
-            (now, before).hash(out);
+        for Lagging { now, before, left, .. } in members.values() {
+            (now, before, left).hash(out);
         }
         (enabled, deleted, active, at_target, token, excused, violation).hash(out);
         if let Some(Cycle { number: _, began, ended: _, good, scope, groups }) = running {
@@ -168,7 +172,7 @@ impl Form<'_> {
             let ago = self.now().duration_since(last.began).min(INTERVAL).as_secs();
             (last.good, ago, is_remembered(self.state, last)).hash(out);
         }
-        for (user, at) in touched.iter().filter(|(_, at)| **at + TICK >= self.now()) {
+        for (user, at) in touched.iter().filter(|(_, at)| **at + tenant.behind() >= self.now()) {
             (user, self.age(*at)).hash(out);
         }
         touched.len().min(1).hash(out);

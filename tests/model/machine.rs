@@ -32,6 +32,8 @@ pub struct Trouble {
 pub struct Machine {
     pub layout: Layout,
     pub spec: Spec,
+    /// Reads may be behind by so many ticks.
+    pub lag: u8,
     pub trouble: Trouble,
     pub mutants: &'static [Mutant],
 }
@@ -45,6 +47,9 @@ pub enum Fate {
     Lost,
     /// It did not happen, and nobody tells us.
     Nothing,
+    /// Nothing of all that is under way happened, and we are told: the request as a whole was refused, or one failed for which
+    /// the others wait.
+    RefusesAll,
     /// Nobody tells us anything of all that is under way; these of it happened, by bit.
     AllLost(u16),
     /// The process ends; these of all that is under way happened, by bit.
@@ -113,7 +118,7 @@ impl Hash for State {
 impl Machine {
     /// The baseline is taken, nothing else is done.
     pub fn start(&self) -> State {
-        let tenant = Tenant::new(self.layout);
+        let tenant = Tenant::new(self.layout, self.lag);
         let mut state = State {
             book: Book::default(),
             target: None,
@@ -165,6 +170,7 @@ impl Machine {
             if faults && !asks {
                 steps.extend([Fate::Refused, Fate::Lost, Fate::Nothing].map(Step::Write));
                 if state.flight.len() > 1 {
+                    steps.push(Step::Write(Fate::RefusesAll));
                     steps.extend(some_of_it.clone().map(|done| Step::Write(Fate::AllLost(done))));
                 }
             }
@@ -241,7 +247,12 @@ impl Machine {
     /// As `act` does it: a line for each that goes out, write, a line for each; what is not confirmed ends the plan.
     fn write(&self, state: &mut State, fate: Fate) {
         let now = state.tenant.now;
-        if let Fate::AllLost(done) | Fate::Dies(done) = fate {
+        if fate == Fate::RefusesAll {
+            for action in std::mem::take(&mut state.flight) {
+                state.book.conclude(&action.key(), Some(false), now, now);
+            }
+            state.pending.clear();
+        } else if let Fate::AllLost(done) | Fate::Dies(done) = fate {
             for (bit, action) in std::mem::take(&mut state.flight).into_iter().enumerate() {
                 if done & 1 << bit != 0 {
                     self.take_effect(state, &action);
@@ -257,7 +268,7 @@ impl Machine {
             let known = match fate {
                 Fate::Done => Some(true),
                 Fate::Refused => Some(false),
-                Fate::Lost | Fate::Nothing | Fate::AllLost(_) | Fate::Dies(_) => None,
+                Fate::Lost | Fate::Nothing | Fate::RefusesAll | Fate::AllLost(_) | Fate::Dies(_) => None,
             };
             state.book.conclude(&action.key(), known, now, now);
             if fate != Fate::Done {
@@ -267,7 +278,7 @@ impl Machine {
         }
         match fate {
             Fate::Done => {}
-            Fate::Refused | Fate::Lost | Fate::Nothing | Fate::AllLost(_) => state.left.faults -= 1,
+            Fate::Refused | Fate::Lost | Fate::Nothing | Fate::RefusesAll | Fate::AllLost(_) => state.left.faults -= 1,
             Fate::Dies(_) => {
                 state.left.crashes -= 1;
                 (state.target, state.looked) = (None, false);

@@ -1,7 +1,7 @@
 //! Model check: the daemon's own judgement against a small tenant in which everything that can interleave does.
 //!
 //! Bounds are faults, crashes and admins' acts: `UNSCIM_MODEL='1,1,1' cargo test --release --test model whatever` explores
-//! all of that many; `UNSCIM_MODEL_ADMIN`, `UNSCIM_MODEL_THREE` and `UNSCIM_MODEL_DEPTH` are those of the other tests.
+//! all of that many; `UNSCIM_MODEL_ADMIN`, `UNSCIM_MODEL_TURNS`, `UNSCIM_MODEL_THREE` and `UNSCIM_MODEL_DEPTH` are those of the other tests.
 
 mod fake;
 mod key;
@@ -182,7 +182,16 @@ fn explore(machine: Machine, ends: Ends, depth: Option<usize>) -> (usize, Vec<St
 }
 
 fn machine(layout: Layout, faults: u8, crashes: u8, admin: u8) -> Machine {
-    Machine { layout, spec: spec(layout), trouble: Trouble { faults, crashes, admin }, mutants: &[] }
+    Machine { layout, spec: spec(layout), lag: 1, trouble: Trouble { faults, crashes, admin }, mutants: &[] }
+}
+
+/// Replicas take turns for so many ticks, and the operator has set his times by that.
+fn behind(mut machine: Machine, ticks: u8) -> Machine {
+    let minutes = |n: u8| Duration::from_secs(u64::from(n) * 60);
+    machine.lag = ticks;
+    machine.spec.timing.settle = minutes(ticks + 1);
+    machine.spec.provisioning.cycle_margin = minutes(ticks);
+    machine
 }
 
 /// Faults, crashes and admins' acts: `2,1,2;1,1,1`.
@@ -283,6 +292,14 @@ fn depth(default: usize) -> usize {
 fn an_admin_at_any_moment() {
     for (faults, crashes, admin) in bounds("UNSCIM_MODEL_ADMIN", "0,0,1") {
         let (_, found) = explore(machine(TWO, faults, crashes, admin), Ends::Checked, Some(depth(18)));
+        assert_eq!(found, Vec::<String>::new());
+    }
+}
+
+#[test]
+fn replicas_that_take_turns() {
+    for (faults, crashes, admin) in bounds("UNSCIM_MODEL_TURNS", "0,0,0") {
+        let (_, found) = explore(behind(machine(TWO, faults, crashes, admin), 2), Ends::Checked, None);
         assert_eq!(found, Vec::<String>::new());
     }
 }

@@ -8,7 +8,7 @@ use unscim::model::id::*;
 use unscim::model::snapshot::Principal;
 use uuid::Uuid;
 
-/// What passes between two turns. Reads may be behind by this much.
+/// What passes between two turns.
 pub const TICK: SignedDuration = SignedDuration::from_secs(60);
 /// Between the beginnings of two cycles.
 pub const INTERVAL: SignedDuration = SignedDuration::from_secs(240);
@@ -28,23 +28,33 @@ pub fn role(n: u8) -> AppRoleId {
 pub type Rows = BTreeMap<(Principal, AppRoleId), Timestamp>;
 pub type Members = BTreeSet<UserId>;
 
-/// A list, and what a reader may still see in its place.
+/// A list, and what a reader may still see in its place: replicas take turns, so one look may show what the one before it did not.
 #[derive(Clone, Debug)]
 pub struct Lagging<T> {
     pub now: T,
     pub before: Option<T>,
+    /// Ticks for which that may still be seen.
+    pub left: u8,
+    lag: u8,
 }
 
 impl<T: Clone + PartialEq> Lagging<T> {
-    pub fn new(now: T) -> Self {
-        Lagging { now, before: None }
+    pub fn new(now: T, lag: u8) -> Self {
+        Lagging { now, before: None, left: 0, lag }
     }
 
     fn change(&mut self, change: impl FnOnce(&mut T)) {
         let old = self.now.clone();
         change(&mut self.now);
         if self.now != old && self.before.is_none() {
-            self.before = Some(old);
+            (self.before, self.left) = (Some(old), self.lag);
+        }
+    }
+
+    fn tick(&mut self) {
+        self.left = self.left.saturating_sub(1);
+        if self.left == 0 {
+            self.before = None;
         }
     }
 
@@ -69,6 +79,8 @@ pub struct Cycle {
 #[derive(Clone, Debug)]
 pub struct Tenant {
     pub now: Timestamp,
+    /// Reads may be behind by so many ticks.
+    pub lag: u8,
     pub rows: Lagging<Rows>,
     pub members: BTreeMap<GroupId, Lagging<Members>>,
     pub enabled: BTreeMap<UserId, bool>,
@@ -103,16 +115,17 @@ pub enum Admin {
 pub type Layout = &'static [(u8, &'static [u8])];
 
 impl Tenant {
-    pub fn new(layout: Layout) -> Tenant {
+    pub fn new(layout: Layout, lag: u8) -> Tenant {
         let start: Timestamp = "2026-11-24T12:00:00Z".parse().unwrap();
         let old = start - SignedDuration::from_hours(24);
         let users: BTreeSet<UserId> = layout.iter().flat_map(|(_, users)| users.iter().map(|n| user(*n))).collect();
         Tenant {
             now: start,
-            rows: Lagging::new(layout.iter().map(|(g, _)| ((Principal::Group(group(*g)), role(*g)), old)).collect()),
+            lag,
+            rows: Lagging::new(layout.iter().map(|(g, _)| ((Principal::Group(group(*g)), role(*g)), old)).collect(), lag),
             members: layout
                 .iter()
-                .map(|(g, users)| (group(*g), Lagging::new(users.iter().map(|n| user(*n)).collect())))
+                .map(|(g, users)| (group(*g), Lagging::new(users.iter().map(|n| user(*n)).collect(), lag)))
                 .collect(),
             enabled: users.iter().map(|user| (*user, true)).collect(),
             deleted: BTreeSet::new(),
@@ -165,8 +178,8 @@ impl Tenant {
 
     pub fn tick(&mut self) {
         self.now += TICK;
-        self.rows.before = None;
-        self.members.values_mut().for_each(|list| list.before = None);
+        self.rows.tick();
+        self.members.values_mut().for_each(Lagging::tick);
         if let Some(cycle) = self.running.take() {
             if cycle.good {
                 self.active = self.active.union(&cycle.scope).copied().filter(|user| cycle.scope.contains(user)).collect();
@@ -219,9 +232,14 @@ impl Tenant {
         self.dropped(&before);
     }
 
+    /// By how much reads may be behind.
+    pub fn behind(&self) -> SignedDuration {
+        TICK * i32::from(self.lag)
+    }
+
     /// An admin's hand was there within the time that reads lag.
     fn is_just_touched(&self, user: UserId) -> bool {
-        self.touched.get(&user).is_some_and(|at| *at + TICK >= self.now)
+        self.touched.get(&user).is_some_and(|at| *at + self.behind() >= self.now)
     }
 
     /// A write of ours takes nobody's last path, unless an admin's hand was there within the time that reads lag.
@@ -326,7 +344,7 @@ impl Tenant {
 
     /// The token is asked for: the groups must be gone, and a good cycle must have seen that.
     pub fn revocation_is_due(&mut self, last_unassigned: Option<Timestamp>) {
-        let old = |made: &Timestamp| *made + TICK < self.now;
+        let old = |made: &Timestamp| *made + self.behind() < self.now;
         let left = self.rows.now.iter().any(|((principal, _), made)| group_of(principal).is_some() && old(made));
         if left {
             self.blame("the token's end is asked for while a managed group is assigned".into());
