@@ -6,9 +6,13 @@
 # there. A PUT replaces (RFC 7644, section 3.5.1: what is left out may be cleared). They are kept apart in `extra_fields`, and
 # never sent. A user without displayName, externalId or emails, all optional in RFC 7643, can't be read at all: TypeError.
 # Seen with Python 3.11, November 2026.
-. "$(dirname "$0")/lib.sh"
+set -euo pipefail
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cd "$folder"
 
-with_pip scim_client==0.2.3
+python3.11 -m venv venv
+venv/bin/pip install --quiet --disable-pip-version-check scim_client==0.2.3
 cat >run.py <<'PY'
 import json
 import threading
@@ -61,8 +65,11 @@ except TypeError as error:
 service.shutdown()
 PY
 venv/bin/python run.py >seen
-as_found <<'FOUND'
+cat >found <<'FOUND'
 sent back: active displayName emails externalId id name schemas urn:ietf:params:scim:schemas:extension:enterprise:2.0:User userName
 left out: nickName phoneNumbers preferredLanguage title
 TypeError: User.__init__() missing 3 required keyword-only arguments: 'external_id', 'display_name', and 'emails'
 FOUND
+cat seen
+# Fails, with what has changed since, where it is not what was found.
+diff found seen
