@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::model::id::{AppRoleId, AssignmentId, GroupId, JobId, ServicePrincipalId, UserId};
+use crate::model::id::{AppRoleId, AssignmentId, GroupId, JobId, ScimId, ServicePrincipalId, UserId};
 use crate::model::moment::Moment;
 use crate::model::seen::{Listed, Seen};
 pub use target::{
@@ -317,6 +317,8 @@ pub struct LogRow {
     pub status: String,
     /// Entra object id.
     pub source: Option<Uuid>,
+    /// Its record at the target, where the row says.
+    pub target: Option<ScimId>,
     /// `modifiedProperties` has `active` going to false.
     pub deactivates: bool,
     /// `sourceIdentity.identityType` says that it is about a group.

@@ -277,6 +277,9 @@ impl World {
             if said.iter().any(|text| text.contains("who were never protected") && text.contains(&user.to_string())) {
                 self.rig.spec.released.insert(*user);
             }
+            // Where the log does not tell yet whose record it is.
+            let record = practice.scim_user(*user).filter(|id| says(&format!("record:{id}: ")));
+            self.rig.spec.released_records.extend(record);
         }
         let asks_for_token = turn.status.held.iter().any(|held| held.message.contains("RevokedTooEarly"))
             || turn.status.conditions.iter().any(|condition| condition.message.contains("put a valid token into the token file"));

@@ -381,7 +381,12 @@ fn a_bystanders_record_that_ends_after_the_first_removal_holds() {
     nine(&mut case).active = Some(false);
     assert_eq!(strangers(&case), ["record:u-9: is inactive at the target"]);
     let held = case.approve().held().iter().find(|(brake, _)| *brake == Brake::UsersLost).unwrap().1.clone();
-    assert!(held.contains("1 user who were never protected have ended"), "{held}");
+    assert!(
+        held.contains(
+            "1 user ended of those who were never protected, since something was first taken away here: record:u-9: is inactive"
+        ),
+        "{held}"
+    );
     look(&mut case, NOW + 1);
     assert_eq!(case.memory.remembered.bystanders.len(), 1, "what was there before stays written down");
     // Gone is who is neither in the list nor by his id.

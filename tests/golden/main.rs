@@ -10,6 +10,7 @@ mod credential;
 mod cycles;
 mod foresight;
 mod hand;
+mod kept;
 mod permissions;
 mod plan;
 mod preflight;
