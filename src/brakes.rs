@@ -295,17 +295,21 @@ fn users_lost(facts: &Facts, _: &Plan) -> Option<Bite> {
     if !tally.lost.is_empty() {
         let message = format!(
             "{} lost, and none may be: {}; see in the provisioning log what happened, assign directly who has no assignment, restore them in \
-             the app; it goes on by itself when the target shows them as before, and without them when they stand in spec.released",
+             the app; it goes on by itself when the target shows them as before, but not for a record that was gone or is another one; and without \
+             them when they stand in spec.released",
             part(tally.lost.len(), tally.counted, "protected user"),
             some_of(names)
         );
         return Some((Brake::UsersLost, Strikes::Destructive, message));
     }
-    let names = tally.strangers.iter().map(|(id, why)| format!("{id}: {why}"));
+    if !tally.uncertain.is_empty() {
+        return Some((Brake::UsersLost, Strikes::Destructive, kept::uncertain(facts, tally)));
+    }
+    let names = tally.strangers.iter().map(|(who, why)| format!("{who}: {why}"));
     (!tally.strangers.is_empty()).then(|| {
         let message = format!(
-            "the provisioning log has {} ended who were never protected, since something was first taken away here: {}; find out by what path they were in \
-             scope, for there may be more; it goes on when they are disabled or deleted in Entra, too, or stand in spec.released",
+            "{} ended of those who were never protected, since something was first taken away here: {}; find out by what path they were in scope, for there \
+             may be more; it goes on when they are disabled or deleted in Entra, too, or stand in spec.released as they are written here",
             count(tally.strangers.len(), "user"),
             some_of(names)
         );

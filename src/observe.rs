@@ -223,6 +223,9 @@ async fn look_at_target(
     let target = world.target();
     let turn = memory.remembered.turn;
     let mut look = TargetLook { turn, at, users, groups: target.groups().await?, ..TargetLook::default() };
+    if let Some(before) = &memory.target {
+        look.compare(before);
+    }
     let Some(baseline) = memory.baseline.known() else { return Ok(look) };
     for before in baseline.users.values().filter_map(|user| user.target.record()) {
         if let Some(now) = look.users.get_mut(&before.id) {
@@ -232,8 +235,15 @@ async fn look_at_target(
     let learned = memory.remembered.calibration.as_ref().filter(|calibration| target.fits(calibration));
     let learned = learned.and_then(|calibration| calibration.no_such.clone()).unwrap_or_default();
     // Before anyone is called lost he is read by id.
-    let doubtful: Vec<(UserId, &ScimUser)> = doubtful(baseline, &look.users).collect();
+    let is_dated = !memory.remembered.undated;
+    let doubtful: Vec<(UserId, &ScimUser)> = doubtful(baseline, &look.users, is_dated).collect();
+    let missing: Vec<&ScimId> = bystanders(memory).filter(|id| !look.users.contains_key(id)).collect();
     for before in memory.target.iter() {
+        // Of bystanders it is enough that they were once read to be gone: no round waits for them.
+        for id in &missing {
+            look.take_over(before, id);
+            look.read_before.remove(*id);
+        }
         doubtful.iter().for_each(|(_, record)| look.take_over(before, &record.id));
     }
     for (user, before) in in_turn(&doubtful, rounds.target, |(user, _)| *user) {
@@ -244,6 +254,15 @@ async fn look_at_target(
         let stalls = read.unknown().is_some_and(|why| STALLS.contains(&why.kind.as_str()));
         look.read_before.remove(&before.id);
         look.users_by_id.insert(before.id.clone(), read);
+        if stalls {
+            break;
+        }
+    }
+    let unread: Vec<&ScimId> = missing.into_iter().filter(|id| !look.users_by_id.contains_key(id)).collect();
+    for id in unread.into_iter().take(USERS_PER_TURN) {
+        let read = one(target.user(id, &learned.users).await);
+        let stalls = read.unknown().is_some_and(|why| STALLS.contains(&why.kind.as_str()));
+        look.users_by_id.insert(id.clone(), read);
         if stalls {
             break;
         }
@@ -274,10 +293,13 @@ fn in_turn<T, K: Ord>(all: &[T], last: Option<K>, key: impl Fn(&T) -> K) -> impl
 fn doubtful<'a, 'u>(
     baseline: &'a Baseline,
     users: &'u BTreeMap<ScimId, ScimUser>,
+    is_dated: bool,
 ) -> impl Iterator<Item = (UserId, &'a ScimUser)> + use<'a, 'u> {
     let records = baseline.users.iter().filter_map(|(id, user)| Some((*id, user.target.record()?)));
-    records
-        .filter(|(_, before)| !users.get(&before.id).is_some_and(|now| now.active == Some(true) || before.active != Some(true)))
+    let is_worse = move |now: &ScimUser, before: &ScimUser| {
+        now.is_inactive_since(before) || now.is_silent_since(before) || (is_dated && now.is_another_than(before))
+    };
+    records.filter(move |(_, before)| users.get(&before.id).is_none_or(|now| is_worse(now, before)))
 }
 
 /// Single users whom a list has left open: what does the directory itself say of them?
@@ -292,22 +314,32 @@ async fn users(world: &impl World, spec: &Spec, memory: &Memory, now: &mut Snaps
         now.log.known().into_iter().flat_map(|log| log.value.rows.iter().filter(|row| row.is_harmful() && !row.of_group));
     let harmed: BTreeSet<UserId> = harmful.filter_map(|row| row.source.map(UserId)).collect();
     let worse = |before: &ScimUser| match look.map(|look| look.user(&before.id)) {
-        Some(Seen::Known(record)) => before.active == Some(true) && record.active != Some(true),
+        Some(Seen::Known(now)) => now.is_inactive_since(before) || now.is_silent_since(before) || now.is_another_than(before),
         Some(Seen::Absent) => true,
         Some(Seen::Unknown(_)) | None => false,
+    };
+    // Whose record has another name now may have it in the directory, too.
+    let renamed = |id: UserId, before: &ScimUser| {
+        let now = look.and_then(|look| look.user(&before.id).known().copied()).filter(|now| now.is_renamed_since(before));
+        let known = memory.remembered.renamed.get(&id);
+        now.is_some_and(|now| known.is_none_or(|known| now.user_name.as_ref().is_none_or(|name| name.to_lowercase() != **known)))
     };
     let asked: Vec<UserId> = match memory.baseline.known() {
         Some(baseline) => {
             let protected = baseline.users.iter().filter(|(id, user)| {
-                !now.users.contains_key(id)
+                let is_open = !now.users.contains_key(id)
                     && (direct.as_ref().is_some_and(|direct| !direct.contains(id))
                         || harmed.contains(id)
                         || memory.remembered.departed.contains_key(id)
                         || user.target.record().is_some_and(worse)
-                        || (looked_anew && user.target.record().is_none()))
+                        || (looked_anew && user.target.record().is_none()));
+                is_open || user.target.record().is_some_and(|before| renamed(**id, before))
             });
+            // An ended record may be of anybody whom the app or the operator names.
+            let of_record = look.is_some_and(|look| has_ended(look, memory)).then_some(direct.as_ref()).flatten();
+            let strangers = harmed.iter().chain(of_record.into_iter().flat_map(|direct| direct.iter().chain(&spec.released)));
             let strangers =
-                harmed.iter().filter(|id| !baseline.users.contains_key(id) && !baseline.groups.contains_key(&GroupId(id.0)));
+                strangers.filter(|id| !baseline.users.contains_key(id) && !baseline.groups.contains_key(&GroupId(id.0)));
             let asked: BTreeSet<UserId> = protected.map(|(id, _)| *id).chain(strangers.copied()).collect();
             let asked: Vec<UserId> = asked.into_iter().collect();
             in_turn(&asked, now.rounds.users, |id| *id).copied().collect()
@@ -327,6 +359,21 @@ async fn users(world: &impl World, spec: &Spec, memory: &Memory, now: &mut Snaps
     for (id, user) in asked.iter().zip(world.directory().users_by_id(&asked, &attribute).await) {
         now.users.insert(*id, seen(user));
     }
+}
+
+/// Records that were there before anything was taken away; nobody's until then.
+fn bystanders(memory: &Memory) -> impl Iterator<Item = &ScimId> {
+    let has_taken = memory.journal.has_taken();
+    memory.remembered.bystanders.iter().filter(move |_| has_taken)
+}
+
+/// One of them is inactive or gone.
+fn has_ended(look: &TargetLook, memory: &Memory) -> bool {
+    bystanders(memory).any(|id| match look.user(id) {
+        Seen::Known(record) => record.active == Some(false),
+        Seen::Absent => true,
+        Seen::Unknown(_) => false,
+    })
 }
 
 async fn probe(world: &impl World, spec: &Spec, memory: &Memory, now: &mut Snapshot) {

@@ -1,5 +1,7 @@
 //! What this turn's look adds to memory: unbroken series, good cycles, growth of the baseline, proofs. Pure.
 
+mod target;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -76,6 +78,7 @@ pub fn remember(spec: &Spec, seen: &Snapshot, memory: &mut Memory, now: Moment) 
         uses(&facts, &mut next);
         next.gone = settle::gone(&facts);
         dates::misdated(&facts, &mut next);
+        target::remember(&facts, &mut next);
     }
     probe(&facts, &mut next);
     // Nothing that is kept lies in the service's future.
@@ -105,6 +108,7 @@ pub fn remember(spec: &Spec, seen: &Snapshot, memory: &mut Memory, now: Moment) 
     {
         let first = |id| next.lost_since.get(id).copied().unwrap_or(now.wall);
         next.lost_since = tally.lost.keys().map(|id| (*id, first(id))).collect();
+        next.strangers.extend(tally.strangers.keys().cloned());
     }
     rounds(&facts, &mut next);
     latch(spec, seen, memory, now, &mut next);
@@ -272,7 +276,7 @@ fn is_shrunk(spec: &Spec, before: &Size, count: u64, missing: Option<u64>) -> bo
 fn rounds(facts: &Facts, next: &mut Remembered) {
     let Some(look) = facts.memory.target.as_ref().filter(|look| look.turn == next.turn) else { return };
     let clean = kept::groups_remaining(facts, look).is_ok_and(|remaining| remaining.is_empty())
-        && facts.tally().is_some_and(|tally| tally.lost.is_empty() && tally.unknown.is_empty());
+        && facts.tally().is_some_and(|tally| tally.lost.is_empty() && tally.uncertain.is_empty() && tally.unknown.is_empty());
     if !clean {
         next.clean_rounds.clear();
     } else if next.clean_rounds.last() != Some(&look.turn) {

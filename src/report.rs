@@ -192,6 +192,7 @@ fn users_kept(facts: &Facts) -> Judged {
             let names = crate::guide::some_of(tally.lost.iter().map(|(id, why)| format!("{}: {why}", facts.user_name(*id))));
             judged(Truth::False, Reason::UsersLost, names)
         }
+        Some(tally) if !tally.uncertain.is_empty() => judged(Truth::False, Reason::UsersUncertain, kept::uncertain(facts, tally)),
         Some(tally) if !tally.unknown.is_empty() => {
             judged(Truth::Unknown, Reason::TargetUnread, crate::guide::some_of(tally.unknown.values()))
         }

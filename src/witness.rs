@@ -53,6 +53,13 @@ fn people(facts: &Facts, before: &Remembered, events: &mut Vec<Event>) {
     for user in before.departed.keys().filter(|user| !now.departed.contains_key(user)) {
         events.push(Event::Returned { user: *user });
     }
+    for who in now.strangers.difference(&before.strangers) {
+        let why = facts.tally().and_then(|tally| tally.strangers.get(who)).cloned().unwrap_or_default();
+        events.push(Event::StrangerEnded { who: who.to_string(), why });
+    }
+    for (user, name) in now.renamed.iter().filter(|(user, name)| before.renamed.get(user) != Some(name)) {
+        events.push(Event::Renamed { user: *user, name: name.to_string() });
+    }
     if now.lost_since != before.lost_since {
         let lost = facts.tally().map(|tally| &tally.lost);
         for user in now.lost_since.keys().filter(|user| !before.lost_since.contains_key(user)) {
@@ -73,7 +80,7 @@ fn proven<'f, 'a>(facts: &'f Facts<'a>, proof: &CycleProof) -> impl Iterator<Ite
             Kept::NotCounted => (Verdict::NotCounted, None),
             Kept::Explained(kind) => (Verdict::Explained, Some(format!("{kind:?} in Entra"))),
             Kept::Lost(why) => (Verdict::Lost, Some(why)),
-            Kept::Unknown(why) => (Verdict::Unknown, Some(why)),
+            Kept::Uncertain(why) | Kept::Unknown(why) => (Verdict::Unknown, Some(why)),
         };
         (person.id, UserAfter { record: look.and_then(|look| record(look, person.user)), verdict, why })
     };

@@ -366,18 +366,20 @@ fn no_garbling_makes_it_panic() {
 fn windows_and_released_users_are_read_and_their_mistakes_told() {
     let with = |lines: &str| changed(&[("spec:\n", &format!("spec:\n{lines}"))]);
     let spec = read(&with(
-        "  hold: Held\n  released: [99999999-9999-9999-9999-999999999999]\n  windows:\n    timeZone: Europe/Copenhagen\n    open:\n      - { days: [Sat], from: \"22:00\", to: \"06:30\" }\n      - { from: \"00:00\", to: \"24:00\" }\n",
+        "  hold: Held\n  released: [99999999-9999-9999-9999-999999999999, \"record:ada@x\"]\n  windows:\n    timeZone: Europe/Copenhagen\n    open:\n      - { days: [Sat], from: \"22:00\", to: \"06:30\" }\n      - { from: \"00:00\", to: \"24:00\" }\n",
     ))
     .unwrap();
     assert_eq!((spec.hold, spec.released.len()), (Hold::Held, 1));
+    assert_eq!(spec.released_records.iter().map(ToString::to_string).collect::<Vec<_>>(), ["ada@x"]);
     let windows = serde_json::to_value(spec.windows.unwrap()).unwrap();
     assert_eq!(windows["open"][0], serde_json::json!({"days": ["Sat"], "from": "22:00", "to": "06:30"}));
     let refused = read(&with(
-        "  released: [x]\n  windows:\n    timeZone: Europe/Atlantis\n    open:\n      - { days: [Caturday], from: 22:00, to: \"25:00\" }\n      - { days: [], from: \"01:00\", to: \"01:00\" }\n      - { from: \"01:00\" }\n",
+        "  released: [x, \"record:\", \"record:y\", \"record:y\"]\n  windows:\n    timeZone: Europe/Atlantis\n    open:\n      - { days: [Caturday], from: 22:00, to: \"25:00\" }\n      - { days: [], from: \"01:00\", to: \"01:00\" }\n      - { from: \"01:00\" }\n",
     ))
     .unwrap_err();
     for words in [
         "\"x\" is no id",
+        "\"record:\" is no id",
         "\"Europe/Atlantis\" is no time zone",
         "Caturday",
         "\"25:00\" is no time of day",

@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use unscim::model::action::Action;
 use unscim::model::baseline::{AtTarget, Baseline, Binding, Growth, ManagedGroup, Protected};
 use unscim::model::id::{AppRoleId, GroupId, JobId, ScimId, ServicePrincipalId, TenantId, UserId};
-use unscim::model::memory::{Remembered, Since, Streak};
+use unscim::model::memory::{Doubt, DoubtKind, Remembered, Since, Stranger, Streak};
 use unscim::model::seen::Seen;
 use unscim::model::snapshot::ScimUser;
 use unscim::world::ledger::SqliteLedger;
@@ -61,7 +61,13 @@ fn baseline() -> Baseline {
         roles: roles.iter().map(|n| role(*n)).collect(),
         scim: scim.map(ScimId::from),
     };
-    let record = ScimUser { id: ScimId::from("u-1"), user_name: Some("ada@example.com".into()), external_id: None, active: None };
+    let record = ScimUser {
+        id: ScimId::from("u-1"),
+        user_name: Some("ada@example.com".into()),
+        external_id: None,
+        active: None,
+        created: None,
+    };
     let ada = Protected {
         name: Some("ada@example.com".into()),
         disabled: true,
@@ -82,6 +88,11 @@ fn remembered() -> Remembered {
         covered_since: Arc::new(BTreeMap::from([(user(20), Since::from_iter([(role(0), at(5)), (role(1), at(6))]))])),
         empty: BTreeMap::from([(group(10), Streak { since: at(1), last: at(2), looks: 3 })]),
         revocations_void: 9,
+        bystanders: Arc::new([ScimId::from("u-8"), ScimId::from("u-9")].into()),
+        bystanders_at: Some(at(1)),
+        doubts: BTreeMap::from([(user(20), Doubt { kind: DoubtKind::Gone, since: at(1), looks: 1, believed: true })]),
+        renamed: BTreeMap::from([(user(20), "grace@example.com".into())]),
+        strangers: [Stranger::User(user(7)), Stranger::Record(ScimId::from("u-9"))].into(),
         ..Remembered::default()
     }
 }
@@ -140,6 +151,14 @@ fn growing_adds_and_takes_nothing_away() {
     ledger.grow_baseline(&Growth::default()).unwrap();
     let mut expected = baseline();
     expected.grow(&growth);
+    assert_eq!(ledger.baseline().unwrap(), Seen::Known(expected.clone()));
+    // When a record was made may become known later, and once.
+    let record = |n| ScimUser { created: Some(at(n)), ..expected.users[&user(20)].target.record().unwrap().clone() };
+    let dated = |n| Growth { records: BTreeMap::from([(user(20), AtTarget::Record(record(n)))]), ..Growth::default() };
+    ledger.grow_baseline(&dated(1)).unwrap();
+    let (first, second) = (dated(1), dated(2));
+    expected.grow(&first);
+    expected.grow(&second);
     assert_eq!(ledger.baseline().unwrap(), Seen::Known(expected));
 }
 
@@ -152,6 +171,7 @@ fn covered_users_come_and_go() {
     later.covered_since = Arc::new(
         [(20, 1, 66), (21, 0, 7)].map(|(u, r, t)| (user(u), Since::from_iter([(role(r), at(t))]))).into_iter().collect(),
     );
+    later.bystanders = Arc::new([ScimId::from("u-7"), ScimId::from("u-9")].into());
     ledger.remember(&later).unwrap();
     assert_eq!(ledger.remembered().unwrap(), later);
     drop(ledger);

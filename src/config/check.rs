@@ -8,11 +8,11 @@ use std::time::Duration;
 use http::HeaderName;
 use jiff::tz::TimeZone;
 
-use super::form::{Approval, FilePath, Guid, Plain, Share, Span, Text, WriteQuota};
+use super::form::{Approval, FilePath, Guid, Plain, Released, Share, Span, Text, WriteQuota};
 use super::raw::{self, API_VERSION, Group, KIND, default};
 use super::tree::Places;
 use super::{Mistake, Variables};
-use crate::model::id::{AppRoleId, GroupId, ServicePrincipalId, UserId};
+use crate::model::id::{AppRoleId, GroupId, ScimId, ServicePrincipalId, UserId};
 use crate::model::spec::{
     Acknowledgement, Afterwards, AppRef, EmptyGroups, GroupEntry, Groups, Limits, MatchBy, Percent, Provisioning, Revocation,
     RevocationBy, Rollout, Select, Spec, Target, Telemetry, Timing, Traces, Webhook,
@@ -52,7 +52,7 @@ impl<'a> Check<'a> {
         let limits = self.limits(spec.limits.unwrap_or_default());
         let timing = self.timing(&spec.timing.unwrap_or_default());
         let roles = spec.roles.unwrap_or_default();
-        let released = self.released(spec.released.unwrap_or_default());
+        let (released, released_records) = self.released(spec.released.unwrap_or_default());
         let rollout = self.rollout(spec.rollout.unwrap_or(raw::Rollout::Canary), groups.as_ref());
         let windows = spec.windows.and_then(|raw| self.windows(raw));
         let telemetry = self.telemetry(spec.telemetry.unwrap_or_default());
@@ -67,6 +67,7 @@ impl<'a> Check<'a> {
             target: target?,
             provisioning,
             released,
+            released_records,
             rollout,
             windows,
             telemetry,
@@ -170,16 +171,20 @@ impl<'a> Check<'a> {
         Rollout::Waves(found)
     }
 
-    fn released(&mut self, raw: Vec<Option<Guid>>) -> BTreeSet<UserId> {
-        let mut released = BTreeSet::new();
+    fn released(&mut self, raw: Vec<Option<Released>>) -> (BTreeSet<UserId>, BTreeSet<ScimId>) {
+        let (mut users, mut records) = (BTreeSet::new(), BTreeSet::new());
         for (n, id) in raw.into_iter().enumerate() {
             let at = format!("spec.released[{n}]");
-            let Some(Guid(id)) = self.need(id, &at) else { continue };
-            if !released.insert(UserId(id)) {
-                self.wrong(&at, format!("user {id} stands here twice; keep one entry"));
+            let (what, is_new) = match self.need(id, &at) {
+                None => continue,
+                Some(Released::User(id)) => (format!("user {id}"), users.insert(UserId(id))),
+                Some(Released::Record(id)) => (format!("record {id}"), records.insert(ScimId::from(id))),
+            };
+            if !is_new {
+                self.wrong(&at, format!("{what} stands here twice; keep one entry"));
             }
         }
-        released
+        (users, records)
     }
 
     fn windows(&mut self, raw: raw::Windows) -> Option<Windows> {

@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer};
 use url::{Host, Url};
 use uuid::Uuid;
 
+use crate::model::memory::RECORD;
 use crate::model::spec::{Percent, Quota};
 use crate::model::window::Clock;
 
@@ -26,6 +27,26 @@ impl TryFrom<String> for Guid {
         // Other spellings of a GUID (braces, no hyphens) are not what the portal shows.
         let id = Uuid::try_parse(&text).ok().filter(|_| text.len() == 36);
         id.map(Guid).ok_or_else(|| format!("{text:?} is no id; {shape}"))
+    }
+}
+
+/// A user by the object id, or a record at the app by its id there.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(try_from = "String")]
+#[schemars(inline, with = "String", extend("pattern" = "^([0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|record:.+)$"))]
+pub enum Released {
+    User(Uuid),
+    Record(String),
+}
+
+impl TryFrom<String> for Released {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.strip_prefix(RECORD).filter(|id| !id.is_empty()) {
+            Some(id) => Ok(Released::Record(id.to_owned())),
+            None => Guid::try_from(text).map(|Guid(id)| Released::User(id)),
+        }
     }
 }
 

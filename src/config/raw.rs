@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::form::{Approval, FilePath, Guid, Link, Name, Share, Span, Text, TimeOfDay, WriteQuota};
+use super::form::{Approval, FilePath, Guid, Link, Name, Released, Share, Span, Text, TimeOfDay, WriteQuota};
 use crate::model::spec::{
     Acknowledgement, Afterwards, Cloud, EmptyGroups, Hold, LogLevel, MatchBy, MembersDecision, Mode, Profile, RevocationBy,
     ScopeConfirmed, Select,
@@ -89,8 +89,9 @@ pub struct Spec {
     pub target: Option<Target>,
     pub provisioning: Option<Provisioning>,
     /// Object ids of users who are taken out of protection: their state at the target is no longer judged and nothing is
-    /// assigned to them any more; they are still never removed without an assignment of their own.
-    pub released: Option<Vec<Option<Guid>>>,
+    /// assigned to them any more; they are still never removed without an assignment of their own. `record:` and an id at the
+    /// target stands for a record there of which no user is known.
+    pub released: Option<Vec<Option<Released>>>,
     /// `Canary` removes one user first and looks; `AllAtOnce` doesn't. `SmallestFirst` and `waves` begin like `Canary` and
     /// then take the groups in waves, each verified at the target before the next begins. Default: Canary.
     #[schemars(extend("default" = "Canary"))]

@@ -13,7 +13,7 @@ use crate::term::{Sheet, Tone, print};
 use crate::world::ledger::SqliteLedger;
 use crate::world::{Clock as _, Ledger as _, SystemClock};
 
-pub use report::{Evidence, Report, report as made_of};
+pub use report::{Evidence, Report, html, report as made_of};
 
 /// `unscim report`.
 pub fn report(args: &cli::Report) -> Result<Exit> {

@@ -6,7 +6,7 @@ use askama::Template;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::guide::count;
+use crate::guide::{count, some_of};
 use crate::model::baseline::{Baseline, Binding, without_query};
 use crate::model::deed::{Deed, Known};
 use crate::model::id::{AppRoleId, GroupId, ScimId, UserId};
@@ -69,6 +69,14 @@ pub struct UserRow {
     pub after: Option<UserAfter>,
     /// Counts as lost now, since then.
     pub lost_since: Option<Timestamp>,
+    /// His record was not there when somebody looked: he is never called kept again.
+    pub gone_since: Option<Timestamp>,
+}
+
+impl UserRow {
+    fn shown(&self) -> String {
+        self.name.clone().unwrap_or_else(|| self.id.to_string())
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -111,6 +119,7 @@ pub fn report(evidence: Evidence, now: Timestamp) -> Report {
             before: user.target.record().cloned(),
             after: after.get(id).copied().cloned(),
             lost_since: remembered.lost_since.get(id).copied(),
+            gone_since: remembered.doubts.get(id).filter(|doubt| doubt.is_believed_gone()).map(|doubt| doubt.since),
         })
         .collect();
     let gone = remembered.cycle_proof.is_some();
@@ -164,7 +173,24 @@ fn result(remembered: &Remembered, users: &[UserRow]) -> (String, bool) {
         text +=
             &format!("; {direct} were assigned directly before it began, and who else was in scope before that can't be proven");
     }
+    let gone: Vec<_> = users.iter().filter(|user| user.gone_since.is_some()).map(UserRow::shown).collect();
+    if !gone.is_empty() {
+        text += &format!(
+            "; of {} the record was gone for a time, and they are not called kept: {}",
+            count(gone.len(), "user"),
+            some_of(gone)
+        );
+    }
+    if is_silent(users) {
+        text += "; the app did not say who is active, so that nobody could have seen a deactivation";
+    }
     (text, true)
+}
+
+/// All who had a record, and none of the records said whether he is active.
+fn is_silent(users: &[UserRow]) -> bool {
+    let mut records = users.iter().filter_map(|user| user.before.as_ref()).peekable();
+    records.peek().is_some() && records.all(|record| record.active.is_none())
 }
 
 fn repeated(deeds: &[Deed]) -> BTreeMap<String, u32> {
@@ -212,7 +238,8 @@ impl Html<'_> {
                     Some(false) => "inactive",
                     None => "active or not is not said",
                 };
-                format!("{}, {active}", record.id)
+                let made = record.created.map_or_else(String::new, |at| format!(", made {at:.0}"));
+                format!("{}, {active}{made}", record.id)
             }
         }
     }
@@ -264,6 +291,8 @@ impl Html<'_> {
             Event::Returned { user } => Some(format!("{} is back", self.user(user))),
             Event::Lost { user, why } => Some(format!("{} counts as lost: {why}", self.user(user))),
             Event::NoLongerLost { user } => Some(format!("{} no longer counts as lost", self.user(user))),
+            Event::Renamed { user, name } => Some(format!("{} is {name} in Entra and at the target now", self.user(user))),
+            Event::StrangerEnded { who, why } => Some(format!("{who}, never protected, ended: {why}")),
         };
         self.report.witnessed.iter().filter_map(|one| Some((format!("{:.0}", one.at), words(&one.event)?))).collect()
     }

@@ -95,14 +95,21 @@ fn match_user(facts: &Facts, user: &DirectoryUser) -> AtTarget {
     }
 }
 
-/// What this look shows of those of whom no record was known so far.
+/// What this look shows of those of whom no record was known so far, or not when it was made.
 pub fn found(facts: &Facts, baseline: &Baseline) -> BTreeMap<UserId, AtTarget> {
+    let look = facts.memory.target.as_ref().filter(|look| look.turn == facts.memory.remembered.turn);
+    let undated = baseline.users.iter().filter(|(id, _)| !facts.memory.remembered.doubts.contains_key(id));
+    let undated = undated.filter_map(|(id, user)| Some((*id, user.target.record().filter(|before| before.created.is_none())?)));
+    let dated = undated.filter_map(|(id, before)| {
+        let created = Some(look?.users.get(&before.id)?.created?);
+        Some((id, AtTarget::Record(ScimUser { created, ..before.clone() })))
+    });
     let open = baseline.users.iter().filter(|(_, user)| user.target.record().is_none());
     let now = open.filter_map(|(id, user)| {
         let seen = match_user(facts, facts.seen.users.get(id)?.known()?);
         (seen != AtTarget::NotRead && seen != user.target).then_some((*id, seen))
     });
-    now.collect()
+    now.chain(dated).collect()
 }
 
 /// Records at the target that match this user.

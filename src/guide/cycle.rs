@@ -189,6 +189,9 @@ pub fn prove(facts: &Facts) -> Result<CycleProof, Verdict> {
         let more = (more > 0).then(|| format!("{} more of {} lost", more, count(tally.lost.len(), "protected user")));
         return Err(Verdict::Refuse { reason: Reason::UsersLost, why: lost.chain(more).collect() });
     }
+    if !tally.uncertain.is_empty() {
+        return Err(Verdict::Refuse { reason: Reason::UsersUncertain, why: vec![kept::uncertain(facts, tally)] });
+    }
     if let Some((id, why)) = tally.unknown.first_key_value() {
         return Err(Verdict::Wait { reason: Reason::VerifyingTarget, on: format!("{}: {why}", facts.user_name(*id)) });
     }

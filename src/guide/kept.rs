@@ -2,14 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Facts;
 use super::facts::Person;
+use super::{Facts, part, some_of, strangers};
 use crate::model::baseline::AtTarget;
 use crate::model::id::{GroupId, UserId};
-use crate::model::key::Kin;
-use crate::model::memory::DepartureKind;
+use crate::model::memory::{DepartureKind, DoubtKind, Stranger};
 use crate::model::seen::Seen;
-use crate::model::snapshot::{ScimGroup, TargetLook};
+use crate::model::snapshot::{ScimGroup, ScimUser, TargetLook};
 use crate::model::spec::MatchBy;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +19,8 @@ pub enum Kept {
     /// Hurt, and the directory says why: not by us.
     Explained(DepartureKind),
     Lost(String),
+    /// It may be another record; no look will tell, only a person.
+    Uncertain(String),
     Unknown(String),
 }
 
@@ -32,28 +33,75 @@ pub fn of(facts: &Facts, person: &Person) -> Kept {
         AtTarget::Record(before) => before,
     };
     let Some(look) = &facts.memory.target else { return Kept::Unknown("the target was not read".into()) };
-    let loss = match person.record.map_or_else(|| look.user(&before.id), Seen::Known) {
-        Seen::Known(now) => match (before.active, now.active) {
-            (Some(true), Some(false)) => format!("record {} is inactive at the target", before.id),
-            (Some(true), None) => {
-                return Kept::Unknown(format!("the target no longer says whether record {} is active", before.id));
-            }
-            (Some(true), Some(true)) | (Some(false) | None, _) => return Kept::Kept,
-        },
+    let verdict = match person.record.map_or_else(|| look.user(&before.id), Seen::Known) {
+        Seen::Known(now) => there(facts, person, before, now),
         Seen::Absent => {
             let same_name =
                 lower(before.user_name.as_deref()).map(|name| facts.records_by(MatchBy::UserName, &name)).unwrap_or_default();
-            match same_name.iter().find(|other| other.id != before.id) {
+            Kept::Lost(match same_name.iter().find(|other| other.id != before.id) {
                 Some(other) => format!("record {} was replaced by {} at the target", before.id, other.id),
                 None => format!("record {} is gone from the target", before.id),
-            }
+            })
         }
         Seen::Unknown(why) => return Kept::Unknown(format!("record {} was not read: {why}", before.id)),
     };
     match explained(facts, person.id) {
-        Some(kind) => Kept::Explained(kind),
-        None => Kept::Lost(loss),
+        Some(kind) if matches!(verdict, Kept::Lost(_) | Kept::Uncertain(_)) => Kept::Explained(kind),
+        Some(_) | None => verdict,
     }
+}
+
+/// One record that is there under the id of before.
+fn there(facts: &Facts, person: &Person, before: &ScimUser, now: &ScimUser) -> Kept {
+    let id = &before.id;
+    let doubt = facts.memory.remembered.doubts.get(&person.id);
+    if let Some(gone) = doubt.filter(|doubt| doubt.is_believed_gone()) {
+        return Kept::Lost(format!(
+            "record {id} was gone from the target at {:.0}, and what hung on it may not have come back",
+            gone.since
+        ));
+    }
+    if let Some((made, was)) = now.created.zip(before.created).filter(|_| now.is_another_than(before)) {
+        match facts.memory.remembered.moved {
+            // Nobody can tell by it.
+            _ if facts.memory.remembered.undated => {}
+            0 => {
+                return Kept::Lost(format!(
+                    "record {id} is another one: it was made at {made:.0}, and the one before at {was:.0}"
+                ));
+            }
+            _ => {
+                let why =
+                    "the target says of every record that it was made at another time than in the look before; looking again";
+                return Kept::Unknown(why.into());
+            }
+        }
+    }
+    if now.is_inactive_since(before) {
+        let unsaid = if before.active.is_none() { ", and was not so when it was first seen" } else { "" };
+        return Kept::Lost(format!("record {id} is inactive at the target{unsaid}"));
+    }
+    if now.is_silent_since(before) {
+        return Kept::Unknown(format!("the target no longer says whether record {id} is active"));
+    }
+    if !now.is_renamed_since(before) || is_renamed_in_entra(facts, person.id, now) {
+        return Kept::Kept;
+    }
+    let why = format!("record {id} has another userName at the target, and nothing in Entra explains it");
+    match doubt {
+        Some(doubt) if doubt.kind == DoubtKind::Renamed && doubt.believed => Kept::Uncertain(why),
+        Some(_) | None => Kept::Unknown(format!("{why}; looking again")),
+    }
+}
+
+/// The directory has him under the name that the record has now, or had so in an earlier turn.
+pub fn is_renamed_in_entra(facts: &Facts, id: UserId, now: &ScimUser) -> bool {
+    let Some(name) = lower(now.user_name.as_deref()) else { return false };
+    let known = facts.seen.users.get(&id).and_then(Seen::known);
+    let names = known.into_iter().flat_map(|user| [&user.user_principal_name, &user.match_value]).flatten();
+    // As the baseline matches: without the marker of guests.
+    let fits = |theirs: &String| lower(Some(theirs)).is_some_and(|theirs| theirs == name || theirs.replace("#ext#", "") == name);
+    facts.memory.remembered.renamed.get(&id).is_some_and(|known| **known == *name) || names.into_iter().any(fits)
 }
 
 /// He is protected, and which record is his could not be read yet.
@@ -84,15 +132,17 @@ pub struct Tally {
     pub counted: usize,
     pub kept: usize,
     pub lost: BTreeMap<UserId, String>,
+    /// Whose record may be another one, by repeated looks.
+    pub uncertain: BTreeMap<UserId, String>,
     pub unknown: BTreeMap<UserId, String>,
     pub explained: usize,
     /// Without a record at the target, and without one to be expected there: disabled accounts are often never provisioned.
     pub without: usize,
     /// Without a record at the target though they should have one: nobody can say that they were kept.
     pub uncounted: BTreeSet<UserId>,
-    /// Users who were never protected, and whom the log has as ended since we first took something away: whatever ended them may
-    /// be our doing, by a path that nobody knew of.
-    pub strangers: BTreeMap<UserId, String>,
+    /// Who was never protected and has ended since we first took something away, by the log or at the target: whatever ended them
+    /// may be our doing, by a path that nobody knew of.
+    pub strangers: BTreeMap<Stranger, String>,
 }
 
 impl Tally {
@@ -124,6 +174,9 @@ pub(super) fn tally(facts: &Facts) -> Option<Tally> {
             Kept::Lost(why) => {
                 tally.lost.insert(person.id, why);
             }
+            Kept::Uncertain(why) => {
+                tally.uncertain.insert(person.id, why);
+            }
             Kept::Unknown(why) => {
                 tally.unknown.insert(person.id, why);
             }
@@ -131,8 +184,18 @@ pub(super) fn tally(facts: &Facts) -> Option<Tally> {
         tally.counted += 1;
     }
     harmful_rows(facts, look, &mut tally);
-    tally.strangers = strangers(facts);
+    tally.strangers = strangers::ended(facts, look);
     Some(tally)
+}
+
+/// Whose record may be another one, and what to do about it.
+pub fn uncertain(facts: &Facts, tally: &Tally) -> String {
+    format!(
+        "of {} nobody can say that they are kept: {}; see in the app whose record it is now; it goes on by itself when the record has its name \
+         again or Entra has the user under the new one, and without them when they stand in spec.released",
+        part(tally.uncertain.len(), tally.counted, "protected user"),
+        some_of(tally.uncertain.iter().map(|(id, why)| format!("{}: {why}", facts.user_name(*id))))
+    )
 }
 
 /// A log row that names a protected user as disabled or deleted counts as a loss until the target, read after a good cycle
@@ -154,30 +217,13 @@ fn harmful_rows(facts: &Facts, look: &TargetLook, tally: &mut Tally) {
         let healed = facts.good_cycles_after(row.at).first().is_some_and(|cycle| look.turn >= cycle.turn)
             && matches!(of(facts, person), Kept::Kept | Kept::NotCounted);
         if !healed {
-            if tally.unknown.remove(&id).is_none() && person.user.target.record().is_some() {
+            let was_kept = tally.unknown.remove(&id).or_else(|| tally.uncertain.remove(&id)).is_none();
+            if was_kept && person.user.target.record().is_some() {
                 tally.kept = tally.kept.saturating_sub(1);
             }
             tally.lost.insert(id, words);
         }
     }
-}
-
-/// Ended since our first removal, without a reason in the directory and without a word of the operator's.
-fn strangers(facts: &Facts) -> BTreeMap<UserId, String> {
-    let (Some(log), Some(baseline)) = (facts.seen.log.known(), facts.baseline()) else { return BTreeMap::new() };
-    let taken = [Kin::Members, Kin::Unassigns].into_iter().flat_map(|kin| facts.memory.journal.of(kin));
-    let Some(first) = facts.first_confirmed(taken) else { return BTreeMap::new() };
-    let rows = log.value.rows.iter().filter(|row| row.is_harmful() && !row.of_group && row.at > first);
-    let ended = rows.filter_map(|row| Some((UserId(row.source?), row))).filter(|(id, _)| {
-        let known = baseline.users.contains_key(id) || baseline.groups.contains_key(&GroupId(id.0)) || facts.is_released(*id);
-        let by_the_directory = match facts.seen.users.get(id) {
-            Some(Seen::Absent) => true,
-            Some(Seen::Known(user)) => user.enabled == Some(false),
-            Some(Seen::Unknown(_)) | None => false,
-        };
-        !known && !by_the_directory
-    });
-    ended.map(|(id, row)| (id, format!("{} at {:.0} (row {})", row.action, row.at, row.id))).collect()
 }
 
 /// Managed groups still at the target: by the ids learned at the baseline, by name where none was learned, and under any id by

@@ -14,6 +14,7 @@ pub mod others;
 pub mod permissions;
 pub mod preflight;
 pub mod revoke;
+pub mod strangers;
 pub mod unassign;
 pub mod waves;
 pub mod way;

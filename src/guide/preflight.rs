@@ -420,7 +420,24 @@ fn target(facts: &Facts, found: &mut Findings) {
             None => {}
         }
     }
+    silence(facts, found);
     records(facts, found);
+}
+
+/// What the app leaves out, so that nobody can see it change.
+fn silence(facts: &Facts, found: &mut Findings) {
+    let Some(look) = &facts.memory.target else { return };
+    if !look.users.is_empty() && look.users.values().all(|record| record.active.is_none()) {
+        found.notes.push(
+            "the app does not say of anybody whether they are active: that somebody is deactivated there can't be seen unless it begins to say so".into(),
+        );
+    }
+    if facts.memory.remembered.undated {
+        found.notes.push(
+            "the app gives other times of creation (meta.created) with every answer: a record that is made anew under the same id is seen only while it is \
+             gone".into(),
+        );
+    }
 }
 
 /// Before the first baseline: records at the target that leave open who is who. Later it is their ids that count.

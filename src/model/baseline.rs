@@ -97,7 +97,7 @@ pub struct Growth {
     pub users: BTreeMap<UserId, Protected>,
     /// Roles newly seen on a managed group.
     pub roles: BTreeMap<GroupId, BTreeSet<AppRoleId>>,
-    /// What became known since of those of whom no record was known.
+    /// What became known since of those of whom no record was known, or not when it was made.
     pub records: BTreeMap<UserId, AtTarget>,
 }
 
@@ -127,7 +127,9 @@ impl Baseline {
                 .or_insert_with(|| new.clone());
         }
         for (id, target) in &growth.records {
-            if let Some(user) = self.users.get_mut(id).filter(|user| user.target.record().is_none()) {
+            // When a record was made may become known later, as an earlier version did not ask.
+            let is_open = |user: &&mut Protected| user.target.record().is_none_or(|known| known.created.is_none());
+            if let Some(user) = self.users.get_mut(id).filter(is_open) {
                 user.target = target.clone();
             }
         }

@@ -49,7 +49,7 @@ closed_list! {
         // 4 cycle
         CyclesVerified, AwaitingCycle, CycleOverdue, JobQuarantined, JobNotActive, TargetGroupsRemain, EntriesFailed, VerifyingTarget,
         // kept
-        AllKept, UsersLost, UsersUncounted, ProvenBeforeRevocation, TargetUnread,
+        AllKept, UsersLost, UsersUncertain, UsersUncounted, ProvenBeforeRevocation, TargetUnread,
         // 5 revoke
         TokenRejected, AwaitingOperator, WebhookCalled, AwaitingPause, Confirming, ProbeInconclusive, UnmanagedGroupAssigned,
         RevokedTooEarly,

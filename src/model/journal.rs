@@ -80,6 +80,13 @@ impl From<Timestamp> for Nanos {
     }
 }
 
+impl Journal {
+    /// Whether anything was ever tried to be taken away.
+    pub fn has_taken(&self) -> bool {
+        [Kin::Members, Kin::Unassigns].into_iter().flat_map(|kin| self.of(kin)).any(|(_, entry)| entry.intents > 0)
+    }
+}
+
 impl Entry {
     /// The line of a beginning, at our time.
     pub fn begin(&mut self, line: i64, at: Timestamp) {

@@ -1,6 +1,7 @@
 //! What the ledger remembers between turns and over restarts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::baseline::Baseline;
 use crate::model::compact::{Few, Pool};
-use crate::model::id::{AppRoleId, GroupId, JobId, UserId};
+use crate::model::id::{AppRoleId, GroupId, JobId, ScimId, UserId};
 use crate::model::journal::Journal;
 use crate::model::key::Key;
 use crate::model::moment::{Moment, is_ahead, since};
@@ -119,6 +120,21 @@ pub struct Remembered {
     pub departed: BTreeMap<UserId, Departure>,
     /// Protected users who count as lost now, and when that was first seen; our time.
     pub lost_since: BTreeMap<UserId, Timestamp>,
+    /// Protected users whose record complete looks have shown to be gone, or under another name.
+    pub doubts: BTreeMap<UserId, Doubt>,
+    /// Of protected users, other names at the target than the first one that the directory has confirmed, in lower case.
+    pub renamed: BTreeMap<UserId, Arc<str>>,
+    /// Records of people who are not protected, as they were not inactive when something was first taken away.
+    #[serde(skip)]
+    pub bystanders: Arc<BTreeSet<ScimId>>,
+    /// When these were last looked at before that; our time.
+    pub bystanders_at: Option<Timestamp>,
+    /// Who was not protected and ended after that, ever.
+    pub strangers: BTreeSet<Stranger>,
+    /// Looks at the target in a row after which every record there was made at another time than before.
+    pub moved: u32,
+    /// They were enough: the service keeps no such time, whatever it says later.
+    pub undated: bool,
     /// What writes of ours were to take away and nobody answered: the unbroken series of looks without it.
     pub gone: BTreeMap<Key, Streak>,
     /// Other uses of managed groups that were ever seen, until repeated complete looks do not show them any more.
@@ -155,6 +171,53 @@ pub struct Latest {
     /// The unbroken series of looks whose times lie well before it.
     pub behind: Option<Streak>,
 }
+
+/// What complete looks at the target show of a record, and speaks against its being what it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Doubt {
+    pub kind: DoubtKind,
+    /// Our time of the first look that showed it.
+    pub since: Timestamp,
+    /// So many in a row.
+    pub looks: u32,
+    /// They were enough. Of a record that was gone it stays so, whatever stands under its id later.
+    pub believed: bool,
+}
+
+impl Doubt {
+    pub fn is_believed_gone(&self) -> bool {
+        self.kind == DoubtKind::Gone && self.believed
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DoubtKind {
+    /// It was not there.
+    Gone,
+    /// It has another name, and the directory does not say why.
+    Renamed,
+}
+
+/// Somebody who was never protected, by what is known of him.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Stranger {
+    User(UserId),
+    /// Only his record at the target is known.
+    Record(ScimId),
+}
+
+impl fmt::Display for Stranger {
+    /// As `spec.released` has them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Stranger::User(id) => id.fmt(f),
+            Stranger::Record(id) => write!(f, "{RECORD}{id}"),
+        }
+    }
+}
+
+/// Stands before the id of a record where ids of users stand, too.
+pub const RECORD: &str = "record:";
 
 /// An unbroken series of agreeing complete looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

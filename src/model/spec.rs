@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 use uuid::Uuid;
 
-use crate::model::id::{AppRoleId, GroupId, JobId, ServicePrincipalId, TenantId, UserId};
+use crate::model::id::{AppRoleId, GroupId, JobId, ScimId, ServicePrincipalId, TenantId, UserId};
 use crate::model::snapshot::{Job, SyncSchema};
 use crate::model::window::Windows;
 
@@ -34,6 +34,9 @@ pub struct Spec {
     /// Users taken out of protection by an explicit decision.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub released: BTreeSet<UserId>,
+    /// Of the same list, records at the target of which no user is known.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub released_records: BTreeSet<ScimId>,
     pub rollout: Rollout,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub windows: Option<Windows>,

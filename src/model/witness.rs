@@ -61,6 +61,16 @@ pub enum Event {
     NoLongerLost {
         user: UserId,
     },
+    /// Another name at the target than when he was first seen, and the same in Entra.
+    Renamed {
+        user: UserId,
+        name: String,
+    },
+    /// Somebody who was never protected, after something was first taken away here.
+    StrangerEnded {
+        who: String,
+        why: String,
+    },
 }
 
 impl Event {
@@ -76,6 +86,8 @@ impl Event {
             Event::Returned { .. } => "returned",
             Event::Lost { .. } => "lost",
             Event::NoLongerLost { .. } => "noLongerLost",
+            Event::Renamed { .. } => "renamed",
+            Event::StrangerEnded { .. } => "strangerEnded",
         }
     }
 }

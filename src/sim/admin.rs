@@ -64,6 +64,11 @@ impl<'a> Admin<'a> {
         self.0.state().world.delete_user(user, &format!("admin: delete user {user}"))
     }
 
+    /// Another user principal name; the next cycle takes it to the target.
+    pub fn rename(&self, user: UserId, upn: &str) -> Result<(), Unchanged> {
+        self.0.state().world.rename(user, upn, &format!("admin: rename user {user}"))
+    }
+
     pub fn pause_job(&self) {
         self.0.state().sync.jobs.iter_mut().take(1).for_each(super::engine::job::Job::pause);
         self.0.wake.notify_one();

@@ -83,6 +83,14 @@ impl ScimApp {
         _ = self.lock().store.remove(Kind::Users, id);
     }
 
+    /// Somebody changes a field of a user in the app itself.
+    pub fn change_user(&self, id: &str, field: &str, value: Value) {
+        let mut inner = self.lock();
+        let Ok(mut user) = inner.store.get(Kind::Users, id).cloned() else { return };
+        user[field] = value;
+        _ = inner.store.replace(Kind::Users, id, user);
+    }
+
     /// Puts a group there, unchecked; an `id` in it is kept. The id is returned.
     pub fn seed_group(&self, group: Value) -> String {
         self.lock().store.seed(Kind::Groups, group)
@@ -215,7 +223,7 @@ async fn list(State(app): State<ScimApp>, Path(kind): Path<String>, Query(query)
     let page = quirk::page(&matching, &query, &inner.quirks);
     let mut resources: Vec<Value> = page.resources.into_iter().cloned().collect();
     for resource in &mut resources {
-        render(resource, &query, &inner.quirks);
+        render(resource, &query, &inner.quirks, inner.asked);
     }
     let mut body = json!({"schemas": [LIST], "totalResults": page.total, "itemsPerPage": page.items_per_page});
     if let Some(start) = page.start {
@@ -244,7 +252,7 @@ async fn read(
     match inner.store.get(kind, &id) {
         Ok(resource) => {
             let mut resource = resource.clone();
-            render(&mut resource, &query, &inner.quirks);
+            render(&mut resource, &query, &inner.quirks, inner.asked);
             Ok(scim(StatusCode::OK, &resource))
         }
         Err(failure) => match inner.quirks.iter().find_map(Quirk::not_found) {
@@ -294,15 +302,10 @@ fn parse(body: &str) -> Result<Value, Failure> {
     }
 }
 
-fn render(resource: &mut Value, query: &BTreeMap<String, String>, quirks: &BTreeSet<Quirk>) {
+fn render(resource: &mut Value, query: &BTreeMap<String, String>, quirks: &BTreeSet<Quirk>, asked: usize) {
     let Value::Object(fields) = resource else { return };
     for name in query.get("excludedAttributes").into_iter().flat_map(|names| names.split(',')) {
         fields.retain(|key, _| key == "id" || !key.eq_ignore_ascii_case(name.trim()));
     }
-    if quirks.contains(&Quirk::StringActive)
-        && let Some(Value::Bool(active)) = fields.get("active")
-    {
-        let text = if *active { "True" } else { "False" };
-        fields.insert("active".into(), text.into());
-    }
+    quirk::render(fields, quirks, asked);
 }

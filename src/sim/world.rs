@@ -268,6 +268,13 @@ impl World {
         Ok(())
     }
 
+    pub fn rename(&mut self, user: UserId, upn: &str, by: &str) -> Result<(), Unchanged> {
+        let Some(person) = self.users.get_mut(&user) else { return Err(Unchanged::NotThere) };
+        person.upn = upn.to_owned();
+        self.changed(user.0, by);
+        Ok(())
+    }
+
     /// Makes everything that is there look as if it had been there since then.
     pub fn backdate(&mut self, born: Timestamp) {
         let there = || Lagged::new(born, Presence::There);

@@ -282,6 +282,9 @@ impl World {
             if says(&bare) && practice.admin().assign_user(*user, ids.role_user).is_ok() {
                 self.admins.told.push(format!("{} operator: assigns {user}", practice.now()));
             }
+            // Where the log does not tell yet whose record it is.
+            let record = practice.scim_user(*user).filter(|id| says(&format!("record:{id}: ")));
+            self.rig.spec.released_records.extend(record);
         }
         let asks_for_token = turn.status.held.iter().any(|held| held.message.contains("RevokedTooEarly"))
             || turn.status.conditions.iter().any(|condition| condition.message.contains("put a valid token into the token file"));

@@ -26,8 +26,13 @@ fn knows(case: &mut Case, u: u128, matched: &str, enabled: bool) {
 
 fn record(case: &mut Case, id: &str, user_name: &str, external: Option<&str>) {
     let id = ScimId::from(id);
-    let user =
-        ScimUser { id: id.clone(), user_name: Some(user_name.into()), external_id: external.map(Into::into), active: Some(true) };
+    let user = ScimUser {
+        id: id.clone(),
+        user_name: Some(user_name.into()),
+        external_id: external.map(Into::into),
+        active: Some(true),
+        created: None,
+    };
     case.target().users.insert(id, user);
 }
 

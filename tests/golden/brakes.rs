@@ -117,6 +117,7 @@ fn a_harmful_row_of_the_log_counts_until_a_later_cycle_and_look_show_him_kept() 
         action: "disable".into(),
         status: "success".into(),
         source: Some(user(2).0),
+        target: None,
         of_group: false,
         deactivates: true,
         reason: None,

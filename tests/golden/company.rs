@@ -158,6 +158,7 @@ fn spec() -> Spec {
             afterwards: Afterwards::Leave,
         },
         released: BTreeSet::new(),
+        released_records: BTreeSet::new(),
         rollout: Rollout::Canary,
         windows: None,
         limits: Limits {
@@ -175,7 +176,13 @@ fn spec() -> Spec {
 }
 
 fn known_record(n: u128) -> ScimUser {
-    ScimUser { id: scim(n), user_name: Some(format!("user{n}@contoso.example").into()), external_id: None, active: Some(true) }
+    ScimUser {
+        id: scim(n),
+        user_name: Some(format!("user{n}@contoso.example").into()),
+        external_id: None,
+        active: Some(true),
+        created: None,
+    }
 }
 
 /// As Graph shows him.

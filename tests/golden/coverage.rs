@@ -100,7 +100,8 @@ fn a_record_is_lost_when_it_is_gone_inactive_or_another_one() {
     gone(&mut case);
     assert_eq!(verdict(&case, 1), Kept::Lost("record u-1 is gone from the target".into()));
     let name = |text: &str| Some(text.into());
-    let other = ScimUser { id: scim(9), user_name: name("USER1@contoso.example"), external_id: None, active: Some(true) };
+    let other =
+        ScimUser { id: scim(9), user_name: name("USER1@contoso.example"), external_id: None, active: Some(true), created: None };
     case.target().users.insert(scim(9), other);
     assert_eq!(verdict(&case, 1), Kept::Lost("record u-1 was replaced by u-9 at the target".into()));
     // What the list still has under the old id is not another one.
@@ -140,6 +141,7 @@ fn harmful(minute: i64, u: u128) -> LogRow {
         action: "disable".into(),
         status: "success".into(),
         source: Some(user(u).0),
+        target: None,
         of_group: false,
         deactivates: false,
         reason: None,

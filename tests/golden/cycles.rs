@@ -64,6 +64,7 @@ fn failure(minute: i64, source: Option<Uuid>) -> LogRow {
         action: "update".into(),
         status: "failure".into(),
         source,
+        target: None,
         of_group: false,
         deactivates: false,
         reason: Some("the app said no".into()),

@@ -73,6 +73,7 @@ fn odd(seed: u64) -> Case {
             user_name: Some(format!("user{u}@contoso.example").into()),
             external_id: None,
             active: [Some(true), Some(true), Some(false), None][dice.random_range(0..4)],
+            created: None,
         });
         user_of.target = record.map_or(AtTarget::NoRecord, AtTarget::Record);
         baseline.users.insert(user(u), user_of);
@@ -109,7 +110,7 @@ fn odd(seed: u64) -> Case {
             case.target().users.remove(&scim(u));
         } else {
             let active = [Some(true), Some(false), None][dice.random_range(0..3)];
-            let record = ScimUser { id: scim(u), user_name: None, external_id: None, active };
+            let record = ScimUser { id: scim(u), user_name: None, external_id: None, active, created: None };
             case.target().users.insert(scim(u), record);
         }
         if dice.random_ratio(1, 10) {

@@ -11,6 +11,7 @@ mod cycles;
 mod dates;
 mod foresight;
 mod hand;
+mod kept;
 mod permissions;
 mod plan;
 mod preflight;

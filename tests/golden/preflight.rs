@@ -528,7 +528,13 @@ fn records_at_the_target_leave_no_doubt_before_the_first_baseline() {
             guest: false,
         };
         case.seen.users.insert(user(2), Seen::Known(known));
-        let record = ScimUser { id: scim(9), user_name: Some(name.to_uppercase().into()), external_id: None, active: Some(true) };
+        let record = ScimUser {
+            id: scim(9),
+            user_name: Some(name.to_uppercase().into()),
+            external_id: None,
+            active: Some(true),
+            created: None,
+        };
         case.target().users.insert(scim(9), record);
     };
     refuses("2 records at the target match user2@contoso.example", |case| {

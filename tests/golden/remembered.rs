@@ -18,7 +18,7 @@ use crate::support::*;
 
 impl Case {
     /// One more turn with this look, at that minute.
-    fn again(&mut self, minute: i64) {
+    pub fn again(&mut self, minute: i64) {
         for look in self.seen.groups.values_mut() {
             if let Listed::Known(members) = &mut look.members {
                 members.at = at(minute);

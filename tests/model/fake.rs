@@ -297,7 +297,13 @@ impl Fake<'_> {
 
     fn record(&self, id: UserId) -> ScimUser {
         let active = self.tenant.active.contains(&id);
-        ScimUser { id: ScimId::from(id.to_string()), user_name: Some(name(id).into()), external_id: None, active: Some(active) }
+        ScimUser {
+            id: ScimId::from(id.to_string()),
+            user_name: Some(name(id).into()),
+            external_id: None,
+            active: Some(active),
+            created: None,
+        }
     }
 
     fn denied(&self) -> Result<()> {

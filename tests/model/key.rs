@@ -10,7 +10,7 @@ use unscim::guide::LOOKS;
 use unscim::model::action::Action;
 use unscim::model::journal::Entry;
 use unscim::model::key::Key;
-use unscim::model::memory::{Departure, GoodCycle, Remembered, Streak};
+use unscim::model::memory::{Departure, DoubtKind, GoodCycle, Remembered, Streak};
 use unscim::model::moment::since;
 use unscim::model::snapshot::TargetLook;
 use unscim::model::spec::Spec;
@@ -195,6 +195,9 @@ impl Form<'_> {
             members_closed,
             departed,
             gone,
+            doubts,
+            bystanders,
+            bystanders_at: _,
             clean_rounds,
             cycle_proof,
             revocations_void,
@@ -209,7 +212,12 @@ impl Form<'_> {
             seen_cycle: _,
             sizes: _,
             calibration: _,
-            // Of what these tenants have none of: other uses, rollbacks, webhooks.
+            // Of what only a person reads.
+            strangers: _,
+            // Of what these tenants have none of: records with a date or another name, other uses, rollbacks, webhooks.
+            renamed: _,
+            moved: _,
+            undated: _,
             uses: _,
             carried: _,
             failures_void: _,
@@ -243,6 +251,10 @@ impl Form<'_> {
             (user, kind).hash(out);
             self.streak(streak, out);
         }
+        for (user, doubt) in doubts {
+            (user, doubt.kind == DoubtKind::Gone, doubt.looks.min(LOOKS), doubt.believed).hash(out);
+        }
+        bystanders.hash(out);
         (clean_rounds.len(), cycle_proof.is_some(), rejections.len(), revocation_proof.is_some()).hash(out);
         probed_at.map(|at| self.age(at)).hash(out);
         let asked = self.state.book.journal.entry(&Action::RequestRevocation.key()).map_or(0, |entry| entry.confirmed);
@@ -261,7 +273,8 @@ impl Form<'_> {
     }
 
     fn look(&self, look: &TargetLook, out: &mut Two) {
-        let TargetLook { turn: _, at, users, groups, users_by_id, groups_by_id, read_before } = look;
+        // Of records that the tenants date there are none.
+        let TargetLook { turn: _, at, moved: _, users, groups, users_by_id, groups_by_id, read_before } = look;
         let read_before: Vec<_> = read_before.keys().collect();
         (self.age(at.wall), users, groups, users_by_id, groups_by_id, read_before).hash(out);
     }

@@ -74,6 +74,7 @@ fn spec(layout: Layout) -> Spec {
             afterwards: Afterwards::Leave,
         },
         released: BTreeSet::new(),
+        released_records: BTreeSet::new(),
         rollout: Rollout::AllAtOnce,
         windows: None,
         // Wide open: what is checked must not hang on them.

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod cuts;
+mod kept;
 mod lost;
 mod midway;
 mod support;

@@ -119,6 +119,7 @@ pub fn spec_for(practice: &Practice, dir: &Path) -> Spec {
             afterwards: Afterwards::Leave,
         },
         released: BTreeSet::new(),
+        released_records: BTreeSet::new(),
         rollout: Rollout::Canary,
         windows: None,
         limits: Limits {

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use crate::model::id::ScimId;
+
 /// What was read of the log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Log {
@@ -69,6 +71,8 @@ pub struct LogRow {
     pub status: String,
     /// Entra object id.
     pub source: Option<Uuid>,
+    /// Its record at the target, where the row says.
+    pub target: Option<ScimId>,
     /// `modifiedProperties` has `active` going to false.
     pub deactivates: bool,
     /// `sourceIdentity.identityType` says that it is about a group.
@@ -112,6 +116,7 @@ mod tests {
             action: "update".into(),
             status: status.into(),
             source: Some(Uuid::from_u128(source)),
+            target: None,
             deactivates: false,
             of_group: false,
             reason: None,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::model::id::ScimId;
@@ -36,7 +36,10 @@ pub struct TargetLook {
     pub at: Moment,
     pub users: BTreeMap<ScimId, ScimUser>,
     pub groups: BTreeMap<ScimId, ScimGroup>,
-    /// Protected records that the list lacked or showed worse than at the baseline, read by id.
+    /// Every record that this look and the one before it have was made at another time by this one: the service keeps no such time.
+    /// `None`: there was nothing to compare.
+    pub moved: Option<bool>,
+    /// Records that the list lacked or showed worse than before, read by id: protected ones, and those of bystanders.
     pub users_by_id: BTreeMap<ScimId, Seen<ScimUser>>,
     /// Of those, the ones that an earlier look has read, and its turn: a round over many takes several looks.
     pub read_before: BTreeMap<ScimId, u64>,
@@ -52,6 +55,18 @@ impl TargetLook {
             (None, Some(user)) => Seen::Known(user),
             (None, None) => Seen::default(),
         }
+    }
+
+    /// Whether the record is gone: the list lacks it, and whoever asks for it is told that there is none.
+    pub fn has_gone(&self, id: &ScimId) -> bool {
+        !self.users.contains_key(id) && self.users_by_id.get(id).is_some_and(Seen::is_absent)
+    }
+
+    /// Holds this look against the one before it.
+    pub fn compare(&mut self, before: &TargetLook) {
+        let both = self.users.values().filter_map(|now| Some((now, before.users.get(&now.id)?)));
+        let mut dated = both.filter(|(now, before)| now.created.is_some() && before.created.is_some()).peekable();
+        self.moved = dated.peek().is_some().then(|| dated.all(|(now, before)| now.is_another_than(before)));
     }
 
     /// Takes over what an earlier look has read by this id, as long as the list shows of it what it did then: a list that has changed
@@ -74,9 +89,34 @@ pub struct ScimUser {
     pub external_id: Option<Arc<str>>,
     /// `None`: the service does not say, which is not "active".
     pub active: Option<bool>,
+    /// `meta.created`; `None` where the service does not say. An id may be given again, this time is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created: Option<Timestamp>,
 }
 
 impl ScimUser {
+    /// Made at another time than that one: another record, whatever its id. Not all answers tell parts of a second alike.
+    pub fn is_another_than(&self, before: &ScimUser) -> bool {
+        let both = self.created.zip(before.created);
+        both.is_some_and(|(now, before)| now.duration_since(before).abs() >= SignedDuration::from_secs(1))
+    }
+
+    /// Inactive, and it was not so, whether that was said or not.
+    pub fn is_inactive_since(&self, before: &ScimUser) -> bool {
+        self.active == Some(false) && before.active != Some(false)
+    }
+
+    /// It was said to be active, and no longer is.
+    pub fn is_silent_since(&self, before: &ScimUser) -> bool {
+        self.active.is_none() && before.active == Some(true)
+    }
+
+    /// It had a name, and has not that one any more.
+    pub fn is_renamed_since(&self, before: &ScimUser) -> bool {
+        let name = |record: &ScimUser| record.user_name.as_deref().map(str::to_lowercase);
+        before.user_name.is_some() && self.user_name != before.user_name && name(self) != name(before)
+    }
+
     /// What reads the same in the other is held once from now on.
     pub fn share_texts(&mut self, other: &ScimUser) {
         for (ours, theirs) in [(&mut self.user_name, &other.user_name), (&mut self.external_id, &other.external_id)] {
@@ -160,7 +200,7 @@ mod tests {
     #[test]
     fn what_was_read_by_id_stands_until_the_list_shows_something_else() {
         let id = ScimId::from("1".to_owned());
-        let record = |active| ScimUser { id: id.clone(), user_name: None, external_id: None, active };
+        let record = |active| ScimUser { id: id.clone(), user_name: None, external_id: None, active, created: None };
         let list = |active: Option<Option<bool>>| active.map(|active| (id.clone(), record(active))).into_iter().collect();
         let look = |turn, active| TargetLook { turn, users: list(active), ..TargetLook::default() };
         let mut first = look(1, None);

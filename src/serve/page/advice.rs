@@ -23,6 +23,9 @@ pub(super) fn for_reason(reason: Reason) -> Option<&'static str> {
         Reason::UsersUncounted => Some(
             "Nobody can say that the users named were kept: the app has no record of them. Look for them there, or acknowledge UncountedUsers.",
         ),
+        Reason::UsersUncertain => Some(
+            "Records of the users named have other names at the app, and Entra does not say why. See whose they are, or put the users into spec.released.",
+        ),
         Reason::UsersLost => Some("Users are missing or inactive at the target. Find out why before anything else."),
         Reason::AwaitingOperator => Some(
             "Delete the SCIM token in the app's settings. Everything before it is proven, and the deletion is noticed by itself.",

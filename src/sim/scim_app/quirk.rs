@@ -67,6 +67,12 @@ pub enum Quirk {
     LowerCaseKeys,
     /// `active` is `"True"` or `"False"`.
     StringActive,
+    /// `active` is missing.
+    NoActive,
+    /// `meta.created` is missing.
+    NoCreated,
+    /// `meta.created` is another with every answer.
+    MovingCreated,
     /// A missing resource is a 404 without a SCIM error.
     PlainNotFound,
     /// A missing resource is told so with this status and body.
@@ -240,6 +246,29 @@ pub(super) fn understood(operation: &Value, quirks: &BTreeSet<Quirk>) -> Result<
         }
     }
     Ok(operation)
+}
+
+/// Changes the look of one resource; `asked` is how many requests there were.
+pub(super) fn render(fields: &mut Map<String, Value>, quirks: &BTreeSet<Quirk>, asked: usize) {
+    if quirks.contains(&Quirk::StringActive)
+        && let Some(Value::Bool(active)) = fields.get("active")
+    {
+        let text = if *active { "True" } else { "False" };
+        fields.insert("active".into(), text.into());
+    }
+    if quirks.contains(&Quirk::NoActive) {
+        fields.remove("active");
+    }
+    let Some(Value::Object(meta)) = fields.get_mut("meta") else { return };
+    if quirks.contains(&Quirk::NoCreated) {
+        meta.remove("created");
+    }
+    if quirks.contains(&Quirk::MovingCreated) {
+        meta.insert(
+            "created".into(),
+            format!("2026-10-01T{:02}:{:02}:{:02}Z", asked / 3600 % 24, asked / 60 % 60, asked % 60).into(),
+        );
+    }
 }
 
 /// Changes the look of a finished list.

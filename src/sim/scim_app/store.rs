@@ -36,6 +36,7 @@ pub(super) struct Store {
     users: Vec<Value>,
     groups: Vec<Value>,
     made: u64,
+    stamps: i64,
 }
 
 impl Store {
@@ -62,23 +63,24 @@ impl Store {
             Some(Value::String(id)) => id.clone(),
             _ => self.next_id(kind),
         };
-        complete(kind, &id, &mut resource);
+        let made = self.stamp();
+        complete(kind, &id, made, &mut resource);
         self.all_mut(kind).push(resource);
         id
     }
 
     pub fn create(&mut self, kind: Kind, mut resource: Value) -> Result<Value, Failure> {
         self.check(kind, None, &resource)?;
-        let id = self.next_id(kind);
-        complete(kind, &id, &mut resource);
+        let (id, made) = (self.next_id(kind), self.stamp());
+        complete(kind, &id, made, &mut resource);
         self.all_mut(kind).push(resource.clone());
         Ok(resource)
     }
 
     pub fn replace(&mut self, kind: Kind, id: &str, mut resource: Value) -> Result<Value, Failure> {
-        self.get(kind, id)?;
+        let made = self.get(kind, id)?["meta"]["created"].clone();
         self.check(kind, Some(id), &resource)?;
-        complete(kind, id, &mut resource);
+        complete(kind, id, made, &mut resource);
         for one in self.all_mut(kind).iter_mut().filter(|one| one["id"] == id) {
             *one = resource.clone();
         }
@@ -113,6 +115,13 @@ impl Store {
         }
     }
 
+    /// When a resource is made: a minute after the one before it, whatever the clock says.
+    fn stamp(&mut self) -> Value {
+        self.stamps += 1;
+        let first: jiff::Timestamp = "2026-01-01T00:00:00Z".parse().expect("a valid stamp");
+        (first + jiff::SignedDuration::from_mins(self.stamps)).to_string().into()
+    }
+
     /// Ids are opaque, the same in every run, and never used twice.
     fn next_id(&mut self, kind: Kind) -> String {
         self.made += 1;
@@ -121,12 +130,12 @@ impl Store {
 }
 
 /// What the service itself sets on every resource.
-fn complete(kind: Kind, id: &str, resource: &mut Value) {
+fn complete(kind: Kind, id: &str, made: Value, resource: &mut Value) {
     let (segment, resource_type, _) = kind.words();
     let Value::Object(fields) = resource else { return };
     fields.retain(|key, _| !key.eq_ignore_ascii_case("id") && !key.eq_ignore_ascii_case("meta"));
     fields.insert("id".into(), id.into());
-    fields.insert("meta".into(), json!({"resourceType": resource_type, "location": format!("/{segment}/{id}")}));
+    fields.insert("meta".into(), json!({"resourceType": resource_type, "created": made, "location": format!("/{segment}/{id}")}));
     let core = format!("urn:ietf:params:scim:schemas:core:2.0:{resource_type}");
     fields.entry("schemas").or_insert_with(|| json!([core]));
     match kind {

@@ -24,6 +24,7 @@ pub(super) static MIGRATIONS: LazyLock<Migrations<'static>> = LazyLock::new(|| {
         }),
         M::up(include_str!("witnessed.sql")),
         M::up(include_str!("records.sql")),
+        M::up(include_str!("bystanders.sql")),
     ])
 });
 

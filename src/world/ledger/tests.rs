@@ -83,6 +83,7 @@ fn an_upgrade_leaves_a_backup_of_the_old_tables() {
         M::up(include_str!("chain.sql")),
         M::up(include_str!("witnessed.sql")),
         M::up(include_str!("records.sql")),
+        M::up(include_str!("bystanders.sql")),
         M::up("CREATE TABLE later (id INTEGER) STRICT;"),
     ]);
     let path = dir.path().join("ledger.db");
@@ -94,8 +95,25 @@ fn an_upgrade_leaves_a_backup_of_the_old_tables() {
     assert!(error.contains("written by a newer unscim"), "{error}");
     let error = SqliteLedger::open_read_only(dir.path()).err().unwrap().to_string();
     assert!(error.contains("written by a newer unscim"), "{error}");
-    std::fs::rename(dir.path().join("ledger.db.bak-v4"), &path).unwrap();
+    std::fs::rename(dir.path().join("ledger.db.bak-v5"), &path).unwrap();
     assert_eq!(SqliteLedger::open(dir.path()).unwrap().remembered().unwrap(), remembered);
+}
+
+#[test]
+fn a_ledger_from_before_there_were_doubts_and_bystanders_has_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("ledger.db");
+    let mut connection = Connection::open(&path).unwrap();
+    let before = ["schema.sql", "chain.sql", "witnessed.sql", "records.sql"].len();
+    open::MIGRATIONS.to_version(&mut connection, before).unwrap();
+    connection.execute("INSERT INTO remembered (id, doc) VALUES (1, '{\"turn\":7}')", []).unwrap();
+    drop(connection);
+    let remembered = Remembered { turn: 7, ..Remembered::default() };
+    assert_eq!(SqliteLedger::open_read_only(dir.path()).unwrap().remembered().unwrap(), remembered);
+    let ledger = SqliteLedger::open(dir.path()).unwrap();
+    assert_eq!(ledger.remembered().unwrap(), remembered);
+    let record = "{\"id\":\"u-1\",\"user_name\":null,\"external_id\":null,\"active\":true}";
+    assert_eq!(serde_json::from_str::<crate::model::snapshot::ScimUser>(record).unwrap().created, None);
 }
 
 #[test]

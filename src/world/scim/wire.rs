@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::model::id::ScimId;
@@ -91,7 +92,14 @@ pub fn user(value: &Value) -> Result<ScimUser, String> {
             Some(Value::String(text)) if text.eq_ignore_ascii_case("false") => Some(false),
             _ => None,
         },
+        created: created(value),
     })
+}
+
+/// `meta.created`. A time without a zone is taken as it stands: it is only ever held against another of its kind.
+fn created(value: &Value) -> Option<Timestamp> {
+    let text = text(field(value, "meta")?, "created")?;
+    hint(text.trim()).or_else(|| hint(&format!("{}Z", text.trim())))
 }
 
 pub fn group(value: &Value) -> Result<ScimGroup, String> {
@@ -251,6 +259,20 @@ mod tests {
         }
         assert_eq!(read(json!({"userName": "a"})), Err("has no id".into()));
         assert_eq!(read(json!("a")), Err("is not an object".into()));
+    }
+
+    #[test]
+    fn a_time_that_says_nothing_is_none() {
+        let read =
+            |created: Value| user(&json!({"id": "1", "Meta": {"Created": created}})).unwrap().created.map(|at| at.to_string());
+        let at = Some("2026-11-02T08:00:00Z".to_owned());
+        for told in ["2026-11-02T08:00:00Z", "2026-11-02T09:00:00+01:00", "2026-11-02T08:00:00", " 2026-11-02 08:00:00 "] {
+            assert_eq!(read(told.into()), at, "{told}");
+        }
+        for unsaid in [Value::Null, "".into(), "long ago".into(), json!({}), 7.into()] {
+            assert_eq!(read(unsaid), None);
+        }
+        assert_eq!(user(&json!({"id": "1", "meta": "x"})).unwrap().created, None);
     }
 
     #[test]

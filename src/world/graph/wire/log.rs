@@ -5,6 +5,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::{Row, Stamp, nullable, one_line, truth};
+use crate::model::id::ScimId;
 use crate::model::snapshot::LogRow;
 use crate::world::error::hint;
 
@@ -46,6 +47,7 @@ struct WireLogRow {
     activity_date_time: Stamp,
     provisioning_action: Option<String>,
     source_identity: Option<WireIdentity>,
+    target_identity: Option<WireIdentity>,
     #[serde(default, deserialize_with = "nullable")]
     provisioning_status_info: WireStatusInfo,
     #[serde(default, deserialize_with = "nullable")]
@@ -100,6 +102,7 @@ impl TryFrom<WireLogRow> for LogRow {
             action: lower(row.provisioning_action, "other"),
             status: lower(row.provisioning_status_info.status, "unknown"),
             of_group: row.source_identity.as_ref().and_then(|identity| identity.identity_type.as_deref()) == Some("Group"),
+            target: row.target_identity.and_then(|identity| identity.id).filter(|id| !id.is_empty()).map(ScimId::from),
             source: row.source_identity.and_then(|identity| hint(&identity.id?)),
             deactivates: row.modified_properties.iter().any(WireChange::deactivates),
             reason,
@@ -157,6 +160,15 @@ mod tests {
         assert!(!change("active", json!("False"), "False"));
         assert!(!change("active", json!("False"), "True"));
         assert!(!change("displayName", json!("a"), "False"));
+    }
+
+    #[test]
+    fn the_record_at_the_target_is_known_where_the_row_names_it() {
+        let target = |identity: Value| row(json!({"targetIdentity": identity})).target.map(|id| id.to_string());
+        assert_eq!(target(json!({"id": "u-9", "identityType": "User"})).as_deref(), Some("u-9"));
+        for nobody in [Value::Null, json!({}), json!({"id": null}), json!({"id": ""})] {
+            assert_eq!(target(nobody), None);
+        }
     }
 
     #[test]

@@ -1,0 +1,112 @@
+//! People who are not protected, and end at the target after something was first taken away here.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use super::Facts;
+use crate::model::id::{GroupId, ScimId, UserId};
+use crate::model::key::Kin;
+use crate::model::memory::Stranger;
+use crate::model::seen::Seen;
+use crate::model::snapshot::{DirectoryUser, LogRow, ScimUser, TargetLook};
+
+/// Records at the target that are nobody's whom we protect, and are not said to be inactive.
+pub fn bystanders(facts: &Facts, look: &TargetLook) -> BTreeSet<ScimId> {
+    let ours = ours(facts);
+    let others = look.users.values().filter(|record| record.active != Some(false) && ours.binary_search(&&record.id).is_err());
+    others.map(|record| record.id.clone()).collect()
+}
+
+fn ours<'a>(facts: &Facts<'a>) -> Vec<&'a ScimId> {
+    let records = facts.baseline().into_iter().flat_map(|baseline| baseline.users.values());
+    let mut ours: Vec<_> = records.filter_map(|user| user.target.record()).map(|record| &record.id).collect();
+    ours.sort_unstable();
+    ours
+}
+
+/// Without a reason in the directory and without a word of the operator's.
+pub(super) fn ended(facts: &Facts, look: &TargetLook) -> BTreeMap<Stranger, String> {
+    let rows = rows(facts);
+    let mut ended: BTreeMap<Stranger, String> = BTreeMap::new();
+    for (id, row) in rows.iter().filter(|(id, _)| !is_cleared(facts, *id)) {
+        ended.insert(Stranger::User(*id), format!("{} at {:.0} (row {})", row.action, row.at, row.id));
+    }
+    let records = records(facts, look);
+    let asked = if records.is_empty() { Vec::new() } else { asked(facts) };
+    for (id, what) in records {
+        // The log says whose record it is.
+        let of_row = rows.iter().find(|(_, row)| row.target.as_ref() == Some(id)).map(|(user, _)| *user);
+        let of_whom = asked.iter().filter(|user| look.users.get(id).is_some_and(|record| is_of(record, user)));
+        let mut of_whom = of_whom.map(|user| user.id).chain(of_row);
+        if facts.spec.released_records.contains(id) || of_whom.any(|user| is_cleared(facts, user)) {
+            continue;
+        }
+        let stranger = of_row.map_or_else(|| Stranger::Record(id.clone()), Stranger::User);
+        let words = match &stranger {
+            Stranger::User(_) => format!("record {id} {what}"),
+            Stranger::Record(_) => what.to_owned(),
+        };
+        ended.entry(stranger).and_modify(|known| known.push_str(&format!("; {words}"))).or_insert(words);
+    }
+    ended
+}
+
+/// What the log has of ends of people who are none of ours, since something was first taken away.
+fn rows<'a>(facts: &Facts<'a>) -> Vec<(UserId, &'a LogRow)> {
+    let (Some(log), Some(baseline), Some(first)) = (facts.seen.log.known(), facts.baseline(), first_taken(facts)) else {
+        return Vec::new();
+    };
+    let rows = log.value.rows.iter().filter(|row| row.is_harmful() && !row.of_group && row.at > first);
+    let of_users = rows.filter_map(|row| Some((UserId(row.source?), row)));
+    of_users.filter(|(id, _)| !baseline.users.contains_key(id) && !baseline.groups.contains_key(&GroupId(id.0))).collect()
+}
+
+fn first_taken(facts: &Facts) -> Option<Timestamp> {
+    let taken = [Kin::Members, Kin::Unassigns].into_iter().flat_map(|kin| facts.memory.journal.of(kin));
+    facts.first_confirmed(taken)
+}
+
+/// By the operator's word, or because the directory has ended him, too.
+fn is_cleared(facts: &Facts, id: UserId) -> bool {
+    let by_the_directory = match facts.seen.users.get(&id) {
+        Some(Seen::Absent) => true,
+        Some(Seen::Known(user)) => user.enabled == Some(false),
+        Some(Seen::Unknown(_)) | None => false,
+    };
+    by_the_directory || facts.is_released(id)
+}
+
+/// Records that were there without being inactive before something was first taken away, and are not any more.
+fn records<'a>(facts: &Facts<'a>, look: &TargetLook) -> Vec<(&'a ScimId, &'static str)> {
+    if !facts.memory.journal.has_taken() {
+        return Vec::new();
+    }
+    let what = |id: &ScimId| match look.user(id) {
+        Seen::Known(record) if record.active == Some(false) => Some("is inactive at the target"),
+        Seen::Absent if look.has_gone(id) => Some("is gone from the target"),
+        Seen::Known(_) | Seen::Absent | Seen::Unknown(_) => None,
+    };
+    let ended = facts.memory.remembered.bystanders.iter().filter_map(|id| Some((id, what(id)?)));
+    let ended: Vec<_> = ended.collect();
+    if ended.is_empty() {
+        return ended;
+    }
+    // Whoever has come to be protected since is judged as such.
+    let ours = ours(facts);
+    ended.into_iter().filter(|(id, _)| ours.binary_search(id).is_err()).collect()
+}
+
+/// Users who are none of ours and whom the directory was asked for.
+fn asked<'a>(facts: &Facts<'a>) -> Vec<&'a DirectoryUser> {
+    let is_ours = |id: &UserId| facts.baseline().is_some_and(|baseline| baseline.users.contains_key(id));
+    facts.seen.users.iter().filter(|(id, _)| !is_ours(id)).filter_map(|(_, user)| user.known()).collect()
+}
+
+/// By its name, or by their id in it.
+fn is_of(record: &ScimUser, user: &DirectoryUser) -> bool {
+    let same = |theirs: &str, ours: Option<&str>| ours.is_some_and(|ours| ours.eq_ignore_ascii_case(theirs));
+    let names = [&user.user_principal_name, &user.match_value].into_iter().flatten();
+    let mut names = names.map(|name| name.to_lowercase().replace("#ext#", ""));
+    same(&user.id.to_string(), record.external_id.as_deref()) || names.any(|name| same(&name, record.user_name.as_deref()))
+}
