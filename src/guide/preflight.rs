@@ -96,7 +96,8 @@ fn permissions(facts: &Facts, found: &mut Findings) {
             )),
             // Looking tells by itself what it may not read.
             When::Always | When::Optional => {
-                found.notes.push(format!("the token has no {permission}, needed to {what_for}; grant it with admin consent"));
+                let instead = need.instead.map_or_else(String::new, |instead| format!(" (or {instead} in place of it)"));
+                found.notes.push(format!("the token has no {permission}, needed to {what_for}; grant it{instead} with admin consent"));
             }
             When::Pauses => found.refusals.push(format!(
                 "the token has no {permission}, needed for afterwards: Pause; grant it with admin consent, or set afterwards: Leave"

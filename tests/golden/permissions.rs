@@ -77,6 +77,23 @@ fn each_that_is_missing_is_named_with_what_it_is_for() {
 }
 
 #[test]
+fn the_newer_permission_for_the_log_serves_in_place_of_the_older_pair_and_beside_it() {
+    let rest = || LOOK.iter().copied().filter(|held| !["AuditLog.Read.All", "Directory.Read.All"].contains(held));
+    let newer: Vec<&str> = rest().chain(["ProvisioningLog.Read.All"]).collect();
+    assert_eq!(found(&newer, observe), nothing());
+    assert_eq!(found(&[LOOK, &["ProvisioningLog.Read.All"]].concat(), observe), nothing(), "neither is too much");
+    let (_, notes) = found(&rest().collect::<Vec<_>>(), observe);
+    assert!(
+        notes.len() == 2
+            && notes.iter().all(|note| note.contains("(or ProvisioningLog.Read.All in place of it) with admin consent")),
+        "{notes:?}"
+    );
+    // It stands for nothing else.
+    let (_, notes) = found(&["ProvisioningLog.Read.All"], observe);
+    assert!(notes.iter().any(|note| note.contains("Application.Read.All")), "{notes:?}");
+}
+
+#[test]
 fn who_empties_nothing_needs_no_permission_for_it() {
     let never = |case: &mut Case| case.spec.groups.empty_groups = EmptyGroups::Never;
     assert_eq!(found(&[LOOK, &WRITE[..1]].concat(), never), nothing());
