@@ -170,6 +170,12 @@ pub struct GroupProfile {
     /// `visibility` is `HiddenMembership`: Graph shows its members only to whoever has a permission of its own for that, and to
     /// everybody else an empty list.
     pub hidden: bool,
+    /// It was synchronized from an on-premises directory and is not any more: Entra may write it back there.
+    pub converted: bool,
+    /// `membershipRule` takes members from other groups (`memberOf`).
+    pub rule_by_groups: bool,
+    /// `membershipRuleProcessingState` is `Paused`.
+    pub rule_paused: bool,
 }
 
 /// Other uses of a group that Graph can show.

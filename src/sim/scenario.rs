@@ -211,8 +211,14 @@ pub struct ExternalTarget {
 pub enum GroupTrait {
     /// Membership by rule.
     Dynamic,
+    /// Its rule, where it is dynamic, takes members from other groups.
+    RuleByGroups,
+    /// Its rule, where it is dynamic, is not processed any more.
+    RulePaused,
     /// Mastered on premises.
     Synced,
+    /// Mastered on premises once, and in Entra now.
+    Converted,
     /// A mail-enabled security group.
     MailEnabled,
     /// A Microsoft 365 group with a team.

@@ -291,6 +291,28 @@ async fn the_groups_that_conditional_access_names_are_read_and_a_policy_without_
 }
 
 #[tokio::test]
+async fn where_a_group_was_mastered_once_and_how_its_rule_stands_is_read() {
+    let whole = json!({"id": group(), "displayName": "IT", "groupTypes": ["DynamicMembership"], "securityEnabled": true, "mailEnabled": false,
+        "resourceProvisioningOptions": [], "assignedLicenses": [], "onPremisesSyncEnabled": null});
+    let read = |key: &'static str, value: Value| {
+        let mut body = whole.clone();
+        body[key] = value;
+        async move { graph(move |_, _| ok(body.clone())).0.group(group()).await.unwrap() }
+    };
+    let told = |profile: unscim::model::snapshot::GroupProfile| (profile.converted, profile.rule_by_groups, profile.rule_paused);
+    assert_eq!(told(read("onPremisesSecurityIdentifier", Value::Null).await), (false, false, false));
+    assert_eq!(told(read("onPremisesSecurityIdentifier", json!("S-1-5-21")).await), (true, false, false));
+    assert_eq!(told(read("onPremisesLastSyncDateTime", json!("2025-11-02T10:00:00Z")).await), (true, false, false));
+    assert_eq!(told(read("membershipRule", json!("user.memberOf -any (group.objectId -in ['x'])")).await), (false, true, false));
+    assert_eq!(told(read("membershipRule", json!("user.department -eq \"Sales\"")).await), (false, false, false));
+    assert_eq!(told(read("membershipRuleProcessingState", json!("Paused")).await), (false, false, true));
+    let mut synced = whole.clone();
+    (synced["onPremisesSyncEnabled"], synced["onPremisesSecurityIdentifier"]) = (json!(true), json!("S-1-5-21"));
+    let profile = graph(move |_, _| ok(synced.clone())).0.group(group()).await.unwrap();
+    assert!(profile.synced && !profile.converted);
+}
+
+#[tokio::test]
 async fn the_log_is_filtered_by_job_and_time_and_ordered_and_what_harms_or_failed_is_kept() {
     let entry = |id: &str, minute: u8, action: &str, status: &str| {
         json!({"id": id, "activityDateTime": format!("2026-11-02T10:0{minute}:00Z"), "provisioningAction": action,

@@ -196,6 +196,9 @@ impl Directory for Fake<'_> {
             management_restricted: false,
             licensed: false,
             hidden: false,
+            converted: false,
+            rule_by_groups: false,
+            rule_paused: false,
         })
     }
 
