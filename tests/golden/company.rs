@@ -235,7 +235,10 @@ fn seen() -> Snapshot {
         let members = Members { users: members.iter().map(|u| user(*u)).collect(), others: Vec::new() };
         let members = Listed::Known(Look { at: at(NOW), value: members });
         let uses = Listed::Known(GroupUses::default());
-        (group(g), GroupSeen { profile: Seen::Known(profile), uses, members, properties: Listed::Known(()) })
+        (
+            group(g),
+            GroupSeen { profile: Seen::Known(profile), uses, members, properties: Listed::Known(()), ..GroupSeen::default() },
+        )
     });
     Snapshot {
         began: moment(NOW),

@@ -13,6 +13,8 @@ const LOOK: &[&str] = &[
     "Directory.Read.All",
     "GroupMember.Read.All",
     "Policy.Read.All",
+    "PrivilegedAssignmentSchedule.Read.AzureADGroup",
+    "PrivilegedEligibilitySchedule.Read.AzureADGroup",
     "Synchronization.Read.All",
     "User.Read.All",
 ];
@@ -47,7 +49,13 @@ fn the_least_is_enough_and_not_too_much() {
 
 #[test]
 fn each_that_is_missing_is_named_with_what_it_is_for() {
-    let silent = ["Policy.Read.All", "Directory.Read.All", "User.Read.All"];
+    let silent = [
+        "Policy.Read.All",
+        "PrivilegedAssignmentSchedule.Read.AzureADGroup",
+        "PrivilegedEligibilitySchedule.Read.AzureADGroup",
+        "Directory.Read.All",
+        "User.Read.All",
+    ];
     for permission in LOOK.iter().filter(|permission| !silent.contains(permission)) {
         let held: Vec<&str> = LOOK.iter().copied().filter(|held| held != permission && *held != "Directory.Read.All").collect();
         let (refusals, notes) = found(&held, observe);
