@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Facts;
 use super::facts::Person;
+use super::{Facts, lent};
 use crate::model::baseline::AtTarget;
 use crate::model::id::{GroupId, UserId};
 use crate::model::key::Kin;
@@ -175,7 +175,7 @@ fn strangers(facts: &Facts) -> BTreeMap<UserId, String> {
             Some(Seen::Known(user)) => user.enabled == Some(false),
             Some(Seen::Unknown(_)) | None => false,
         };
-        !known && !by_the_directory
+        !known && !by_the_directory && !lent::comes_and_goes(facts, *id)
     });
     ended.map(|(id, row)| (id, format!("{} at {:.0} (row {})", row.action, row.at, row.id))).collect()
 }

@@ -1,6 +1,7 @@
 //! May we start at all? The guide's footnotes, every finding at once.
 
 mod members;
+mod uses;
 
 use std::collections::BTreeSet;
 
@@ -35,6 +36,7 @@ pub fn check(facts: &Facts) -> Findings {
     scope(facts, &mut found);
     groups(facts, &mut found);
     members::shown(facts, &mut found);
+    uses::found(facts, &mut found);
     roles(facts, &mut found);
     target(facts, &mut found);
     found
@@ -303,13 +305,6 @@ fn groups(facts: &Facts, found: &mut Findings) {
         if !strangers.is_empty() {
             found.notes.push(format!("spec.released names users who are not protected anyway: {}", some_of(strangers)));
         }
-    }
-    let classified = facts.seen.groups.values().any(|group| group.uses.is_known());
-    if classified && facts.seen.policies.unknown().is_some_and(crate::model::seen::Why::is_not_looked) {
-        found.notes.push(
-            "whether Conditional Access policies name a managed group was not looked at: the credential has no Policy.Read.All"
-                .into(),
-        );
     }
     let unmanaged = facts.unmanaged_groups();
     if facts.baseline().is_some() && !unmanaged.is_empty() {

@@ -223,6 +223,8 @@ pub enum Acknowledgement {
     AnotherAtWork,
     /// Members hold assignments of their own already, and they do not come from a run whose ledger was lost.
     EarlierAssignments,
+    /// Members for a while (Privileged Identity Management) may get assignments that last.
+    TemporaryMembers,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]

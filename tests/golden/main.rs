@@ -18,6 +18,7 @@ mod remembered;
 mod settle;
 mod steps;
 mod support;
+mod uses;
 mod volley;
 mod waves;
 mod way;

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod cuts;
+mod lent;
 mod lost;
 mod support;
 mod target;
