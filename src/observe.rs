@@ -16,8 +16,8 @@ use crate::model::memory::Memory;
 use crate::model::moment::{Moment, earlier, lasts, since};
 use crate::model::seen::{Listed, Seen, Why};
 use crate::model::snapshot::{
-    Assignment, Calibration, DirectoryUser, GroupSeen, Job, Log, Look, Members, Policy, Principal, Rounds, ScimUser, Signature,
-    Snapshot, TargetLook, TargetSeen, TokenState,
+    Assignment, Calibration, DirectoryUser, GroupProfile, GroupSeen, Job, Log, Look, Members, OptionalLook, Permissions, Policy,
+    Principal, Rounds, ScimUser, Signature, Snapshot, TargetLook, TargetSeen, TokenState,
 };
 use crate::model::spec::{Acknowledgement, Select, Spec};
 use crate::world::error::Error;
@@ -153,6 +153,34 @@ async fn groups(world: &impl World, spec: &Spec, memory: &Memory, app: ServicePr
     }
     now.users = packed(users);
     now.policies = policies(world, now).await;
+    lent(world, &there, now).await;
+}
+
+/// Who is in these groups for a while and who may come into them, each list where it may be read.
+async fn lent(world: &impl World, there: &[GroupId], now: &mut Snapshot) {
+    let profile = |id: &GroupId| now.groups.get(id).and_then(|group| group.profile.known());
+    let governed: Vec<GroupId> = there.iter().copied().filter(|id| profile(id).is_some_and(GroupProfile::may_be_lent)).collect();
+    let held = now.permissions.known().cloned().unwrap_or_default();
+    if held.may(OptionalLook::Activations) {
+        for (id, lent) in governed.iter().zip(world.directory().lent_in(&governed).await) {
+            now.groups.entry(*id).or_default().lent = optional(lent, &held, OptionalLook::Activations, "whose membership ends");
+        }
+    }
+    if held.may(OptionalLook::Eligibilities) {
+        for (id, eligible) in governed.iter().zip(world.directory().eligible_for(&governed).await) {
+            now.groups.entry(*id).or_default().eligible =
+                optional(eligible, &held, OptionalLook::Eligibilities, "who may become a member");
+        }
+    }
+}
+
+/// Who may not look has not looked; that is no "no". Whoever may and is refused all the same does not know.
+fn optional<T>(read: Result<T, Error>, held: &Permissions, look: OptionalLook, what: &str) -> Listed<T> {
+    match read {
+        // A directory role may or may not serve; the service's own word tells.
+        Err(error) if error.is_denied_in_words() && !held.claims(look) => Listed::Unknown(Why::not_looked(what)),
+        read => listed(read),
+    }
 }
 
 /// Two lists of the same members, one of them of users alone: whoever is only in that one is missing in the other. A removal of ours
@@ -167,18 +195,13 @@ fn contradiction(memory: &Memory, group: GroupId, members: Option<&Look<Members>
     })
 }
 
-/// Who may not look has not looked; that is no "no". Whoever may and is refused all the same does not know.
 async fn policies(world: &impl World, now: &Snapshot) -> Listed<Vec<Policy>> {
-    let not_looked = || Listed::Unknown(Why::not_looked("Conditional Access"));
+    const WHAT: &str = "Conditional Access";
     let uses_matter = now.groups.values().any(|group| group.uses.is_known());
-    let Some(permissions) = now.permissions.known().filter(|held| uses_matter && held.may_read_policies()) else {
-        return not_looked();
+    let Some(held) = now.permissions.known().filter(|held| uses_matter && held.may(OptionalLook::Policies)) else {
+        return Listed::Unknown(Why::not_looked(WHAT));
     };
-    match world.directory().policies().await {
-        // A directory role may or may not serve; the service's own word tells.
-        Err(error) if error.is_denied_in_words() && !permissions.claims_policies() => not_looked(),
-        read => listed(read),
-    }
+    optional(world.directory().policies().await, held, OptionalLook::Policies, WHAT)
 }
 
 async fn target(world: &impl World, spec: &Spec, memory: &Memory, now: &mut Snapshot) {

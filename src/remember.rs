@@ -5,7 +5,7 @@ mod target;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::guide::{Facts, Ground, LOOKS, baseline, cycle, dates, empty, kept};
+use crate::guide::{Facts, Ground, LOOKS, baseline, cycle, dates, empty, kept, lent};
 use crate::model::baseline::Growth;
 use crate::model::compact::{Few, InOrder, Pool};
 use crate::model::id::{GroupId, UserId};
@@ -39,9 +39,10 @@ pub fn growth(facts: &Facts) -> Growth {
         if rows.is_empty() && is_over {
             continue;
         }
-        let Some(members) = facts.seen.groups.get(id).and_then(|seen| seen.members.known()) else { continue };
-        for user in &members.value.users {
-            if baseline.users.get(user).is_none_or(|known| !known.groups.contains(id)) {
+        let Some(seen) = facts.seen.groups.get(id) else { continue };
+        for user in seen.members.known().into_iter().flat_map(|members| &members.value.users) {
+            let is_new = baseline.users.get(user).is_none_or(|known| !known.groups.contains(id));
+            if is_new && lent::of_newcomer(facts, *id, seen, *user).is_none() {
                 growth.users.entry(*user).or_insert_with(|| baseline::new_protected(facts, *user)).groups.insert(*id);
             }
         }
@@ -225,6 +226,8 @@ fn uses(facts: &Facts, next: &mut Remembered) {
         merge(&mut known.apps, seen.uses.known().map(|uses| uses.other_apps.clone()));
         merge(&mut known.parents, seen.uses.known().map(|uses| uses.member_of.clone()));
         merge(&mut known.policies, empty::policies_of(facts, *id));
+        merge(&mut known.lent, empty::lent_of(seen));
+        merge(&mut known.eligible, empty::eligible_of(seen));
         if *known == KnownUses::default() {
             next.uses.remove(id);
         }

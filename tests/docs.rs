@@ -170,8 +170,9 @@ fn the_permissions_are_those_that_check_asks_for_with_every_operation_on_graph()
         let row = rows.iter().find(|row| quoted(row[1]) == operations).unwrap_or_else(|| panic!("{operations:?} have no row"));
         let (told, needed) = (quoted(row[3]), need.permissions.iter().copied().collect::<BTreeSet<_>>());
         assert!(needed.is_subset(&told), "{operations:?} need {needed:?}");
+        assert!(need.instead.is_none_or(|instead| told.contains(instead)), "{operations:?}: {:?} serves too", need.instead);
         let wider = WIDER.iter().filter(|(least, _)| needed.contains(least)).flat_map(|(_, wider)| *wider).copied();
-        let known: BTreeSet<&str> = needed.iter().copied().chain(wider).collect();
+        let known: BTreeSet<&str> = needed.iter().copied().chain(wider).chain(need.instead).collect();
         assert!(told.is_subset(&known), "{operations:?} need no {told:?}");
         assert_eq!(row[3].contains("optional"), need.when == When::Optional, "{operations:?}");
     }

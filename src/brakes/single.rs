@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::guide::empty::{Plan as MembersPlan, plan_for};
+use crate::guide::lent::{self, Open};
 use crate::guide::{Cover, Facts, part, some_of};
 use crate::model::action::Action;
 use crate::model::id::{GroupId, UserId};
@@ -91,13 +92,20 @@ pub(super) fn not_approved(
         Action::AssignUser { user, .. } if facts.is_released(*user) => {
             Some(format!("user {} is in spec.released", facts.user_name(*user)))
         }
-        Action::AssignUser { user, .. } => (!facts.baseline().is_some_and(|baseline| baseline.users.contains_key(user)))
-            .then(|| format!("user {user} was never in scope through a managed group")),
+        Action::AssignUser { user, role } => match lent::open(facts, *user, *role) {
+            Some(Open::Undecided(why) | Open::NotRead(why)) => Some(why),
+            None => never_in_scope(facts, *user),
+        },
         Action::RestoreAssignment { .. } | Action::RestoreMember { .. } | Action::RemoveDirect { .. } => {
             Some(format!("only a rollback may do this: {action}"))
         }
         Action::PauseJob { .. } | Action::RequestRevocation | Action::RecordBaseline => None,
     }
+}
+
+fn never_in_scope(facts: &Facts, user: UserId) -> Option<String> {
+    let protected = facts.baseline().is_some_and(|baseline| baseline.users.contains_key(&user));
+    (!protected).then(|| format!("user {user} was never in scope through a managed group"))
 }
 
 /// Why nothing may be taken away from this group now.

@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Display};
 
+use super::lent::{self, Open};
 use super::{Cover, Facts, Ground, Reach, Step, Verdict, count, cycle, some_of};
 use crate::model::action::Action;
 use crate::model::condition::{ConditionKind, Reason};
@@ -18,7 +19,13 @@ pub const STEP: Step = Step {
 fn judge(facts: &Ground) -> Verdict {
     let assigned = |group: &GroupId| facts.rows.has(*group);
     let (mut actions, mut replicating, mut settling, mut awaiting) = (Vec::new(), 0usize, 0usize, 0usize);
-    let (mut reported, mut stranded) = (0usize, Vec::new());
+    let (mut reported, mut stranded, mut undecided, mut unread) = (0usize, Vec::new(), Vec::new(), Vec::new());
+    let may_be_open = lent::may_be_open(facts);
+    let mut leave_open = |open| match open {
+        Open::Undecided(why) => undecided.push(why),
+        Open::NotRead(why) => unread.push(why),
+    };
+    lent::newcomers(facts).into_iter().for_each(&mut leave_open);
     for person in facts.people() {
         let (id, groups) = (person.id, &person.user.groups);
         match &person.cover {
@@ -40,6 +47,10 @@ fn judge(facts: &Ground) -> Verdict {
             }
             Cover::Missing(roles) => {
                 for role in roles {
+                    if let Some(open) = may_be_open.then(|| lent::open(facts, id, *role)).flatten() {
+                        leave_open(open);
+                        continue;
+                    }
                     let action = Action::AssignUser { user: id, role: *role };
                     if facts.is_row_fresh(&action.key()) {
                         replicating += 1;
@@ -50,12 +61,20 @@ fn judge(facts: &Ground) -> Verdict {
             }
         }
     }
+    undecided.dedup();
     if !actions.is_empty() {
+        let refused = stranded.into_iter().chain(undecided).collect();
         let why = format!("{} still missing for {}", count(actions.len(), "direct assignment"), some_of(names(facts, &actions)));
-        return Verdict::Act { reason: Reason::AssignmentsMissing, why, actions, refused: stranded };
+        return Verdict::Act { reason: Reason::AssignmentsMissing, why, actions, refused };
     }
     if !stranded.is_empty() {
-        return Verdict::Refuse { reason: Reason::ReleasedUncovered, why: stranded };
+        return Verdict::Refuse { reason: Reason::ReleasedUncovered, why: stranded.into_iter().chain(undecided).collect() };
+    }
+    if !undecided.is_empty() {
+        return Verdict::Refuse { reason: Reason::DecisionNeeded, why: undecided };
+    }
+    if !unread.is_empty() {
+        return Verdict::Wait { reason: Reason::GroupReadFailed, on: format!("a look that shows it: {}", some_of(unread)) };
     }
     if replicating > 0 {
         return Verdict::Wait {

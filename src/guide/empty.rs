@@ -8,7 +8,8 @@ use crate::model::condition::{ConditionKind, Reason};
 use crate::model::id::GroupId;
 use crate::model::key::{Key, Kin};
 use crate::model::memory::Uses;
-use crate::model::snapshot::{GroupProfile, GroupUses};
+use crate::model::seen::Why;
+use crate::model::snapshot::{GroupProfile, GroupSeen, GroupUses};
 use crate::model::spec::{Acknowledgement, EmptyGroups, MembersDecision, Rollout};
 
 pub const STEP: Step = Step {
@@ -83,11 +84,42 @@ pub fn other_uses(facts: &Facts, profile: &GroupProfile, uses: &GroupUses) -> Ve
     if !parents.is_empty() {
         found.push(format!("it is itself a member of: {}", some_of(&parents)));
     }
+    if profile.converted {
+        found.push(
+            "it was synchronized from an on-premises directory and is mastered in Entra now: where Entra writes it back, emptying it empties it there too"
+                .to_owned(),
+        );
+    }
+    let seen = facts.seen.groups.get(&profile.id);
+    let governed = |who: Option<Vec<String>>, known: Option<&Uses>| with(&who.unwrap_or_default(), known).len();
+    let lent = governed(seen.and_then(lent_of), known.map(|known| &known.lent));
+    let eligible = governed(seen.and_then(eligible_of), known.map(|known| &known.eligible));
+    if lent + eligible > 0 {
+        found.push(format!(
+            "Privileged Identity Management governs it: {} a member for a while, {} become one",
+            some_people(lent, "is", "are"),
+            some_people(eligible, "may", "may")
+        ));
+    }
     let policies = with(&policies_of(facts, profile.id).unwrap_or_default(), known.map(|known| &known.policies));
     if !policies.is_empty() {
         found.push(format!("Conditional Access policies name it: {}", some_of(policies)));
     }
     found
+}
+
+fn some_people(n: usize, one: &str, many: &str) -> String {
+    if n == 1 { format!("1 user {one}") } else { format!("{n} users {many}") }
+}
+
+/// Ids of those whose membership ends by itself; `None` where that was not read.
+pub fn lent_of(seen: &GroupSeen) -> Option<Vec<String>> {
+    seen.lent.known().map(|lent| lent.keys().map(ToString::to_string).collect())
+}
+
+/// Ids of those who may become members for a while; `None` where that was not read.
+pub fn eligible_of(seen: &GroupSeen) -> Option<Vec<String>> {
+    seen.eligible.known().map(|eligible| eligible.iter().map(ToString::to_string).collect())
 }
 
 /// The Conditional Access policies that name it; `None` where they were not read.
@@ -153,15 +185,33 @@ pub fn plan_for(facts: &Facts, group: GroupId) -> Plan {
             if let Some(why) = facts.seen.policies.unknown().filter(|why| !why.is_not_looked()) {
                 return Plan::Unknown(format!("whether Conditional Access names it could not be read: {why}"));
             }
+            let of_its_own = [seen.lent.unknown(), seen.eligible.unknown()].into_iter().flatten();
+            if let Some(why) = of_its_own.into_iter().find(|why| !why.is_not_looked()) {
+                return Plan::Unknown(format!("whether Privileged Identity Management governs it could not be read: {why}"));
+            }
             if !facts.spec.groups.acknowledge.contains(&Acknowledgement::UndiscoverableUses) {
                 return Plan::Undecided(format!(
-                    "group {name} shows no other use, but uses that no API shows can't be ruled out; set acknowledge: [UndiscoverableUses], or \
-                     members: Remove or members: Keep for it"
+                    "group {name} shows no other use, but some can't be ruled out, as they are not looked for: {}; set acknowledge: [UndiscoverableUses], \
+                     or members: Remove or members: Keep for it",
+                    unsought(facts, seen)
                 ));
             }
             Plan::Empty
         }
     }
+}
+
+/// What the group may serve without our seeing it.
+fn unsought(facts: &Facts, seen: &GroupSeen) -> String {
+    let not_looked = |why: Option<&Why>| why.is_some_and(Why::is_not_looked);
+    let mut unsought = vec!["Azure roles, Intune, SharePoint, access packages"];
+    if not_looked(facts.seen.policies.unknown()) {
+        unsought.push("Conditional Access");
+    }
+    if not_looked(seen.lent.unknown()) || not_looked(seen.eligible.unknown()) {
+        unsought.push("Privileged Identity Management");
+    }
+    unsought.join(", ")
 }
 
 /// Step 2 for one group that is still assigned.

@@ -10,6 +10,7 @@ pub mod facts;
 pub mod foresight;
 pub mod kept;
 pub mod legs;
+pub mod lent;
 pub mod others;
 pub mod permissions;
 pub mod preflight;

@@ -12,6 +12,8 @@ pub struct Need {
     pub operations: &'static [&'static str],
     /// All of them.
     pub permissions: &'static [&'static str],
+    /// What serves in place of all of them.
+    pub instead: Option<&'static str>,
     pub when: When,
     pub what_for: &'static str,
 }
@@ -32,79 +34,112 @@ pub const NEEDS: &[Need] = &[
     Need {
         operations: &["get_app"],
         permissions: &["Application.Read.All"],
+        instead: None,
         when: When::Always,
         what_for: "read the enterprise application",
     },
     Need {
         operations: &["list_assignments"],
         permissions: &["Application.Read.All"],
+        instead: None,
         when: When::Always,
         what_for: "read who is assigned to it",
     },
-    Need { operations: &["get_group"], permissions: &["GroupMember.Read.All"], when: When::Always, what_for: "read the groups" },
+    Need {
+        operations: &["get_group"],
+        permissions: &["GroupMember.Read.All"],
+        instead: None,
+        when: When::Always,
+        what_for: "read the groups",
+    },
     Need {
         operations: &["list_group_assignments", "list_group_parents"],
         permissions: &["GroupMember.Read.All", "Application.Read.All"],
+        instead: None,
         when: When::Always,
         what_for: "read what else hangs on the groups",
     },
     Need {
         operations: &["list_policies"],
         permissions: &["Policy.Read.All"],
+        instead: None,
         when: When::Optional,
         what_for: "read which Conditional Access policies name a group",
     },
     Need {
+        operations: &["list_activations"],
+        permissions: &["PrivilegedAssignmentSchedule.Read.AzureADGroup"],
+        instead: None,
+        when: When::Optional,
+        what_for: "read who is a member of a group for a while",
+    },
+    Need {
+        operations: &["list_eligibilities"],
+        permissions: &["PrivilegedEligibilitySchedule.Read.AzureADGroup"],
+        instead: None,
+        when: When::Optional,
+        what_for: "read who may become one",
+    },
+    Need {
         operations: &["list_members", "list_member_properties"],
         permissions: &["GroupMember.Read.All", "User.Read.All"],
+        instead: None,
         when: When::Always,
         what_for: "read the groups' members",
     },
     Need {
         operations: &["list_members"],
         permissions: &["Member.Read.Hidden"],
+        instead: None,
         when: When::Optional,
         what_for: "read the members of groups that hide them",
     },
     Need {
         operations: &["get_user"],
         permissions: &["User.Read.All"],
+        instead: None,
         when: When::Always,
         what_for: "read whether somebody still exists",
     },
     Need {
         operations: &["list_jobs", "get_schema", "list_settings"],
         permissions: &["Synchronization.Read.All"],
+        instead: None,
         when: When::Always,
         what_for: "read the synchronization job",
     },
     Need {
         operations: &["list_log"],
         permissions: &["AuditLog.Read.All", "Directory.Read.All"],
+        instead: Some("ProvisioningLog.Read.All"),
         when: When::Always,
         what_for: "read the provisioning log",
     },
     Need {
         operations: &["assign"],
         permissions: &["AppRoleAssignment.ReadWrite.All", "Application.Read.All"],
+        instead: None,
         when: When::Enforce,
         what_for: "assign users and unassign groups",
     },
     Need {
         operations: &["unassign"],
         permissions: &["AppRoleAssignment.ReadWrite.All"],
+        instead: None,
         when: When::Enforce,
         what_for: "assign users and unassign groups",
     },
     Need {
         operations: &["remove_member"],
         permissions: &["GroupMember.ReadWrite.All"],
+        instead: None,
         when: When::Empties,
         what_for: "remove members",
     },
     Need {
         operations: &["pause"],
         permissions: &["Synchronization.ReadWrite.All"],
+        instead: None,
         when: When::Pauses,
         what_for: "pause the job",
     },
@@ -123,6 +158,8 @@ pub const WIDER: &[(&str, &[&str])] = &[
     ("User.Read.All", &["User.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All"]),
     ("Directory.Read.All", &["Directory.ReadWrite.All"]),
     ("Policy.Read.All", &["Policy.Read.ConditionalAccess", "Policy.ReadWrite.ConditionalAccess"]),
+    ("PrivilegedAssignmentSchedule.Read.AzureADGroup", &["PrivilegedAssignmentSchedule.ReadWrite.AzureADGroup"]),
+    ("PrivilegedEligibilitySchedule.Read.AzureADGroup", &["PrivilegedEligibilitySchedule.ReadWrite.AzureADGroup"]),
     ("Synchronization.Read.All", &["Synchronization.ReadWrite.All", "Application.ReadWrite.OwnedBy"]),
     ("GroupMember.ReadWrite.All", &["Group.ReadWrite.All", "Directory.ReadWrite.All"]),
     ("Synchronization.ReadWrite.All", &["Application.ReadWrite.OwnedBy"]),
@@ -164,7 +201,9 @@ fn serves(held: &Permissions, permission: &str) -> bool {
 /// What the token lacks, each once with the first thing it is for. What is optional is not missing.
 pub fn missing(spec: &Spec, held: &Permissions) -> Vec<(&'static str, &'static Need)> {
     let mut found: Vec<(&str, &Need)> = Vec::new();
-    for need in NEEDS.iter().filter(|need| need.when != When::Optional && applies(need, spec)) {
+    let needed = |need: &&Need| need.when != When::Optional && applies(need, spec);
+    let served = |need: &&Need| need.instead.is_some_and(|instead| held.roles.contains(instead));
+    for need in NEEDS.iter().filter(|need| needed(need) && !served(need)) {
         for permission in need.permissions {
             if !serves(held, permission) && !found.iter().any(|(known, _)| known == permission) {
                 found.push((permission, need));
@@ -176,8 +215,12 @@ pub fn missing(spec: &Spec, held: &Permissions) -> Vec<(&'static str, &'static N
 
 /// What the token holds beyond the least, in one sentence for each that is dangerous and one for the rest.
 pub fn too_many(spec: &Spec, held: &Permissions, has_role_assignable: bool) -> Vec<String> {
-    let mut least: BTreeSet<&str> =
-        NEEDS.iter().filter(|need| applies(need, spec)).flat_map(|need| need.permissions).copied().collect();
+    let mut least: BTreeSet<&str> = NEEDS
+        .iter()
+        .filter(|need| applies(need, spec))
+        .flat_map(|need| need.permissions.iter().chain(&need.instead))
+        .copied()
+        .collect();
     if has_role_assignable {
         least.insert(ROLE_MANAGEMENT);
     }

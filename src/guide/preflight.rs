@@ -1,6 +1,7 @@
 //! May we start at all? The guide's footnotes, every finding at once.
 
 mod members;
+mod uses;
 
 use std::collections::BTreeSet;
 
@@ -37,6 +38,7 @@ pub fn check(facts: &Facts) -> Findings {
     scope(facts, &mut found);
     groups(facts, &mut found);
     members::shown(facts, &mut found);
+    uses::found(facts, &mut found);
     roles(facts, &mut found);
     target(facts, &mut found);
     found
@@ -105,7 +107,8 @@ fn permissions(facts: &Facts, found: &mut Findings) {
             )),
             // Looking tells by itself what it may not read.
             When::Always | When::Optional => {
-                found.notes.push(format!("the token has no {permission}, needed to {what_for}; grant it with admin consent"));
+                let instead = need.instead.map_or_else(String::new, |instead| format!(" (or {instead} in place of it)"));
+                found.notes.push(format!("the token has no {permission}, needed to {what_for}; grant it{instead} with admin consent"));
             }
             When::Pauses => found.refusals.push(format!(
                 "the token has no {permission}, needed for afterwards: Pause; grant it with admin consent, or set afterwards: Leave"
@@ -325,13 +328,6 @@ fn groups(facts: &Facts, found: &mut Findings) {
         if !strangers.is_empty() {
             found.notes.push(format!("spec.released names users who are not protected anyway: {}", some_of(strangers)));
         }
-    }
-    let classified = facts.seen.groups.values().any(|group| group.uses.is_known());
-    if classified && facts.seen.policies.unknown().is_some_and(crate::model::seen::Why::is_not_looked) {
-        found.notes.push(
-            "whether Conditional Access policies name a managed group was not looked at: the credential has no Policy.Read.All"
-                .into(),
-        );
     }
     let unmanaged = facts.unmanaged_groups();
     if facts.baseline().is_some() && !unmanaged.is_empty() {

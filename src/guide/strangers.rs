@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::Facts;
+use super::{Facts, lent};
 use crate::model::id::{GroupId, ScimId, UserId};
 use crate::model::key::Kin;
 use crate::model::memory::Stranger;
@@ -74,7 +74,7 @@ fn is_cleared(facts: &Facts, id: UserId) -> bool {
         Some(Seen::Known(user)) => user.enabled == Some(false),
         Some(Seen::Unknown(_)) | None => false,
     };
-    by_the_directory || facts.is_released(id)
+    by_the_directory || facts.is_released(id) || lent::comes_and_goes(facts, id)
 }
 
 /// Records that were there without being inactive before something was first taken away, and are not any more.

@@ -271,6 +271,10 @@ pub struct KnownUses {
     pub apps: Uses,
     pub parents: Uses,
     pub policies: Uses,
+    /// Ids of those whose membership ends by itself.
+    pub lent: Uses,
+    /// Ids of those who may become members for a while.
+    pub eligible: Uses,
 }
 
 /// A cycle that ended well, in the service's own times.

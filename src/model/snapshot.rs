@@ -86,20 +86,45 @@ pub struct Permissions {
 impl Permissions {
     /// `wids` always holds this template in app-only tokens; it grants nothing.
     const NO_DIRECTORY_ROLE: &str = "0997a1d0-0d1d-4acb-b408-d5ca73121e90";
-    const POLICIES: [&str; 3] = ["Policy.Read.All", "Policy.Read.ConditionalAccess", "Policy.ReadWrite.ConditionalAccess"];
 
     /// The token itself says so.
-    pub fn claims_policies(&self) -> bool {
-        Self::POLICIES.iter().any(|role| self.roles.contains(*role))
+    pub fn claims(&self, look: OptionalLook) -> bool {
+        look.permissions().iter().any(|role| self.roles.contains(*role))
     }
 
     pub fn has_directory_role(&self) -> bool {
         self.directory_roles.iter().any(|role| role != Self::NO_DIRECTORY_ROLE)
     }
 
-    /// Whether asking for the Conditional Access policies is worth a request.
-    pub fn may_read_policies(&self) -> bool {
-        self.has_directory_role() || self.claims_policies()
+    /// Whether asking is worth a request.
+    pub fn may(&self, look: OptionalLook) -> bool {
+        self.has_directory_role() || self.claims(look)
+    }
+}
+
+/// What is looked at only where it is allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OptionalLook {
+    /// Conditional Access policies.
+    Policies,
+    /// Who is a member of a group by Privileged Identity Management, and until when.
+    Activations,
+    /// Who may become one by it.
+    Eligibilities,
+}
+
+impl OptionalLook {
+    /// Any of them, the least first.
+    pub fn permissions(self) -> &'static [&'static str] {
+        match self {
+            OptionalLook::Policies => &["Policy.Read.All", "Policy.Read.ConditionalAccess", "Policy.ReadWrite.ConditionalAccess"],
+            OptionalLook::Activations => {
+                &["PrivilegedAssignmentSchedule.Read.AzureADGroup", "PrivilegedAssignmentSchedule.ReadWrite.AzureADGroup"]
+            }
+            OptionalLook::Eligibilities => {
+                &["PrivilegedEligibilitySchedule.Read.AzureADGroup", "PrivilegedEligibilitySchedule.ReadWrite.AzureADGroup"]
+            }
+        }
     }
 }
 
@@ -147,6 +172,10 @@ pub struct GroupSeen {
     /// Whether the properties of its members could be read; they are in [`Snapshot::users`].
     pub properties: Listed<()>,
     pub members: Listed<Look<Members>>,
+    /// Whose membership ends by itself, and when (Privileged Identity Management); `not-looked` where nobody allowed us to look.
+    pub lent: Listed<BTreeMap<UserId, Option<Timestamp>>>,
+    /// Who may make themselves members for a while by it; so too.
+    pub eligible: Listed<BTreeSet<UserId>>,
 }
 
 /// What a group is, as far as it decides whether its members may be edited (facts of Graph's `group`).
@@ -172,6 +201,20 @@ pub struct GroupProfile {
     /// `visibility` is `HiddenMembership`: Graph shows its members only to whoever has a permission of its own for that, and to
     /// everybody else an empty list.
     pub hidden: bool,
+    /// It was synchronized from an on-premises directory and is not any more: Entra may write it back there.
+    pub converted: bool,
+    /// `membershipRule` takes members from other groups (`memberOf`).
+    pub rule_by_groups: bool,
+    /// `membershipRuleProcessingState` is `Paused`.
+    pub rule_paused: bool,
+}
+
+impl GroupProfile {
+    /// Whether Privileged Identity Management can govern it: neither what a rule or a directory on premises fills, nor what a
+    /// restricted unit holds (facts/entra.md section 13).
+    pub fn may_be_lent(&self) -> bool {
+        !self.dynamic && !self.synced && !self.management_restricted
+    }
 }
 
 /// Other uses of a group that Graph can show.

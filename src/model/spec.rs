@@ -229,6 +229,8 @@ pub enum Acknowledgement {
     /// Groups were emptied or unassigned before there was a baseline: whoever is assigned directly then is watched, and nobody can
     /// prove who was in scope before.
     AlreadyDirect,
+    /// Members for a while (Privileged Identity Management) may get assignments that last.
+    TemporaryMembers,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -47,6 +47,8 @@ pub struct Scenario {
     pub target: Target,
     /// What is special about a group.
     pub group_traits: BTreeMap<usize, BTreeSet<GroupTrait>>,
+    /// Groups under Privileged Identity Management.
+    pub privileged: BTreeMap<usize, Privileged>,
     /// Users whose account is disabled.
     pub disabled_users: BTreeSet<usize>,
     /// Guests, with `#EXT#` in their user principal name.
@@ -116,6 +118,15 @@ pub struct SecondGroup {
     pub every: usize,
     /// It comes this many groups after the first one. Groups at an even distance have the same role.
     pub distance: usize,
+}
+
+/// Who is in a group by Privileged Identity Management, or may come into it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Privileged {
+    /// Members whose activation ends eight hours after time began; who it is that takes them out then, the scenario says.
+    pub active: BTreeSet<usize>,
+    pub eligible: BTreeSet<usize>,
 }
 
 /// The synchronization job and its settings.
@@ -225,8 +236,14 @@ pub struct ExternalTarget {
 pub enum GroupTrait {
     /// Membership by rule.
     Dynamic,
+    /// Its rule, where it is dynamic, takes members from other groups.
+    RuleByGroups,
+    /// Its rule, where it is dynamic, is not processed any more.
+    RulePaused,
     /// Mastered on premises.
     Synced,
+    /// Mastered on premises once, and in Entra now.
+    Converted,
     /// A mail-enabled security group.
     MailEnabled,
     /// A Microsoft 365 group with a team.
@@ -291,6 +308,7 @@ impl Default for Scenario {
             job: Job::default(),
             target: Target::default(),
             group_traits: BTreeMap::new(),
+            privileged: BTreeMap::new(),
             disabled_users: BTreeSet::from([3]),
             guests: BTreeSet::from([2]),
             agents: BTreeSet::new(),
@@ -369,12 +387,14 @@ impl Scenario {
             return Some("target.query is for the app inside; put a query into target.external.url".into());
         }
         let target = self.target.missing.iter().chain(&self.target.inactive);
+        let privileged = self.privileged.values().flat_map(|group| group.active.iter().chain(&group.eligible));
+        let target = target.chain(privileged);
         let users = self.disabled_users.iter().chain(&self.guests).chain(&self.agents).chain(&self.direct_users).chain(target);
         // The defaults name users 1 to 3; a smaller tenant just has no such user.
         if let Some(user) = users.copied().find(|user| *user == 0 || *user > self.users.max(3)) {
             return Some(format!("there is no user {user}: users are numbered from 1 to {}", self.users));
         }
-        let group = self.group_traits.keys().find(|group| **group == 0 || **group > self.groups)?;
+        let group = self.group_traits.keys().chain(self.privileged.keys()).find(|group| **group == 0 || **group > self.groups)?;
         Some(format!("there is no group {group}: groups are numbered from 1 to {}", self.groups))
     }
 }

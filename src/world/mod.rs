@@ -13,7 +13,7 @@ pub mod scim;
 pub mod secret;
 pub mod webhook;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
@@ -86,6 +86,10 @@ pub trait Directory {
     async fn users_by_id(&self, users: &[UserId], attribute: &str) -> Vec<Result<DirectoryUser>> {
         one_by_one(users, |user| self.user(user, attribute)).await
     }
+    /// Of each group: whose membership ends by itself, and when (Privileged Identity Management).
+    async fn lent_in(&self, groups: &[GroupId]) -> Vec<Result<BTreeMap<UserId, Option<Timestamp>>>>;
+    /// Of each group: who may become a member of it for a while.
+    async fn eligible_for(&self, groups: &[GroupId]) -> Vec<Result<BTreeSet<UserId>>>;
     async fn jobs(&self, app: ServicePrincipalId) -> Result<Look<Vec<Job>>>;
     async fn schema(&self, app: ServicePrincipalId, job: &JobId) -> Result<SyncSchema>;
     async fn settings(&self, app: ServicePrincipalId) -> Result<SyncSettings>;

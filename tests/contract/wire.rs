@@ -122,7 +122,9 @@ pub const ALLOWED: &[(&str, &str)] = &[
     ("GET", "/v1.0/servicePrincipals/{servicePrincipal-id}/synchronization/jobs/{synchronizationJob-id}/schema"),
     ("GET", "/v1.0/servicePrincipals/{servicePrincipal-id}/synchronization/secrets"),
     ("GET", "/v1.0/groups/{group-id}"),
-    CONDITIONAL_ACCESS,
+    NOT_DESCRIBED[0],
+    NOT_DESCRIBED[1],
+    NOT_DESCRIBED[2],
     ("GET", "/v1.0/groups/{group-id}/appRoleAssignments"),
     ("GET", "/v1.0/groups/{group-id}/memberOf"),
     ("GET", "/v1.0/groups/{group-id}/members"),
@@ -142,7 +144,11 @@ pub const ALLOWED: &[(&str, &str)] = &[
 ];
 
 /// On the list, but not in the part of Microsoft's description that is compared with.
-pub const CONDITIONAL_ACCESS: (&str, &str) = ("GET", "/v1.0/identity/conditionalAccess/policies");
+pub const NOT_DESCRIBED: [(&str, &str); 3] = [
+    ("GET", "/v1.0/identity/conditionalAccess/policies"),
+    ("GET", "/v1.0/identityGovernance/privilegedAccess/group/assignmentScheduleInstances"),
+    ("GET", "/v1.0/identityGovernance/privilegedAccess/group/eligibilityScheduleInstances"),
+];
 
 /// The line of the list that this request is on.
 pub fn allowed(exchange: &Exchange) -> Option<(&'static str, &'static str)> {

@@ -12,7 +12,7 @@ use http::Request;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tower::{Service, ServiceExt};
-use unscim::sim::scenario::{GroupTrait, Scenario};
+use unscim::sim::scenario::{GroupTrait, Privileged, Scenario};
 use unscim::world::error::Result;
 use unscim::world::http::Transport;
 use unscim::world::ledger::SqliteLedger;
@@ -98,6 +98,10 @@ async fn sizes(rig: &mut Rig) -> Vec<(&'static str, Result<usize>)> {
         ("policies", directory.policies().await.map(|policies| policies.iter().map(|policy| policy.groups.len()).sum())),
         ("log", directory.log(&ids.job, "2026-11-01T00:00:00Z".parse().unwrap()).await.map(|look| look.value.rows.len())),
     ];
+    let lent = directory.lent_in(&ids.groups[..1]).await.remove(0);
+    found.push(("lent", lent.map(|lent| lent.len())));
+    let eligible = directory.eligible_for(&ids.groups[..1]).await.remove(0);
+    found.push(("eligible", eligible.map(|eligible| eligible.len())));
     for group in &ids.groups {
         found.push(("members", directory.members(*group).await.map(|look| look.value.users.len() + look.value.others.len())));
     }
@@ -115,7 +119,10 @@ fn is_no_shorter(seed: u64, found: &[(&'static str, Result<usize>)], whole: &[(&
 #[tokio::test(start_paused = true)]
 async fn no_garbled_answer_is_taken_for_a_shorter_list() {
     let mut scenario = Scenario { users: 9, groups: 2, page_size: 4, ..Scenario::default() };
-    scenario.permissions.push("Policy.Read.All".into());
+    let more =
+        ["Policy.Read.All", "PrivilegedAssignmentSchedule.Read.AzureADGroup", "PrivilegedEligibilitySchedule.Read.AzureADGroup"];
+    scenario.permissions.extend(more.map(String::from));
+    scenario.privileged.insert(1, Privileged { active: [1, 3].into(), eligible: [2, 4].into() });
     scenario.group_traits.insert(1, [GroupTrait::ConditionalAccess].into());
     let mut rig = Rig::new(scenario).await;
     let whole = sizes(&mut rig).await;

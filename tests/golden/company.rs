@@ -238,11 +238,17 @@ fn seen() -> Snapshot {
             management_restricted: false,
             licensed: false,
             hidden: false,
+            converted: false,
+            rule_by_groups: false,
+            rule_paused: false,
         };
         let members = Members { users: members.iter().map(|u| user(*u)).collect(), others: Vec::new() };
         let members = Listed::Known(Look { at: at(NOW), value: members });
         let uses = Listed::Known(GroupUses::default());
-        (group(g), GroupSeen { profile: Seen::Known(profile), uses, members, properties: Listed::Known(()) })
+        (
+            group(g),
+            GroupSeen { profile: Seen::Known(profile), uses, members, properties: Listed::Known(()), ..GroupSeen::default() },
+        )
     });
     Snapshot {
         began: moment(NOW),

@@ -211,6 +211,12 @@ impl Directory for Hand {
     async fn policies(&self) -> Result<Vec<Policy>> {
         unreachable!("{UNASKED}")
     }
+    async fn lent_in(&self, _: &[GroupId]) -> Vec<Result<BTreeMap<UserId, Option<Timestamp>>>> {
+        unreachable!("{UNASKED}")
+    }
+    async fn eligible_for(&self, _: &[GroupId]) -> Vec<Result<BTreeSet<UserId>>> {
+        unreachable!("{UNASKED}")
+    }
     async fn member_properties(&self, _: GroupId, _: &str) -> Result<Vec<DirectoryUser>> {
         unreachable!("{UNASKED}")
     }

@@ -20,6 +20,7 @@ mod remembered;
 mod settle;
 mod steps;
 mod support;
+mod uses;
 mod volley;
 mod waves;
 mod way;

@@ -13,6 +13,8 @@ const LOOK: &[&str] = &[
     "Directory.Read.All",
     "GroupMember.Read.All",
     "Policy.Read.All",
+    "PrivilegedAssignmentSchedule.Read.AzureADGroup",
+    "PrivilegedEligibilitySchedule.Read.AzureADGroup",
     "Synchronization.Read.All",
     "User.Read.All",
 ];
@@ -47,7 +49,13 @@ fn the_least_is_enough_and_not_too_much() {
 
 #[test]
 fn each_that_is_missing_is_named_with_what_it_is_for() {
-    let silent = ["Policy.Read.All", "Directory.Read.All", "User.Read.All"];
+    let silent = [
+        "Policy.Read.All",
+        "PrivilegedAssignmentSchedule.Read.AzureADGroup",
+        "PrivilegedEligibilitySchedule.Read.AzureADGroup",
+        "Directory.Read.All",
+        "User.Read.All",
+    ];
     for permission in LOOK.iter().filter(|permission| !silent.contains(permission)) {
         let held: Vec<&str> = LOOK.iter().copied().filter(|held| held != permission && *held != "Directory.Read.All").collect();
         let (refusals, notes) = found(&held, observe);
@@ -74,6 +82,23 @@ fn each_that_is_missing_is_named_with_what_it_is_for() {
         matches!(&refusals[..], [one] if one.contains("Synchronization.ReadWrite.All") && one.contains("set afterwards: Leave"))
     );
     assert_eq!(found(&[LOOK, WRITE, &["Application.ReadWrite.OwnedBy"]].concat(), pause), nothing());
+}
+
+#[test]
+fn the_newer_permission_for_the_log_serves_in_place_of_the_older_pair_and_beside_it() {
+    let rest = || LOOK.iter().copied().filter(|held| !["AuditLog.Read.All", "Directory.Read.All"].contains(held));
+    let newer: Vec<&str> = rest().chain(["ProvisioningLog.Read.All"]).collect();
+    assert_eq!(found(&newer, observe), nothing());
+    assert_eq!(found(&[LOOK, &["ProvisioningLog.Read.All"]].concat(), observe), nothing(), "neither is too much");
+    let (_, notes) = found(&rest().collect::<Vec<_>>(), observe);
+    assert!(
+        notes.len() == 2
+            && notes.iter().all(|note| note.contains("(or ProvisioningLog.Read.All in place of it) with admin consent")),
+        "{notes:?}"
+    );
+    // It stands for nothing else.
+    let (_, notes) = found(&["ProvisioningLog.Read.All"], observe);
+    assert!(notes.iter().any(|note| note.contains("Application.Read.All")), "{notes:?}");
 }
 
 #[test]

@@ -84,6 +84,37 @@ fn a_use_once_known_stays_known_until_complete_looks_say_otherwise_often_enough(
 }
 
 #[test]
+fn a_membership_that_ends_is_remembered_until_looks_leave_it_out_often_enough() {
+    let mut case = Case::untouched();
+    let lent = |case: &mut Case, lent| case.seen.groups.get_mut(&group(1)).unwrap().lent = lent;
+    let asks = |case: &Case| match case.judge(1) {
+        Verdict::Act { refused, .. } => refused.len(),
+        other => panic!("{other:?}"),
+    };
+    lent(&mut case, Listed::Known([(user(1), Some(at(NOW)))].into()));
+    case.seen.groups.get_mut(&group(1)).unwrap().eligible = Listed::Known([user(9)].into());
+    case.again(NOW);
+    assert_eq!(asks(&case), 1);
+    // The activation has ended, and the list of members is older; or nobody may look any more.
+    for list in [Listed::Known([].into()), Listed::Unknown(failed("denied")), Listed::Unknown(Why::not_looked("who"))] {
+        let failed = list.unknown().is_some_and(|why| !why.is_not_looked());
+        lent(&mut case, list);
+        case.again(NOW + 1);
+        assert_eq!(asks(&case), 1, "known to end, whatever else is not known (failed: {failed})");
+    }
+    lent(&mut case, Listed::Known([].into()));
+    for (minute, expected) in [(2, 1), (3, 1), (7, 0)] {
+        case.again(NOW + minute);
+        assert_eq!(asks(&case), expected, "minute {minute}");
+    }
+    let known = &case.memory.remembered.uses[&group(1)];
+    assert!(known.lent.is_empty() && known.eligible[&user(9).to_string()].is_none(), "{known:?}");
+    let profile = case.profile(1).clone();
+    let uses = unscim::guide::empty::other_uses(&case.facts(), &profile, &GroupUses::default());
+    assert!(uses[0].contains("1 user may"), "{uses:?}");
+}
+
+#[test]
 fn a_removal_that_was_tried_again_explains_itself_and_so_do_replicas_that_take_turns() {
     let mut case = Case::assigned();
     let all: Vec<u128> = (1..=12).collect();

@@ -291,6 +291,78 @@ async fn the_groups_that_conditional_access_names_are_read_and_a_policy_without_
 }
 
 #[tokio::test]
+async fn who_is_a_member_for_a_while_is_read_by_group_and_neither_owners_nor_lasting_members_are_among_them() {
+    let row = |n: u128, access: &str, kind: &str, end: Value| {
+        json!({"id": format!("{}_{access}_{n}_{kind}", group()), "principalId": user(n), "groupId": group(), "accessId": access,
+            "assignmentType": kind, "endDateTime": end})
+    };
+    let (end, later) = ("2026-11-02T18:00:00Z", "2026-11-02T20:00:00Z");
+    let rows = vec![
+        row(1, "member", "activated", json!(end)),
+        row(1, "member", "Assigned", json!(later)),
+        row(2, "member", "Assigned", Value::Null),
+        row(2, "member", "activated", json!(end)),
+        row(3, "owner", "activated", json!(end)),
+        row(4, "member", "activated", Value::Null),
+        row(5, "unknownFutureValue", "assigned", json!(end)),
+        row(6, "member", "unknownFutureValue", Value::Null),
+    ];
+    let (graph, log) = graph(move |_, _| list(rows.clone()));
+    let lent = graph.lent_in(&[group()]).await.remove(0).unwrap();
+    let expected = [(1, Some(later)), (4, None), (5, Some(end)), (6, None)];
+    assert_eq!(lent, expected.map(|(n, end)| (user(n), end.map(|end| end.parse().unwrap()))).into());
+    let eligible = graph.eligible_for(&[group()]).await.remove(0).unwrap();
+    assert_eq!(eligible, [1, 2, 4, 5, 6].map(user).into());
+    let sent = log.all();
+    assert_eq!(sent[0].path, "/v1.0/identityGovernance/privilegedAccess/group/assignmentScheduleInstances");
+    assert_eq!(sent[1].path, "/v1.0/identityGovernance/privilegedAccess/group/eligibilityScheduleInstances");
+    assert!(sent.iter().all(|sent| sent.query == format!("$filter=groupId%20eq%20%27{}%27", group())), "{:?}", sent[0].query);
+}
+
+#[tokio::test]
+async fn a_list_of_another_group_and_one_with_a_gap_are_no_lists_of_members_for_a_while() {
+    let whole = json!({"id": "g_member_1", "principalId": user(1), "groupId": group(), "accessId": "member", "endDateTime": null,
+        "assignmentType": "activated"});
+    let read = |body: Value| async move { graph(move |_, _| list(vec![body.clone()])).0.lent_in(&[group()]).await.remove(0) };
+    assert_eq!(read(whole.clone()).await.unwrap().len(), 1);
+    for (key, value) in [
+        ("groupId", json!(user(9))),
+        ("principalId", Value::Null),
+        ("accessId", Value::Null),
+        ("endDateTime", json!("soon")),
+        ("id", json!("")),
+    ] {
+        let mut odd = whole.clone();
+        odd[key] = value;
+        assert!(matches!(read(odd).await.unwrap_err(), Error::Malformed { .. }), "{key}");
+    }
+    // Nothing is not "nobody".
+    assert!(graph(|_, _| not_found()).0.lent_in(&[group()]).await.remove(0).is_err());
+}
+
+#[tokio::test]
+async fn where_a_group_was_mastered_once_and_how_its_rule_stands_is_read() {
+    let whole = json!({"id": group(), "displayName": "IT", "groupTypes": ["DynamicMembership"], "securityEnabled": true, "mailEnabled": false,
+        "resourceProvisioningOptions": [], "assignedLicenses": [], "onPremisesSyncEnabled": null});
+    let read = |key: &'static str, value: Value| {
+        let mut body = whole.clone();
+        body[key] = value;
+        async move { graph(move |_, _| ok(body.clone())).0.group(group()).await.unwrap() }
+    };
+    let told = |profile: unscim::model::snapshot::GroupProfile| (profile.converted, profile.rule_by_groups, profile.rule_paused);
+    assert_eq!(told(read("onPremisesSecurityIdentifier", Value::Null).await), (false, false, false));
+    assert_eq!(told(read("onPremisesSecurityIdentifier", json!("S-1-5-21")).await), (true, false, false));
+    assert_eq!(told(read("onPremisesLastSyncDateTime", json!("2025-11-02T10:00:00Z")).await), (true, false, false));
+    assert_eq!(told(read("membershipRule", json!("user.memberOf -any (group.objectId -in ['x'])")).await), (false, true, false));
+    assert_eq!(told(read("membershipRule", json!("user.department -eq \"Sales\"")).await), (false, false, false));
+    assert_eq!(told(read("membershipRuleProcessingState", json!("Paused")).await), (false, false, true));
+    let mut synced = whole.clone();
+    (synced["onPremisesSyncEnabled"], synced["onPremisesSecurityIdentifier"]) = (json!(true), json!("S-1-5-21"));
+    let profile = graph(move |_, _| ok(synced.clone())).0.group(group()).await.unwrap();
+    assert!(profile.synced && !profile.converted);
+}
+
+#[tokio::test]
 async fn the_log_is_filtered_by_job_and_time_and_ordered_and_what_harms_or_failed_is_kept() {
     let entry = |id: &str, minute: u8, action: &str, status: &str| {
         json!({"id": id, "activityDateTime": format!("2026-11-02T10:0{minute}:00Z"), "provisioningAction": action,

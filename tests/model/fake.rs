@@ -196,6 +196,9 @@ impl Directory for Fake<'_> {
             management_restricted: false,
             licensed: false,
             hidden: false,
+            converted: false,
+            rule_by_groups: false,
+            rule_paused: false,
         })
     }
 
@@ -205,6 +208,14 @@ impl Directory for Fake<'_> {
 
     async fn policies(&self) -> Result<Vec<Policy>> {
         Ok(Vec::new())
+    }
+
+    async fn lent_in(&self, groups: &[GroupId]) -> Vec<Result<BTreeMap<UserId, Option<Timestamp>>>> {
+        groups.iter().map(|_| Ok(BTreeMap::new())).collect()
+    }
+
+    async fn eligible_for(&self, groups: &[GroupId]) -> Vec<Result<BTreeSet<UserId>>> {
+        groups.iter().map(|_| Ok(BTreeSet::new())).collect()
     }
 
     async fn members(&self, id: GroupId) -> Result<Look<Members>> {

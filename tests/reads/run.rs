@@ -10,12 +10,12 @@ use unscim::model::id::{GroupId, UserId};
 use unscim::model::spec::{Acknowledgement, AppRef, EmptyGroups, MembersDecision, Percent};
 use unscim::model::status::{GroupState, Phase as Said, Status};
 use unscim::reconcile::Turn;
-use unscim::sim::scenario::{GroupTrait, Scenario};
+use unscim::sim::scenario::{GroupTrait, Privileged, Scenario};
 use unscim::sim::scim_app::Quirk;
 
 use crate::oracle::{Around, Oracle, must_retire, says_why};
 use crate::support::Rig;
-use crate::table::{BY_APP, BY_PARENT, BY_POLICY, By, Cell, Deed, Length, Phase};
+use crate::table::{BY_APP, BY_PARENT, BY_PIM, BY_POLICY, By, Cell, Deed, Length, Phase};
 use crate::weather::Weather;
 
 /// Two looks that lie are no three agreeing ones, which is from when on an absence may be believed.
@@ -52,19 +52,22 @@ fn scenario() -> Scenario {
     ];
     let mut scenario = Scenario {
         users: 12,
-        groups: 4,
+        groups: 5,
         page_size: 2,
         cycle_interval: Duration::from_secs(10 * 60),
         cycle_length: Duration::from_secs(60),
         log_latency: Duration::from_secs(60),
         group_traits: traits.into(),
+        privileged: [(BY_PIM, Privileged { eligible: [1].into(), ..Privileged::default() })].into(),
         ..Scenario::default()
     };
-    scenario.permissions.push("Policy.Read.All".into());
+    let more =
+        ["Policy.Read.All", "PrivilegedAssignmentSchedule.Read.AzureADGroup", "PrivilegedEligibilitySchedule.Read.AzureADGroup"];
+    scenario.permissions.extend(more.map(String::from));
     scenario
 }
 
-/// A small company, and three groups about which only a person can decide.
+/// A small company, and four groups about which only a person can decide.
 pub struct Run {
     pub rig: Rig,
     pub oracle: Oracle,

@@ -104,7 +104,7 @@ impl Read {
 
     /// Nothing else that the daemon reads tells the same.
     fn is_only_witness(&self) -> bool {
-        ["policies", "other-apps", "parents", "scim-users"].iter().any(|name| self.name.starts_with(name))
+        ["policies", "other-apps", "parents", "eligibilities", "scim-users"].iter().any(|name| self.name.starts_with(name))
     }
 
     /// Nobody asks for it unless somebody is missing.
@@ -125,16 +125,20 @@ const PROPERTIES: &str = "/v1.0/groups/{group-id}/members/microsoft.graph.user";
 const OTHER_APPS: &str = "/v1.0/groups/{group-id}/appRoleAssignments";
 const PARENTS: &str = "/v1.0/groups/{group-id}/memberOf";
 const POLICIES: &str = "/v1.0/identity/conditionalAccess/policies";
+const ACTIVE: &str = "/v1.0/identityGovernance/privilegedAccess/group/assignmentScheduleInstances";
+const ELIGIBLE: &str = "/v1.0/identityGovernance/privilegedAccess/group/eligibilityScheduleInstances";
 const JOBS: &str = "/v1.0/servicePrincipals/{servicePrincipal-id}/synchronization/jobs";
 const SCHEMA: &str = "/v1.0/servicePrincipals/{servicePrincipal-id}/synchronization/jobs/{synchronizationJob-id}/schema";
 const SECRETS: &str = "/v1.0/servicePrincipals/{servicePrincipal-id}/synchronization/secrets";
 
 /// The group without any other use.
 pub const PLAIN: usize = 1;
-/// Named by a policy; assigned to another app; member of another group: a person decides about each.
+/// Named by a policy; assigned to another app; member of another group; governed by Privileged Identity Management: a person
+/// decides about each.
 pub const BY_POLICY: usize = 2;
 pub const BY_APP: usize = 3;
 pub const BY_PARENT: usize = 4;
+pub const BY_PIM: usize = 5;
 
 pub static READS: &[Read] = {
     use Of::*;
@@ -162,6 +166,8 @@ pub static READS: &[Read] = {
         read("parents", PARENTS, List, Every, First, Unassigning),
         read("parents-of-one", PARENTS, List, Group(BY_PARENT), First, Unassigning),
         read("policies", POLICIES, List, Every, First, Unassigning),
+        read("activations", ACTIVE, List, Every, First, Unassigning),
+        read("eligibilities", ELIGIBLE, List, Every, First, Unassigning),
         read("user", "/v1.0/users/{user-id}", One, Every, Assigning, AwaitingRevocation),
         read("jobs", JOBS, List, Every, First, Retired),
         read("schema", SCHEMA, One, Every, First, AwaitingRevocation),

@@ -3,6 +3,7 @@
 mod bad_input;
 mod cuts;
 mod kept;
+mod lent;
 mod lost;
 mod midway;
 mod support;

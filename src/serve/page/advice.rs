@@ -11,7 +11,9 @@ pub(super) fn for_reason(reason: Reason) -> Option<&'static str> {
         Reason::LedgerUnreadable => Some("Repair or restore the ledger; nothing is written anywhere until it can be read."),
         Reason::LedgerBoundElsewhere => Some("Correct the config, or use a data directory of its own."),
         Reason::ConfigInvalid => Some("Correct the config; until then the last good one is in force."),
-        Reason::DecisionNeeded => Some("Decide for the groups named: members: Remove or Keep in spec.groups.list."),
+        Reason::DecisionNeeded => Some(
+            "Decide for the groups named: members: Remove or Keep in spec.groups.list. For members for a while: spec.released, or acknowledge TemporaryMembers.",
+        ),
         Reason::ReleasedUncovered => Some("Assign the released users named, or take them out of their groups by hand."),
         Reason::CycleOverdue => Some("Look at the provisioning job in Entra: a cycle should have ended by now."),
         Reason::JobQuarantined => Some("Look at the provisioning job in Entra: it is in quarantine."),

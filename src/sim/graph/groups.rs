@@ -57,6 +57,8 @@ pub(super) const PROPERTIES: &[&str] = &[
     "mailNickname",
     "membershipRule",
     "membershipRuleProcessingState",
+    "onPremisesLastSyncDateTime",
+    "onPremisesSecurityIdentifier",
     "onPremisesSyncEnabled",
     "proxyAddresses",
     "resourceProvisioningOptions",
@@ -80,6 +82,12 @@ pub(super) fn group_json(call: &Call, id: GroupId) -> Option<Value> {
     let kinds =
         [(GroupTrait::Dynamic, "DynamicMembership"), (GroupTrait::Team, "Unified"), (GroupTrait::HiddenMembership, "Unified")];
     let kinds: Vec<_> = kinds.iter().filter(|(what, _)| is(*what)).map(|(_, kind)| *kind).collect();
+    let from_elsewhere = is(GroupTrait::Synced) || is(GroupTrait::Converted);
+    let rule = if is(GroupTrait::RuleByGroups) {
+        "user.memberof -any (group.objectId -in ['x'])"
+    } else {
+        "user.department -eq \"Sales\""
+    };
     let mail = is(GroupTrait::MailEnabled) || is(GroupTrait::Team);
     let nickname = group.display_name.to_lowercase().replace(' ', "");
     let licences =
@@ -89,8 +97,10 @@ pub(super) fn group_json(call: &Call, id: GroupId) -> Option<Value> {
         "displayName": group.display_name, "expirationDateTime": null, "groupTypes": kinds,
         "isAssignableToRole": is(GroupTrait::RoleAssignable).then_some(true),
         "mail": mail.then(|| format!("{nickname}@contoso.example")), "mailEnabled": mail, "mailNickname": nickname,
-        "membershipRule": is(GroupTrait::Dynamic).then_some("user.department -eq \"Sales\""),
-        "membershipRuleProcessingState": is(GroupTrait::Dynamic).then_some("On"),
+        "membershipRule": is(GroupTrait::Dynamic).then_some(rule),
+        "membershipRuleProcessingState": is(GroupTrait::Dynamic).then_some(if is(GroupTrait::RulePaused) { "Paused" } else { "On" }),
+        "onPremisesSecurityIdentifier": from_elsewhere.then_some("S-1-5-21-1180699209-877415012-3182924384-1004"),
+        "onPremisesLastSyncDateTime": from_elsewhere.then(|| stamp(group.created)),
         "onPremisesSyncEnabled": is(GroupTrait::Synced).then_some(true), "proxyAddresses": [],
         "resourceProvisioningOptions": if is(GroupTrait::Team) { json!(["Team"]) } else { json!([]) },
         "securityEnabled": group.security_enabled(), "visibility": is(GroupTrait::HiddenMembership).then_some("HiddenMembership"),

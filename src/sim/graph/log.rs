@@ -6,7 +6,10 @@ use super::{Call, Kind, Method, Route};
 use crate::sim::engine::log::Entry;
 use crate::sim::odata::{Listing, Reply, page};
 
-const READ: &[&[&str]] = &[&["AuditLog.Read.All"], &["Directory.Read.All", "Directory.ReadWrite.All"]];
+const READ: &[&[&str]] = &[
+    &["ProvisioningLog.Read.All", "AuditLog.Read.All"],
+    &["ProvisioningLog.Read.All", "Directory.Read.All", "Directory.ReadWrite.All"],
+];
 
 pub(super) const ROUTES: &[Route] = &[
     route!(GET "/auditLogs/provisioning" Report 1 READ => list),

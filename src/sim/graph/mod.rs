@@ -9,6 +9,7 @@ macro_rules! route {
 mod batch;
 mod groups;
 mod log;
+mod pim;
 mod service_principal;
 mod sync;
 mod users;
@@ -187,7 +188,7 @@ pub(crate) struct Served {
 }
 
 fn routes() -> impl Iterator<Item = &'static Route> {
-    let tables = [service_principal::ROUTES, groups::ROUTES, users::ROUTES, sync::ROUTES, log::ROUTES];
+    let tables = [service_principal::ROUTES, groups::ROUTES, users::ROUTES, sync::ROUTES, log::ROUTES, pim::ROUTES];
     tables.into_iter().flatten()
 }
 

@@ -85,7 +85,7 @@ fn list(call: &mut Call) -> Reply {
 }
 
 /// `field eq 'value'`, where a quote inside is doubled.
-fn parse_equality(filter: &str) -> Option<(&str, String)> {
+pub(super) fn parse_equality(filter: &str) -> Option<(&str, String)> {
     let (field, value) = filter.trim().split_once(" eq ")?;
     let value = value.trim().strip_prefix('\'')?.strip_suffix('\'')?;
     let plain = value.replace("''", "");

@@ -8,6 +8,7 @@ mod fetch;
 mod hour;
 mod identity;
 pub mod pace;
+mod pim;
 mod reads;
 mod send;
 mod sync;
@@ -15,6 +16,7 @@ pub mod token;
 mod wire;
 mod writes;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -116,6 +118,14 @@ impl<T: TokenSource> Directory for GraphDirectory<T> {
 
     async fn users_by_id(&self, users: &[UserId], attribute: &str) -> Vec<Result<DirectoryUser>> {
         reads::users(&self.client, users, attribute).await
+    }
+
+    async fn lent_in(&self, groups: &[GroupId]) -> Vec<Result<BTreeMap<UserId, Option<Timestamp>>>> {
+        pim::lent(&self.client, groups).await
+    }
+
+    async fn eligible_for(&self, groups: &[GroupId]) -> Vec<Result<BTreeSet<UserId>>> {
+        pim::eligible(&self.client, groups).await
     }
 
     async fn jobs(&self, app: ServicePrincipalId) -> Result<Look<Vec<Job>>> {

@@ -39,7 +39,7 @@ pub async fn settings<T: TokenSource>(client: &GraphClient<T>, app: ServicePrinc
 pub async fn log<T: TokenSource>(client: &GraphClient<T>, job: &JobId, since: Timestamp) -> Result<Look<Log>> {
     let ask = Ask {
         operation: "list_log",
-        needs: "AuditLog.Read.All and Directory.Read.All (and the tenant Entra ID P1 or P2)",
+        needs: "ProvisioningLog.Read.All, or AuditLog.Read.All and Directory.Read.All (and the tenant Entra ID P1 or P2)",
         doing: format!("reading the provisioning log of job {job} since {since}"),
     };
     let filter = format!("jobId eq '{}' and activityDateTime gt {since}", job.0.replace('\'', "''"));

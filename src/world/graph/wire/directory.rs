@@ -120,16 +120,24 @@ pub struct WireGroup {
     is_assignable_to_role: Option<bool>,
     is_management_restricted: Option<bool>,
     visibility: Option<String>,
+    membership_rule: Option<String>,
+    membership_rule_processing_state: Option<String>,
+    on_premises_security_identifier: Option<String>,
+    on_premises_last_sync_date_time: Option<String>,
 }
 
 impl WireGroup {
     /// As in facts of Graph's `group`; several of these come only when they are asked for.
     pub const SELECT: &str = "id,displayName,groupTypes,membershipRule,membershipRuleProcessingState,onPremisesSyncEnabled,\
         isAssignableToRole,securityEnabled,mailEnabled,mailNickname,assignedLicenses,licenseProcessingState,\
-        isManagementRestricted,resourceProvisioningOptions,deletedDateTime,expirationDateTime,visibility";
+        isManagementRestricted,resourceProvisioningOptions,deletedDateTime,expirationDateTime,visibility,\
+        onPremisesSecurityIdentifier,onPremisesLastSyncDateTime";
 
     pub fn into_model(self) -> GroupProfile {
         let has = |list: &[String], word: &str| list.iter().any(|item| item.eq_ignore_ascii_case(word));
+        let is = |text: Option<String>, word: &str| text.is_some_and(|text| text.eq_ignore_ascii_case(word));
+        let synced = self.on_premises_sync_enabled == Some(true);
+        let from_elsewhere = self.on_premises_security_identifier.is_some() || self.on_premises_last_sync_date_time.is_some();
         GroupProfile {
             id: GroupId(self.id),
             display_name: self.display_name.unwrap_or_else(|| self.id.to_string()),
@@ -138,11 +146,14 @@ impl WireGroup {
             dynamic: has(&self.group_types, "DynamicMembership"),
             unified: has(&self.group_types, "Unified"),
             team: has(&self.resource_provisioning_options, "Team"),
-            synced: self.on_premises_sync_enabled == Some(true),
+            synced,
             role_assignable: self.is_assignable_to_role == Some(true),
             management_restricted: self.is_management_restricted == Some(true),
             licensed: !self.assigned_licenses.is_empty(),
-            hidden: self.visibility.is_some_and(|kind| kind.eq_ignore_ascii_case("HiddenMembership")),
+            hidden: is(self.visibility, "HiddenMembership"),
+            converted: from_elsewhere && !synced,
+            rule_by_groups: self.membership_rule.is_some_and(|rule| rule.to_ascii_lowercase().contains("memberof")),
+            rule_paused: is(self.membership_rule_processing_state, "Paused"),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod directory;
 pub mod log;
+pub mod pim;
 pub mod sync;
 
 use std::fmt::Display;
