@@ -38,6 +38,16 @@ pub(crate) struct Sync {
     pub log: Vec<log::Entry>,
 }
 
+/// The key of what an OAuth client has fetched.
+pub(crate) const ACCESS_TOKEN: &str = "Oauth2AccessToken";
+
+impl Sync {
+    /// What the engine shows the app, however it came by it.
+    pub fn bearer(&self) -> String {
+        self.secrets.get("SecretToken").or(self.secrets.get(ACCESS_TOKEN)).cloned().unwrap_or_default()
+    }
+}
+
 /// A cycle that has begun.
 pub(crate) struct Begun {
     pub at: Timestamp,
@@ -77,7 +87,7 @@ pub(crate) fn begin(inner: &Inner, at: Timestamp) -> Option<Begun> {
     for group in groups.iter().filter_map(|id| scope.groups.get(&GroupId(*id))) {
         touched.extend(group.members.iter().map(|user| user.0));
     }
-    let token = state.sync.secrets.get("SecretToken").cloned().unwrap_or_default();
+    let token = state.sync.bearer();
     Some(Begun { at, activity, token, scope, linked: state.sync.linked.clone(), touched, threshold, fill: None })
 }
 
