@@ -132,6 +132,9 @@ pub enum Cloud {
     UsGov,
     UsGovDod,
     China,
+    Bleu,
+    Delos,
+    Singapore,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
