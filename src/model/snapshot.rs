@@ -12,7 +12,8 @@ use crate::model::id::{AppRoleId, AssignmentId, GroupId, JobId, ServicePrincipal
 use crate::model::moment::Moment;
 use crate::model::seen::{Listed, Seen};
 pub use target::{
-    BodyShape, Calibration, NoSuch, Probe, ProbeVerdict, ScimGroup, ScimUser, Signature, TargetLook, TargetSeen, TokenState,
+    BodyShape, Calibration, Control, NoSuch, Probe, ProbeVerdict, ScimGroup, ScimUser, Signature, TargetLook, TargetSeen,
+    TokenState,
 };
 
 /// One complete look and the time at which the service gave it (its `Date` header).

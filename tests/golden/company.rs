@@ -255,7 +255,11 @@ fn seen() -> Snapshot {
         }),
         users: [1, 2, 3].map(|u| (user(u), Seen::Known(known_user(u)))).into(),
         log: Listed::Known(Look { at: at(NOW), value: Vec::new() }),
-        target: TargetSeen { token: TokenState::Accepted, look: Listed::Unknown(Why::not_looked("the target")) },
+        target: TargetSeen {
+            token: TokenState::Accepted,
+            token_ends: None,
+            look: Listed::Unknown(Why::not_looked("the target")),
+        },
         ..Snapshot::default()
     }
 }
@@ -299,6 +303,8 @@ fn memory() -> Memory {
         token: "0000".into(),
         bad_token: Signature { status: 401, body: BodyShape::ScimError },
         liveness: 200,
+        bad_token_too: None,
+        control: Control::Alike,
         no_such: None,
         at: at(0),
     };
