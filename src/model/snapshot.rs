@@ -305,6 +305,8 @@ pub struct SyncSettings {
     pub base_address: Option<String>,
     /// `DeleteThresholdValue` of the notification settings, where it is switched on.
     pub delete_threshold: Option<u64>,
+    /// The keys that tell that the job signs in to the app as an OAuth client; none where it shows a token that was entered.
+    pub oauth: Vec<&'static str>,
 }
 
 /// One row of the provisioning log.

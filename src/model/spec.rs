@@ -226,6 +226,8 @@ pub enum Acknowledgement {
     AnotherAtWork,
     /// Members hold assignments of their own already, and they do not come from a run whose ledger was lost.
     EarlierAssignments,
+    /// Entra signs in to the app by OAuth: nobody can prove step 5, and a person sees to it.
+    OAuthSignIn,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -252,6 +252,7 @@ fn seen() -> Snapshot {
             sync_all: Some(false),
             skip_out_of_scope_deletions: Some(false),
             base_address: None,
+            oauth: Vec::new(),
         }),
         users: [1, 2, 3].map(|u| (user(u), Seen::Known(known_user(u)))).into(),
         log: Listed::Known(Look { at: at(NOW), value: Vec::new() }),
@@ -302,9 +303,9 @@ fn memory() -> Memory {
         url: "http://127.0.0.1:1/scim/Users".into(),
         token: "0000".into(),
         bad_token: Signature { status: 401, body: BodyShape::ScimError },
-        liveness: 200,
         bad_token_too: None,
         control: Control::Alike,
+        liveness: 200,
         no_such: None,
         at: at(0),
     };

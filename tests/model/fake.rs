@@ -272,6 +272,7 @@ impl Directory for Fake<'_> {
             skip_out_of_scope_deletions: Some(false),
             base_address: None,
             delete_threshold: None,
+            oauth: Vec::new(),
         })
     }
 

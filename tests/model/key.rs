@@ -209,6 +209,7 @@ impl Form<'_> {
             uses: _,
             carried: _,
             failures_void: _,
+            signs_in_by_oauth: _,
         } = remembered;
         for (user, roles) in covered_since.iter() {
             for (role, first) in roles.iter() {
