@@ -5,6 +5,7 @@ mod cuts;
 mod lost;
 mod support;
 mod target;
+mod tokens;
 mod told;
 mod turns;
 mod undone;
