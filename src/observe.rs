@@ -207,23 +207,24 @@ async fn policies(world: &impl World, now: &Snapshot) -> Listed<Vec<Policy>> {
 async fn target(world: &impl World, spec: &Spec, memory: &Memory, now: &mut Snapshot) {
     let at = world.clock().moment();
     let remembered = &memory.remembered;
+    let token_ends = world.target().token_ends();
     // Until the probe is calibrated for the token in the file, every turn tries anew: preflight and step 5 stand and fall with it.
     let due = !remembered.calibration.as_ref().is_some_and(|calibration| world.target().fits(calibration))
         || memory.target.as_ref().is_none_or(|look| look.at.age(at) >= spec.target.read_interval);
     if remembered.revocation_proof.is_some() || !due {
-        now.target.look = Listed::Unknown(Why::not_looked("the target"));
+        now.target = TargetSeen { token_ends, look: Listed::Unknown(Why::not_looked("the target")), ..TargetSeen::default() };
         return;
     }
     now.target = match world.target().users().await {
         // What opens one list is not revoked, whatever the other one says.
         Ok(users) => match look_at_target(world, memory, at, users, &mut now.rounds).await {
-            Ok(look) => TargetSeen { token: TokenState::Accepted, look: Listed::Known(Arc::new(look)) },
-            Err(error) => TargetSeen { token: TokenState::Unknown, look: listed(Err(error)) },
+            Ok(look) => TargetSeen { token: TokenState::Accepted, token_ends, look: Listed::Known(Arc::new(look)) },
+            Err(error) => TargetSeen { token: TokenState::Unknown, token_ends, look: listed(Err(error)) },
         },
         Err(error) => {
             let token =
                 if let Error::Denied { status, .. } = &error { TokenState::Refused(*status) } else { TokenState::Unknown };
-            TargetSeen { token, look: listed(Err(error)) }
+            TargetSeen { token, token_ends, look: listed(Err(error)) }
         }
     };
     // Only a good token can be calibrated, and there is no telling which look is the last at which it is good.

@@ -290,9 +290,12 @@ fn rounds(facts: &Facts, next: &mut Remembered) {
 }
 
 fn probe(facts: &Facts, next: &mut Remembered) {
+    next.signs_in_by_oauth = facts.signs_in_by_oauth();
     let Some(probe) = &facts.seen.probe else { return };
     next.probed_at = Some(probe.at);
     match probe.verdict {
+        // The token that was refused is not the one that Entra uses.
+        ProbeVerdict::Rejected if next.signs_in_by_oauth => next.rejections.clear(),
         ProbeVerdict::Rejected => {
             if next.revocation_proof.is_some() {
                 return;

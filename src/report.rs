@@ -224,7 +224,11 @@ fn reachable_target(facts: &Facts) -> Judged {
         );
     }
     match facts.seen.target.look.unknown() {
-        Some(why) if matches!(facts.seen.target.token, TokenState::Refused(_)) && remembered.cycle_proof.is_none() => {
+        Some(why)
+            if matches!(facts.seen.target.token, TokenState::Refused(_))
+                && remembered.cycle_proof.is_none()
+                && facts.runs_out().is_none() =>
+        {
             judged(Truth::False, Reason::RevokedTooEarly, why.to_string())
         }
         Some(why) if !why.is_not_looked() => judged(Truth::False, Reason::Unreachable, why.to_string()),

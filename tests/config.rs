@@ -499,6 +499,14 @@ fn the_variables_of_workload_identity_stand_in_where_the_file_says_nothing() {
         with_credential(own, &host("https://login.example.com/")).unwrap().authority.as_str(),
         "https://login.example.com/"
     );
+    for (authority, graph, cloud) in [
+        ("https://login.sovcloud-identity.fr/", "https://graph.svc.sovcloud.fr/", Cloud::Bleu),
+        ("https://login.sovcloud-identity.de/", "https://graph.svc.sovcloud.de/", Cloud::Delos),
+        ("https://login.sovcloud-identity.sg/", "https://graph.svc.sovcloud.sg/", Cloud::Singapore),
+    ] {
+        let entra = with_credential("", &host(authority)).unwrap();
+        assert_eq!((entra.cloud, entra.authority.as_str(), entra.graph.as_str()), (cloud, authority, graph));
+    }
     for (variables, words) in [
         (&host("https://login.microsoftonline.us")[..], "write cloud: UsGov or cloud: UsGovDod"),
         (&host("https://login.example.com"), "names login.example.com, which is no cloud known here"),
@@ -519,6 +527,9 @@ fn each_cloud_has_its_own_authority_and_graph() {
         ("UsGov", "https://login.microsoftonline.us/", "https://graph.microsoft.us/"),
         ("UsGovDod", "https://login.microsoftonline.us/", "https://dod-graph.microsoft.us/"),
         ("China", "https://login.chinacloudapi.cn/", "https://microsoftgraph.chinacloudapi.cn/"),
+        ("Bleu", "https://login.sovcloud-identity.fr/", "https://graph.svc.sovcloud.fr/"),
+        ("Delos", "https://login.sovcloud-identity.de/", "https://graph.svc.sovcloud.de/"),
+        ("Singapore", "https://login.sovcloud-identity.sg/", "https://graph.svc.sovcloud.sg/"),
     ] {
         let entra = with_credential(&format!("    cloud: {cloud}\n    credential: {{ managedIdentity: {{}} }}\n"), &[]).unwrap();
         assert_eq!((entra.authority.as_str(), entra.graph.as_str()), (authority, graph), "{cloud}");

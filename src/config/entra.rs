@@ -146,6 +146,9 @@ impl Check<'_> {
         match url.host_str().unwrap_or_default() {
             "login.microsoftonline.com" => (Cloud::Public, Some(url)),
             "login.chinacloudapi.cn" | "login.partner.microsoftonline.cn" => (Cloud::China, Some(url)),
+            "login.sovcloud-identity.fr" => (Cloud::Bleu, Some(url)),
+            "login.sovcloud-identity.de" => (Cloud::Delos, Some(url)),
+            "login.sovcloud-identity.sg" => (Cloud::Singapore, Some(url)),
             "login.microsoftonline.us" => {
                 self.wrong("spec.entra", format!("{AUTHORITY} serves two clouds; write cloud: UsGov or cloud: UsGovDod"));
                 (Cloud::UsGov, None)
@@ -169,6 +172,9 @@ fn endpoints_of(cloud: Cloud) -> (Url, Url) {
         Cloud::UsGov => ("https://login.microsoftonline.us", "https://graph.microsoft.us"),
         Cloud::UsGovDod => ("https://login.microsoftonline.us", "https://dod-graph.microsoft.us"),
         Cloud::China => ("https://login.chinacloudapi.cn", "https://microsoftgraph.chinacloudapi.cn"),
+        Cloud::Bleu => ("https://login.sovcloud-identity.fr", "https://graph.svc.sovcloud.fr"),
+        Cloud::Delos => ("https://login.sovcloud-identity.de", "https://graph.svc.sovcloud.de"),
+        Cloud::Singapore => ("https://login.sovcloud-identity.sg", "https://graph.svc.sovcloud.sg"),
     };
     let known = |text: &str| Url::parse(text).expect("a known address is valid");
     (known(authority), known(graph))

@@ -19,7 +19,7 @@ use crate::model::id::{AppRoleId, GroupId, UserId};
 use crate::model::journal::Entry;
 use crate::model::key::{Key, Kin};
 use crate::model::memory::{Departure, DepartureKind, GoodCycle, Memory};
-use crate::model::moment::{Moment, lasts, later, since};
+use crate::model::moment::{Moment, SKEW, lasts, later, since};
 use crate::model::names::Names;
 use crate::model::snapshot::{Job, ScimUser, Snapshot, TokenState};
 use crate::model::spec::{Acknowledgement, MatchBy, MembersDecision, Select, Spec};
@@ -146,6 +146,31 @@ impl<'a> Facts<'a> {
     pub fn is_target_closed(&self) -> bool {
         let refused = matches!(self.seen.target.token, TokenState::Refused(_));
         self.is_token_rejected() || (refused && self.memory.remembered.cycle_proof.is_some())
+    }
+
+    /// The token of Entra's own is none that somebody has entered, and the one in our file is another: that it ends says nothing.
+    pub fn signs_in_by_oauth(&self) -> bool {
+        match self.seen.settings.known() {
+            Some(settings) => !settings.oauth.is_empty(),
+            None => self.memory.remembered.signs_in_by_oauth,
+        }
+    }
+
+    /// By the clock of Entra, where it was heard.
+    pub fn service_time(&self) -> Timestamp {
+        self.seen.jobs.known().map_or(self.now, |look| look.at)
+    }
+
+    /// Why a token that is refused need not have been deleted.
+    pub fn runs_out(&self) -> Option<String> {
+        let ended = self.seen.target.token_ends.filter(|end| *end <= later(self.service_time(), SKEW));
+        match ended {
+            Some(end) => Some(format!("by what it says it has expired by itself on {end:.0}, or is about to")),
+            None if self.signs_in_by_oauth() => {
+                Some("Entra signs in to the app by OAuth, so it may be an access token that has expired by itself".into())
+            }
+            None => None,
+        }
     }
 
     pub fn group_name(&self, group: GroupId) -> String {

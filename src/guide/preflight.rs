@@ -1,6 +1,7 @@
 //! May we start at all? The guide's footnotes, every finding at once.
 
 mod members;
+mod token;
 mod uses;
 
 use std::collections::BTreeSet;
@@ -218,6 +219,7 @@ fn scope(facts: &Facts, found: &mut Findings) {
         None => {}
     }
     elsewhere(facts, found);
+    token::sign_in(facts, found);
     let Some(schema) = facts.seen.schema.known() else { return };
     match &schema.group {
         None => found.refusals.push("the job's schema has no group mapping: groups were never provisioned by it".into()),
@@ -386,20 +388,12 @@ fn target(facts: &Facts, found: &mut Findings) {
                 .into(),
         );
     }
+    token::end(facts, found);
     if remembered.cycle_proof.is_some() {
         return;
     }
     if let TokenState::Refused(status) = facts.seen.target.token {
-        let remedy = "put a valid one into both Entra and the token file, and never regenerate it just to fill the file, that kills Entra's copy";
-        let begun = facts.baseline().is_some() && facts.memory.source == BaselineSource::Ledger;
-        found.refusals.push(if begun {
-            format!("RevokedTooEarly: the SCIM token is refused ({status}) before the groups are gone; {remedy}")
-        } else {
-            format!(
-                "the token in target.tokenFile is refused ({status}); is it the one that Entra uses? If Entra's cycles end well, put Entra's into the \
-                 file; if they don't, it was revoked too early (RevokedTooEarly): {remedy}"
-            )
-        });
+        found.refusals.push(token::refused(facts, status));
         return;
     }
     if let (None, Some(why)) = (&facts.memory.target, facts.seen.target.look.unknown()) {

@@ -38,6 +38,12 @@ fn judge(facts: &Ground) -> Verdict {
             Verdict::Act { reason: Reason::AwaitingPause, why, actions: vec![action], refused: Vec::new() }
         };
     }
+    if facts.signs_in_by_oauth() {
+        let why = "Entra signs in to the app by OAuth, with another token than the one in target.tokenFile: no probe can prove that its credential is dead. \
+                   Delete the OAuth client (its id and secret) in the app's settings and stop the provisioning on the app's page in Entra; that ends the guide, \
+                   and unscim stays here. Or choose bearer authentication there, with a token that is in target.tokenFile too";
+        return Verdict::Refuse { reason: Reason::ProbeInconclusive, why: vec![why.into()] };
+    }
     let asked = match facts.spec.target.revocation.webhook.as_ref() {
         Some(webhook) if facts.spec.target.revocation.by == RevocationBy::Webhook => called(facts, webhook),
         Some(_) | None => by_hand(facts),

@@ -150,6 +150,8 @@ pub struct Remembered {
     /// Turns of the latest rounds over the target, in a row, that showed no managed group and every protected user kept.
     pub clean_rounds: Vec<u64>,
     pub calibration: Option<Calibration>,
+    /// The job signs in to the app as an OAuth client, as far as its settings were ever read.
+    pub signs_in_by_oauth: bool,
     /// Step 4's proof.
     pub cycle_proof: Option<CycleProof>,
     /// Requests in the journal for the deletion of the token that no longer count, because a latch has opened since.

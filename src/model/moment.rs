@@ -43,6 +43,9 @@ pub fn since(earlier: Timestamp, later: Timestamp) -> Duration {
 /// What lies further ahead than machines of one service differ was never so: a wrong stamp was kept.
 pub const FUTURE: Duration = Duration::from_secs(15 * 60);
 
+/// The clocks of two services differ by so much, and nobody minds.
+pub const SKEW: Duration = Duration::from_secs(300);
+
 /// Whether a time of the service that was kept lies in its future.
 pub fn is_ahead(kept: Timestamp, now: Timestamp) -> bool {
     since(now, kept) >= FUTURE

@@ -14,7 +14,8 @@ use crate::model::moment::Moment;
 use crate::model::seen::{Listed, Seen};
 pub use log::{Log, LogRow};
 pub use target::{
-    BodyShape, Calibration, NoSuch, Probe, ProbeVerdict, ScimGroup, ScimUser, Signature, TargetLook, TargetSeen, TokenState,
+    BodyShape, Calibration, Control, NoSuch, Probe, ProbeVerdict, ScimGroup, ScimUser, Signature, TargetLook, TargetSeen,
+    TokenState,
 };
 
 /// One complete look and the time at which the service gave it (its `Date` header).
@@ -351,4 +352,6 @@ pub struct SyncSettings {
     pub base_address: Option<String>,
     /// `DeleteThresholdValue` of the notification settings, where it is switched on.
     pub delete_threshold: Option<u64>,
+    /// The keys that tell that the job signs in to the app as an OAuth client; none where it shows a token that was entered.
+    pub oauth: Vec<&'static str>,
 }

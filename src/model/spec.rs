@@ -135,6 +135,9 @@ pub enum Cloud {
     UsGov,
     UsGovDod,
     China,
+    Bleu,
+    Delos,
+    Singapore,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -231,6 +234,8 @@ pub enum Acknowledgement {
     AlreadyDirect,
     /// Members for a while (Privileged Identity Management) may get assignments that last.
     TemporaryMembers,
+    /// Entra signs in to the app by OAuth: nobody can prove step 5, and a person sees to it.
+    OAuthSignIn,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]

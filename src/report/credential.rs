@@ -17,8 +17,7 @@ pub(super) fn valid(facts: &Facts) -> Judged {
 }
 
 fn judge(facts: &Facts) -> (Truth, Reason, String) {
-    // Entra's clock decides, where it was heard.
-    let now = facts.seen.jobs.known().map_or(facts.now, |look| look.at);
+    let now = facts.service_time();
     let life = facts.seen.credential;
     if let Some(life) = life.filter(|life| life.ends <= now) {
         return (Truth::False, Reason::CredentialExpired, format!("expired on {:.0}; put a new one into its files", life.ends));

@@ -119,7 +119,7 @@ impl Practice {
         let (world, ids) = seed::world(&scenario, clock);
         let (sender, app, token, base_address) = match &scenario.target.external {
             None => {
-                let token = format!("scim~{}", world.names.id("scim/token").simple());
+                let token = token::of_target(&scenario, world.names);
                 let app = ScimApp::new(token.clone());
                 (Sender::Inside(app.router()), Some(app), token, scenario.target.address("http://127.0.0.1"))
             }
@@ -215,7 +215,7 @@ impl Practice {
 
     /// The token that Entra holds for the target.
     pub fn scim_token(&self) -> String {
-        self.0.state().sync.secrets.get("SecretToken").cloned().unwrap_or_default()
+        self.0.state().sync.bearer()
     }
 
     /// The SCIM app inside; a service elsewhere is its own affair.

@@ -152,6 +152,18 @@ pub struct Job {
     pub active_by: ActiveBy,
     /// How the never-happened executions of a job that never ran are shown.
     pub sentinels: Sentinels,
+    pub sign_in: SignIn,
+}
+
+/// How the job signs in to the app.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum SignIn {
+    /// With a token that somebody has entered.
+    #[default]
+    Token,
+    /// As an OAuth client, with access tokens that it fetches.
+    OAuth,
 }
 
 /// How the job stands when time starts.
@@ -219,6 +231,21 @@ pub struct Target {
     pub inactive: BTreeSet<usize>,
     /// Puts a group and a user there that no directory manages.
     pub unmanaged: bool,
+    /// What its token looks like.
+    pub token: TargetToken,
+    /// Virtual time after which a `jwt` ends by itself, as it says; absent, it never does. Nothing else follows from it here.
+    #[serde(with = "human_or_none", skip_serializing_if = "Option::is_none")]
+    pub token_ends: Option<Duration>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum TargetToken {
+    /// A word in front and hexadecimal digits.
+    #[default]
+    Opaque,
+    /// A JSON web token.
+    Jwt,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -346,6 +373,7 @@ impl Default for Job {
             external_id: ExternalId::default(),
             active_by: ActiveBy::default(),
             sentinels: Sentinels::default(),
+            sign_in: SignIn::default(),
         }
     }
 }
@@ -358,7 +386,15 @@ impl Default for Mapping {
 
 impl Default for Target {
     fn default() -> Self {
-        Target { external: None, query: None, missing: BTreeSet::new(), inactive: BTreeSet::new(), unmanaged: true }
+        Target {
+            external: None,
+            query: None,
+            missing: BTreeSet::new(),
+            inactive: BTreeSet::new(),
+            unmanaged: true,
+            token: TargetToken::default(),
+            token_ends: None,
+        }
     }
 }
 
@@ -411,6 +447,23 @@ mod human {
     pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
         let text = String::deserialize(from)?;
         humantime::parse_duration(&text).map_err(|error| D::Error::custom(format!("duration \"{text}\": {error}, as in \"40m\"")))
+    }
+}
+
+mod human_or_none {
+    use std::time::Duration;
+
+    use serde::{Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(span: &Option<Duration>, to: S) -> Result<S::Ok, S::Error> {
+        match span {
+            Some(span) => super::human::serialize(span, to),
+            None => to.serialize_none(),
+        }
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
+        super::human::deserialize(from).map(Some)
     }
 }
 

@@ -17,6 +17,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde_json::{Value, json};
 
+use quirk::Given;
 pub use quirk::Quirk;
 use store::{Kind, Store};
 
@@ -30,6 +31,8 @@ pub struct ScimApp(Arc<Mutex<Inner>>);
 
 struct Inner {
     token: Option<String>,
+    /// Tokens that were good once.
+    deleted: BTreeSet<String>,
     store: Store,
     quirks: BTreeSet<Quirk>,
     asked: usize,
@@ -37,7 +40,13 @@ struct Inner {
 
 impl ScimApp {
     pub fn new(token: String) -> Self {
-        ScimApp(Arc::new(Mutex::new(Inner { token: Some(token), store: Store::default(), quirks: BTreeSet::new(), asked: 0 })))
+        ScimApp(Arc::new(Mutex::new(Inner {
+            token: Some(token),
+            deleted: BTreeSet::new(),
+            store: Store::default(),
+            quirks: BTreeSet::new(),
+            asked: 0,
+        })))
     }
 
     /// Routes relative to the SCIM base URL.
@@ -53,12 +62,12 @@ impl ScimApp {
 
     /// Deletes the token, as a person would in the app's settings; every token is refused from now on.
     pub fn revoke(&self) {
-        self.lock().token = None;
+        self.lock().replace_token(None);
     }
 
     /// Another token; the one before is refused from now on.
     pub fn set_token(&self, token: String) {
-        self.lock().token = Some(token);
+        self.lock().replace_token(Some(token));
     }
 
     pub fn token(&self) -> Option<String> {
@@ -111,6 +120,26 @@ impl ScimApp {
     }
 }
 
+impl Inner {
+    fn replace_token(&mut self, token: Option<String>) {
+        let before = std::mem::replace(&mut self.token, token);
+        self.deleted.extend(before);
+    }
+
+    /// What a token that was given is to this app; `None` where it opens the door.
+    fn refuses(&self, given: Option<&str>) -> Option<Given> {
+        let claims_do = self.quirks.contains(&Quirk::IgnoresSignature);
+        let opens = |given: &str| {
+            self.quirks.contains(&Quirk::AcceptsAnyToken)
+                || self.token.as_deref().is_some_and(|token| {
+                    token == given
+                        || (claims_do && quirk::claims(token).is_some_and(|claims| quirk::claims(given) == Some(claims)))
+                })
+        };
+        (!given.is_some_and(opens)).then(|| Given::of(given, &self.deleted, self.token.as_deref()))
+    }
+}
+
 /// What a SCIM service says when it does not do as asked.
 struct Failure {
     status: StatusCode,
@@ -147,19 +176,18 @@ fn scim(status: StatusCode, body: &Value) -> Response {
 }
 
 async fn guard(State(app): State<ScimApp>, request: Request, next: Next) -> Response {
-    let (quirks, token, asked) = {
+    let given = bearer(request.headers());
+    let (quirks, refused, asked) = {
         let mut inner = app.lock();
         inner.asked += 1;
-        (inner.quirks.clone(), inner.token.clone(), inner.asked)
+        (inner.quirks.clone(), inner.refuses(given), inner.asked)
     };
     if let Some(response) = quirks.iter().find_map(|quirk| quirk.answer(asked)) {
         return response;
     }
-    let given = bearer(request.headers());
     let public = request.uri().path().ends_with("/ServiceProviderConfig") && !quirks.contains(&Quirk::ProtectsConfig);
-    let good = given.is_some() && (given == token.as_deref() || quirks.contains(&Quirk::AcceptsAnyToken));
-    if !public && !good {
-        return refuse(given, &quirks);
+    if let Some(what) = refused.filter(|_| !public) {
+        return refuse(given, what, &quirks);
     }
     let response = next.run(request).await;
     if !quirks.contains(&Quirk::Truncated) {
@@ -175,8 +203,8 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then_some(token)
 }
 
-fn refuse(given: Option<&str>, quirks: &BTreeSet<Quirk>) -> Response {
-    if let Some(response) = quirks.iter().find_map(Quirk::refusal) {
+fn refuse(given: Option<&str>, what: Given, quirks: &BTreeSet<Quirk>) -> Response {
+    if let Some(response) = quirks.iter().find_map(|quirk| quirk.refusal(what)) {
         return response;
     }
     if quirks.contains(&Quirk::DeadTokenNotFound) {

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::clock::later;
-use super::scenario::ClientSecret;
+use super::scenario::{ClientSecret, Scenario, TargetToken};
 use super::seed::Ids;
 
 /// Everything that may be done with a token, and until when.
@@ -46,7 +46,7 @@ pub(crate) struct Tokens {
 }
 
 impl Tokens {
-    pub fn new(scenario: &super::scenario::Scenario, names: super::chance::Names) -> Self {
+    pub fn new(scenario: &Scenario, names: super::chance::Names) -> Self {
         Tokens {
             permissions: scenario.permissions.iter().cloned().collect(),
             directory_roles: scenario.directory_roles.iter().cloned().collect(),
@@ -145,6 +145,22 @@ impl Tokens {
         self.issued.insert(token.clone(), Claims { permissions, directory_roles, expires });
         token
     }
+}
+
+/// The token of the app's SCIM service, as the scenario has it.
+pub(crate) fn of_target(scenario: &Scenario, names: super::chance::Names) -> String {
+    let unique = names.id("scim/token");
+    if scenario.target.token == TargetToken::Opaque {
+        return format!("scim~{}", unique.simple());
+    }
+    let mut claims = json!({"sub": "scim", "jti": unique, "iat": scenario.start.as_second()});
+    if let Some(life) = scenario.target.token_ends {
+        claims["exp"] = later(scenario.start, life).as_second().into();
+    }
+    let signature: Vec<u8> = (0..4).flat_map(|n| *names.id(&format!("scim/token/{n}")).as_bytes()).collect();
+    let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let head = part(&json!({"alg": "HS512", "typ": "JWT"}));
+    format!("{head}.{}.{}", part(&claims), URL_SAFE_NO_PAD.encode(signature))
 }
 
 /// An assertion that the app signed itself with a certificate, or a federated token.

@@ -139,6 +139,10 @@ pub trait Target {
     async fn calibrate(&self, at: Timestamp) -> Result<Calibration>;
     /// It was made for this URL and the token that is in the file now.
     fn fits(&self, calibration: &Calibration) -> bool;
+    /// When the token in the file ends by itself, as far as it says so.
+    fn token_ends(&self) -> Option<Timestamp> {
+        None
+    }
     /// One round with its controls. Never an error: whatever goes wrong is `Inconclusive`.
     async fn probe(&self, calibration: &Calibration, at: Timestamp) -> Probe;
 }

@@ -2,7 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
 
 use super::error::{Error, Result};
 
@@ -53,9 +57,48 @@ impl SecretFile {
     }
 }
 
+/// What a JWT says of itself, whoever made it; nobody looks at its signature.
+#[expect(clippy::disallowed_methods, reason = "what is no JWT is opaque, and has no other cause")]
+pub fn claims(token: &SecretString) -> Option<Value> {
+    let mut parts = token.expose_secret().split('.');
+    let (Some(_), Some(payload), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else { return None };
+    let claims = URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;
+    serde_json::from_slice::<Value>(&claims).ok().filter(Value::is_object)
+}
+
+/// A time among claims (RFC 7519: seconds, perhaps with a fraction).
+#[expect(clippy::disallowed_methods, reason = "what is no time is not given")]
+pub fn time_of(claims: &Value, name: &str) -> Option<Timestamp> {
+    let second = claims.get(name)?;
+    let second = second.as_i64().or_else(|| second.as_f64().map(|second| second.floor() as i64))?;
+    Timestamp::from_second(second).ok()
+}
+
+/// When a token ends by itself, as far as it says so.
+pub fn ends(token: &SecretString) -> Option<Timestamp> {
+    time_of(&claims(token)?, "exp")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_token_may_say_when_it_ends() {
+        let of = |claims: &str| ends(&SecretString::from(format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(claims))));
+        for (claims, expected) in [
+            (r#"{"exp":1000000}"#, Some(1_000_000)),
+            (r#"{"exp":1000000.9}"#, Some(1_000_000)),
+            (r#"{"exp":"1000000"}"#, None),
+            (r#"{"exp":1e300}"#, None),
+            (r#"{"exp":null}"#, None),
+            ("{}", None),
+            ("[]", None),
+        ] {
+            assert_eq!(of(claims).map(|at| at.as_second()), expected, "{claims}");
+        }
+        assert_eq!(ends(&SecretString::from("opaque")), None);
+    }
 
     fn read(content: &[u8]) -> Result<String> {
         let file = tempfile::NamedTempFile::new().unwrap();

@@ -268,10 +268,15 @@ fn seen() -> Snapshot {
             sync_all: Some(false),
             skip_out_of_scope_deletions: Some(false),
             base_address: None,
+            oauth: Vec::new(),
         }),
         users: [1, 2, 3].map(|u| (user(u), Seen::Known(known_user(u)))).into(),
         log: Listed::Known(Look { at: at(NOW), value: Log::default() }),
-        target: TargetSeen { token: TokenState::Accepted, look: Listed::Unknown(Why::not_looked("the target")) },
+        target: TargetSeen {
+            token: TokenState::Accepted,
+            token_ends: None,
+            look: Listed::Unknown(Why::not_looked("the target")),
+        },
         ..Snapshot::default()
     }
 }
@@ -314,6 +319,8 @@ fn memory() -> Memory {
         url: "http://127.0.0.1:1/scim/Users".into(),
         token: "0000".into(),
         bad_token: Signature { status: 401, body: BodyShape::ScimError },
+        bad_token_too: None,
+        control: Control::Alike,
         liveness: 200,
         no_such: None,
         at: at(0),

@@ -299,6 +299,69 @@ fn another_instance_of_the_app_is_refused_unless_it_is_acknowledged() {
 }
 
 #[test]
+fn an_app_into_which_entra_signs_in_by_oauth_is_refused_unless_step_5_is_left_to_a_person() {
+    let by_oauth = |case: &mut Case| settings(case).oauth = vec!["Oauth2ClientId"];
+    refuses("signs in to the app by OAuth, by what its provisioning settings hold (Oauth2ClientId)", by_oauth);
+    let known = |case: &mut Case| {
+        by_oauth(case);
+        case.spec.groups.acknowledge.push(Acknowledgement::OAuthSignIn);
+    };
+    passes(known);
+    notes("step 5 is left to a person, and is never proven", known);
+    // What was once read holds while it can't be read, and no longer.
+    let once = |case: &mut Case| {
+        case.memory.remembered.signs_in_by_oauth = true;
+        case.seen.settings = Listed::Unknown(failed("transient"));
+        case.spec.provisioning.scope_confirmed = Some(ScopeConfirmed::AssignedOnly);
+    };
+    refuses("signs in to the app by OAuth", once);
+    passes(|case| case.memory.remembered.signs_in_by_oauth = true);
+    // After step 4 too, and no more once all is proven.
+    let mut cycled = Case::cycled();
+    by_oauth(&mut cycled);
+    assert!(cycled.refusals()[0].contains("OAuth"), "{:?}", cycled.refusals());
+    let mut retired = Case::retired();
+    by_oauth(&mut retired);
+    assert!(retired.refusals().is_empty());
+    // A token that has run out was not revoked.
+    let refused = found(|case| {
+        known(case);
+        case.seen.target.token = TokenState::Refused(401);
+    });
+    assert!(refused.refusals[0].contains("it may be an access token that has expired"), "{refused:#?}");
+    assert!(!refused.refusals[0].contains("RevokedTooEarly"), "{refused:#?}");
+}
+
+#[test]
+fn a_token_that_says_when_it_ends_is_told_before_and_is_not_called_revoked_after() {
+    const DAY: i64 = 24 * 60;
+    let ends = |minute: i64| move |case: &mut Case| case.seen.target.token_ends = Some(at(minute));
+    let near = "the token in target.tokenFile ends by itself on ";
+    for minute in [NOW - 1, NOW, NOW + 14 * DAY] {
+        notes(near, ends(minute));
+        passes(ends(minute));
+    }
+    assert!(found(ends(NOW + 14 * DAY + 1)).notes.iter().all(|note| !note.contains(near)));
+    let mut cycled = Case::cycled();
+    ends(NOW + DAY)(&mut cycled);
+    assert!(check(&cycled.facts()).notes.iter().any(|note| note.contains(near)), "step 5 can't be proven after it");
+    let mut retired = Case::retired();
+    ends(NOW - DAY)(&mut retired);
+    assert!(check(&retired.facts()).notes.iter().all(|note| !note.contains(near)));
+    for (minute, expired) in [(NOW - 1, true), (NOW + 5, true), (NOW + 6, false)] {
+        let refused = |case: &mut Case| {
+            ends(minute)(case);
+            case.seen.target.token = TokenState::Refused(401);
+        };
+        refuses(
+            if expired { "it has expired by itself on " } else { "RevokedTooEarly: the SCIM token is refused (401)" },
+            refused,
+        );
+        assert_eq!(found(refused).refusals[0].contains("RevokedTooEarly"), !expired);
+    }
+}
+
+#[test]
 fn whoever_else_assigns_users_or_empties_groups_holds_until_that_is_acknowledged() {
     let noted = |case: &Case| {
         let approved = case.approve();

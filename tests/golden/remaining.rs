@@ -58,7 +58,7 @@ fn at_the_end_it_waits_for_a_person_and_then_for_rejections() {
     assert_eq!((of(&case).outlook, of(&case).earliest_finish), (Outlook::AwaitingPerson, None));
     case.memory.remembered.rejections = vec![probe(ProbeVerdict::Rejected)];
     case.memory.remembered.probed_at = Some(at(NOW));
-    case.seen.target = TargetSeen { token: TokenState::Refused(401), look: Listed::Unknown(failed("denied")) };
+    case.seen.target = TargetSeen { token: TokenState::Refused(401), token_ends: None, look: Listed::Unknown(failed("denied")) };
     assert_eq!((of(&case).outlook, of(&case).earliest_finish), (Outlook::InSight, Some(at(NOW + 2))));
     case.memory.remembered.rejections.push(probe(ProbeVerdict::Rejected));
     assert_eq!(of(&case).earliest_finish, Some(at(NOW + 1)));

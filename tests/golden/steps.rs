@@ -389,6 +389,34 @@ fn revoke_refuses_while_a_stranger_is_assigned_and_pauses_the_job_first_where_as
 }
 
 #[test]
+fn revoke_proves_nothing_where_entra_signs_in_by_oauth() {
+    let mut case = Case::cycled();
+    let Listed::Known(settings) = &mut case.seen.settings else { panic!() };
+    settings.oauth = vec!["Oauth2ClientId"];
+    refuses(&case.judge(5), Reason::ProbeInconclusive, "Delete the OAuth client");
+    // Whatever a probe says, none of it is counted.
+    case.seen.probe = Some(probe(ProbeVerdict::Rejected));
+    let now = moment(NOW);
+    for _ in 0..4 {
+        unscim::remember::remember(&case.spec, &case.seen, &mut case.memory, now);
+        assert!(case.memory.remembered.rejections.is_empty());
+    }
+    // Nor while the settings can't be read.
+    case.seen.settings = Listed::Unknown(failed("transient"));
+    unscim::remember::remember(&case.spec, &case.seen, &mut case.memory, now);
+    assert!(case.memory.remembered.signs_in_by_oauth && case.memory.remembered.rejections.is_empty());
+    assert!(case.memory.remembered.revocation_proof.is_none());
+    refuses(&case.judge(5), Reason::ProbeInconclusive, "Delete the OAuth client");
+    // With a token that was entered, three of them are a proof.
+    let mut case = Case::cycled();
+    case.seen.probe = Some(probe(ProbeVerdict::Rejected));
+    for _ in 0..3 {
+        unscim::remember::remember(&case.spec, &case.seen, &mut case.memory, now);
+    }
+    assert!(case.memory.remembered.revocation_proof.is_some());
+}
+
+#[test]
 fn a_healthy_state_of_every_stage_passes_preflight_and_holds_nothing() {
     let stages = [Case::untouched(), Case::assigned(), Case::emptied(), Case::unassigned(), Case::cycled(), Case::retired()];
     let kinds = [vec!["AssignUser"], vec!["RemoveMember"], vec!["UnassignGroup"], vec![], vec!["RequestRevocation"], vec![]];

@@ -157,6 +157,46 @@ async fn a_401_gets_one_new_token_and_a_second_one_is_final() {
 }
 
 #[tokio::test]
+async fn a_claims_challenge_is_told_by_its_own_name() {
+    const CHALLENGE: &str = r#"Bearer realm="", authorization_uri="https://login.example/common/oauth2/authorize", error="insufficient_claims", claims="eyJhY2Nlc3NfdG9rZW4iOnt9fQ==""#;
+    let bodies: [fn(u16) -> Reply; 3] = [
+        |status| refusal(status, "InvalidAuthenticationToken", "Continuous access evaluation resulted in challenge."),
+        |status| raw(status, ""),
+        |status| raw(status, "<html>"),
+    ];
+    for (body, status) in bodies.into_iter().flat_map(|body| [(body, 401), (body, 403)]) {
+        let challenged = move || body(status).with("www-authenticate", CHALLENGE);
+        let (graph, log) = graph(move |_, _| challenged());
+        let error = graph.assignments(app()).await.unwrap_err();
+        let text = error.to_string();
+        assert!(matches!(error, Error::Denied { .. }), "{text}");
+        assert_eq!(text.contains("continuous access evaluation"), status == 401, "{text}");
+        assert!(text.contains("Conditional Access") && text.contains("service principal sign-ins"), "{text}");
+        assert!(!text.contains("check tenantId") && !text.contains("give the credential"), "{text}");
+        assert!(!text.contains("eyJhY2Nl"), "{text}");
+        assert_eq!(log.count(), if status == 401 { 2 } else { 1 });
+        // A fresh token that is let in is the end of it.
+        if status == 401 {
+            assert_eq!(rows_or_error(move |_, n| if n == 0 { challenged() } else { list(vec![]) }).await.unwrap(), 0);
+        }
+    }
+    // In an envelope each request has its own.
+    let (graph, _) = crate::service::graph(|_, _| {
+        let one = |id: &str| {
+            json!({"id": id, "status": 401, "headers": {"WWW-Authenticate": CHALLENGE},
+                "body": {"error": {"code": "InvalidAuthenticationToken", "message": "challenge"}}})
+        };
+        ok(json!({"responses": [one("2"), one("1")]}))
+    });
+    for read in graph.profiles_of(&[group(), GroupId(Uuid::from_u128(0xc))]).await {
+        assert!(read.unwrap_err().to_string().contains("continuous access evaluation"));
+    }
+    // Without one it is what it was.
+    let error = rows_or_error(|_, _| refusal(401, "InvalidAuthenticationToken", "expired")).await.unwrap_err();
+    assert!(error.to_string().contains("check tenantId and clientId"), "{error}");
+}
+
+#[tokio::test]
 async fn a_403_names_the_permission_and_the_request() {
     let (graph, _) = graph(|_, _| refusal(403, "Authorization_RequestDenied", "Insufficient privileges."));
     let error = graph.settings(app()).await.unwrap_err().to_string();

@@ -86,7 +86,8 @@ async fn every_known_refusal_has_its_remedy_and_no_secret() {
         (700027, "register its certificate"),
         (700021, "subject or audience"),
         (700023, "subject or audience"),
-        (53003, "AADSTS53003"),
+        (53003, "a Conditional Access policy"),
+        (50001, "AADSTS50001"),
     ] {
         let error = set(move |_, _| refused(code)).source.token().await.unwrap_err();
         let text = format!("{error} {error:?}");

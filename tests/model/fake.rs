@@ -284,6 +284,7 @@ impl Directory for Fake<'_> {
             skip_out_of_scope_deletions: Some(false),
             base_address: None,
             delete_threshold: None,
+            oauth: Vec::new(),
         })
     }
 
@@ -382,7 +383,16 @@ impl Target for Fake<'_> {
 
 pub fn calibration(at: Timestamp) -> Calibration {
     let bad_token = Signature { status: 401, body: BodyShape::ScimError };
-    Calibration { url: "http://127.0.0.1:1/scim/Users".into(), token: "0000".into(), bad_token, liveness: 200, no_such: None, at }
+    Calibration {
+        url: "http://127.0.0.1:1/scim/Users".into(),
+        token: "0000".into(),
+        bad_token,
+        bad_token_too: None,
+        control: Control::Alike,
+        liveness: 200,
+        no_such: None,
+        at,
+    }
 }
 
 impl Ledger for Fake<'_> {

@@ -224,6 +224,7 @@ impl Form<'_> {
             // Nor wrong dates.
             latest: _,
             misdated: _,
+            signs_in_by_oauth: _,
         } = remembered;
         for (user, roles) in covered_since.iter() {
             for (role, first) in roles.iter() {

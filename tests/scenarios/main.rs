@@ -8,6 +8,7 @@ mod lost;
 mod midway;
 mod support;
 mod target;
+mod tokens;
 mod told;
 mod turns;
 mod undone;

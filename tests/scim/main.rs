@@ -2,6 +2,7 @@
 
 mod lists;
 mod records;
+mod tokens;
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;

@@ -14,6 +14,8 @@ use crate::model::seen::{Listed, Seen};
 #[derive(Clone, Debug, Default)]
 pub struct TargetSeen {
     pub token: TokenState,
+    /// When the token in the file ends by itself, as far as it says so.
+    pub token_ends: Option<Timestamp>,
     pub look: Listed<Arc<TargetLook>>,
 }
 
@@ -142,12 +144,40 @@ pub struct Calibration {
     /// A short tag of the token that was good: tells another token from it, and gives nothing of it away.
     pub token: String,
     pub bad_token: Signature,
+    /// Another way in which a bad one was refused at that time.
+    #[serde(default)]
+    pub bad_token_too: Option<Signature>,
+    /// What bad tokens were made of.
+    #[serde(default)]
+    pub control: Control,
     /// Status of `/ServiceProviderConfig` without a token.
     pub liveness: u16,
     /// `None` where nobody has asked yet.
     #[serde(default)]
     pub no_such: Option<NoSuch>,
     pub at: Timestamp,
+}
+
+impl Calibration {
+    /// A made-up token is refused like this.
+    pub fn knows(&self, answer: &Signature) -> bool {
+        self.bad_token == *answer || self.bad_token_too.as_ref() == Some(answer)
+    }
+
+    /// It refuses a token: like a made-up one, or with the status that is there for it, by whatever hand but a page for people.
+    pub fn is_no(&self, answer: &Signature) -> bool {
+        self.knows(answer) || (answer.status == 401 && answer.body != BodyShape::Html)
+    }
+}
+
+/// How a token that never was is made of the real one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Control {
+    /// Every letter and digit anew; so were all of them once.
+    #[default]
+    Garbled,
+    /// With the form of the real one: a signed one has another signature, another one the same words in front.
+    Alike,
 }
 
 /// The shapes in which the service says that it has no record of an id, besides the standard's.
@@ -196,6 +226,14 @@ pub enum ProbeVerdict {
 mod tests {
     use super::*;
     use crate::model::seen::Why;
+
+    #[test]
+    fn a_calibration_of_an_earlier_version_still_reads() {
+        let old = r#"{"url":"https://app.example/scim/Users","token":"0000","bad_token":{"status":401,"body":"ScimError"},
+            "liveness":200,"at":"2026-11-02T08:00:00Z"}"#;
+        let old: Calibration = serde_json::from_str(old).unwrap();
+        assert_eq!((old.control, old.bad_token_too, old.no_such), (Control::Garbled, None, None));
+    }
 
     #[test]
     fn what_was_read_by_id_stands_until_the_list_shows_something_else() {

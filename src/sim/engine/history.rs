@@ -5,11 +5,11 @@ use std::time::Duration;
 use super::export::{Outcome, export};
 use super::job::Job;
 use super::scim::{self, Active, Form, Kind, Message};
-use super::{Sync, begin, end};
+use super::{ACCESS_TOKEN, Sync, begin, end};
 use crate::model::engine::{Attributes, Linked};
 use crate::model::id::{JobId, ScimId};
 use crate::sim::clock::{earlier, later};
-use crate::sim::scenario::{JobState, Scenario};
+use crate::sim::scenario::{JobState, Scenario, SignIn};
 use crate::sim::seed::{Ids, has_history};
 use crate::sim::{Inner, PracticeError};
 
@@ -24,9 +24,14 @@ pub(crate) fn sync(scenario: &Scenario, ids: &Ids, token: String, base_address: 
         "DeleteThresholdEnabled": threshold.is_some(), "DeleteThresholdValue": threshold.unwrap_or(500),
     });
     let skip = settings.skip_out_of_scope_deletions.then(|| "True".to_owned());
+    let by_oauth = settings.sign_in == SignIn::OAuth;
+    let client = |value: &str| by_oauth.then(|| value.to_owned());
     let secrets = [
         ("BaseAddress", Some(base_address.to_owned())),
-        ("SecretToken", Some(token)),
+        (if by_oauth { ACCESS_TOKEN } else { "SecretToken" }, Some(token)),
+        ("Oauth2ClientId", client("unscim-practice")),
+        ("Oauth2ClientSecret", client("practice")),
+        ("Oauth2TokenExchangeUri", client("https://app.example/oauth/token")),
         ("SyncAll", settings.sync_all.clone()),
         ("SyncNotificationSettings", Some(notify.to_string())),
         ("SkipOutOfScopeDeletions", skip),
@@ -131,7 +136,7 @@ async fn create(inner: &Inner, message: Message) -> Result<ScimId, PracticeError
 }
 
 async fn send(inner: &Inner, message: Message) -> Result<serde_json::Value, PracticeError> {
-    let token = inner.state().sync.secrets.get("SecretToken").cloned().unwrap_or_default();
+    let token = inner.state().sync.bearer();
     let what = format!("filling the target: {} {}", message.method, message.path);
     match inner.sender.send(&message, &token).await {
         Ok(answer) if (200..300).contains(&answer.status) => Ok(answer.body),

@@ -39,10 +39,18 @@ pub(crate) struct Sync {
     pub log: Vec<log::Entry>,
 }
 
+/// The key of what an OAuth client has fetched.
+pub(crate) const ACCESS_TOKEN: &str = "Oauth2AccessToken";
+
 impl Sync {
     /// The "Tenant URL".
     pub fn base_address(&self) -> String {
         self.secrets.get("BaseAddress").cloned().unwrap_or_default()
+    }
+
+    /// What the engine shows the app, however it came by it.
+    pub fn bearer(&self) -> String {
+        self.secrets.get("SecretToken").or(self.secrets.get(ACCESS_TOKEN)).cloned().unwrap_or_default()
     }
 }
 
@@ -86,7 +94,7 @@ pub(crate) fn begin(inner: &Inner, at: Timestamp) -> Option<Begun> {
     for group in groups.iter().filter_map(|id| scope.groups.get(&GroupId(*id))) {
         touched.extend(group.members.iter().map(|user| user.0));
     }
-    let token = state.sync.secrets.get("SecretToken").cloned().unwrap_or_default();
+    let token = state.sync.bearer();
     let form = Form::of(&state.sync.base_address(), inner.scenario.job.active_by);
     Some(Begun { at, activity, token, form, scope, linked: state.sync.linked.clone(), touched, threshold, fill: None })
 }

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Map, Value, json};
 
 use super::store::field;
@@ -83,6 +85,12 @@ pub enum Quirk {
     DeadTokenNotFound,
     /// A refused token gets a page for people, with this status.
     DeadTokenHtml(u16),
+    /// A token that never was one is told this status; one that was deleted keeps the standard's 401.
+    UnknownToken(u16),
+    /// What is no token by its form (a JWT, or the form of the one that is good) is told this status.
+    MalformedToken(u16),
+    /// Of a JWT's signature nobody looks: its claims alone open the door.
+    IgnoresSignature,
     /// Any token opens the door.
     AcceptsAnyToken,
     /// A refusal repeats the token.
@@ -103,6 +111,54 @@ pub enum Quirk {
     RemovalTakesAll,
 }
 
+/// What an app can make of a token that it refuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Given {
+    Nothing,
+    /// It was good once.
+    Deleted,
+    /// It has the form of a token, and never was one.
+    Unknown,
+    Malformed,
+}
+
+impl Given {
+    pub fn of(given: Option<&str>, deleted: &BTreeSet<String>, good: Option<&str>) -> Given {
+        let Some(given) = given else { return Given::Nothing };
+        let model = good.or(deleted.first().map(String::as_str)).unwrap_or_default();
+        match given {
+            _ if deleted.contains(given) => Given::Deleted,
+            _ if is_formed_like(given, model) => Given::Unknown,
+            _ => Given::Malformed,
+        }
+    }
+}
+
+/// For a JWT: it can be taken apart, each part whole. For others: the words in front are there, and the rest is hexadecimal or
+/// base64 where it should be.
+fn is_formed_like(given: &str, model: &str) -> bool {
+    let part = |text: &str| URL_SAFE_NO_PAD.decode(text).ok();
+    let json = |text: &str| part(text).is_some_and(|bytes| serde_json::from_slice::<Map<String, Value>>(&bytes).is_ok());
+    let is_jwt = |text: &str| {
+        let parts: Vec<&str> = text.split('.').collect();
+        parts.len() == 3 && json(parts[0]) && json(parts[1]) && part(parts[2]).is_some()
+    };
+    if is_jwt(model) {
+        return is_jwt(given);
+    }
+    let halves =
+        |text: &str| text.rsplit_once(['_', '~']).map_or((String::new(), text.to_owned()), |(a, b)| (a.into(), b.into()));
+    let ((words, rest), (model_words, model_rest)) = (halves(given), halves(model));
+    let is_hex = |text: &str| text.chars().all(|c| c.is_ascii_hexdigit());
+    let decodes = !model.ends_with('=') || STANDARD.decode(given).is_ok();
+    words == model_words && rest.len() == model_rest.len() && decodes && (is_hex(&rest) || !is_hex(&model_rest))
+}
+
+/// What a JWT claims, without its signature.
+pub(super) fn claims(token: &str) -> Option<&str> {
+    token.rsplit_once('.').map(|(claims, _)| claims)
+}
+
 impl Quirk {
     /// What is answered in place of the standard's 404.
     pub(super) fn not_found(&self) -> Option<Response> {
@@ -117,10 +173,19 @@ impl Quirk {
     }
 
     /// What is answered to a refused token in place of the standard's 401.
-    pub(super) fn refusal(&self) -> Option<Response> {
-        let Quirk::DeadTokenHtml(status) = self else { return None };
-        let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::UNAUTHORIZED);
-        Some((status, "<!DOCTYPE html><html><body>Sign in</body></html>").into_response())
+    pub(super) fn refusal(&self, given: Given) -> Option<Response> {
+        let of = |status: &u16| StatusCode::from_u16(*status).unwrap_or(StatusCode::UNAUTHORIZED);
+        match (self, given) {
+            (Quirk::DeadTokenHtml(status), _) => {
+                Some((of(status), "<!DOCTYPE html><html><body>Sign in</body></html>").into_response())
+            }
+            (Quirk::MalformedToken(status), Given::Malformed)
+            | (Quirk::UnknownToken(status), Given::Malformed | Given::Unknown) => {
+                let body = serde_json::json!({"statusCode": status, "error": of(status).canonical_reason()});
+                Some((of(status), body.to_string()).into_response())
+            }
+            _ => None,
+        }
     }
 
     /// The answer that takes the place of every other one.

@@ -19,7 +19,7 @@ use x509_cert::der::Decode;
 
 use crate::model::snapshot::CredentialLife;
 use crate::world::error::{Error, Result};
-use crate::world::secret::SecretFile;
+use crate::world::secret::{SecretFile, claims, time_of};
 
 /// An assertion is used at once.
 const GOOD_FOR: i64 = 300;
@@ -114,9 +114,8 @@ fn stamp(time: x509_cert::time::Time) -> Timestamp {
 /// When the projected token begins and ends, by its own claims.
 #[expect(clippy::disallowed_methods, reason = "a time beyond the calendar is none")]
 pub(super) fn life_of_token(token: &SecretString) -> Option<CredentialLife> {
-    let claims = super::token::claims(token)?;
-    let time = |name: &str| claims.get(name).and_then(Value::as_i64).and_then(|second| Timestamp::from_second(second).ok());
-    let ends = time("exp")?;
-    let begins = time("iat").or(time("nbf")).unwrap_or(ends.checked_sub(Duration::from_secs(3600)).ok()?);
+    let claims = claims(token)?;
+    let ends = time_of(&claims, "exp")?;
+    let begins = time_of(&claims, "iat").or(time_of(&claims, "nbf")).unwrap_or(ends.checked_sub(Duration::from_secs(3600)).ok()?);
     Some(CredentialLife { begins, ends })
 }

@@ -247,6 +247,10 @@ pub(super) fn refused(ask: &Ask, answer: &Answer) -> Error {
     let header = answer.header("request-id").map(str::to_owned);
     let request_id = header.or_else(|| refusal.as_ref().and_then(|refusal| refusal.request_id.clone()));
     let doing = ask.doing.clone();
+    if let Some(message) = challenged(answer, refusal.as_ref()) {
+        let code = refusal.map_or_else(|| INSUFFICIENT_CLAIMS.to_owned(), |refusal| refusal.code);
+        return Error::Denied { doing, status, code, message, request_id };
+    }
     let Some(refusal) = refusal else {
         let what = shape(&answer.body);
         if answer.status.is_success() {
@@ -271,6 +275,29 @@ pub(super) fn refused(ask: &Ask, answer: &Answer) -> Error {
         404 if refusal.is_not_found() => Error::NotFound { doing, request_id },
         _ => Error::Refused { doing, status, code, message, request_id },
     }
+}
+
+const INSUFFICIENT_CLAIMS: &str = "insufficient_claims";
+
+/// Where the service wants a token that says more than ours (continuous access evaluation): it is who we are and where we come
+/// from that stand in the way, and no permission or id would help.
+fn challenged(answer: &Answer, refusal: Option<&Refusal>) -> Option<String> {
+    let challenge = |value: &http::HeaderValue| {
+        let text = String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase();
+        text.contains(INSUFFICIENT_CLAIMS) || [" claims=", ",claims="].iter().any(|claims| text.contains(claims))
+    };
+    let asks = answer.headers.get_all(header::WWW_AUTHENTICATE).iter().any(challenge);
+    let says = refusal.is_some_and(|refusal| refusal.code.eq_ignore_ascii_case(INSUFFICIENT_CLAIMS));
+    let what = match answer.status.as_u16() {
+        401 if asks || says => "the token was revoked by continuous access evaluation, and a fresh one was refused too",
+        403 if asks || says => "the token was refused by Conditional Access",
+        _ => return None,
+    };
+    Some(format!(
+        "{what}: most often a Conditional Access policy for workload identities that does not allow the address we come from, else the application was disabled, \
+         deleted or is held to be at risk; tenantId, clientId and permissions are not the cause. See the service principal sign-ins in Entra's sign-in logs, then \
+         allow this address in the policy (or leave it by an allowed one), or exclude the service principal from it"
+    ))
 }
 
 fn repeats(body: &[u8], secret: &str) -> bool {

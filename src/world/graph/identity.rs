@@ -203,6 +203,10 @@ impl Identity {
                 "the assertion's signature is not accepted; register its certificate with application {client}, and see that it has not expired"
             ),
             700021 | 700023 => "the assertion's subject or audience is wrong; check clientId, tenantId and cloud".to_owned(),
+            53003 => format!(
+                "a Conditional Access policy keeps application {client} from signing in, most often for the address it comes from; see the service principal \
+                 sign-ins in Entra's sign-in logs, and allow this address there or exclude the service principal"
+            ),
             70021 | 700211..=700213 => format!(
                 "no federated credential of application {client} fits the token's issuer, subject and audience; correct it there, or the token's service account"
             ),

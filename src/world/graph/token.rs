@@ -5,8 +5,6 @@ use std::future::Future;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -21,6 +19,7 @@ use crate::model::snapshot::{CredentialLife, Permissions};
 use crate::model::spec::Entra;
 use crate::world::error::{Error, Result, hint, locked};
 use crate::world::http::{Answer, Http};
+use crate::world::secret::claims;
 
 /// Where access tokens come from.
 pub trait TokenSource: Send + Sync {
@@ -215,15 +214,6 @@ pub fn permissions(token: &SecretString) -> Result<Permissions> {
     Ok(Permissions { roles, directory_roles: wids })
 }
 
-/// What a JWT says of itself, whoever made it.
-#[expect(clippy::disallowed_methods, reason = "what is no JWT is opaque, and has no other cause")]
-pub(super) fn claims(token: &SecretString) -> Option<Value> {
-    let mut parts = token.expose_secret().split('.');
-    let (Some(_), Some(payload), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else { return None };
-    let claims = URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;
-    serde_json::from_slice::<Value>(&claims).ok().filter(Value::is_object)
-}
-
 #[derive(Deserialize)]
 struct WireRefusal {
     error: String,
@@ -286,6 +276,9 @@ fn scrubbed(text: &str, secret: &SecretString) -> String {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
     use super::*;
 
     fn jwt(payload: &str) -> SecretString {

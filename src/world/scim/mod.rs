@@ -1,10 +1,12 @@
 //! The app's SCIM service, read only: complete lists, single records, and the probe that proves a revocation.
 
 mod client;
+mod control;
 mod listing;
 mod missing;
 mod probe;
 pub mod profiles;
+mod verdict;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -16,7 +18,7 @@ use url::Url;
 use super::Target;
 use super::error::Result;
 use super::http::Http;
-use super::secret::SecretFile;
+use super::secret::{SecretFile, ends};
 use crate::model::id::ScimId;
 use crate::model::seen::Seen;
 use crate::model::snapshot::{Calibration, Probe, ScimGroup, ScimUser, Signature};
@@ -64,6 +66,12 @@ impl Target for ScimTarget {
 
     fn fits(&self, calibration: &Calibration) -> bool {
         probe::fits(&self.client, calibration)
+    }
+
+    fn token_ends(&self) -> Option<Timestamp> {
+        // Whoever uses the file says what is wrong with it.
+        let Ok(token) = self.client.token() else { return None };
+        ends(&token)
     }
 
     async fn probe(&self, calibration: &Calibration, at: Timestamp) -> Probe {

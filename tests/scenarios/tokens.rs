@@ -1,0 +1,78 @@
+//! Tokens of several forms, of several ends, and apps that refuse them in several ways, over the whole way.
+
+use std::time::Duration;
+
+use unscim::model::condition::{ConditionKind, Reason};
+use unscim::model::spec::Acknowledgement;
+use unscim::model::status::{Phase, Status};
+use unscim::sim::scenario::{Job, Scenario, SignIn, Target, TargetToken};
+use unscim::sim::scim_app::Quirk;
+
+use crate::support::Rig;
+use crate::walk::small;
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+fn with_a_jwt(ends: Option<Duration>) -> Scenario {
+    Scenario { target: Target { token: TargetToken::Jwt, token_ends: ends, ..Target::default() }, ..small() }
+}
+
+fn revoked(status: &Status) -> (Reason, &str) {
+    let condition = status.conditions.iter().find(|one| one.kind == ConditionKind::TokenRevoked).unwrap();
+    (condition.reason, &condition.message)
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_app_that_refuses_unknown_and_deleted_tokens_in_two_ways_is_retired() {
+    for quirk in [Quirk::UnknownToken(403), Quirk::MalformedToken(500), Quirk::IgnoresSignature] {
+        let mut rig = Rig::new(with_a_jwt(Some(90 * DAY))).await;
+        let before = rig.active_users();
+        rig.practice.scim_app().unwrap().set_quirk(quirk);
+        rig.retire().await;
+        rig.assert_nobody_hurt(&before);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_ends_by_itself_is_never_taken_for_a_deleted_one() {
+    let mut rig = Rig::new(with_a_jwt(Some(20 * DAY))).await;
+    rig.until_phase(Phase::AwaitingRevocation).await;
+    rig.practice.pass(20 * DAY).await;
+    rig.practice.revoke_token().unwrap();
+    for _ in 0..20 {
+        let status = rig.turn().await.status;
+        assert_ne!(status.phase, Phase::Retired);
+        tokio::time::sleep(Duration::from_secs(120)).await;
+    }
+    let status = rig.turn().await.status;
+    let (reason, message) = revoked(&status);
+    assert_eq!(reason, Reason::ProbeInconclusive, "{message}");
+    assert!(message.contains("expired by itself on "), "{message}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_app_into_which_entra_signs_in_by_oauth_is_refused_before_anything_is_written() {
+    let scenario = Scenario { job: Job { sign_in: SignIn::OAuth, ..Job::default() }, ..small() };
+    let mut rig = Rig::new(scenario).await;
+    let status = rig.until_phase(Phase::Held).await;
+    let preflight = status.conditions.iter().find(|one| one.kind == ConditionKind::Preflight).unwrap();
+    assert!(preflight.message.contains("signs in to the app by OAuth"), "{}", preflight.message);
+    for _ in 0..30 {
+        rig.turn().await;
+        tokio::time::sleep(Duration::from_secs(60)).await;
+    }
+    assert!(rig.turn().await.status.journal.is_empty());
+
+    // To step 4 and no further, by the operator's word; and then no refusal is a proof.
+    rig.spec.groups.acknowledge.push(Acknowledgement::OAuthSignIn);
+    let at_the_end = |status: &Status| revoked(status).0 == Reason::ProbeInconclusive;
+    let status = rig.until(600, at_the_end).await;
+    assert_eq!(status.phase, Phase::Held);
+    assert!(revoked(&status).1.contains("Delete the OAuth client"), "{}", revoked(&status).1);
+    rig.practice.revoke_token().unwrap();
+    for _ in 0..20 {
+        let status = rig.turn().await.status;
+        assert!(status.phase == Phase::Held && at_the_end(&status), "{}", status.phase);
+        tokio::time::sleep(Duration::from_secs(120)).await;
+    }
+}
