@@ -210,6 +210,7 @@ async fn target(world: &impl World, spec: &Spec, memory: &Memory, now: &mut Snap
     let token_ends = world.target().token_ends();
     // Until the probe is calibrated for the token in the file, every turn tries anew: preflight and step 5 stand and fall with it.
     let due = !remembered.calibration.as_ref().is_some_and(|calibration| world.target().fits(calibration))
+        || is_after_cycle(spec, memory, now)
         || memory.target.as_ref().is_none_or(|look| look.at.age(at) >= spec.target.read_interval);
     if remembered.revocation_proof.is_some() || !due {
         now.target = TargetSeen { token_ends, look: Listed::Unknown(Why::not_looked("the target")), ..TargetSeen::default() };
@@ -235,6 +236,13 @@ async fn target(world: &impl World, spec: &Spec, memory: &Memory, now: &mut Snap
     if now.target.token == TokenState::Accepted && !remembered.calibration.as_ref().is_some_and(fits) {
         now.calibration = Some(seen(world.target().calibrate(at.wall).await));
     }
+}
+
+/// A cycle that no turn has seen the end of yet: what it did at the target is looked for at once, before anything follows it.
+fn is_after_cycle(spec: &Spec, memory: &Memory, now: &Snapshot) -> bool {
+    let last = now.jobs.known().and_then(|look| spec.entra.job(&look.value)?.last.as_ref());
+    let seen = memory.remembered.seen_cycle.as_ref().map(|(activity, _)| activity);
+    last.zip(seen).is_some_and(|(last, seen)| last.ended.is_some() && *seen != last.activity)
 }
 
 async fn look_at_target(

@@ -169,7 +169,7 @@ async fn no_brake_stands_between_a_protected_user_and_a_path() {
     rig.until(600, |status| status.progress.memberships == Some(0) && status.progress.groups_assigned == 3).await;
     let role = |rig: &Rig| rig.practice.writes().iter().filter(|write| write.method == "POST").count();
     let posts = role(&rig);
-    // Ten of them at once, so that the list has shrunk; each is a correction more than is allowed; and there are too many users.
+    // Ten of them at once, as somebody undoes a run; each is a correction more than is allowed; and there are too many users.
     rig.spec.limits.max_users = 3;
     rig.spec.limits.fights = 0;
     rig.spec.limits.max_shrink = Percent(1);
@@ -179,7 +179,7 @@ async fn no_brake_stands_between_a_protected_user_and_a_path() {
     }
     let held = rig.turn().await.status;
     let brakes: Vec<&str> = held.held.iter().map(|held| held.brake.as_str()).collect();
-    for brake in ["shrunk", "too-much", "fights"] {
+    for brake in ["undone", "too-much", "fights"] {
         assert!(brakes.contains(&brake), "{brake}: {brakes:?}");
     }
     assert!(role(&rig) >= posts + bare.len(), "they are given their rows in the same turn");
