@@ -177,7 +177,7 @@ mod tests {
         assert_eq!((bare.action.as_str(), bare.status.as_str(), bare.source), ("other", "unknown", None));
         let unread = |row: Value| serde_json::from_value::<Told>(row).unwrap();
         let at = "2026-11-02T10:00:00Z";
-        let timed = Told::Unread { id: "r".into(), at: at.parse().ok() };
+        let timed = Told::Unread { id: "r".into(), at: Some(at.parse().unwrap()) };
         assert_eq!(unread(json!({"id": "r"})), Told::Unread { id: "r".into(), at: None });
         assert_eq!(unread(json!({"id": "r", "activityDateTime": at, "provisioningAction": 7})), timed);
         assert_eq!(unread(json!("a row")), Told::Unread { id: "without an id".into(), at: None });
