@@ -12,29 +12,13 @@
 //! ```
 #![forbid(unsafe_code)]
 
-pub mod act;
-pub mod bars;
-pub mod brakes;
 pub mod cli;
 pub mod config;
-pub mod demo;
 pub mod evidence;
-pub mod guide;
-pub mod inspect;
+pub mod judge;
 pub mod model;
-pub mod observe;
-pub mod plan;
 pub mod practice;
-pub mod reconcile;
-pub mod remember;
-pub mod report;
-pub mod rollback;
-pub mod run;
 pub mod serve;
-pub mod settle;
-pub mod sim;
-pub mod term;
+pub mod turn;
 pub mod undo;
-pub mod wiring;
-pub mod witness;
 pub mod world;

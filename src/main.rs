@@ -4,9 +4,10 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
 use tokio_util::sync::CancellationToken;
-use unscim::cli::{Cli, Exit, SchemaOf, Verb};
+use unscim::cli::args::{Cli, Exit, SchemaOf, Verb};
+use unscim::cli::{demo, inspect, practice, rollback, run, telemetry};
 use unscim::config::watch::Watched;
-use unscim::{config, demo, evidence, inspect, practice, rollback, run, serve};
+use unscim::{config, evidence};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -51,7 +52,7 @@ fn start(verb: &Verb) -> anyhow::Result<Exit> {
     };
     let config = if let Verb::Run(args) = verb { Some(Watched::load(&args.config.config)?) } else { None };
     let traces = config.as_ref().and_then(|(spec, _)| spec.telemetry.traces.as_ref());
-    let telemetry = serve::telemetry::init(format, level, traces)?;
+    let telemetry = telemetry::init(format, level, traces)?;
     if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
         anyhow::bail!("a TLS provider was installed twice");
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::CommandFactory;
 use serde_json::Value;
-use unscim::cli::Cli;
+use unscim::cli::args::Cli;
 use unscim::model::spec::Credential;
 use unscim::model::spec::Mode;
 

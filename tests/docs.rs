@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 
 use clap::CommandFactory as _;
 use serde_json::Value;
-use unscim::cli::Cli;
-use unscim::guide::permissions::{NEEDS, WIDER, When};
+use unscim::cli::args::Cli;
+use unscim::judge::permissions::{NEEDS, WIDER, When};
 use unscim::model::condition::Reason;
 use unscim::model::status::{Brake, Phase};
+use unscim::practice::scenario::Scenario;
 use unscim::serve::metrics::{Metrics, operations};
-use unscim::sim::scenario::Scenario;
 use unscim::world::http::Api;
 
 fn root() -> PathBuf {

@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
-use unscim::cli::{Cli, Verb};
+use unscim::cli::args::{Cli, Verb};
 use unscim::model::condition::Condition;
 use unscim::model::status::{CycleStatus, Gauges, Outlook, Phase, Progress, Remaining, Status};
 use unscim::serve::metrics::Metrics;

@@ -13,11 +13,11 @@ use std::time::Duration;
 
 use http::Method;
 use serde_json::{Value, json};
+use unscim::cli::practice::Served;
 use unscim::model::id::UserId;
 use unscim::model::spec::Mode;
-use unscim::practice::Served;
-use unscim::sim::scenario::{GroupTrait, JobState, Quota, Scenario};
-use unscim::sim::{Cycle, Effect, Fault, Practice};
+use unscim::practice::scenario::{GroupTrait, JobState, Quota, Scenario};
+use unscim::practice::{Cycle, Effect, Fault, Practice};
 
 use caller::Caller;
 

@@ -12,6 +12,8 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
+use unscim::cli::terminal::Sheet;
+use unscim::cli::terminal::view;
 use unscim::model::action::{Action, Done};
 use unscim::model::condition::{Condition, ConditionKind, Reason, Truth};
 use unscim::model::id::GroupId;
@@ -21,8 +23,7 @@ use unscim::model::status::{
     Remaining, Status, TurnResult,
 };
 use unscim::serve::metrics::{Metrics, operations};
-use unscim::serve::{Hosts, State, bind, view};
-use unscim::term::Sheet;
+use unscim::serve::{Hosts, State, bind};
 use unscim::world::http::{Api, Observer};
 
 const LIMIT: Duration = Duration::from_secs(600);
@@ -654,7 +655,7 @@ async fn the_page_calls_the_steps_as_the_guide_does() {
     state.publish(&status());
     let page = get(&router(state), "/").await.1;
     let mut rest = page.as_str();
-    for step in &unscim::guide::GUIDE {
+    for step in &unscim::judge::GUIDE {
         let at = rest.find(&format!("<h3>{} <", step.title)).unwrap_or_else(|| panic!("{} in\n{page}", step.title));
         rest = &rest[at..];
     }

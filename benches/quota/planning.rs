@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use golden::{Case, at, group, role, scim, user};
-use unscim::brakes::approve;
-use unscim::guide::Facts;
+use unscim::judge::Facts;
+use unscim::judge::brakes::approve;
+use unscim::judge::plan::{NewBaseline, plan};
 use unscim::model::action::Action;
 use unscim::model::id::AssignmentId;
 use unscim::model::snapshot::{Assignment, Principal, ScimUser};
 use unscim::model::spec::{GroupEntry, Rollout};
-use unscim::plan::{NewBaseline, plan};
 
 use crate::number;
 use crate::table::{Judged, median};

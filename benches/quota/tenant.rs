@@ -10,10 +10,10 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use jiff::Timestamp;
 use tempfile::TempDir;
+use unscim::cli::practice::Served;
 use unscim::model::spec::Mode;
-use unscim::practice::Served;
-use unscim::sim::Practice;
-use unscim::sim::scenario::{Quota, Quotas, Scenario, SecondGroup};
+use unscim::practice::Practice;
+use unscim::practice::scenario::{Quota, Quotas, Scenario, SecondGroup};
 
 /// Virtual seconds per second: every quota is so many times larger.
 pub const SPEED: f64 = 20.0;

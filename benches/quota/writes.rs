@@ -1,7 +1,7 @@
 //! The writes of a run as the tenant saw them, and the least time that its quota allows for them.
 
 use jiff::Timestamp;
-use unscim::sim::Request;
+use unscim::practice::Request;
 
 use crate::ours::Run;
 use crate::table::{digits, median, table};

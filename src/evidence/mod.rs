@@ -5,18 +5,18 @@ mod report;
 use anyhow::{Result, bail};
 use serde_json::json;
 
-use crate::cli::Format;
-use crate::cli::{self, Exit, Output};
-use crate::guide::count;
+use crate::cli::args::Format;
+use crate::cli::args::{self, Exit, Output};
+use crate::cli::terminal::{Sheet, Tone, print};
+use crate::judge::count;
 use crate::model::seen::Seen;
-use crate::term::{Sheet, Tone, print};
 use crate::world::ledger::SqliteLedger;
 use crate::world::{Clock as _, Ledger as _, SystemClock};
 
 pub use report::{Evidence, Report, html, report as made_of};
 
 /// `unscim report`.
-pub fn report(args: &cli::Report) -> Result<Exit> {
+pub fn report(args: &args::Report) -> Result<Exit> {
     let ledger = SqliteLedger::open_evidence(&args.data_dir)?;
     let found = ledger.verify(None)?;
     if let Some(broken) = found.breaks.first() {
@@ -46,7 +46,7 @@ pub fn report(args: &cli::Report) -> Result<Exit> {
 }
 
 /// `unscim verify`.
-pub fn verify(args: &cli::Verify) -> Result<Exit> {
+pub fn verify(args: &args::Verify) -> Result<Exit> {
     let found = SqliteLedger::open_evidence(&args.data_dir)?.verify(args.head.as_deref())?;
     let forgotten = args.head.as_ref().filter(|_| found.asked.is_none());
     let holds = found.breaks.is_empty() && forgotten.is_none();

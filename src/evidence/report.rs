@@ -6,7 +6,7 @@ use askama::Template;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::guide::{count, some_of};
+use crate::judge::{count, some_of};
 use crate::model::baseline::{Baseline, Binding, without_query};
 use crate::model::deed::{Deed, Known};
 use crate::model::id::{AppRoleId, GroupId, ScimId, UserId};

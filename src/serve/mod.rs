@@ -6,8 +6,6 @@ mod listen;
 pub mod metrics;
 mod page;
 mod seats;
-pub mod telemetry;
-pub mod view;
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;

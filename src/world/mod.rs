@@ -5,6 +5,7 @@
 
 #![deny(clippy::disallowed_methods)]
 
+pub mod connect;
 pub mod error;
 pub mod graph;
 pub mod http;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use unscim::model::spec::Mode;
-use unscim::sim::{Effect, Fault};
+use unscim::practice::{Effect, Fault};
 use unscim::world::ledger::SqliteLedger;
 
 use crate::support::{Rig, output};

@@ -10,9 +10,9 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
+use unscim::cli::practice::Served;
 use unscim::model::spec::Mode;
-use unscim::practice::Served;
-use unscim::sim::scenario::Scenario;
+use unscim::practice::scenario::Scenario;
 
 /// Virtual seconds per second.
 pub const SPEED: f64 = 2400.0;

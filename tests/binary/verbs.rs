@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use unscim::model::spec::Mode;
-use unscim::sim::{Effect, Fault};
+use unscim::practice::{Effect, Fault};
 
 use crate::support::{Rig, binary, output, stderr, stdout};
 

@@ -7,7 +7,7 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 use unscim::model::spec::{Acknowledgement, Afterwards, EmptyGroups, MembersDecision, Mode, Rollout, Spec};
-use unscim::sim::scenario::{GroupTrait, Replicas, Scenario};
+use unscim::practice::scenario::{GroupTrait, Replicas, Scenario};
 
 use crate::kinds::{Kinds, Trouble};
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use unscim::model::condition::ConditionKind;
 use unscim::model::status::{Phase, Status};
-use unscim::sim::Moment;
+use unscim::practice::Moment;
 
 use crate::trouble::{LEAVES, MOVES};
 use crate::world::{World, records};

@@ -6,8 +6,8 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use unscim::model::spec::Spec;
 use unscim::model::status::Status;
-use unscim::reconcile::{Carried, Leave, turn};
-use unscim::wiring::Outside;
+use unscim::turn::{Carried, Leave, turn};
+use unscim::world::connect::Outside;
 use unscim::world::http::{Transport, Unobserved};
 use unscim::world::ledger::SqliteLedger;
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::Method;
 use jiff::{SignedDuration, Timestamp};
 use unscim::model::id::UserId;
-use unscim::sim::{Effect, Fault, Place, Practice};
+use unscim::practice::{Effect, Fault, Place, Practice};
 
 use crate::draw::Dice;
 

@@ -6,14 +6,14 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
+use unscim::cli::rollback::look;
 use unscim::model::action::Action;
 use unscim::model::condition::ConditionKind;
 use unscim::model::id::UserId;
 use unscim::model::snapshot::Principal;
 use unscim::model::spec::{Acknowledgement, MembersDecision, Mode, Percent};
 use unscim::model::status::Phase;
-use unscim::reconcile::Turn;
-use unscim::rollback::look;
+use unscim::turn::Turn;
 use unscim::undo::Direct;
 use unscim::world::Directory;
 use unscim::world::http::Transport;

@@ -12,7 +12,7 @@ use http::Request;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tower::{Service, ServiceExt};
-use unscim::sim::scenario::{GroupTrait, Privileged, Scenario};
+use unscim::practice::scenario::{GroupTrait, Privileged, Scenario};
 use unscim::world::error::Result;
 use unscim::world::http::Transport;
 use unscim::world::ledger::SqliteLedger;

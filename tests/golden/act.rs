@@ -6,8 +6,6 @@ use std::task::{Context, Poll, Waker};
 
 use jiff::SignedDuration;
 use tokio_util::sync::CancellationToken;
-use unscim::act::back::{PutBack, put_back};
-use unscim::act::{Acted, act};
 use unscim::model::action::{Action, Done};
 use unscim::model::deed::{Deed, Ending, Known};
 use unscim::model::id::{AssignmentId, ServicePrincipalId};
@@ -15,6 +13,8 @@ use unscim::model::memory::Streak;
 use unscim::model::seen::Seen;
 use unscim::model::snapshot::Principal;
 use unscim::model::spec::{Mode, RevocationBy, Rollout};
+use unscim::turn::act::back::{PutBack, put_back};
+use unscim::turn::act::{Acted, act};
 use unscim::undo::{Direct, Undo, undo};
 use unscim::world::error::Error;
 use uuid::Uuid;
@@ -232,8 +232,8 @@ fn the_baseline_is_our_own_book_alone() {
     let mut case = Case::untouched();
     case.memory.baseline = Seen::Absent;
     let facts = case.facts();
-    let plan = unscim::plan::plan(&facts, unscim::plan::NewBaseline::Allowed);
-    let approved = unscim::brakes::approve(&facts, plan);
+    let plan = unscim::judge::plan::plan(&facts, unscim::judge::plan::NewBaseline::Allowed);
+    let approved = unscim::judge::brakes::approve(&facts, plan);
     let hand = no_quota(&case);
     let stop = CancellationToken::new();
     let acted = now(act(&hand, &case.spec, Mode::Enforce, &case.seen, &case.memory, approved, &stop));

@@ -1,6 +1,6 @@
 //! Who is written down as protected, and as which record at the target.
 
-use unscim::guide::baseline::take_baseline;
+use unscim::judge::baseline::take_baseline;
 use unscim::model::baseline::{AtTarget, Baseline};
 use unscim::model::id::ScimId;
 use unscim::model::seen::{Listed, Seen};

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use unscim::brakes::Approved;
-use unscim::guide::decisions::digest;
+use unscim::judge::brakes::Approved;
+use unscim::judge::decisions::digest;
 use unscim::model::action::Action;
 use unscim::model::baseline::AtTarget;
 use unscim::model::memory::{BaselineSource, Size};

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use unscim::guide::Cover;
-use unscim::guide::kept::{self, Kept};
+use unscim::judge::Cover;
+use unscim::judge::kept::{self, Kept};
 use unscim::model::action::Action;
 use unscim::model::baseline::AtTarget;
 use unscim::model::id::{GroupId, ScimId};

@@ -3,7 +3,7 @@
 use unscim::model::condition::{ConditionKind, Reason, Truth};
 use unscim::model::seen::{Listed, Seen, Why};
 use unscim::model::snapshot::CredentialLife;
-use unscim::report::report;
+use unscim::turn::report::report;
 
 use crate::act::carry_out;
 use crate::hand::Hand;

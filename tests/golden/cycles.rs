@@ -1,6 +1,6 @@
 //! Which cycles are good.
 
-use unscim::guide::cycle::{doubt, good};
+use unscim::judge::steps::cycle::{doubt, good};
 use unscim::model::seen::{Listed, Seen};
 use unscim::model::snapshot::{ExecutionState, Job, JobCode, Log, LogRow, Quarantine, ScheduleState};
 use uuid::Uuid;

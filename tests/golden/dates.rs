@@ -1,6 +1,6 @@
 //! Times of the service that can't be right.
 
-use unscim::guide::dates::{heed, misdated};
+use unscim::judge::dates::{heed, misdated};
 use unscim::model::action::Action;
 use unscim::model::key::{Key, Kin};
 use unscim::model::seen::Listed;

@@ -2,7 +2,7 @@
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use unscim::guide::foresight::{NOW as STAGE_NOW, Stage, foresee, harm};
+use unscim::judge::foresight::{NOW as STAGE_NOW, Stage, foresee, harm};
 use unscim::model::baseline::AtTarget;
 use unscim::model::engine::ScimCall;
 use unscim::model::id::UserId;

@@ -1,8 +1,8 @@
 //! Who is still the record of before: by more than the id, by what was seen of it meanwhile, by its name. And who else was there.
 
 use jiff::SignedDuration;
-use unscim::guide::kept::{self, Kept};
-use unscim::guide::preflight;
+use unscim::judge::kept::{self, Kept};
+use unscim::judge::preflight;
 use unscim::model::action::Action;
 use unscim::model::baseline::AtTarget;
 use unscim::model::condition::Reason;
@@ -10,7 +10,7 @@ use unscim::model::memory::*;
 use unscim::model::seen::{Listed, Seen};
 use unscim::model::snapshot::*;
 use unscim::model::status::Brake;
-use unscim::remember::growth;
+use unscim::turn::remember::growth;
 
 use crate::support::*;
 
@@ -342,7 +342,7 @@ fn step_4_is_not_proven_by_a_record_under_another_name() {
         look(&mut case, NOW + minute);
         assert!(case.memory.remembered.clean_rounds.is_empty() && case.memory.remembered.cycle_proof.is_none());
     }
-    let why = unscim::guide::cycle::prove(&case.facts()).unwrap_err();
+    let why = unscim::judge::steps::cycle::prove(&case.facts()).unwrap_err();
     refuses(&why, Reason::UsersUncertain, "record u-1 has another userName at the target, and nothing in Entra explains it");
 }
 

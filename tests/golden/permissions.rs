@@ -1,6 +1,6 @@
 //! What the token may do, held against what the spec needs: each that is missing is named, and each that is too much.
 
-use unscim::guide::preflight;
+use unscim::judge::preflight;
 use unscim::model::seen::Seen;
 use unscim::model::snapshot::Permissions;
 use unscim::model::spec::{Afterwards, EmptyGroups, MembersDecision, Mode};

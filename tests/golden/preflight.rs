@@ -1,6 +1,6 @@
 //! Every finding of preflight by itself, and what is next to it and no finding.
 
-use unscim::guide::preflight::{Findings, check};
+use unscim::judge::preflight::{Findings, check};
 use unscim::model::action::Action;
 use unscim::model::memory::{BaselineSource, Departure, DepartureKind, Streak};
 use unscim::model::seen::{Listed, Seen, Why};

@@ -6,7 +6,7 @@ use unscim::model::seen::{Listed, Seen};
 use unscim::model::snapshot::{ProbeVerdict, TargetSeen, TokenState};
 use unscim::model::spec::{Hold, Mode, RevocationBy, Webhook};
 use unscim::model::status::{Outlook, Phase, Remaining, Status};
-use unscim::report::report;
+use unscim::turn::report::report;
 
 use crate::act::carry_out;
 use crate::hand::Hand;

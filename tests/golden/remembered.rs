@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use unscim::guide::Verdict;
+use unscim::judge::Verdict;
 use unscim::model::action::Action;
 use unscim::model::condition::Reason;
 use unscim::model::key::Key;
@@ -12,7 +12,7 @@ use unscim::model::seen::{Listed, Seen, Why};
 use unscim::model::snapshot::*;
 use unscim::model::spec::Acknowledgement;
 use unscim::model::status::Brake;
-use unscim::remember::{growth, remember};
+use unscim::turn::remember::{growth, remember};
 
 use crate::support::*;
 
@@ -110,7 +110,7 @@ fn a_membership_that_ends_is_remembered_until_looks_leave_it_out_often_enough() 
     let known = &case.memory.remembered.uses[&group(1)];
     assert!(known.lent.is_empty() && known.eligible[&user(9).to_string()].is_none(), "{known:?}");
     let profile = case.profile(1).clone();
-    let uses = unscim::guide::empty::other_uses(&case.facts(), &profile, &GroupUses::default());
+    let uses = unscim::judge::steps::empty::other_uses(&case.facts(), &profile, &GroupUses::default());
     assert!(uses[0].contains("1 user may"), "{uses:?}");
 }
 
@@ -242,7 +242,7 @@ fn who_has_no_record_is_not_counted_and_the_proof_waits_for_a_word_about_him() {
     use unscim::model::baseline::AtTarget;
     let mut case = Case::cycled();
     case.memory.remembered.cycle_proof = None;
-    let proven = |case: &Case| unscim::guide::cycle::prove(&case.facts());
+    let proven = |case: &Case| unscim::judge::steps::cycle::prove(&case.facts());
     assert!(proven(&case).is_ok_and(|proof| (proof.users_kept, proof.users_counted, proof.users_not_known) == (3, 3, 0)));
     let Seen::Known(baseline) = &mut case.memory.baseline else { panic!() };
     baseline.users.get_mut(&user(2)).unwrap().target = AtTarget::NoRecord;
@@ -275,7 +275,7 @@ fn many_lost_users_are_counted_and_the_first_of_them_named() {
     case.memory.baseline = Seen::Known(people);
     case.target().users.remove(&scim(1));
     case.target().users_by_id.insert(scim(1), Seen::Absent);
-    let Err(Verdict::Refuse { reason, why }) = unscim::guide::cycle::prove(&case.facts()) else { panic!() };
+    let Err(Verdict::Refuse { reason, why }) = unscim::judge::steps::cycle::prove(&case.facts()) else { panic!() };
     assert_eq!((reason, why.len()), (Reason::UsersLost, 21));
     assert!(why[20].contains("31 more of 51 protected users lost"), "{}", why[20]);
 }

@@ -4,7 +4,7 @@ use unscim::model::action::Action;
 use unscim::model::condition::Reason;
 use unscim::model::memory::Streak;
 use unscim::model::seen::Listed;
-use unscim::settle::{Settled, gone, settled};
+use unscim::turn::settle::{Settled, gone, settled};
 
 use crate::support::*;
 
@@ -42,7 +42,7 @@ fn a_removal_is_believed_done_after_repeated_looks_and_counts_from_the_last_of_t
     assert_eq!(first[&key], Streak { since: at(NOW), last: at(NOW), looks: 1 });
     case.memory.remembered.gone = first;
     assert_eq!(settled(&case.facts()), []);
-    case.memory.remembered.gone.insert(key, Streak { since: at(NOW - 5), last: at(NOW), looks: unscim::guide::LOOKS });
+    case.memory.remembered.gone.insert(key, Streak { since: at(NOW - 5), last: at(NOW), looks: unscim::judge::LOOKS });
     assert_eq!(settled(&case.facts()), [(LINE, Settled::Done(at(NOW)))]);
 }
 

@@ -1,6 +1,6 @@
 //! Met, act, wait, refuse, for each of the five steps.
 
-use unscim::guide::{Verdict, preflight};
+use unscim::judge::{Verdict, preflight};
 use unscim::model::action::Action;
 use unscim::model::condition::Reason;
 use unscim::model::memory::{Departure, DepartureKind, Streak};
@@ -398,12 +398,12 @@ fn revoke_proves_nothing_where_entra_signs_in_by_oauth() {
     case.seen.probe = Some(probe(ProbeVerdict::Rejected));
     let now = moment(NOW);
     for _ in 0..4 {
-        unscim::remember::remember(&case.spec, &case.seen, &mut case.memory, now);
+        unscim::turn::remember::remember(&case.spec, &case.seen, &mut case.memory, now);
         assert!(case.memory.remembered.rejections.is_empty());
     }
     // Nor while the settings can't be read.
     case.seen.settings = Listed::Unknown(failed("transient"));
-    unscim::remember::remember(&case.spec, &case.seen, &mut case.memory, now);
+    unscim::turn::remember::remember(&case.spec, &case.seen, &mut case.memory, now);
     assert!(case.memory.remembered.signs_in_by_oauth && case.memory.remembered.rejections.is_empty());
     assert!(case.memory.remembered.revocation_proof.is_none());
     refuses(&case.judge(5), Reason::ProbeInconclusive, "Delete the OAuth client");
@@ -411,7 +411,7 @@ fn revoke_proves_nothing_where_entra_signs_in_by_oauth() {
     let mut case = Case::cycled();
     case.seen.probe = Some(probe(ProbeVerdict::Rejected));
     for _ in 0..3 {
-        unscim::remember::remember(&case.spec, &case.seen, &mut case.memory, now);
+        unscim::turn::remember::remember(&case.spec, &case.seen, &mut case.memory, now);
     }
     assert!(case.memory.remembered.revocation_proof.is_some());
 }

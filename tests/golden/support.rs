@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use unscim::brakes::{Approved, approve};
-use unscim::guide::{Facts, GUIDE, Verdict, preflight};
+use unscim::judge::brakes::{Approved, approve};
+use unscim::judge::plan::{NewBaseline, plan};
+use unscim::judge::{Facts, GUIDE, Verdict, preflight};
 use unscim::model::action::Action;
 use unscim::model::condition::Reason;
 use unscim::model::memory::*;
 use unscim::model::seen::{Listed, Seen, Why};
 use unscim::model::snapshot::*;
-use unscim::plan::{NewBaseline, plan};
 
 pub use crate::company::*;
 
@@ -69,7 +69,7 @@ impl Case {
         case.groups_gone();
         let turn = case.memory.remembered.turn;
         case.memory.remembered.clean_rounds = vec![turn, turn];
-        let proof = unscim::guide::cycle::prove(&case.facts()).expect("the proof of step 4");
+        let proof = unscim::judge::steps::cycle::prove(&case.facts()).expect("the proof of step 4");
         case.memory.remembered.cycle_proof = Some(proof);
         case
     }

@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use unscim::guide::preflight::{Findings, check};
-use unscim::guide::{Verdict, way};
+use unscim::judge::preflight::{Findings, check};
+use unscim::judge::{Verdict, way};
 use unscim::model::action::Action;
 use unscim::model::condition::Reason;
 use unscim::model::memory::BaselineSource;
@@ -13,7 +13,7 @@ use unscim::model::seen::{Listed, Why};
 use unscim::model::snapshot::{GroupSeen, LogRow, Principal};
 use unscim::model::spec::{Acknowledgement, EmptyGroups, MembersDecision, Rollout};
 use unscim::model::status::Brake;
-use unscim::remember::growth;
+use unscim::turn::remember::growth;
 
 use crate::support::*;
 

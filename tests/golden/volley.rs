@@ -1,8 +1,8 @@
 //! What of a plan goes out at once.
 
-use unscim::act::volley::next;
 use unscim::model::action::Action;
 use unscim::model::id::{AssignmentId, JobId};
+use unscim::turn::act::volley::next;
 
 use crate::support::*;
 

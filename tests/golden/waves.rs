@@ -1,6 +1,6 @@
 //! Waves: which groups may lose something, what the next wave waits for, and Entra's threshold.
 
-use unscim::guide::waves::{later, open, room, waves};
+use unscim::judge::waves::{later, open, room, waves};
 use unscim::model::action::Action;
 use unscim::model::condition::Reason;
 use unscim::model::id::AssignmentId;

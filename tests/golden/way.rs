@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use unscim::guide::legs::Leg;
-use unscim::guide::way::{Way, by_name, way};
+use unscim::judge::legs::Leg;
+use unscim::judge::way::{Way, by_name, way};
 use unscim::model::action::Action;
 use unscim::model::baseline::AtTarget;
 use unscim::model::id::AssignmentId;

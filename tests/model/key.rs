@@ -6,7 +6,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use jiff::{SignedDuration, Timestamp};
-use unscim::guide::LOOKS;
+use unscim::judge::LOOKS;
 use unscim::model::action::Action;
 use unscim::model::journal::Entry;
 use unscim::model::key::Key;

@@ -6,15 +6,15 @@ use std::task::{Context, Poll, Waker};
 
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
-use unscim::act::volley;
-use unscim::guide::Facts;
+use unscim::judge::Facts;
+use unscim::judge::plan::{NewBaseline, plan};
 use unscim::model::action::Action;
 use unscim::model::id::*;
 use unscim::model::seen::Seen;
 use unscim::model::snapshot::{Principal, TargetLook};
 use unscim::model::spec::{MembersDecision, Spec};
-use unscim::plan::{NewBaseline, plan};
-use unscim::reconcile::{Carried, Leave, Prepared, prepare};
+use unscim::turn::act::volley;
+use unscim::turn::{Carried, Leave, Prepared, prepare};
 
 use crate::fake::{Book, Fake, Mutant, Read, calibration};
 use crate::key::key;

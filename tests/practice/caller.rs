@@ -6,8 +6,8 @@ use http::{Method, Request};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 use unscim::model::id::{AppRoleId, GroupId, UserId};
-use unscim::sim::Practice;
-use unscim::sim::scenario::Scenario;
+use unscim::practice::Practice;
+use unscim::practice::scenario::Scenario;
 
 /// A caller with a token.
 pub struct Caller {

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use unscim::sim::Cycle;
-use unscim::sim::scenario::{ActiveBy, Scenario};
-use unscim::sim::scim_app::Quirk;
+use unscim::practice::Cycle;
+use unscim::practice::scenario::{ActiveBy, Scenario};
+use unscim::practice::scim_app::Quirk;
 
 use crate::caller::Caller;
 use crate::{MINUTE, small};

@@ -6,8 +6,8 @@ use std::time::Duration;
 use http::Method;
 use serde_json::{Value, json};
 use unscim::model::id::UserId;
-use unscim::sim::scenario::{Replicas, Scenario};
-use unscim::sim::{Effect, Fault, Place};
+use unscim::practice::scenario::{Replicas, Scenario};
+use unscim::practice::{Effect, Fault, Place};
 
 use crate::caller::{Answer, Caller};
 use crate::{MINUTE, small};

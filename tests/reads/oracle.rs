@@ -10,9 +10,9 @@ use unscim::model::condition::{ConditionKind, Truth};
 use unscim::model::id::{GroupId, ServicePrincipalId, UserId};
 use unscim::model::snapshot::Principal;
 use unscim::model::status::{Phase as Said, Status};
-use unscim::sim::Request;
-use unscim::wiring::Outside;
+use unscim::practice::Request;
 use unscim::world::Directory;
+use unscim::world::connect::Outside;
 use unscim::world::http::Unobserved;
 use unscim::world::ledger::SqliteLedger;
 

@@ -9,9 +9,9 @@ use tower::ServiceExt;
 use unscim::model::id::{GroupId, UserId};
 use unscim::model::spec::{Acknowledgement, AppRef, EmptyGroups, MembersDecision, Percent};
 use unscim::model::status::{GroupState, Phase as Said, Status};
-use unscim::reconcile::Turn;
-use unscim::sim::scenario::{GroupTrait, Privileged, Scenario};
-use unscim::sim::scim_app::Quirk;
+use unscim::practice::scenario::{GroupTrait, Privileged, Scenario};
+use unscim::practice::scim_app::Quirk;
+use unscim::turn::Turn;
 
 use crate::oracle::{Around, Oracle, must_retire, says_why};
 use crate::support::Rig;
@@ -109,7 +109,7 @@ impl Run {
 
     /// The operator decides when he is asked, and deletes the token when he is asked.
     pub fn heed(&mut self, status: &Status) {
-        let is_row = |write: &unscim::sim::Request| write.method == "DELETE" && write.path.contains("/appRoleAssignedTo/");
+        let is_row = |write: &unscim::practice::Request| write.method == "DELETE" && write.path.contains("/appRoleAssignedTo/");
         let has_gone = self.rig.practice.writes().iter().any(is_row);
         self.gone += usize::from(has_gone);
         if self.gone >= THINKS {

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use unscim::model::spec::Mode;
-use unscim::sim::scenario::{ExternalTarget, Scenario, Target};
+use unscim::practice::scenario::{ExternalTarget, Scenario, Target};
 
 use server::Server;
 use support::{Rig, SPEED};

@@ -8,10 +8,10 @@ use unscim::model::condition::{ConditionKind, Reason, Truth};
 use unscim::model::id::{GroupId, ServicePrincipalId, TenantId};
 use unscim::model::spec::{AppRef, Credential, GroupEntry};
 use unscim::model::status::Status;
+use unscim::practice::scenario::{ClientSecret, Job, JobState, Mapping, Scenario};
+use unscim::practice::scim_app::Quirk;
+use unscim::practice::{Effect, Fault};
 use unscim::serve::metrics::Metrics;
-use unscim::sim::scenario::{ClientSecret, Job, JobState, Mapping, Scenario};
-use unscim::sim::scim_app::Quirk;
-use unscim::sim::{Effect, Fault};
 
 use crate::support::Rig;
 use crate::walk::small;

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tower::{Service, ServiceExt};
 use unscim::model::spec::Rollout;
 use unscim::model::status::Phase;
-use unscim::sim::scenario::Scenario;
+use unscim::practice::scenario::Scenario;
 use unscim::world::http::{Transport, TransportError};
 
 use crate::support::Rig;
@@ -129,7 +129,7 @@ async fn run_cut_at(k: usize, cut: Cut) {
         if turn.status.phase == Phase::Retired {
             break;
         }
-        tokio::time::sleep(unscim::reconcile::wait_after(&turn, &rig.spec)).await;
+        tokio::time::sleep(unscim::turn::wait_after(&turn, &rig.spec)).await;
     }
     assert_eq!(rig.until_phase(Phase::Retired).await.phase, Phase::Retired, "{cut:?} at call {k}");
     rig.assert_nobody_hurt(&before);

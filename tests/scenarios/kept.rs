@@ -6,7 +6,7 @@ use unscim::model::condition::{ConditionKind, Reason, Truth};
 use unscim::model::id::{ScimId, UserId};
 use unscim::model::spec::Rollout;
 use unscim::model::status::{Phase, Status};
-use unscim::sim::scim_app::{Quirk, ScimApp};
+use unscim::practice::scim_app::{Quirk, ScimApp};
 use unscim::world::Ledger as _;
 
 use crate::support::Rig;

@@ -6,7 +6,7 @@ use unscim::model::id::UserId;
 use unscim::model::snapshot::Principal;
 use unscim::model::spec::{Acknowledgement, EmptyGroups, MembersDecision};
 use unscim::model::status::{GroupState, Phase, Status};
-use unscim::sim::scenario::{GroupTrait, Privileged, Scenario};
+use unscim::practice::scenario::{GroupTrait, Privileged, Scenario};
 use unscim::world::Directory as _;
 
 use crate::support::Rig;
@@ -55,7 +55,7 @@ async fn an_activation_on_the_way_holds_its_group_and_gives_nothing_that_lasts()
     rig.practice.admin().join(five, first).unwrap();
     for _ in 0..150 {
         let turn = rig.turn().await;
-        tokio::time::sleep(unscim::reconcile::wait_after(&turn, &rig.spec)).await;
+        tokio::time::sleep(unscim::turn::wait_after(&turn, &rig.spec)).await;
     }
     let status = rig.turn().await.status;
     assert!(held(&status).contains(&five.to_string()) && held(&status).contains("TemporaryMembers"), "{status:#?}");
@@ -79,7 +79,7 @@ async fn who_comes_and_goes_by_activation_while_groups_are_emptied_is_no_loss() 
     let taken = |rig: &Rig| rig.practice.writes().iter().filter(|write| write.path.contains("/members/")).count();
     for _ in 0..600 {
         let turn = rig.turn().await;
-        tokio::time::sleep(unscim::reconcile::wait_after(&turn, &rig.spec)).await;
+        tokio::time::sleep(unscim::turn::wait_after(&turn, &rig.spec)).await;
         if taken(&rig) > 0 {
             break;
         }

@@ -1,9 +1,9 @@
 //! SCIM services that answer otherwise than the standard says, over the whole way.
 
 use unscim::model::status::Phase;
-use unscim::sim::scenario::ActiveBy;
-use unscim::sim::scim_app::Quirk;
-use unscim::sim::{Effect, Fault};
+use unscim::practice::scenario::ActiveBy;
+use unscim::practice::scim_app::Quirk;
+use unscim::practice::{Effect, Fault};
 
 use crate::support::Rig;
 use crate::walk::small;

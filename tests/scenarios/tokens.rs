@@ -5,8 +5,8 @@ use std::time::Duration;
 use unscim::model::condition::{ConditionKind, Reason};
 use unscim::model::spec::Acknowledgement;
 use unscim::model::status::{Phase, Status};
-use unscim::sim::scenario::{Job, Scenario, SignIn, Target, TargetToken};
-use unscim::sim::scim_app::Quirk;
+use unscim::practice::scenario::{Job, Scenario, SignIn, Target, TargetToken};
+use unscim::practice::scim_app::Quirk;
 
 use crate::support::Rig;
 use crate::walk::small;

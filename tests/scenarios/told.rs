@@ -12,8 +12,8 @@ use unscim::model::names::Names;
 use unscim::model::spec::{Acknowledgement, EmptyGroups, MembersDecision, Rollout};
 use unscim::model::status::{DeedOutcome, GroupState, Outlook, Phase, Status};
 use unscim::model::witness::{Event, Verdict, Witnessed};
-use unscim::sim::scenario::{GroupTrait, Scenario};
-use unscim::sim::{Effect, Fault};
+use unscim::practice::scenario::{GroupTrait, Scenario};
+use unscim::practice::{Effect, Fault};
 use unscim::world::Ledger as _;
 use unscim::world::ledger::SqliteLedger;
 
@@ -50,7 +50,7 @@ async fn each_group_goes_one_way_and_the_last_writes_are_told() {
         if status.phase == Phase::Retired {
             break turn.status;
         }
-        tokio::time::sleep(unscim::reconcile::wait_after(&turn, &rig.spec)).await;
+        tokio::time::sleep(unscim::turn::wait_after(&turn, &rig.spec)).await;
     };
     for way in ways.values() {
         let on = [GroupState::ToBeEmptied, GroupState::Empty, GroupState::Unassigned, GroupState::Gone];
@@ -138,7 +138,7 @@ async fn no_run_is_over_before_the_earliest_finish_that_was_told() {
             if status.phase == Phase::Retired {
                 break now;
             }
-            tokio::time::sleep(unscim::reconcile::wait_after(&turn, &rig.spec)).await;
+            tokio::time::sleep(unscim::turn::wait_after(&turn, &rig.spec)).await;
         };
         for (turn, phase, at) in &told {
             assert!(*at <= ended, "{rollout:?}, turn {turn}, {phase}: not before {at}, and over at {ended}");

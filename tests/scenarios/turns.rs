@@ -12,7 +12,7 @@ use tower::{Service, ServiceExt};
 use unscim::model::condition::{ConditionKind, Reason};
 use unscim::model::spec::{Afterwards, EmptyGroups, MembersDecision, Mode, Percent, Quota, RevocationBy, Rollout, Webhook};
 use unscim::model::status::Phase;
-use unscim::sim::scenario::{GroupTrait, Scenario};
+use unscim::practice::scenario::{GroupTrait, Scenario};
 use unscim::world::http::{Transport, in_process};
 
 use crate::support::Rig;
@@ -258,8 +258,7 @@ async fn an_empty_ledger_is_not_taken_for_day_one() {
     let mut rig = Rig::new(small()).await;
     rig.world();
     let world = rig.world.as_ref().unwrap();
-    let turn =
-        unscim::reconcile::turn(world, &rig.spec, unscim::reconcile::Leave::Writes, &mut rig.carried, &rig.stop).await.unwrap();
+    let turn = unscim::turn::turn(world, &rig.spec, unscim::turn::Leave::Writes, &mut rig.carried, &rig.stop).await.unwrap();
     assert_eq!(turn.status.phase, Phase::Held);
     assert_eq!(turn.status.condition(ConditionKind::BaselineRecorded).unwrap().reason, Reason::NewBaselineNeeded);
     assert_eq!(rig.practice.writes(), vec![]);

@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use unscim::cli::rollback::{Rollback, look};
 use unscim::model::action::{Action, Done};
 use unscim::model::id::{AppRoleId, GroupId, UserId};
 use unscim::model::key::Key;
 use unscim::model::snapshot::Principal;
 use unscim::model::spec::Mode;
 use unscim::model::status::Phase;
-use unscim::rollback::{Rollback, look};
-use unscim::sim::{Effect, Fault};
+use unscim::practice::{Effect, Fault};
 use unscim::undo::Direct;
 use unscim::world::{Directory, Ledger};
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use unscim::model::id::UserId;
 use unscim::model::status::{Phase, Status};
-use unscim::sim::scenario::Scenario;
+use unscim::practice::scenario::Scenario;
 
 use crate::support::Rig;
 
@@ -19,7 +19,7 @@ impl Rig {
         let mut last = None;
         for _ in 0..turns {
             let turn = self.turn().await;
-            let wait = unscim::reconcile::wait_after(&turn, &self.spec);
+            let wait = unscim::turn::wait_after(&turn, &self.spec);
             if done(&turn.status) {
                 return turn.status;
             }

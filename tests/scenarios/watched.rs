@@ -10,7 +10,7 @@ use http::{Request, StatusCode};
 use tower::{Service, ServiceExt};
 use unscim::model::condition::{ConditionKind, Truth};
 use unscim::model::spec::Mode;
-use unscim::sim::scenario::Scenario;
+use unscim::practice::scenario::Scenario;
 use unscim::world::http::{Transport, in_process};
 
 use crate::support::Rig;

@@ -18,7 +18,7 @@ use unscim::model::id::ScimId;
 use unscim::model::seen::Seen;
 use unscim::model::snapshot::{BodyShape, ProbeVerdict, Signature};
 use unscim::model::spec::Profile;
-use unscim::sim::scim_app::{Quirk, ScimApp};
+use unscim::practice::scim_app::{Quirk, ScimApp};
 use unscim::world::Target;
 use unscim::world::error::{Class, Error};
 use unscim::world::http::{Api, Http, Transport, TransportError, Unobserved, in_process};

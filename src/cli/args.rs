@@ -1,0 +1,261 @@
+//! Verbs, flags and exit codes.
+
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::builder::{BoolishValueParser, PathBufValueParser, TypedValueParser};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use url::Url;
+
+use crate::cli::telemetry::LogFormat;
+
+/// Retires SCIM group provisioning from Microsoft Entra ID without touching a single user.
+///
+/// Every flag can also be given as an environment variable; a flag wins over it. The log goes to stderr; UNSCIM_LOG
+/// sets its level.
+///
+/// Exit codes: 0 done or nothing to do, 1 trouble (could not look), 2 changes are pending (plan), 3 refused or held: a
+/// person must decide, 4 waiting for a cycle or a person (--once), 64 usage or config error.
+#[derive(Debug, Parser)]
+#[command(version, about, long_about, disable_help_subcommand = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// The whole guide against a practice tenant on loopback: nothing needed, nothing harmed
+    Demo(Demo),
+    /// Turn the loop: compare the tenant with the goal, take the next safe step, wait, verify
+    Run(Run),
+    /// The whole way from here, and what a turn would do now; writes nothing anywhere but stdout
+    Plan(Plan),
+    /// Config, permissions and preflight, every finding at once
+    Check(Check),
+    /// The running daemon's status, readable
+    Status(Status),
+    /// The practice tenant alone, for rehearsals
+    Practice(Practice),
+    /// Put back what the daemon has changed: group assignments, members; shown first
+    Rollback(Rollback),
+    /// The evidence, to stdout: who was protected, what was done, what was seen after
+    Report(Report),
+    /// The journal's hash chain, offline: every edited, missing or re-ordered line
+    Verify(Verify),
+    /// What a shell needs to complete verbs and flags, to stdout
+    Completions { shell: Shell },
+    /// JSON schema of the config
+    Schema {
+        /// The schema of what
+        #[arg(default_value = "config")]
+        of: SchemaOf,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct Config {
+    /// The config file
+    #[arg(long, env = "UNSCIM_CONFIG", value_name = "FILE")]
+    pub config: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct Names {
+    /// A name under which the page, the status and the metrics may be asked for, beside addresses, localhost and the machine's own
+    /// name; several, or with commas between. Any other is refused: it could be another web site's
+    #[arg(long, env = "UNSCIM_ALLOWED_HOST", value_name = "NAME", value_delimiter = ',', value_parser = host_name)]
+    pub allowed_host: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// Users in the practice tenant's groups
+    #[arg(long, env = "UNSCIM_USERS", default_value_t = 40, value_parser = clap::value_parser!(u64).range(1..=5000))]
+    pub users: u64,
+    /// Groups that are assigned to the app
+    #[arg(long, env = "UNSCIM_GROUPS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=20))]
+    pub groups: u64,
+    /// All ids and all chance follow from it
+    #[arg(long, env = "UNSCIM_SEED", default_value_t = 1)]
+    pub seed: u64,
+    /// Let the tenant's time run ten times as fast
+    #[arg(long, env = "UNSCIM_FAST", value_parser = BoolishValueParser::new())]
+    pub fast: bool,
+    /// Where to show the page, the status and the metrics
+    #[arg(long, env = "UNSCIM_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:0")]
+    pub listen: SocketAddr,
+    #[command(flatten)]
+    pub names: Names,
+    /// Name users in the status, on the page and in the log; without it they appear by their ids
+    #[arg(long, env = "UNSCIM_SHOW_NAMES", value_parser = BoolishValueParser::new())]
+    pub show_names: bool,
+    /// End when the guide is done, instead of going on turning until Ctrl-C
+    #[arg(long, env = "UNSCIM_ONCE", value_parser = BoolishValueParser::new())]
+    pub once: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Run {
+    #[command(flatten)]
+    pub config: Config,
+    /// Where to show the page, the status and the metrics; not used with --once
+    #[arg(long, env = "UNSCIM_LISTEN", value_name = "ADDR", default_value = "0.0.0.0:8080")]
+    pub listen: SocketAddr,
+    #[command(flatten)]
+    pub names: Names,
+    /// Where the ledger is: on block storage that outlives the process, one for each retirement
+    #[arg(long, env = "UNSCIM_DATA_DIR", value_name = "DIR", default_value = "unscim-data", value_parser = directory())]
+    pub data_dir: PathBuf,
+    /// Turn until nothing more can be done without waiting, then exit
+    #[arg(long, env = "UNSCIM_ONCE", value_parser = BoolishValueParser::new())]
+    pub once: bool,
+    /// Take the first baseline if the ledger is empty. Not on a volume that was lost: who is protected would be forgotten
+    #[arg(long, env = "UNSCIM_NEW_BASELINE", value_parser = BoolishValueParser::new())]
+    pub new_baseline: bool,
+    /// Name users in the status, on the page and in the log; without it they appear by their ids
+    #[arg(long, env = "UNSCIM_SHOW_NAMES", value_parser = BoolishValueParser::new())]
+    pub show_names: bool,
+    /// Text where stderr is a terminal, JSON otherwise
+    #[arg(long, env = "UNSCIM_LOG_FORMAT")]
+    pub log_format: Option<LogFormat>,
+}
+
+#[derive(Debug, Args)]
+pub struct Plan {
+    #[command(flatten)]
+    pub config: Config,
+    /// Judge by this ledger, which is only read; without it, as if there were none
+    #[arg(long, env = "UNSCIM_DATA_DIR", value_name = "DIR", value_parser = directory())]
+    pub data_dir: Option<PathBuf>,
+    #[arg(long, env = "UNSCIM_OUTPUT", default_value = "text")]
+    pub output: Output,
+}
+
+#[derive(Debug, Args)]
+pub struct Check {
+    #[command(flatten)]
+    pub config: Config,
+    /// Only the config: no file beside it is read and nobody is asked
+    #[arg(long, env = "UNSCIM_OFFLINE", value_parser = BoolishValueParser::new())]
+    pub offline: bool,
+    #[arg(long, env = "UNSCIM_OUTPUT", default_value = "text")]
+    pub output: Output,
+}
+
+#[derive(Debug, Args)]
+pub struct Status {
+    /// Where the daemon listens
+    #[arg(long, env = "UNSCIM_URL", default_value = "http://127.0.0.1:8080")]
+    pub url: Url,
+    #[arg(long, env = "UNSCIM_OUTPUT", default_value = "text")]
+    pub output: Output,
+}
+
+#[derive(Debug, Args)]
+pub struct Practice {
+    /// Where the tenant answers; on loopback, as it is no real one
+    #[arg(long, env = "UNSCIM_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:0")]
+    pub listen: SocketAddr,
+    /// JSON or YAML that says what the tenant is like; see docs/practice.md
+    #[arg(long, env = "UNSCIM_SCENARIO", value_name = "FILE")]
+    pub scenario: Option<PathBuf>,
+    /// Where to write a config for it, with its secrets; a new folder under the temporary directory otherwise
+    #[arg(long, env = "UNSCIM_CONFIG_DIR", value_name = "DIR")]
+    pub config_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Rollback {
+    #[command(flatten)]
+    pub config: Config,
+    /// Where the ledger is, of a daemon that is stopped
+    #[arg(long, env = "UNSCIM_DATA_DIR", value_name = "DIR", default_value = "unscim-data", value_parser = directory())]
+    pub data_dir: PathBuf,
+    /// Do it; without this it is only shown
+    #[arg(long)]
+    pub yes: bool,
+    /// Then also take back the direct assignments that the daemon made, of users whom the groups carry again
+    #[arg(long)]
+    pub remove_direct: bool,
+    #[arg(long, env = "UNSCIM_OUTPUT", default_value = "text")]
+    pub output: Output,
+}
+
+#[derive(Debug, Args)]
+pub struct Report {
+    /// Where the ledger is; it is only read
+    #[arg(long, env = "UNSCIM_DATA_DIR", value_name = "DIR", default_value = "unscim-data", value_parser = directory())]
+    pub data_dir: PathBuf,
+    /// One page that needs nothing else, or a document for machines
+    #[arg(long, env = "UNSCIM_FORMAT", default_value = "html")]
+    pub format: Format,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    Html,
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// Where the ledger is; it is only read
+    #[arg(long, env = "UNSCIM_DATA_DIR", value_name = "DIR", default_value = "unscim-data", value_parser = directory())]
+    pub data_dir: PathBuf,
+    /// A head that was noted earlier: the journal must still contain it
+    #[arg(long, value_name = "HASH")]
+    pub head: Option<String>,
+    #[arg(long, env = "UNSCIM_OUTPUT", default_value = "text")]
+    pub output: Output,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    Text,
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SchemaOf {
+    /// The config file
+    Config,
+}
+
+/// How the process ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Done, or nothing to do.
+    Done = 0,
+    /// Could not look.
+    Trouble = 1,
+    /// Changes are pending.
+    Pending = 2,
+    /// Refused or held: a person must decide.
+    Held = 3,
+    /// Waiting for a cycle or a person.
+    Waiting = 4,
+    /// Usage or config.
+    Usage = 64,
+}
+
+/// Empty where a list ends with a comma.
+fn host_name(text: &str) -> Result<String, &'static str> {
+    let name = text.trim();
+    if name.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c)) {
+        Ok(name.to_owned())
+    } else {
+        Err("write the name alone, as in unscim.example.com, without scheme, port or wildcard")
+    }
+}
+
+/// A path at which there may be a directory: a file there would only be told as something that can't be made.
+fn directory() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(|path| match path.metadata() {
+        Ok(found) if !found.is_dir() => Err("it is a file, and the ledger needs a directory; name another path"),
+        Err(error) if error.kind() == ErrorKind::NotADirectory => Err("it lies in a file; name another path"),
+        Ok(_) | Err(_) => Ok(path),
+    })
+}

@@ -1,0 +1,468 @@
+//! Limits over a whole plan. [`approve`] is the only maker of [`Approved`]; it trusts no step and looks at every action again.
+
+mod refused;
+mod single;
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::judge::facts::Person;
+use crate::judge::others::{self, Least};
+use crate::judge::plan::Plan;
+use crate::judge::{Cover, Facts, LOOKS, count, decisions, foresight, kept, part, some_of, waves};
+use crate::model::action::Action;
+use crate::model::baseline::Baseline;
+use crate::model::compact::Few;
+use crate::model::id::{AppRoleId, GroupId, UserId};
+use crate::model::key::{Key, Kin};
+use crate::model::memory::BaselineSource;
+use crate::model::moment::Moment;
+use crate::model::seen::{Listed, Seen};
+use crate::model::spec::Hold;
+use crate::model::status::{Brake, Pending};
+use crate::model::window::Hours;
+use single::{not_approved, uncovered};
+
+/// A plan that passed every brake, in order, good until it expires.
+#[derive(Debug)]
+pub struct Approved {
+    actions: Vec<Action>,
+    planned: Vec<Pending>,
+    held: Vec<(Brake, String)>,
+    judged: Moment,
+    lasts: Duration,
+    /// When the hours end in which something may be taken away.
+    closes: Option<Timestamp>,
+    /// In the order of their ids.
+    needs: Vec<(UserId, Few<AppRoleId>)>,
+    members: BTreeMap<GroupId, BTreeSet<UserId>>,
+    baseline: Option<Baseline>,
+    /// Without its actions.
+    plan: Plan,
+}
+
+impl Approved {
+    /// The roles that this user must hold himself at the moment in which something is taken away.
+    pub fn needs(&self, user: UserId) -> Option<&[AppRoleId]> {
+        let place = self.needs.binary_search_by_key(&user, |(user, _)| *user).ok()?;
+        Some(&self.needs[place].1)
+    }
+    /// Whom the end of this group's assignment concerns.
+    pub fn members(&self, group: GroupId) -> impl Iterator<Item = UserId> {
+        self.members.get(&group).into_iter().flatten().copied()
+    }
+    /// What [`Action::RecordBaseline`] writes down.
+    pub fn baseline(&self) -> Option<&Baseline> {
+        self.baseline.as_ref()
+    }
+    pub fn actions(&self) -> &[Action] {
+        &self.actions
+    }
+    /// All of its actions, for whoever carries them out; they go out once.
+    pub fn take(&mut self) -> Vec<Action> {
+        std::mem::take(&mut self.actions)
+    }
+    /// What the plan had before the brakes.
+    pub fn planned(&self) -> &[Pending] {
+        &self.planned
+    }
+    pub fn held(&self) -> &[(Brake, String)] {
+        &self.held
+    }
+    /// The next turn looks afresh.
+    pub fn has_expired(&self, now: Moment) -> bool {
+        self.judged.age(now) >= self.lasts || self.closes.is_some_and(|closes| now.wall >= closes)
+    }
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+}
+
+/// What a brake lets through.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Strikes {
+    Destructive,
+    /// And whoever still has a path through a group waits for his own row, too. Nobody else does.
+    AllButHealing,
+    /// Only the operator's own word, and a ledger that can't be used: no other brake stands between a protected user and a path.
+    Everything,
+}
+
+/// What a brake found: which it is, what it strikes, and why with the figures.
+type Bite = (Brake, Strikes, String);
+/// Brakes over the whole plan; those over single actions follow in [`approve`].
+const BRAKES: [fn(&Facts, &Plan) -> Option<Bite>; 11] =
+    [frozen, otherwise, blind, users_lost, foreseen, too_much, undone, shrunk, fights, another_at_work, window];
+
+/// Fewer of our assignments gone at once is how a company lives: the same floor as for a list that shrank.
+const UNDONE: usize = 4;
+
+pub fn approve(facts: &Facts, mut plan: Plan) -> Approved {
+    let bites: Vec<Bite> = BRAKES.iter().filter_map(|brake| brake(facts, &plan)).collect();
+    let planned = counted(&plan.actions);
+    let mut actions = std::mem::take(&mut plan.actions);
+    let mut held = Vec::new();
+    for (brake, strikes, message) in bites {
+        match strikes {
+            Strikes::Destructive => actions.retain(|action| !action.is_destructive()),
+            Strikes::AllButHealing => actions.retain(|action| single::heals(facts, action)),
+            Strikes::Everything => actions.clear(),
+        }
+        held.push((brake, message));
+    }
+    if let Some(message) = uncovered(facts, &actions) {
+        actions.retain(|action| !action.is_destructive());
+        held.push((Brake::Uncovered, message));
+    }
+    let open = waves::open(facts);
+    let mut strangers = Vec::new();
+    let mut removals = BTreeMap::new();
+    actions.retain(|action| {
+        let why = not_approved(facts, &open, &mut removals, action);
+        let passes = why.is_none();
+        strangers.extend(why);
+        passes
+    });
+    if !strangers.is_empty() {
+        let actions = part(strangers.len(), actions.len() + strangers.len(), "action");
+        held.push((Brake::NotApproved, format!("{actions} of this plan may not be: {}", some_of(strangers))));
+    }
+    if let Some(message) = refused::held_back(facts, &mut actions) {
+        held.push((Brake::WriteRefused, message));
+    }
+    actions.shrink_to_fit();
+    let closes = match facts.spec.windows.as_ref().map(|windows| windows.at(facts.now)) {
+        Some(Hours::Open(until)) if actions.iter().any(Action::is_destructive) => Some(until),
+        Some(_) | None => None,
+    };
+    let mut approved = Approved {
+        actions,
+        planned,
+        held,
+        judged: facts.moment,
+        lasts: facts.spec.timing.settle,
+        closes,
+        needs: Vec::new(),
+        members: BTreeMap::new(),
+        baseline: None,
+        plan,
+    };
+    bring_along(facts, &mut approved);
+    approved
+}
+
+/// How many of each kind.
+fn counted(actions: &[Action]) -> Vec<Pending> {
+    let mut counts: Vec<Pending> = Vec::new();
+    for action in actions {
+        match counts.iter_mut().find(|count| count.action == action.kind()) {
+            Some(count) => count.count += 1,
+            None => counts.push(Pending { action: action.kind().into(), count: 1 }),
+        }
+    }
+    counts
+}
+
+/// What `act` needs for its own last look, so that it has to judge nothing.
+fn bring_along(facts: &Facts, approved: &mut Approved) {
+    let mut users = Vec::new();
+    for action in &approved.actions {
+        match action {
+            Action::RecordBaseline => approved.baseline = crate::judge::baseline::take_baseline(facts).ok(),
+            Action::RemoveMember { user, .. } => users.push(*user),
+            Action::UnassignGroup { group, .. } => {
+                let staying = facts.users_of(*group).filter(|person| !facts.is_let_go(person, *group));
+                let members: BTreeSet<_> = staying.map(|person| person.id).collect();
+                users.extend(members.iter().copied());
+                approved.members.insert(*group, members);
+            }
+            _ => {}
+        }
+    }
+    users.sort_unstable();
+    users.dedup();
+    let needs = |person: &Person| (person.id, person.roles.clone());
+    let people = users.into_iter().filter_map(|id| facts.person(id)).filter(|person| person.cover != Cover::Departed);
+    approved.needs = people.map(needs).collect();
+    approved.needs.shrink_to_fit();
+}
+
+fn frozen(facts: &Facts, _: &Plan) -> Option<Bite> {
+    let held = (facts.spec.hold == Hold::Held).then(|| "spec.hold is Held; set it to None to go on".to_owned());
+    let rolled_back = facts.memory.remembered.rolled_back.map(|at| {
+        format!(
+            "the retirement was rolled back at {at:.0}; to begin it anew, run once with spec.mode: Observe, look at what it says, and set the mode again"
+        )
+    });
+    facts.seen.frozen.clone().or(held).or(rolled_back).map(|why| (Brake::Frozen, Strikes::Everything, why))
+}
+
+/// The baseline, or the one that this turn would record.
+fn baseline<'a>(facts: &Facts<'a>) -> Option<Cow<'a, Baseline>> {
+    let recorded = facts.baseline().map(Cow::Borrowed);
+    recorded.or_else(|| crate::judge::baseline::take_baseline(facts).ok().map(Cow::Owned))
+}
+
+/// Decided otherwise than was approved.
+fn otherwise(facts: &Facts, plan: &Plan) -> Option<Bite> {
+    let approved = facts.spec.approval.as_ref().filter(|_| !plan.actions.is_empty())?;
+    let now = baseline(facts).map(|baseline| decisions::digest(facts.spec, &baseline));
+    (now.as_ref() != Some(approved)).then(|| {
+        let message = format!(
+            "the decisions of this plan have the digest {}, and spec.approval is {approved}; read `unscim plan`, then approve what it says or undo what was changed",
+            now.as_deref().unwrap_or("(not known)")
+        );
+        (Brake::NotApproved, Strikes::AllButHealing, message)
+    })
+}
+
+fn window(facts: &Facts, plan: &Plan) -> Option<Bite> {
+    let windows = facts.spec.windows.as_ref()?;
+    let waiting = plan.actions.iter().filter(|action| action.is_destructive()).count();
+    let Hours::Closed(next) = windows.at(facts.now) else { return None };
+    let opens = next.map_or_else(
+        || "no window opens within a week".to_owned(),
+        |next| format!("the next one opens on {}", next.strftime("%a %F at %H:%M %Z")),
+    );
+    (waiting > 0).then(|| {
+        let message = format!(
+            "outside the hours of spec.windows ({}): {} for it; {opens}, and it goes on by itself then",
+            windows.time_zone,
+            if waiting == 1 { "1 action waits".into() } else { format!("{waiting} actions wait") }
+        );
+        (Brake::Window, Strikes::Destructive, message)
+    })
+}
+
+fn blind(facts: &Facts, plan: &Plan) -> Option<Bite> {
+    if let Seen::Unknown(why) = &facts.memory.baseline {
+        return Some((
+            Brake::Blind,
+            Strikes::Everything,
+            format!("the ledger can't be used: {why}; nothing is written until it can"),
+        ));
+    }
+    if !plan.actions.iter().any(Action::is_destructive) {
+        return None;
+    }
+    let mut missing = Vec::new();
+    if !facts
+        .baseline()
+        .is_some_and(|_| facts.memory.source == BaselineSource::Ledger || facts.spec.mode == crate::model::spec::Mode::Observe)
+    {
+        missing.push("no baseline is on disk".to_owned());
+    }
+    for (what, why) in [("the assignments", facts.seen.assignments.unknown()), ("the job", facts.seen.jobs.unknown())] {
+        if let Some(why) = why {
+            missing.push(format!("{what}: {why}"));
+        }
+    }
+    if !facts.is_target_closed() {
+        match (&facts.seen.target.look, &facts.memory.target) {
+            (Listed::Unknown(why), _) if !why.is_not_looked() => missing.push(format!("the target: {why}")),
+            (_, None) => missing.push("the target was not read yet".to_owned()),
+            (_, Some(look))
+                if look.turn != facts.memory.remembered.turn
+                    && kept::age(facts)
+                        .is_none_or(|age| age > facts.spec.target.read_interval * 2 + facts.spec.timing.interval) =>
+            {
+                missing.push("the last look at the target is too old".to_owned());
+            }
+            (_, Some(_)) => {}
+        }
+        if let Some((id, why)) = facts.tally().and_then(|tally| tally.unknown.first_key_value()) {
+            missing.push(format!("{}: {why}", facts.user_name(*id)));
+        }
+    }
+    (!missing.is_empty()).then(|| {
+        let message = format!("not known: {}; it goes on by itself after a look that shows it", missing.join("; "));
+        (Brake::Blind, Strikes::Destructive, message)
+    })
+}
+
+fn users_lost(facts: &Facts, _: &Plan) -> Option<Bite> {
+    if facts.is_token_rejected() {
+        return None;
+    }
+    let tally = facts.tally()?;
+    let names = tally.lost.iter().map(|(id, why)| {
+        let since = facts.memory.remembered.lost_since.get(id).map_or_else(String::new, |at| format!(", first seen at {at:.0}"));
+        format!("{}: {why}{since}", facts.user_name(*id))
+    });
+    if !tally.lost.is_empty() {
+        let message = format!(
+            "{} lost, and none may be: {}; see in the provisioning log what happened, assign directly who has no assignment, restore them in \
+             the app; it goes on by itself when the target shows them as before, but not for a record that was gone or is another one; and without \
+             them when they stand in spec.released",
+            part(tally.lost.len(), tally.counted, "protected user"),
+            some_of(names)
+        );
+        return Some((Brake::UsersLost, Strikes::Destructive, message));
+    }
+    if !tally.uncertain.is_empty() {
+        return Some((Brake::UsersLost, Strikes::Destructive, kept::uncertain(facts, tally)));
+    }
+    let names = tally.strangers.iter().map(|(who, why)| format!("{who}: {why}"));
+    (!tally.strangers.is_empty()).then(|| {
+        let message = format!(
+            "{} ended of those who were never protected, since something was first taken away here: {}; find out by what path they were in scope, for there \
+             may be more; it goes on when they are disabled or deleted in Entra, too, or stand in spec.released as they are written here",
+            count(tally.strangers.len(), "user"),
+            some_of(names)
+        );
+        (Brake::UsersLost, Strikes::Destructive, message)
+    })
+}
+
+fn foreseen(facts: &Facts, plan: &Plan) -> Option<Bite> {
+    if !plan.actions.iter().any(Action::is_destructive) {
+        return None;
+    }
+    let harm = foresight::harm(facts);
+    (!harm.is_empty()).then(|| {
+        let names = some_of(harm.iter().map(|(user, what)| format!("{} would be {what}", facts.user_name(*user))));
+        let message = format!(
+            "Entra would change {} at the target in a cycle after it, and none may be: {names}; nothing is taken away until a look shows that it would not",
+            part(harm.len(), facts.baseline().map_or(0, |baseline| baseline.users.len()), "protected user")
+        );
+        (Brake::Foreseen, Strikes::Destructive, message)
+    })
+}
+
+fn too_much(facts: &Facts, plan: &Plan) -> Option<Bite> {
+    let baseline = baseline(facts)?;
+    let limits = &facts.spec.limits;
+    let tried = |key: &Key| facts.written(key).is_some_and(|entry| entry.intents > 0);
+    let removals = plan.actions.iter().filter(|action| matches!(action, Action::RemoveMember { .. }));
+    let removals = facts.memory.journal.of(Kin::Members).filter(|(_, entry)| entry.intents > 0).count()
+        + removals.filter(|action| !tried(&action.key())).count();
+    let leaving: BTreeSet<_> = plan
+        .actions
+        .iter()
+        .filter_map(|action| if let Action::UnassignGroup { group, .. } = action { Some(*group) } else { None })
+        .collect();
+    if let Some(room) = waves::room(facts).filter(|room| leaving.len() > *room) {
+        let message = format!(
+            "{} to unassign are more than Entra's threshold against accidental deletions leaves room for in one cycle ({room}); it goes on after a cycle",
+            count(leaving.len(), "group")
+        );
+        return Some((Brake::TooMuch, Strikes::Destructive, message));
+    }
+    let over: Vec<_> = [
+        ("groups", baseline.groups.len(), limits.max_groups, "maxGroups"),
+        ("users", baseline.users.len(), limits.max_users, "maxUsers"),
+        ("member removals, done and planned,", removals, limits.max_member_removals, "maxMemberRemovals"),
+    ]
+    .into_iter()
+    .filter(|(_, n, limit, _)| *n > *limit as usize)
+    .map(|(what, n, limit, field)| {
+        let share = (n * 100).div_ceil((limit as usize).max(1));
+        format!("{n} {what} are more than limits.{field} allows ({limit}), {share}% of it")
+    })
+    .collect();
+    (!over.is_empty())
+        .then(|| (Brake::TooMuch, Strikes::AllButHealing, format!("{}; raise the limit if that is meant", over.join("; "))))
+}
+
+/// Many of the assignments that we made are gone at once: whatever took them may take more.
+fn undone(facts: &Facts, plan: &Plan) -> Option<Bite> {
+    let made = |key: &Key| facts.written(key).is_some_and(|entry| entry.confirmed > 0);
+    let again = plan.actions.iter().filter(|action| matches!(action, Action::AssignUser { .. }) && made(&action.key())).count();
+    if again < UNDONE {
+        return None;
+    }
+    let of = facts.memory.journal.of(Kin::Assigns).filter(|(_, entry)| entry.confirmed > 0).count();
+    (again > facts.spec.limits.max_shrink.of(of)).then(|| {
+        let message = format!(
+            "{} made here are gone at once: somebody undoes this run; they are made anew before anything else is written; find out who it was, and stop it: \
+             a recovery of the directory (Entra Backup and Recovery), the end of an access package, a script or another tool; it goes on by itself when \
+             looks show them again",
+            part(again, of, "direct assignment")
+        );
+        (Brake::Undone, Strikes::Destructive, message)
+    })
+}
+
+fn shrunk(facts: &Facts, plan: &Plan) -> Option<Bite> {
+    let is_told = |list: &String| list == "assignments" && undone(facts, plan).is_some();
+    let small: Vec<_> = facts
+        .memory
+        .remembered
+        .sizes
+        .iter()
+        .filter(|(list, _)| !is_told(list))
+        .filter_map(|(list, size)| {
+            let (now, looks) = size.smaller?;
+            let believed = if looks < LOOKS { "looking again" } else { "it stays so" };
+            let missing = missing_from(facts, list);
+            let names = if missing.is_empty() {
+                String::new()
+            } else {
+                format!("; of the protected users it lacks {}", some_of(missing))
+            };
+            let share = size.count.saturating_sub(now) * 100 / size.count.max(1);
+            Some(format!(
+                "{list} had {} entries and has {now}, {share}% less, without a write of ours to explain it ({believed}{names})",
+                size.count
+            ))
+        })
+        .collect();
+    (!small.is_empty()).then(|| {
+        let message =
+            format!(
+                "{}; limits.maxShrink allows {}%, and never less than 3 entries; if somebody did that on purpose, raise it until it has been seen once",
+                some_of(small),
+                facts.spec.limits.max_shrink.0
+            );
+        (Brake::Shrunk, Strikes::Destructive, message)
+    })
+}
+
+/// Protected users whom a list should show, and whom nothing that we did has taken off it.
+fn missing_from(facts: &Facts, list: &str) -> Vec<String> {
+    let group = list.strip_prefix("members/").and_then(|id| id.parse().ok()).map(GroupId);
+    let missing: Vec<UserId> = match group {
+        Some(group) => {
+            let ours = |user| facts.may_be_ours(&Key::Member(group, user));
+            facts.gone_from(group).map(|person| person.id).filter(|user| !ours(*user)).collect()
+        }
+        None => {
+            let ours = |user| facts.memory.journal.of(Kin::AssignsOf(user)).any(|(_, entry)| entry.confirmed > 0);
+            let without = facts.people().iter().filter(|person| !person.has_row());
+            without.map(|person| person.id).filter(|user| ours(*user)).collect()
+        }
+    };
+    missing.into_iter().map(|user| facts.user_name(user)).collect()
+}
+
+fn another_at_work(facts: &Facts, _: &Plan) -> Option<Bite> {
+    others::sign(facts, Least::InNumber).map(|why| (Brake::AnotherAtWork, Strikes::Destructive, why))
+}
+
+fn fights(facts: &Facts, plan: &Plan) -> Option<Bite> {
+    let again: Vec<_> = plan
+        .actions
+        .iter()
+        .filter(|action| !matches!(action, Action::RequestRevocation | Action::RecordBaseline))
+        .filter(|action| facts.written(&action.key()).is_some_and(|entry| entry.confirmed > facts.spec.limits.fights))
+        .collect();
+    (!again.is_empty()).then(|| {
+        let told = again.iter().map(|action| {
+            let entry = facts.written(&action.key());
+            let (times, last) = entry.map_or((0, None), |entry| (entry.confirmed, entry.last_confirmed()));
+            let last = last.map_or_else(String::new, |at| format!(", last at {at:.0}"));
+            format!("{action} (done {}{last}, and this look shows it undone)", count(times as usize, "time"))
+        });
+        let message = format!(
+            "{} of this plan corrected more than {} (limits.fights) and undone by somebody else each time: {}; find out who undoes it; it goes on \
+             by itself when it stays done, or when limits.fights is raised",
+            part(again.len(), plan.actions.len(), "object"),
+            count(facts.spec.limits.fights as usize, "time"),
+            some_of(told)
+        );
+        (Brake::Fights, Strikes::Destructive, message)
+    })
+}

@@ -1,0 +1,123 @@
+//! Whether it is known who would be protected: what the groups show of their members, and what the members show of themselves.
+
+use std::collections::BTreeSet;
+
+use super::{ALREADY_DIRECT, Findings};
+use crate::judge::baseline::take_baseline;
+use crate::judge::{Facts, count, part, some_of, steps::cycle};
+use crate::model::baseline::{AtTarget, Baseline, Protected};
+use crate::model::id::{AppRoleId, GroupId, UserId};
+use crate::model::snapshot::Principal;
+use crate::model::spec::{Acknowledgement, Mode};
+
+const HIDDEN: &str = "Member.Read.Hidden";
+/// Fewer direct assignments than this tell of no earlier run.
+const EARLIER: usize = 3;
+
+/// Before the baseline: everybody who would be protected is known, and so is his record.
+pub(super) fn known(facts: &Facts, found: &mut Findings) {
+    let assigned = facts.wished_groups().into_iter().filter(|group| facts.is_on(*group));
+    let security_enabled =
+        |group: &GroupId| facts.seen.groups.get(group)?.profile.known().map(|profile| profile.security_enabled);
+    let mut unread = false;
+    for group in assigned.filter(|group| security_enabled(group) == Some(true)) {
+        let Some(seen) = facts.seen.groups.get(&group) else { continue };
+        for (what, why) in [("the members", seen.members.unknown()), ("the properties of the members", seen.properties.unknown())]
+        {
+            if let Some(why) = why.filter(|why| !why.is_not_looked()) {
+                found.unknowns.push(format!("{what} of group {} could not be read: {why}", facts.group_name(group)));
+                unread = true;
+            }
+        }
+        // The app may say otherwise, and an empty list is what a hidden, a lagging and a filtered one look like.
+        if seen.members.known().is_some_and(|look| look.value.users.is_empty()) && facts.decision(group).is_none() {
+            found.refusals.push(format!(
+                "group {} shows no user among its members, which is no proof that it brings nobody into scope; look at it in the portal and in the app, and \
+                 where it is really empty set members: Remove (or Keep) for it, else find out why its members are not shown",
+                facts.group_name(group)
+            ));
+        }
+    }
+    // Before its first cycle nobody has a record.
+    let has_run = facts.job().is_some_and(|job| job.last.is_some());
+    if unread || facts.memory.target.is_none() || !has_run {
+        return;
+    }
+    match take_baseline(facts) {
+        Ok(baseline) => {
+            let missing = |(id, user): &(&UserId, &Protected)| {
+                user.target == AtTarget::NoRecord && !user.disabled && !facts.is_released(**id)
+            };
+            let uncounted = baseline.users.iter().filter(missing).map(|(id, _)| *id).collect();
+            found.refusals.extend(cycle::uncounted(facts, baseline.users.len(), &uncounted));
+            found.refusals.extend(earlier(facts, &baseline));
+            found.refusals.extend(nobody(facts, &baseline));
+        }
+        Err(why) if found.unknowns.is_empty() => found.unknowns.push(why),
+        Err(_) => {}
+    }
+}
+
+/// Before the first baseline: most of those who would be protected hold their roles themselves already, as a run leaves it whose
+/// ledger knew who they were.
+fn earlier(facts: &Facts, baseline: &Baseline) -> Option<String> {
+    let acknowledged = facts.spec.groups.acknowledge.contains(&Acknowledgement::EarlierAssignments) || facts.is_already_direct();
+    let rows = facts.rows().filter(|_| facts.spec.mode == Mode::Enforce && !acknowledged)?;
+    let mapped = |role: AppRoleId| *facts.spec.roles.get(&role).unwrap_or(&role);
+    let holds = |(id, user): &(&UserId, &Protected)| {
+        baseline.roles_of(user).into_iter().all(|role| rows.of_user(**id).any(|(held, _)| held == mapped(role)))
+    };
+    let direct = baseline.users.iter().filter(holds).count();
+    (direct >= EARLIER && direct * 2 >= baseline.users.len()).then(|| {
+        format!(
+            "{} hold their roles themselves already, as an earlier run leaves it: if its ledger was lost with its volume, restore it, for it alone knows who \
+             was protected; if they were assigned by hand, set groups.acknowledge: [EarlierAssignments]",
+            part(direct, baseline.users.len(), "member")
+        )
+    })
+}
+
+/// No group brings anybody into scope, and somebody is: the groups were emptied before.
+fn nobody(facts: &Facts, baseline: &Baseline) -> Option<String> {
+    let direct = facts.rows().map_or(0, |rows| rows.users().collect::<BTreeSet<_>>().len());
+    (baseline.users.is_empty() && !baseline.groups.is_empty() && direct > 0).then(|| {
+        format!(
+            "no group has a member, and {} assigned directly: nobody would be watched; if the groups were emptied before, by hand or by a run whose ledger \
+             is lost, {ALREADY_DIRECT}",
+            if direct == 1 { "1 user is".to_owned() } else { format!("{direct} users are") }
+        )
+    })
+}
+
+/// Groups whose list of members can't be taken for what it shows, at any time.
+pub(super) fn shown(facts: &Facts, found: &mut Findings) {
+    let shown = facts.seen.permissions.known().is_none_or(|held| held.has_directory_role() || held.roles.contains(HIDDEN));
+    for (group, seen) in &facts.seen.groups {
+        let name = || facts.group_name(*group);
+        if seen.profile.known().is_some_and(|profile| profile.hidden) && !shown {
+            found.refusals.push(format!(
+                "group {} hides its members (visibility HiddenMembership), and Graph shows an empty list of them to a token without {HIDDEN}: who is in it is \
+                 not known; grant the permission with admin consent, or take the group off groups.list",
+                name()
+            ));
+        }
+        if let Some(kind) = seen.members.known().and_then(|look| look.value.unheard_of().next()) {
+            found.refusals.push(format!(
+                "group {} has members of a kind that is not known here ({kind}): whether Entra provisions them can't be told; take them out of the group by \
+                 hand, or use a newer unscim",
+                name()
+            ));
+        }
+    }
+    let unheard = facts.rows().into_iter().flat_map(|rows| rows.all());
+    let unheard: Vec<_> =
+        unheard.filter_map(|row| if let Principal::Unheard(id) = row.principal { Some(id) } else { None }).collect();
+    if !unheard.is_empty() {
+        found.refusals.push(format!(
+            "{} of the app of a kind of principal that is not known here, for {}: whom they bring into scope can't be told; look at them in the portal, and \
+             use a newer unscim",
+            count(unheard.len(), "assignment"),
+            some_of(unheard)
+        ));
+    }
+}

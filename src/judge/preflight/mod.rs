@@ -1,0 +1,460 @@
+//! May we start at all? The guide's footnotes, every finding at once.
+
+mod members;
+mod token;
+mod uses;
+
+use std::collections::BTreeSet;
+
+use super::baseline::matching;
+use super::permissions::{self, ROLE_MANAGEMENT, When};
+use super::{Cover, Facts, count, part, some_of, steps::empty, waves};
+use crate::model::id::{AppRoleId, GroupId, UserId};
+use crate::model::key::Key;
+use crate::model::memory::BaselineSource;
+use crate::model::seen::Seen;
+use crate::model::snapshot::{JobCode, Principal, Quarantine, ScheduleState, TokenState};
+use crate::model::spec::{Acknowledgement, AppRef, MatchBy, Mode, Profile, ScopeConfirmed, Select};
+
+/// What stands in the way, and what only deserves to be known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Findings {
+    pub refusals: Vec<String>,
+    /// The one refusal under which users are covered all the same: somebody else has paused the job.
+    pub paused: Option<String>,
+    /// A look that failed: neither yes nor no.
+    pub unknowns: Vec<String>,
+    pub notes: Vec<String>,
+}
+
+/// What lets a retirement begin where the guide's first steps were done before.
+const ALREADY_DIRECT: &str = "set groups.acknowledge: [AlreadyDirect]: whoever is assigned directly now is watched then, and the rest of the guide is done";
+const DEFAULT_ACCESS: AppRoleId = AppRoleId(uuid::Uuid::nil());
+
+pub fn check(facts: &Facts) -> Findings {
+    let mut found = Findings::default();
+    looks(facts, &mut found);
+    permissions(facts, &mut found);
+    app_and_job(facts, &mut found);
+    scope(facts, &mut found);
+    groups(facts, &mut found);
+    members::shown(facts, &mut found);
+    uses::found(facts, &mut found);
+    roles(facts, &mut found);
+    target(facts, &mut found);
+    found
+}
+
+fn looks(facts: &Facts, found: &mut Findings) {
+    let seen = facts.seen;
+    let mut need = |what: &str, why: Option<&crate::model::seen::Why>, absent: bool| {
+        if let Some(why) = why {
+            let list = if matches!(why.kind.as_str(), "denied" | "credential" | "ambiguous" | "file" | "malformed") {
+                &mut found.refusals
+            } else {
+                &mut found.unknowns
+            };
+            list.push(format!("{what} could not be read: {why}"));
+        } else if absent {
+            found.refusals.push(format!("{what} does not exist; correct the config"));
+        }
+    };
+    let app = match &facts.spec.entra.app {
+        AppRef::ServicePrincipalId(id) => format!("the enterprise application with object id {id} (entra.app)"),
+        AppRef::AppId(id) => format!("the enterprise application with appId {id} (entra.app)"),
+        AppRef::DisplayName(name) => format!("the enterprise application {name:?} (entra.app)"),
+    };
+    need(&app, seen.app.unknown(), seen.app.is_absent());
+    if !seen.app.is_known() {
+        return;
+    }
+    need("the app's assignments", seen.assignments.unknown(), false);
+    need("the synchronization jobs", seen.jobs.unknown(), false);
+    if facts.job().is_some() && !facts.is_token_rejected() {
+        need("the job's schema", seen.schema.unknown(), seen.schema.is_absent());
+    }
+    if let Some(why) = seen.log.unknown().filter(|_| facts.job().is_some() && !facts.is_token_rejected()) {
+        found.notes.push(format!("the provisioning log could not be read: {why}"));
+    }
+    if let Some(unread) = seen.log.known().map(|log| &log.value.unread).filter(|unread| !unread.is_empty()) {
+        found.notes.push(format!(
+            "{} of the provisioning log could not be read ({}), and the others are judged by; look at them in the portal",
+            count(unread.len(), "row"),
+            some_of(unread.keys())
+        ));
+    }
+}
+
+fn permissions(facts: &Facts, found: &mut Findings) {
+    let Some(held) = facts.seen.permissions.known() else { return };
+    let profile = |group: &GroupId| facts.seen.groups.get(group).and_then(|seen| seen.profile.known());
+    let role_assignable: Vec<_> = facts
+        .wished_groups()
+        .into_iter()
+        .filter(|group| facts.spec.mode == Mode::Enforce && profile(group).is_some_and(|profile| profile.role_assignable))
+        .collect();
+    found.notes.extend(permissions::too_many(facts.spec, held, !role_assignable.is_empty()));
+    // A directory role may serve in place of any of them.
+    if held.has_directory_role() {
+        return;
+    }
+    for (permission, need) in permissions::missing(facts.spec, held) {
+        let what_for = need.what_for;
+        match need.when {
+            // Graph refuses nothing here: it leaves the properties of users out.
+            When::Always if permission == "User.Read.All" => found.refusals.push(format!(
+                "the token has no {permission}, needed to {what_for}: Graph shows members without names and states to it, and nobody can be matched \
+                 with a record at the target; grant it with admin consent"
+            )),
+            // Looking tells by itself what it may not read.
+            When::Always | When::Optional => {
+                let instead = need.instead.map_or_else(String::new, |instead| format!(" (or {instead} in place of it)"));
+                found.notes.push(format!("the token has no {permission}, needed to {what_for}; grant it{instead} with admin consent"));
+            }
+            When::Pauses => found.refusals.push(format!(
+                "the token has no {permission}, needed for afterwards: Pause; grant it with admin consent, or set afterwards: Leave"
+            )),
+            When::Enforce | When::Empties => found.refusals.push(format!(
+                "the token has no {permission}, needed in Enforce to {what_for}; grant it with admin consent, or give the app a directory role that covers it"
+            )),
+        }
+    }
+    if !held.roles.contains(ROLE_MANAGEMENT) {
+        let emptied = |group: &GroupId| facts.is_on(*group) && empty::plan_for(facts, *group) == empty::Plan::Empty;
+        for group in role_assignable.into_iter().filter(emptied) {
+            found.refusals.push(format!(
+                "group {} is role-assignable, and the token has no {ROLE_MANAGEMENT}, needed in Enforce to remove its members; \
+                 set members: Keep for it, or grant the permission with admin consent",
+                facts.group_name(group)
+            ));
+        }
+    }
+}
+
+fn app_and_job(facts: &Facts, found: &mut Findings) {
+    let Some(look) = facts.seen.jobs.known() else { return };
+    let Some(job) = facts.job() else {
+        let ids = some_of(look.value.iter().map(|job| &job.id));
+        found.refusals.push(match (&facts.spec.entra.job_id, look.value.len()) {
+            (Some(id), _) => format!("the app has no synchronization job {id}; it has: {ids}; correct entra.jobId"),
+            (None, 0) => "the app has no synchronization job: nothing is provisioned from it".into(),
+            (None, n) => format!("the app has {n} synchronization jobs ({ids}); name the one that is meant in entra.jobId"),
+        });
+        return;
+    };
+    if facts.is_token_rejected() {
+        return;
+    }
+    // Ours comes at the end alone: where steps are owed again, somebody has to start it.
+    let by_us = facts.memory.journal.entry(&Key::Pause(job.id.clone())).is_some();
+    let owed =
+        facts.memory.remembered.cycle_proof.is_none() || facts.people().iter().any(|person| person.cover == Cover::AwaitingCycle);
+    let ours = by_us && !owed;
+    if (job.schedule == ScheduleState::Paused || job.code == JobCode::Paused) && !ours {
+        let who = if by_us { "by unscim's own last step, and earlier steps are owed again" } else { "by somebody else" };
+        let why = format!("job {} is paused {who} (JobPaused); start it in the portal, unscim never does", job.id);
+        found.refusals.push(why.clone());
+        found.paused = Some(why);
+    } else if matches!(job.code, JobCode::NotRun | JobCode::NotConfigured) || job.last.is_none() {
+        found.refusals.push(format!("job {} has never finished a cycle; start provisioning and let the first cycle end", job.id));
+    } else if job.schedule == ScheduleState::Disabled {
+        found.refusals.push(format!("job {} is disabled; no cycle would carry anything out; start it in the portal", job.id));
+    } else if let JobCode::Other(code) = &job.code {
+        found.refusals.push(format!(
+            "job {} has the status {code:?}, which this version does not know; see its provisioning page, and use a newer unscim",
+            job.id
+        ));
+    }
+    if let Some(quarantine) = job.quarantine.as_ref().filter(|_| facts.memory.remembered.cycle_proof.is_none()) {
+        found.refusals.push(format!(
+            "job {} is in quarantine ({}): {}; {}",
+            job.id,
+            quarantine.reason,
+            quarantine.message,
+            remedy(quarantine)
+        ));
+    }
+}
+
+/// How the job leaves its quarantine.
+pub(super) fn remedy(quarantine: &Quarantine) -> &'static str {
+    // Nothing is executed until an admin decides: facts/entra.md section 6.8.
+    if quarantine.reason == "TooManyDeletes" {
+        "see in the provisioning log what is staged for deletion (stagedDelete); if it is only what is meant to go, allow it on the app's provisioning page (\"Allow deletes\"), else assign it again there"
+    } else {
+        "mend the cause on the app's provisioning page until the job leaves it"
+    }
+}
+
+fn scope(facts: &Facts, found: &mut Findings) {
+    if facts.job().is_none() || facts.is_token_rejected() {
+        return;
+    }
+    let confirmed = facts.spec.provisioning.scope_confirmed == Some(ScopeConfirmed::AssignedOnly);
+    let unreadable = facts.seen.settings.unknown();
+    match facts.seen.settings.known().and_then(|settings| settings.sync_all) {
+        Some(true) => found.refusals.push(
+            "the job synchronizes all users and groups (SyncAll): unassigning a group would not take it out of scope; set the scope to assigned users and groups first".into(),
+        ),
+        Some(false) => {}
+        None if confirmed => found.notes.push("that the scope is \"assigned only\" is the operator's word (scopeConfirmed)".into()),
+        None => found.refusals.push(format!(
+            "whether the job synchronizes all users and groups (SyncAll) is not known{}; look in the portal and set provisioning.scopeConfirmed: AssignedOnly if it does not",
+            unreadable.map(|why| format!(": {why}")).unwrap_or_default()
+        )),
+    }
+    if facts.seen.settings.known().and_then(|settings| settings.skip_out_of_scope_deletions) == Some(true) {
+        found.refusals.push("SkipOutOfScopeDeletions is on: the groups may never leave the target; turn it off first".into());
+    }
+    let groups = waves::waves(facts).iter().map(Vec::len).max().unwrap_or_else(|| facts.wished_groups().len());
+    match facts.delete_threshold() {
+        Some(threshold) => found.notes.push(format!(
+            "Entra's threshold against accidental deletions is {threshold} per cycle: fewer groups than that are unassigned in one cycle"
+        )),
+        None if facts.seen.settings.is_known() => found.notes.push(format!(
+            "no threshold against accidental deletions is set: switch on \"Prevent accidental deletion\" in the app's provisioning settings, with {} \
+             (one more than the groups that go in one cycle), as the last net under the users",
+            groups.saturating_add(1)
+        )),
+        None => {}
+    }
+    elsewhere(facts, found);
+    token::sign_in(facts, found);
+    let Some(schema) = facts.seen.schema.known() else { return };
+    match &schema.group {
+        None => found.refusals.push("the job's schema has no group mapping: groups were never provisioned by it".into()),
+        Some(mapping) if !mapping.enabled => {
+            found.refusals.push("the job's group mapping is off: the groups would never leave the target; switch it on".into())
+        }
+        Some(mapping) if !mapping.deletes => {
+            found.refusals.push(
+                "the job's group mapping lacks the Delete action: the groups would never leave the target; tick Delete".into(),
+            );
+        }
+        Some(_) => {}
+    }
+    if facts.spec.target.match_attribute(Some(schema)).is_none() {
+        found.refusals.push(format!(
+            "the schema does not say in a plain way which Entra attribute becomes {:?}; set target.matchFrom",
+            facts.spec.target.match_by
+        ));
+    }
+    if schema.user.as_ref().is_some_and(|mapping| mapping.scoped) {
+        found
+            .notes
+            .push("the user mapping has a scoping filter: users whom it excludes are assigned but expected nowhere".into());
+    }
+}
+
+/// Another address may be another instance, which would be verified in place of the right one, or another way to the same
+/// app: only a person can tell. One that is not known differs from nothing.
+fn elsewhere(facts: &Facts, found: &mut Findings) {
+    let base = facts.seen.settings.known().and_then(|settings| settings.base_address.as_deref());
+    let Some(base) = base.and_then(|base| url::Url::parse(base).ok()).filter(url::Url::has_host) else { return };
+    let place = |url: &url::Url| format!("{}{}", url.origin().ascii_serialization(), url.path().trim_end_matches('/'));
+    let (base, ours) = (place(&base), place(&facts.spec.target.scim_url));
+    if base == ours {
+        return;
+    }
+    let differs = format!("Entra provisions to {base} (BaseAddress), and target.scimUrl is {ours}");
+    if facts.spec.groups.acknowledge.contains(&Acknowledgement::OtherTenantUrl) {
+        found.notes.push(format!("{differs}; that both lead to the same app is the operator's word (OtherTenantUrl)"));
+    } else {
+        found.refusals.push(format!(
+            "{differs}: the wrong instance would be read, and its token asked for; correct target.scimUrl, or, where both lead to the same app, set \
+             groups.acknowledge: [OtherTenantUrl]"
+        ));
+    }
+}
+
+fn groups(facts: &Facts, found: &mut Findings) {
+    if !facts.seen.assignments.is_known() {
+        return;
+    }
+    if facts.baseline().is_none_or(|_| facts.memory.source == BaselineSource::Provisional) {
+        for group in facts.wished_groups() {
+            let seen = facts.seen.groups.get(&group);
+            match seen.map(|seen| &seen.profile) {
+                Some(Seen::Absent) if facts.is_already_direct() => {}
+                Some(Seen::Absent) => found.refusals.push(format!("group {group} does not exist; correct its id in groups.list")),
+                Some(Seen::Unknown(why)) => found.unknowns.push(format!("group {group} could not be read: {why}")),
+                Some(Seen::Known(profile)) if !profile.security_enabled => found.refusals.push(format!(
+                    "group {} is not security-enabled: its assignment gives nobody access; take it off groups.list",
+                    facts.group_name(group)
+                )),
+                Some(Seen::Known(_)) | None => {}
+            }
+            if facts.is_off(group) && !seen.is_some_and(|seen| seen.profile.is_absent()) && !facts.is_already_direct() {
+                found.refusals.push(format!(
+                    "group {} is listed but not assigned to this app; a mistyped id? it will not be touched; if it was unassigned before, by hand or by a \
+                     run whose ledger is lost, {ALREADY_DIRECT}",
+                    facts.group_name(group)
+                ));
+            }
+        }
+        members::known(facts, found);
+        if facts.wished_groups().is_empty() && !facts.is_already_direct() {
+            found.refusals.push(format!(
+                "no group is assigned to the app: there is nothing to retire; if all were unassigned before, by hand or by a run whose ledger is lost, \
+                 {ALREADY_DIRECT}"
+            ));
+        }
+    }
+    if let Some(baseline) = facts.baseline().filter(|_| facts.memory.source == BaselineSource::Ledger) {
+        let listed = if facts.spec.groups.select == Select::Listed { facts.wished_groups() } else { BTreeSet::new() };
+        let late: Vec<_> = listed.iter().filter(|group| !baseline.groups.contains_key(group)).collect();
+        if !late.is_empty() {
+            found.notes.push(format!(
+                "groups.list names groups that are not in the baseline, which was taken before: {}; they are not touched; start anew with another --data-dir to retire them too",
+                some_of(late.into_iter().map(|group| facts.group_name(*group)))
+            ));
+        }
+        let withdrawn: Vec<_> =
+            baseline.groups.keys().filter(|group| facts.is_withdrawn(**group) && facts.is_on(**group)).collect();
+        if !withdrawn.is_empty() {
+            found.notes.push(format!(
+                "groups that are in the baseline were taken off groups.list: {}; they keep their members and their assignment, and step 3 waits for them",
+                some_of(withdrawn.into_iter().map(|group| facts.group_name(*group)))
+            ));
+        }
+    }
+    if let Some(baseline) = facts.baseline() {
+        let direct = baseline.direct_before();
+        if direct > 0 {
+            found.notes.push(format!(
+                "{} assigned directly already when the baseline was taken (AlreadyDirect): these are watched, and nobody can prove who was in scope before",
+                part(direct, baseline.users.len(), "protected user")
+            ));
+        }
+        let strangers: Vec<_> = facts.spec.released.iter().filter(|user| !baseline.users.contains_key(user)).collect();
+        if !strangers.is_empty() {
+            found.notes.push(format!("spec.released names users who are not protected anyway: {}", some_of(strangers)));
+        }
+    }
+    let unmanaged = facts.unmanaged_groups();
+    if facts.baseline().is_some() && !unmanaged.is_empty() {
+        let names = some_of(unmanaged.into_iter().map(|group| facts.group_name(group)));
+        found.notes.push(format!("UnmanagedGroupAssigned: {names}; not touched, and step 5 waits for it"));
+    }
+}
+
+fn roles(facts: &Facts, found: &mut Findings) {
+    let (Some(app), Some(look)) = (facts.seen.app.known(), facts.seen.assignments.known()) else { return };
+    let wished = facts.wished_groups();
+    let held: BTreeSet<_> = look
+        .value
+        .iter()
+        .filter(|row| matches!(row.principal, Principal::Group(group) if wished.contains(&group)))
+        .map(|row| row.role)
+        .collect();
+    let trouble = |role: AppRoleId| match app.roles.iter().find(|declared| declared.id == role) {
+        None if role == DEFAULT_ACCESS && app.roles.iter().all(|role| !role.enabled || !role.for_users) => None,
+        None => Some("the app does not declare it"),
+        Some(declared) if !declared.enabled => Some("it is disabled"),
+        Some(declared) if !declared.for_users => Some("it is not for users"),
+        Some(_) => None,
+    };
+    for (role, other) in facts.spec.roles.iter().filter(|(role, other)| held.contains(role) && role != other) {
+        if trouble(*role).is_none() {
+            found.refusals.push(format!(
+                "spec.roles gives users {other} for role {role} of their groups, though users can be given {role} itself: they would lose it with the groups; take it out of spec.roles"
+            ));
+        }
+    }
+    let used: BTreeSet<_> = held.iter().map(|role| *facts.spec.roles.get(role).unwrap_or(role)).collect();
+    for role in used {
+        if let Some(trouble) = trouble(role) {
+            found
+                .refusals
+                .push(format!("users can't be given role {role}: {trouble}; name the one to assign instead in spec.roles"));
+        }
+    }
+}
+
+fn target(facts: &Facts, found: &mut Findings) {
+    let remembered = &facts.memory.remembered;
+    if facts.spec.mode == Mode::Enforce
+        && facts.spec.target.profile == Profile::Uniqkey
+        && !facts.spec.groups.acknowledge.contains(&Acknowledgement::TargetGroupContent)
+    {
+        found.refusals.push(
+            "credentials saved into a Uniqkey group may go with it; move them, then set groups.acknowledge: [TargetGroupContent]"
+                .into(),
+        );
+    }
+    if remembered.revocations_void > 0 && remembered.revocation_proof.is_none() {
+        found.notes.push(
+            "steps 4 and 5 are open again, though the deletion of the token was asked for before: a managed group came back, or the token answers again"
+                .into(),
+        );
+    }
+    token::end(facts, found);
+    if remembered.cycle_proof.is_some() {
+        return;
+    }
+    if let TokenState::Refused(status) = facts.seen.target.token {
+        found.refusals.push(token::refused(facts, status));
+        return;
+    }
+    if let (None, Some(why)) = (&facts.memory.target, facts.seen.target.look.unknown()) {
+        found.refusals.push(format!("the target can't be read: {why}"));
+    }
+    if remembered.calibration.is_none() {
+        match &facts.seen.calibration {
+            Some(Seen::Unknown(why)) => found.refusals.push(format!("the revocation probe can't be calibrated: {why}")),
+            Some(Seen::Absent) => {
+                found.refusals.push("the revocation probe can't be calibrated: the service has no such path".into())
+            }
+            Some(Seen::Known(_)) => {}
+            None if facts.memory.target.is_some() => found.unknowns.push("the revocation probe is not calibrated yet".into()),
+            None => {}
+        }
+    }
+    silence(facts, found);
+    records(facts, found);
+}
+
+/// What the app leaves out, so that nobody can see it change.
+fn silence(facts: &Facts, found: &mut Findings) {
+    let Some(look) = &facts.memory.target else { return };
+    if !look.users.is_empty() && look.users.values().all(|record| record.active.is_none()) {
+        found.notes.push(
+            "the app does not say of anybody whether they are active: that somebody is deactivated there can't be seen unless it begins to say so".into(),
+        );
+    }
+    if facts.memory.remembered.undated {
+        found.notes.push(
+            "the app gives other times of creation (meta.created) with every answer: a record that is made anew under the same id is seen only while it is \
+             gone".into(),
+        );
+    }
+}
+
+/// Before the first baseline: records at the target that leave open who is who. Later it is their ids that count.
+fn records(facts: &Facts, found: &mut Findings) {
+    if facts.baseline().is_some() && facts.memory.source == BaselineSource::Ledger {
+        return;
+    }
+    let Some(look) = &facts.memory.target else { return };
+    let nameless: Vec<_> = look.users.values().filter(|record| record.user_name.is_none()).map(|record| &record.id).collect();
+    if facts.spec.target.match_by == MatchBy::UserName && !nameless.is_empty() {
+        found.refusals.push(format!(
+            "{} at the target without a userName ({}): nobody can be matched with it; mend the record in the app",
+            count(nameless.len(), "user"),
+            some_of(nameless)
+        ));
+    }
+    let members = facts.wished_groups().into_iter().filter_map(|id| facts.seen.groups.get(&id)?.members.known());
+    let members: BTreeSet<UserId> = members.flat_map(|look| look.value.users.iter().copied()).collect();
+    for user in members.into_iter().filter_map(|id| facts.seen.users.get(&id).and_then(Seen::known)) {
+        let records = matching(facts, user);
+        if records.len() > 1 {
+            found.refusals.push(format!(
+                "{} records at the target match {} ({}); leave one of them, so that it can be told who is kept",
+                records.len(),
+                facts.user_name(user.id),
+                some_of(records.iter().map(|record| &record.id))
+            ));
+        }
+    }
+}

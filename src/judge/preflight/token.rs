@@ -1,0 +1,56 @@
+//! The token for the app: how Entra comes by its own, when ours ends, and what it means that it is refused.
+
+use std::time::Duration;
+
+use super::Findings;
+use crate::judge::Facts;
+use crate::model::memory::BaselineSource;
+use crate::model::moment::later;
+use crate::model::spec::Acknowledgement;
+
+/// The guide takes days, and somebody has to come by another token.
+const AHEAD: Duration = Duration::from_secs(14 * 24 * 3600);
+
+/// As an OAuth client Entra fetches tokens that come and go; ours is another one, and its end tells nothing of Entra's.
+pub(super) fn sign_in(facts: &Facts, found: &mut Findings) {
+    if !facts.signs_in_by_oauth() {
+        return;
+    }
+    let keys = facts.seen.settings.known().map(|settings| settings.oauth.join(", "));
+    let keys = keys.map(|keys| format!(" ({keys})")).unwrap_or_default();
+    let what = format!("Entra signs in to the app by OAuth, by what its provisioning settings hold{keys}");
+    if facts.spec.groups.acknowledge.contains(&Acknowledgement::OAuthSignIn) {
+        found.notes.push(format!("{what}; step 5 is left to a person, and is never proven (OAuthSignIn)"));
+    } else {
+        found.refusals.push(format!(
+            "{what}: the token in target.tokenFile is another one than Entra's, so that it is refused would prove nothing of Entra's credential, and one that \
+             expires would look deleted. On the app's provisioning page choose bearer authentication with a token that lasts, and put the same one into \
+             target.tokenFile; or, to go up to step 4 only and delete the OAuth client in the app by hand, set groups.acknowledge: [OAuthSignIn]"
+        ));
+    }
+}
+
+/// A token that says of itself when it ends.
+pub(super) fn end(facts: &Facts, found: &mut Findings) {
+    let now = facts.service_time();
+    if let Some(end) = facts.seen.target.token_ends.filter(|end| !facts.is_token_rejected() && *end <= later(now, AHEAD)) {
+        found.notes.push(format!(
+            "the token in target.tokenFile ends by itself on {end:.0}: from then on nothing can be read at the app, and that it is refused proves no deletion; \
+             be done before, or put one that lasts into both Entra and the file"
+        ));
+    }
+}
+
+/// What it means that the token is refused while it is still needed.
+pub(super) fn refused(facts: &Facts, status: u16) -> String {
+    let remedy = "put a valid one into both Entra and the token file, and never regenerate it just to fill the file, that kills Entra's copy";
+    let begun = facts.baseline().is_some() && facts.memory.source == BaselineSource::Ledger;
+    match facts.runs_out() {
+        Some(why) => format!("the token in target.tokenFile is refused ({status}); {why}: {remedy}"),
+        None if begun => format!("RevokedTooEarly: the SCIM token is refused ({status}) before the groups are gone; {remedy}"),
+        None => format!(
+            "the token in target.tokenFile is refused ({status}); is it the one that Entra uses? If Entra's cycles end well, put Entra's into the \
+             file; if they don't, it was revoked too early (RevokedTooEarly): {remedy}"
+        ),
+    }
+}

@@ -1,0 +1,117 @@
+//! Step 1: every user who is in scope through a managed group also holds the group's roles himself.
+
+use std::fmt::{self, Display};
+
+use crate::judge::lent::{self, Open};
+use crate::judge::{Cover, Facts, Ground, Reach, Step, Verdict, count, some_of, steps::cycle};
+use crate::model::action::Action;
+use crate::model::condition::{ConditionKind, Reason};
+use crate::model::id::GroupId;
+
+pub const STEP: Step = Step {
+    number: 1,
+    title: "Assign every user directly",
+    condition: ConditionKind::UsersAssigned,
+    judge,
+    reach: Reach::EachGroup,
+};
+
+fn judge(facts: &Ground) -> Verdict {
+    let assigned = |group: &GroupId| facts.rows.has(*group);
+    let (mut actions, mut replicating, mut settling, mut awaiting) = (Vec::new(), 0usize, 0usize, 0usize);
+    let (mut reported, mut stranded, mut undecided, mut unread) = (0usize, Vec::new(), Vec::new(), Vec::new());
+    let may_be_open = lent::may_be_open(facts);
+    let mut leave_open = |open| match open {
+        Open::Undecided(why) => undecided.push(why),
+        Open::NotRead(why) => unread.push(why),
+    };
+    lent::newcomers(facts).into_iter().for_each(&mut leave_open);
+    for person in facts.people() {
+        let (id, groups) = (person.id, &person.user.groups);
+        match &person.cover {
+            // Nobody is on this ground.
+            Cover::NotRead | Cover::Settled | Cover::Departed => {}
+            Cover::Settling => settling += 1,
+            Cover::AwaitingCycle => awaiting += 1,
+            // After the retirement a deleted direct assignment is how admins offboard: reported, not restored.
+            Cover::Missing(_) if facts.is_token_rejected() && !groups.iter().any(assigned) => reported += 1,
+            Cover::Missing(_) if facts.is_released(id) => {
+                let holds = groups.iter().find(|group| assigned(group) && !facts.is_let_go(person, **group));
+                stranded.extend(holds.map(|group| {
+                    format!(
+                        "{} is released, holds no assignment of his own and is a member of {}: assign him, or take him out of that group by hand",
+                        facts.user_name(id),
+                        facts.group_name(*group)
+                    )
+                }));
+            }
+            Cover::Missing(roles) => {
+                for role in roles {
+                    if let Some(open) = may_be_open.then(|| lent::open(facts, id, *role)).flatten() {
+                        leave_open(open);
+                        continue;
+                    }
+                    let action = Action::AssignUser { user: id, role: *role };
+                    if facts.is_row_fresh(&action.key()) {
+                        replicating += 1;
+                    } else {
+                        actions.push(action);
+                    }
+                }
+            }
+        }
+    }
+    undecided.dedup();
+    if !actions.is_empty() {
+        let refused = stranded.into_iter().chain(undecided).collect();
+        let why = format!("{} still missing for {}", count(actions.len(), "direct assignment"), some_of(names(facts, &actions)));
+        return Verdict::Act { reason: Reason::AssignmentsMissing, why, actions, refused };
+    }
+    if !stranded.is_empty() {
+        return Verdict::Refuse { reason: Reason::ReleasedUncovered, why: stranded.into_iter().chain(undecided).collect() };
+    }
+    if !undecided.is_empty() {
+        return Verdict::Refuse { reason: Reason::DecisionNeeded, why: undecided };
+    }
+    if !unread.is_empty() {
+        return Verdict::Wait { reason: Reason::GroupReadFailed, on: format!("a look that shows it: {}", some_of(unread)) };
+    }
+    if replicating > 0 {
+        return Verdict::Wait {
+            reason: Reason::AwaitingReplication,
+            on: format!("{} that Graph confirmed to show up in its lists", count(replicating, "direct assignment")),
+        };
+    }
+    if settling > 0 {
+        let settle = humantime::format_duration(facts.spec.timing.settle);
+        return Verdict::Wait {
+            reason: Reason::Settling,
+            on: format!("two complete looks at least {settle} apart that show {} covered", count(settling, "user")),
+        };
+    }
+    if awaiting > 0 {
+        let on = format!(
+            "{} that began {} or more after the last direct assignment was made, for {}{}",
+            count(facts.spec.provisioning.settle_cycles as usize, "good cycle"),
+            humantime::format_duration(facts.spec.provisioning.cycle_margin),
+            count(awaiting, "user"),
+            cycle::doubt(facts),
+        );
+        return Verdict::Wait { reason: Reason::AwaitingSettleCycle, on };
+    }
+    let mut why = format!("all {} hold their roles themselves", count(facts.people().len(), "protected user"));
+    if reported > 0 {
+        why.push_str(&format!("; {} removed by others after the retirement", count(reported, "direct assignment was")));
+    }
+    Verdict::Met { reason: Reason::AllAssigned, why }
+}
+
+/// Written out for those only who are shown.
+fn names(facts: &Facts, actions: &[Action]) -> impl Iterator<Item: Display> {
+    let mut users: Vec<_> = actions
+        .iter()
+        .filter_map(|action| if let Action::AssignUser { user, .. } = action { Some(*user) } else { None })
+        .collect();
+    users.dedup();
+    users.into_iter().map(move |user| fmt::from_fn(move |f| f.write_str(&facts.user_name(user))))
+}

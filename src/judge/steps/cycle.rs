@@ -1,0 +1,268 @@
+//! Step 4: full cycles that began after the groups went have ended well; the groups are gone at the target and everybody is kept.
+
+use std::collections::BTreeSet;
+
+use crate::judge::{Facts, Ground, Reach, Step, Verdict, count, kept, part, some_of};
+use crate::model::condition::{ConditionKind, Reason};
+use crate::model::id::{GroupId, UserId};
+use crate::model::memory::{CycleProof, GoodCycle};
+use crate::model::moment::{is_ahead, since};
+use crate::model::seen::Listed;
+use crate::model::snapshot::{ExecutionState, Job, JobCode, Log, LogRow, ScheduleState};
+use crate::model::spec::Acknowledgement;
+
+pub const STEP: Step = Step {
+    number: 4,
+    title: "Let the provisioning run a full cycle",
+    condition: ConditionKind::CycleCompleted,
+    judge,
+    reach: Reach::Everything,
+};
+
+/// Rounds over the target that must agree that the groups are gone.
+pub const ROUNDS: usize = 2;
+
+/// Lost users who are told one by one.
+const LOST_SHOWN: usize = 20;
+
+/// The job's last execution as a good cycle, or why it is none.
+pub fn good(facts: &Facts, job: &Job) -> Result<GoodCycle, String> {
+    let Some(last) = &job.last else { return Err("no cycle has ended yet".into()) };
+    if job.quarantine.is_some() || job.code == JobCode::Quarantine {
+        return Err("the job is in quarantine".into());
+    }
+    if job.code != JobCode::Active || job.schedule != ScheduleState::Active {
+        return Err("the job is not active".into());
+    }
+    let Some(ended) = last.ended.filter(|ended| *ended >= last.began) else { return Err("the cycle has not ended".into()) };
+    if facts.seen.jobs.known().is_some_and(|look| is_ahead(ended, look.at)) {
+        return Err("it ends in the service's own future".into());
+    }
+    if job.steady_state_last.is_none_or(|steady| steady < last.began) {
+        return Err("the job has not reached its steady state since that cycle began".into());
+    }
+    match &last.state {
+        ExecutionState::Succeeded if last.escrowed.is_none_or(|escrowed| escrowed == 0) => {}
+        // It may succeed and leave entries to be tried again.
+        ExecutionState::Succeeded => {
+            let log = log_of(facts, "left entries to be tried again (countEscrowed)", ended)?;
+            failed_for_ours(facts, log, last.began, ended)?;
+        }
+        ExecutionState::EntryLevelErrors => errors_touch_nobody(facts, last.began, ended)?,
+        ExecutionState::Failed => return Err("the cycle failed".into()),
+        ExecutionState::Other(state) => return Err(format!("the cycle ended in a state that is not known here: {state}")),
+    }
+    Ok(GoodCycle {
+        activity: last.activity.clone(),
+        began: last.began,
+        ended,
+        turn: facts.memory.remembered.turn,
+        clean: last.state == ExecutionState::Succeeded && last.escrowed == Some(0),
+    })
+}
+
+/// " (the last one does not count: …)", or nothing where it counts: for messages that wait for a cycle.
+pub fn doubt(facts: &Facts) -> String {
+    let why = facts.job().and_then(|job| good(facts, job).err());
+    why.map_or_else(String::new, |why| format!(" (the last one does not count: {why})"))
+}
+
+/// A cycle with entry-level errors counts only if the log shows them, and they name nobody of ours. No row is no proof.
+fn errors_touch_nobody(facts: &Facts, began: jiff::Timestamp, ended: jiff::Timestamp) -> Result<(), String> {
+    let log = log_of(facts, "had errors", ended)?;
+    let within = |at: jiff::Timestamp| at >= began && at <= ended;
+    let failures = || log.rows.iter().filter(|row| row.is_failure() && within(row.at));
+    if failures().next().is_none() {
+        return Err("the cycle had errors and the provisioning log does not show them yet".into());
+    }
+    if let Some(row) = failures().find(|row| row.source.is_none()) {
+        return Err(format!("the cycle had an error that names nobody (row {})", row.id));
+    }
+    if let Some((id, _)) = log.unread.iter().find(|(_, at)| at.is_none_or(within)) {
+        return Err(format!("the cycle had errors and a row of the provisioning log could not be read (row {id})"));
+    }
+    failed_for_ours(facts, log, began, ended)
+}
+
+fn log_of<'a>(facts: &Facts<'a>, what: &str, ended: jiff::Timestamp) -> Result<&'a Log, String> {
+    let Some(log) = facts.seen.log.known() else {
+        return Err(format!("the cycle {what} and the provisioning log can't be read"));
+    };
+    if log.at < ended {
+        return Err(format!("the cycle {what} and the provisioning log was read before it ended"));
+    }
+    Ok(&log.value)
+}
+
+/// Something failed for a protected user until this time and has not gone well since, or for a managed group from `began` on: what
+/// becomes of a group shows at the target itself.
+fn failed_for_ours(facts: &Facts, log: &Log, began: jiff::Timestamp, until: jiff::Timestamp) -> Result<(), String> {
+    let Some(baseline) = facts.baseline() else { return Err("there is no baseline".into()) };
+    let after_it = |row: &LogRow| facts.memory.remembered.cycles.iter().any(|cycle| cycle.clean && cycle.began > row.at);
+    let lasting = log.rows.iter().filter(|row| row.is_failure() && row.at >= baseline.taken && row.at <= until);
+    for row in lasting.filter(|row| !log.is_cured(row) && !after_it(row)) {
+        let Some(source) = row.source else { continue };
+        let (user, group) = (UserId(source), GroupId(source));
+        let why = row.reason.as_deref().map_or_else(String::new, |why| format!(": {why}"));
+        if baseline.users.contains_key(&user) && !facts.is_released(user) && !facts.has_departed(user) {
+            return Err(format!(
+                "it failed for {}, who is protected (row {}{why}); mend their record, or put them into spec.released",
+                facts.user_name(user),
+                row.id
+            ));
+        }
+        if baseline.groups.contains_key(&group) && row.at >= began {
+            return Err(format!("it failed for the managed group {} (row {}{why})", facts.group_name(group), row.id));
+        }
+    }
+    Ok(())
+}
+
+/// What the log had to say, for the proof.
+fn log_said(facts: &Facts) -> String {
+    match &facts.seen.log {
+        Listed::Known(log) if log.value.unread.is_empty() => "read: no row harms a protected user".into(),
+        Listed::Known(log) => format!(
+            "read but for {} ({}): no other harms a protected user",
+            count(log.value.unread.len(), "row"),
+            some_of(log.value.unread.keys())
+        ),
+        Listed::Unknown(why) => format!("could not be read: {why}"),
+    }
+}
+
+/// When the last managed group's unassignment was confirmed, in the service's time.
+fn confirmed_at(facts: &Facts) -> Option<jiff::Timestamp> {
+    let baseline = facts.baseline()?;
+    if baseline.groups.is_empty() {
+        return Some(baseline.taken);
+    }
+    let at = &facts.memory.remembered.unassigned_at;
+    baseline.groups.keys().map(|group| at.get(group).copied()).collect::<Option<Vec<_>>>()?.into_iter().max()
+}
+
+/// The proof of step 4, where everything that it needs is there.
+pub fn prove(facts: &Facts) -> Result<CycleProof, Verdict> {
+    let Some(confirmed) = confirmed_at(facts) else {
+        return Err(Verdict::Wait { reason: Reason::Blocked, on: "step 3".into() });
+    };
+    if let Some(job) = facts.job() {
+        if let Some(quarantine) = &job.quarantine {
+            let why = format!(
+                "the job is in quarantine ({}): {}; no cycle can be good until it has left it: {}",
+                quarantine.reason,
+                quarantine.message,
+                crate::judge::preflight::remedy(quarantine)
+            );
+            return Err(Verdict::Refuse { reason: Reason::JobQuarantined, why: vec![why] });
+        }
+        if job.schedule == ScheduleState::Paused || job.code == JobCode::Paused {
+            let why = "the job is paused; start it in the portal, unscim never does".to_owned();
+            return Err(Verdict::Refuse { reason: Reason::JobNotActive, why: vec![why] });
+        }
+    }
+    let needed = facts.spec.provisioning.verify_cycles as usize;
+    let cycles = facts.good_cycles_after(confirmed);
+    let Some(last) = needed.checked_sub(1).and_then(|last| cycles.get(last)) else {
+        return Err(awaiting(facts, confirmed, cycles.len(), needed));
+    };
+    let Some(look) = facts.memory.target.as_ref().filter(|look| look.turn >= last.turn) else {
+        return Err(Verdict::Wait { reason: Reason::VerifyingTarget, on: "a look at the target after the last cycle".into() });
+    };
+    match kept::groups_remaining(facts, look) {
+        Err(why) => return Err(Verdict::Wait { reason: Reason::VerifyingTarget, on: why }),
+        Ok(remaining) if !remaining.is_empty() => {
+            let names = some_of(remaining.into_iter().map(|group| facts.group_name(group)));
+            let on = format!(
+                "{names} to leave the target; if another cycle does not remove them, look for them in the provisioning log and delete them in the app by hand"
+            );
+            return Err(Verdict::Wait { reason: Reason::TargetGroupsRemain, on });
+        }
+        Ok(_) => {}
+    }
+    let Some(tally) = facts.tally() else {
+        return Err(Verdict::Wait { reason: Reason::VerifyingTarget, on: "a look at the target".into() });
+    };
+    if !tally.lost.is_empty() {
+        let lost = tally.lost.iter().take(LOST_SHOWN).map(|(id, why)| format!("{}: {why}", facts.user_name(*id)));
+        let more = tally.lost.len().saturating_sub(LOST_SHOWN);
+        let more = (more > 0).then(|| format!("{} more of {} lost", more, count(tally.lost.len(), "protected user")));
+        return Err(Verdict::Refuse { reason: Reason::UsersLost, why: lost.chain(more).collect() });
+    }
+    if !tally.uncertain.is_empty() {
+        return Err(Verdict::Refuse { reason: Reason::UsersUncertain, why: vec![kept::uncertain(facts, tally)] });
+    }
+    if let Some((id, why)) = tally.unknown.first_key_value() {
+        return Err(Verdict::Wait { reason: Reason::VerifyingTarget, on: format!("{}: {why}", facts.user_name(*id)) });
+    }
+    if let Some(why) = uncounted(facts, facts.people().len(), &tally.uncounted) {
+        return Err(Verdict::Refuse { reason: Reason::UsersUncounted, why: vec![why] });
+    }
+    if look.read_before.values().any(|turn| *turn < last.turn) {
+        let on = "records that the target's list lacks to be read by id once more after the last cycle".into();
+        return Err(Verdict::Wait { reason: Reason::VerifyingTarget, on });
+    }
+    // What failed for somebody of ours may come to be known after the cycle that it happened in was judged.
+    if let Listed::Known(log) = &facts.seen.log
+        && let Err(why) = failed_for_ours(facts, &log.value, log.at, log.at)
+    {
+        return Err(Verdict::Refuse { reason: Reason::EntriesFailed, why: vec![why] });
+    }
+    if facts.memory.remembered.clean_rounds.iter().filter(|turn| **turn >= last.turn).count() < ROUNDS {
+        return Err(Verdict::Wait {
+            reason: Reason::VerifyingTarget,
+            on: format!("{ROUNDS} agreeing rounds over the target after the last cycle"),
+        });
+    }
+    Ok(CycleProof {
+        cycles: cycles.into_iter().cloned().collect(),
+        users_kept: tally.kept as u64,
+        users_counted: tally.counted as u64,
+        users_not_known: tally.not_known() as u64,
+        groups_gone: facts.baseline().map_or(0, |baseline| baseline.groups.len()) as u64,
+        at: facts.now,
+        log: log_said(facts),
+    })
+}
+
+/// Who should have a record at the target and has none, unless the operator knows of it.
+pub fn uncounted(facts: &Facts, of: usize, users: &BTreeSet<UserId>) -> Option<String> {
+    if users.is_empty() || facts.spec.groups.acknowledge.contains(&Acknowledgement::UncountedUsers) {
+        return None;
+    }
+    Some(format!(
+        "{} without a record at the app, so that nobody can say they are kept: {}; see there, or in the provisioning log, why they have none, put them \
+         into spec.released, or set groups.acknowledge: [UncountedUsers]",
+        part(users.len(), of, "protected user"),
+        some_of(users.iter().map(|id| facts.user_name(*id)))
+    ))
+}
+
+fn awaiting(facts: &Facts, confirmed: jiff::Timestamp, have: usize, needed: usize) -> Verdict {
+    let margin = humantime::format_duration(facts.spec.provisioning.cycle_margin);
+    let on = format!("{} that began {margin} or more after {confirmed:.0}, of which {have} ended well", count(needed, "cycle"));
+    let latest = facts.memory.remembered.cycles.last().map_or(confirmed, |cycle| cycle.ended.max(confirmed));
+    let overdue = facts.seen.jobs.known().is_some_and(|look| since(latest, look.at) > facts.cycle_limit());
+    let on = format!("{on}{}", doubt(facts));
+    Verdict::Wait { reason: if overdue { Reason::CycleOverdue } else { Reason::AwaitingCycle }, on }
+}
+
+fn judge(facts: &Ground) -> Verdict {
+    match &facts.memory.remembered.cycle_proof {
+        Some(proof) => Verdict::Met {
+            reason: Reason::CyclesVerified,
+            why: format!(
+                "{} verified at {:.0}; {} gone; {}; provisioning log {}",
+                count(proof.cycles.len(), "good cycle"),
+                proof.at,
+                count(proof.groups_gone as usize, "group"),
+                proof.kept(),
+                proof.log
+            ),
+        },
+        // The turn stores the proof as soon as it can be made, so the next look is all there is to wait for.
+        None => prove(facts)
+            .err()
+            .unwrap_or(Verdict::Wait { reason: Reason::VerifyingTarget, on: "the proof to be written down".into() }),
+    }
+}

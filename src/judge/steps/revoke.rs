@@ -1,0 +1,118 @@
+//! Step 5: the token is refused like one that never existed, several times, while the service is up.
+
+use crate::judge::{Ground, Reach, Step, Verdict, count, some_of};
+use crate::model::action::Action;
+use crate::model::condition::{ConditionKind, Reason};
+use crate::model::journal::Entry;
+use crate::model::key::Key;
+use crate::model::moment::{lasts, later};
+use crate::model::snapshot::{JobCode, ProbeVerdict, ScheduleState};
+use crate::model::spec::{Afterwards, RevocationBy, Webhook};
+
+pub const STEP: Step =
+    Step { number: 5, title: "Delete the SCIM token", condition: ConditionKind::TokenRevoked, judge, reach: Reach::Everything };
+
+fn judge(facts: &Ground) -> Verdict {
+    let remembered = &facts.memory.remembered;
+    if let Some(proof) = &remembered.revocation_proof {
+        let why = format!("the token was refused {} in a row, last at {:.0}", count(proof.rejections.len(), "time"), proof.at);
+        return Verdict::Met { reason: Reason::TokenRejected, why };
+    }
+    let unmanaged = facts.unmanaged_groups();
+    if !unmanaged.is_empty() {
+        let names = some_of(unmanaged.into_iter().map(|group| facts.group_name(group)));
+        let why = format!(
+            "{names} assigned to the app and not in the baseline: the token serves them too; unassign them, or start anew with them listed"
+        );
+        return Verdict::Refuse { reason: Reason::UnmanagedGroupAssigned, why: vec![why] };
+    }
+    if facts.spec.provisioning.afterwards == Afterwards::Pause
+        && let Some(job) = facts.job()
+        && !(job.schedule == ScheduleState::Paused || job.code == JobCode::Paused)
+    {
+        let action = Action::PauseJob { job: job.id.clone() };
+        return if facts.is_fresh(&action.key()) {
+            Verdict::Wait { reason: Reason::AwaitingPause, on: "the job to be paused and its running cycle to end".into() }
+        } else {
+            let why = "the job is paused before the token goes".to_owned();
+            Verdict::Act { reason: Reason::AwaitingPause, why, actions: vec![action], refused: Vec::new() }
+        };
+    }
+    if facts.signs_in_by_oauth() {
+        let why = "Entra signs in to the app by OAuth, with another token than the one in target.tokenFile: no probe can prove that its credential is dead. \
+                   Delete the OAuth client (its id and secret) in the app's settings and stop the provisioning on the app's page in Entra; that ends the guide, \
+                   and unscim stays here. Or choose bearer authentication there, with a token that is in target.tokenFile too";
+        return Verdict::Refuse { reason: Reason::ProbeInconclusive, why: vec![why.into()] };
+    }
+    let asked = match facts.spec.target.revocation.webhook.as_ref() {
+        Some(webhook) if facts.spec.target.revocation.by == RevocationBy::Webhook => called(facts, webhook),
+        Some(_) | None => by_hand(facts),
+    };
+    let waits = match asked {
+        Asked::Now(why) => {
+            let actions = vec![Action::RequestRevocation];
+            return Verdict::Act { reason: Reason::AwaitingOperator, why, actions, refused: Vec::new() };
+        }
+        Asked::Waits(reason, on) => Verdict::Wait { reason, on },
+    };
+    let rejections = remembered.rejections.len();
+    if rejections > 0 {
+        let wanted = facts.spec.target.revocation.confirmations;
+        return Verdict::Wait {
+            reason: Reason::Confirming,
+            on: format!("{wanted} rejections of the token in a row, of which {rejections} were seen"),
+        };
+    }
+    if let Some(probe) = facts.seen.probe.as_ref().filter(|probe| probe.verdict == ProbeVerdict::Inconclusive) {
+        return Verdict::Wait {
+            reason: Reason::ProbeInconclusive,
+            on: format!("an answer that tells whether the token is dead: {}", probe.detail),
+        };
+    }
+    waits
+}
+
+/// Whether the deletion of the token is to be asked for now.
+enum Asked {
+    Now(String),
+    Waits(Reason, String),
+}
+
+fn by_hand(facts: &Ground) -> Asked {
+    if facts.memory.journal.revocations() <= facts.memory.remembered.revocations_void {
+        return Asked::Now("everything else is done and proven".into());
+    }
+    Asked::Waits(Reason::AwaitingOperator, "a person to delete the SCIM token in the app's settings".into())
+}
+
+/// A webhook that has accepted the call is never called again. One that could not be reached, refused or never answered is, with
+/// the same key and after a wait, a number of times; then it is a person's turn.
+fn called(facts: &Ground, webhook: &Webhook) -> Asked {
+    let (journal, remembered) = (&facts.memory.journal, &facts.memory.remembered);
+    let entry = journal.entry(&Key::Revocation);
+    if entry.is_some_and(|entry| entry.confirmed > remembered.revocations_void) {
+        return Asked::Waits(Reason::WebhookCalled, "the token to be refused after the webhook was called".into());
+    }
+    let failed = journal.refused.get(&Key::Revocation);
+    let failures = failed.map_or(0, |failed| failed.times).saturating_sub(remembered.failures_void);
+    // One that was begun and has no outcome on disk may have been sent.
+    let begun = entry.and_then(Entry::begun).filter(|begun| failed.is_none_or(|failed| failed.at < *begun));
+    let calls = failures + u32::from(begun.is_some());
+    let Some(last) = begun.or(failed.map(|failed| failed.at)).filter(|_| calls > 0) else {
+        return Asked::Now("everything else is done and proven".into());
+    };
+    let said = failed.map_or_else(|| "no answer is known".to_owned(), |failed| failed.cause.to_string());
+    let told = format!(
+        "the webhook was called {} and did not accept it, the last time at {last:.0}: {said}",
+        count(calls as usize, "time")
+    );
+    if calls >= webhook.attempts {
+        let on = format!("a person to delete the SCIM token in the app's settings: {told}");
+        return Asked::Waits(Reason::AwaitingOperator, on);
+    }
+    let wait = webhook.wait_after(calls);
+    if lasts(last, facts.now, wait) {
+        return Asked::Waits(Reason::WebhookCalled, format!("the next call of the webhook at {:.0}; {told}", later(last, wait)));
+    }
+    Asked::Now(told)
+}

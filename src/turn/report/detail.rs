@@ -1,0 +1,83 @@
+//! What a status tells of single groups and of the last writes.
+
+use crate::judge::steps::empty::{self, Plan, Progress};
+use crate::judge::way::by_name;
+use crate::judge::{Facts, kept};
+use crate::model::deed::{Deed, Known};
+use crate::model::id::GroupId;
+use crate::model::status::{DeedOutcome, GroupState, GroupStatus, JournalEntry};
+
+/// The managed groups, by name; before there is a baseline, the listed ones that are assigned.
+pub(super) fn groups(facts: &Facts) -> Vec<GroupStatus> {
+    let remaining = remaining(facts);
+    let ids: Vec<GroupId> = match facts.baseline() {
+        Some(baseline) => baseline.groups.keys().copied().collect(),
+        None => facts.wished_groups().into_iter().filter(|group| facts.is_on(*group)).collect(),
+    };
+    let mut groups: Vec<_> = ids.into_iter().map(|id| group(facts, id, remaining.as_deref())).collect();
+    groups.sort_by_key(|group| (group.name.to_lowercase(), group.id));
+    groups
+}
+
+/// Managed groups that the target still has; `None` where that is not known.
+fn remaining(facts: &Facts) -> Option<Vec<GroupId>> {
+    if facts.memory.remembered.cycle_proof.is_some() {
+        return Some(Vec::new());
+    }
+    kept::groups_remaining(facts, facts.memory.target.as_ref()?).ok()
+}
+
+fn group(facts: &Facts, id: GroupId, remaining: Option<&[GroupId]>) -> GroupStatus {
+    let seen = facts.seen.groups.get(&id);
+    let known = facts.baseline().and_then(|baseline| baseline.groups.get(&id)).map(|group| &group.display_name);
+    let profile = seen.and_then(|seen| seen.profile.known()).map(|profile| &profile.display_name);
+    let members = seen.and_then(|seen| seen.members.known()).map(|look| look.value.users.len() as u64);
+    let (state, why) = state(facts, id, remaining);
+    let name = known.or(profile).cloned().unwrap_or_else(|| id.to_string());
+    GroupStatus { id, name, state, members, why }
+}
+
+fn state(facts: &Facts, id: GroupId, remaining: Option<&[GroupId]>) -> (GroupState, Option<String>) {
+    if let Some(why) = facts.seen.assignments.unknown() {
+        return (GroupState::Unknown, Some(why.to_string()));
+    }
+    if facts.is_off(id) {
+        let gone = remaining.is_some_and(|remaining| !remaining.contains(&id));
+        return (if gone { GroupState::Gone } else { GroupState::Unassigned }, None);
+    }
+    let progress = facts.baseline().map(|_| empty::progress(facts, id));
+    let waits = match &progress {
+        Some(Progress::Wait(_, on)) => Some(format!("waits for {on}")),
+        _ => None,
+    };
+    match empty::plan_for(facts, id) {
+        Plan::Keep => (GroupState::MembersKept, waits),
+        Plan::Empty | Plan::Nothing => match facts.seen.groups.get(&id).and_then(|seen| seen.members.known()) {
+            Some(look) if look.value.users.is_empty() => (GroupState::Empty, waits),
+            Some(_) => (GroupState::ToBeEmptied, waits),
+            None => (GroupState::Unknown, waits),
+        },
+        Plan::Undecided(why) => (GroupState::Refused, Some(why)),
+        Plan::Unknown(why) => (GroupState::Unknown, Some(why)),
+    }
+}
+
+pub(super) fn journal(facts: &Facts, deeds: &[Deed]) -> Vec<JournalEntry> {
+    let entry = |deed: &Deed| JournalEntry {
+        line: deed.line,
+        at: deed.at,
+        action: deed.action.kind().into(),
+        message: by_name(facts, &deed.action),
+        outcome: match &deed.ending {
+            Some(ending) => match (ending.outcome, ending.already) {
+                (Known::Done, Some(true)) => DeedOutcome::AlreadySo,
+                (Known::Done, _) => DeedOutcome::Done,
+                (Known::Failed, _) => DeedOutcome::Failed,
+                (Known::Open, _) => DeedOutcome::Unknown,
+            },
+            None => DeedOutcome::Unknown,
+        },
+        why: deed.ending.as_ref().and_then(|ending| ending.text.clone()),
+    };
+    deeds.iter().map(entry).collect()
+}

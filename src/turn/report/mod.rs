@@ -1,0 +1,391 @@
+//! Turns what was done into what the world may read. Pure; keeps the times at which conditions changed.
+
+mod credential;
+mod detail;
+mod expected;
+mod remaining;
+
+use jiff::Timestamp;
+
+use crate::judge::facts::Person;
+use crate::judge::plan::Judged;
+use crate::judge::{Cover, Facts, GUIDE, count, kept, steps::empty};
+use crate::model::condition::{Condition, ConditionKind, Reason, Truth};
+use crate::model::deed::Deed;
+use crate::model::id::GroupId;
+use crate::model::memory::{self, BaselineSource};
+use crate::model::moment::{later, since};
+use crate::model::snapshot::{Job, ScheduleState, TokenState};
+use crate::model::spec::Mode;
+use crate::model::status::{CycleStatus, Gauges, Held, Phase, Progress, Status};
+use crate::turn::act::Acted;
+
+/// `recent` are the last deeds, `None` where the ledger could not be read; `trouble` is what is wrong with the config on disk.
+pub fn report(facts: &Facts, acted: &Acted, recent: Option<Vec<Deed>>, trouble: Option<&str>, before: Option<&Status>) -> Status {
+    let plan = acted.approved().plan();
+    let mut held: Vec<Held> = acted
+        .approved()
+        .held()
+        .iter()
+        .map(|(brake, message)| Held { brake: brake.label().into(), message: message.clone() })
+        .collect();
+    let in_preflight = |why: &String| plan.findings.refusals.contains(why);
+    held.extend(
+        plan.refused
+            .iter()
+            .map(|why| Held { brake: if in_preflight(why) { "preflight" } else { "refused" }.into(), message: why.clone() }),
+    );
+    if plan.baseline.reason == Reason::NewBaselineNeeded {
+        held.push(Held { brake: "refused".into(), message: plan.baseline.message.clone() });
+    }
+    let graph = reachable_graph(facts);
+    let mut judged = vec![preflight(facts, acted), plan.baseline.clone()];
+    judged.extend(plan.steps.iter().cloned());
+    judged.push(users_kept(facts));
+    judged.push(credential::valid(facts));
+    judged.push(graph.clone());
+    judged.push(reachable_target(facts));
+    judged.push(config_loaded(trouble));
+    let retired = plan.steps.len() == GUIDE.len() && plan.steps.iter().all(|step| step.truth == Truth::True);
+    let looked = graph.truth == Truth::True;
+    judged.push(if held.is_empty() {
+        judged_as(ConditionKind::Held, Truth::False, Reason::NothingHeld, "nothing is held".into())
+    } else {
+        let reason = if acted.approved().held().is_empty() { Reason::HeldByRefusal } else { Reason::HeldByBrake };
+        let message = held.iter().map(|held| format!("{}: {}", held.brake, held.message)).collect::<Vec<_>>().join("; ");
+        judged_as(ConditionKind::Held, Truth::True, reason, message)
+    });
+    judged.push(if retired && looked {
+        let message = "the retirement is complete; the credential may be narrowed to read-only or removed".into();
+        judged_as(ConditionKind::Ready, Truth::True, Reason::Retired, message)
+    } else {
+        let reason = if looked { Reason::InProgress } else { Reason::LookFailed };
+        judged_as(
+            ConditionKind::Ready,
+            Truth::False,
+            reason,
+            acted.stopped().map_or("the retirement is under way".into(), str::to_owned),
+        )
+    });
+    let phase = phase(facts, acted, before, &held, retired, looked);
+    let cycle = cycle(facts);
+    let blind = !looked || !plan.findings.unknowns.is_empty();
+    let remaining = remaining::remaining(facts, &judged, phase, !held.is_empty(), blind);
+    let expected: Vec<_> = judged.iter().map(|judged| expected::expected(facts, judged, &cycle)).collect();
+    let conditions = judged.into_iter().zip(expected).map(|(judged, expected)| dated(judged, expected, before, facts.now));
+    let mut status = Status {
+        phase,
+        conditions: conditions.collect(),
+        progress: progress(facts, before),
+        remaining,
+        pending: acted.approved().planned().to_vec(),
+        held,
+        cycle,
+        groups: detail::groups(facts),
+        journal: match recent {
+            Some(deeds) => detail::journal(facts, &deeds),
+            None => before.map(|before| before.journal.clone()).unwrap_or_default(),
+        },
+        notes: plan.findings.notes.clone(),
+        last_attempt: Some(facts.now),
+        last_success: if looked { Some(facts.now) } else { before.and_then(|before| before.last_success) },
+        turn: facts.memory.remembered.turn,
+        gauges: gauges(facts),
+    };
+    status.withhold(facts.memory.names);
+    status
+}
+
+fn config_loaded(trouble: Option<&str>) -> Judged {
+    match trouble {
+        None => {
+            judged_as(ConditionKind::ConfigLoaded, Truth::True, Reason::ConfigInForce, "the config on disk is in force".into())
+        }
+        Some(why) => {
+            let message = format!("the config on disk is not in force, the last good one is: {why}");
+            judged_as(ConditionKind::ConfigLoaded, Truth::False, Reason::ConfigInvalid, message)
+        }
+    }
+}
+
+fn judged_as(condition: ConditionKind, truth: Truth, reason: Reason, message: String) -> Judged {
+    Judged { condition, truth, reason, message }
+}
+
+/// A condition keeps its time for as long as its truth stays.
+fn dated(judged: Judged, expected_by: Option<Timestamp>, before: Option<&Status>, now: Timestamp) -> Condition {
+    let last_transition_time = before
+        .and_then(|before| before.condition(judged.condition))
+        .filter(|condition| condition.status == judged.truth)
+        .map_or(now, |condition| condition.last_transition_time);
+    Condition {
+        kind: judged.condition,
+        status: judged.truth,
+        reason: judged.reason,
+        message: judged.message,
+        last_transition_time,
+        expected_by,
+    }
+}
+
+fn phase(facts: &Facts, acted: &Acted, before: Option<&Status>, held: &[Held], retired: bool, looked: bool) -> Phase {
+    if facts.spec.mode == Mode::Observe {
+        return Phase::Observing;
+    }
+    if !held.is_empty() {
+        return Phase::Held;
+    }
+    // A failed look keeps the phase.
+    if !looked && let Some(before) = before {
+        return before.phase;
+    }
+    if retired {
+        return Phase::Retired;
+    }
+    let plan = acted.approved().plan();
+    if plan.baseline.truth != Truth::True {
+        return Phase::Preflight;
+    }
+    match plan.steps.iter().position(|step| step.truth != Truth::True) {
+        Some(0) => Phase::AssigningUsers,
+        Some(1) => Phase::EmptyingGroups,
+        Some(2) => Phase::UnassigningGroups,
+        Some(3) => Phase::AwaitingCycle,
+        Some(_) => Phase::AwaitingRevocation,
+        None => Phase::Preflight,
+    }
+}
+
+fn preflight(facts: &Facts, acted: &Acted) -> Judged {
+    let findings = &acted.approved().plan().findings;
+    let (truth, reason, message) = if !findings.refusals.is_empty() {
+        (Truth::False, Reason::PreflightFailed, findings.refusals.join("; "))
+    } else if !findings.unknowns.is_empty() {
+        (Truth::Unknown, Reason::LookFailed, findings.unknowns.join("; "))
+    } else {
+        let notes = if findings.notes.is_empty() { String::new() } else { format!("; {}", findings.notes.join("; ")) };
+        // After the end no group is read any more.
+        let checked = match facts.seen.groups.len() {
+            0 => "no group is left to check".to_owned(),
+            groups => format!("{} checked", count(groups, "group")),
+        };
+        (Truth::True, Reason::Passed, format!("{checked}{notes}"))
+    };
+    judged_as(ConditionKind::Preflight, truth, reason, message)
+}
+
+fn users_kept(facts: &Facts) -> Judged {
+    let judged = |truth, reason, message| judged_as(ConditionKind::UsersKept, truth, reason, message);
+    let remembered = &facts.memory.remembered;
+    if let Some(proof) = remembered.cycle_proof.as_ref().filter(|_| facts.is_target_closed()) {
+        let message = format!("{}, read at {:.0}", proof.kept(), proof.at);
+        return judged(Truth::True, Reason::ProvenBeforeRevocation, message);
+    }
+    match facts.tally() {
+        _ if facts.seen.target.look.unknown().is_some_and(|why| !why.is_not_looked()) => judged(
+            Truth::Unknown,
+            Reason::TargetUnread,
+            facts.seen.target.look.unknown().map(ToString::to_string).unwrap_or_default(),
+        ),
+        None => judged(Truth::Unknown, Reason::TargetUnread, "the target was not read yet".into()),
+        Some(tally) if !tally.lost.is_empty() => {
+            let names = crate::judge::some_of(tally.lost.iter().map(|(id, why)| format!("{}: {why}", facts.user_name(*id))));
+            judged(Truth::False, Reason::UsersLost, names)
+        }
+        Some(tally) if !tally.uncertain.is_empty() => judged(Truth::False, Reason::UsersUncertain, kept::uncertain(facts, tally)),
+        Some(tally) if !tally.unknown.is_empty() => {
+            judged(Truth::Unknown, Reason::TargetUnread, crate::judge::some_of(tally.unknown.values()))
+        }
+        Some(tally) => {
+            let explained =
+                if tally.explained > 0 { format!("; {} explained by the directory", tally.explained) } else { String::new() };
+            let kept = memory::kept(tally.kept as u64, tally.counted as u64, tally.not_known() as u64);
+            judged(Truth::True, Reason::AllKept, format!("{kept}{explained}"))
+        }
+    }
+}
+
+fn reachable_graph(facts: &Facts) -> Judged {
+    let why = facts.seen.app.unknown().or(facts.seen.assignments.unknown()).or(facts.seen.jobs.unknown());
+    match why {
+        None => judged_as(ConditionKind::GraphReachable, Truth::True, Reason::Reachable, "Graph answered".into()),
+        Some(why) => judged_as(ConditionKind::GraphReachable, Truth::False, Reason::Unreachable, why.to_string()),
+    }
+}
+
+fn reachable_target(facts: &Facts) -> Judged {
+    let judged = |truth, reason, message| judged_as(ConditionKind::TargetReachable, truth, reason, message);
+    let remembered = &facts.memory.remembered;
+    if facts.is_token_rejected() {
+        return judged(
+            Truth::Unknown,
+            Reason::TokenRejected,
+            "the token is rejected, as it should be; the target is not read any more".into(),
+        );
+    }
+    match facts.seen.target.look.unknown() {
+        Some(why)
+            if matches!(facts.seen.target.token, TokenState::Refused(_))
+                && remembered.cycle_proof.is_none()
+                && facts.runs_out().is_none() =>
+        {
+            judged(Truth::False, Reason::RevokedTooEarly, why.to_string())
+        }
+        Some(why) if !why.is_not_looked() => judged(Truth::False, Reason::Unreachable, why.to_string()),
+        Some(_) | None => judged(Truth::True, Reason::Reachable, "the target answered when it was last asked".into()),
+    }
+}
+
+fn progress(facts: &Facts, before: Option<&Status>) -> Progress {
+    let mut progress = Progress::default();
+    let Some(baseline) = facts.baseline() else { return progress };
+    let remembered = &facts.memory.remembered;
+    progress.users_protected = baseline.users.len() as u64;
+    progress.users_assigned = facts.people().iter().filter(|person| is_assigned(person)).count() as u64;
+    progress.groups = baseline.groups.len() as u64;
+    let on = |group: &&GroupId| facts.rows().map_or_else(|| !remembered.unassigned.contains_key(group), |rows| rows.has(**group));
+    progress.groups_assigned = baseline.groups.keys().filter(on).count() as u64;
+    // A group that was not read has the members that it was last seen with.
+    let last = || before.and_then(|before| before.progress.memberships).or_else(|| last_memberships(facts));
+    progress.memberships = if are_members_read(facts) { Some(memberships(facts)) } else { last() };
+    if let Some(tally) = facts.tally() {
+        progress.users_lost = tally.lost.len() as u64;
+        progress.users_counted = tally.counted as u64;
+        progress.users_kept = tally.kept as u64;
+        progress.users_not_known = tally.not_known() as u64;
+    } else {
+        // Who was lost stays lost until the target is read again.
+        progress.users_lost = remembered.lost_since.len() as u64;
+    }
+    if facts.is_target_closed() && remembered.cycle_proof.is_some() {
+        progress.users_lost = 0;
+    }
+    if let Some(proof) = &remembered.cycle_proof {
+        (progress.users_kept, progress.users_counted) = (proof.users_kept, proof.users_counted);
+        progress.users_not_known = proof.users_not_known;
+    } else if let Some(remaining) = facts.memory.target.as_ref().and_then(|look| kept::groups_remaining(facts, look).ok()) {
+        progress.target_groups = remaining.len() as u64;
+    }
+    progress
+}
+
+/// As far as is known: where the assignments could not be read in this turn, as they were last seen.
+fn is_assigned(person: &Person) -> bool {
+    match person.cover {
+        Cover::Missing(_) => false,
+        Cover::NotRead => person.roles.iter().all(|role| person.in_sight.is_some_and(|roles| roles.get(role).is_some())),
+        Cover::Settling | Cover::AwaitingCycle | Cover::Settled | Cover::Departed => true,
+    }
+}
+
+/// By the sizes of the lists when they were last read, where each of them was.
+fn last_memberships(facts: &Facts) -> Option<u64> {
+    let sizes = &facts.memory.remembered.sizes;
+    let groups = facts.baseline().into_iter().flat_map(|baseline| baseline.groups.keys());
+    let assigned = groups.filter(|group| !facts.memory.remembered.unassigned.contains_key(group));
+    assigned.map(|group| Some(sizes.get(&format!("members/{group}"))?.count)).sum()
+}
+
+/// The lists of members of all managed groups that are assigned.
+fn are_members_read(facts: &Facts) -> bool {
+    let is_read = |group: &GroupId| facts.seen.groups.get(group).is_some_and(|seen| seen.members.is_known());
+    let groups = facts.baseline().into_iter().flat_map(|baseline| baseline.groups.keys());
+    facts.rows().is_some() && groups.filter(|group| facts.is_on(**group)).all(is_read)
+}
+
+/// User memberships left in managed groups that are still assigned and not to be kept.
+fn memberships(facts: &Facts) -> u64 {
+    let groups = facts.baseline().into_iter().flat_map(|baseline| baseline.groups.keys().copied());
+    groups
+        .filter(|group| facts.is_on(*group) && empty::plan_for(facts, *group) != empty::Plan::Keep)
+        .filter_map(|group| facts.seen.groups.get(&group)?.members.known())
+        .map(|look| look.value.users.len() as u64)
+        .sum()
+}
+
+/// Whether the engine owes us cycles at all.
+fn is_due(facts: &Facts, job: &Job) -> bool {
+    job.schedule == ScheduleState::Active && !facts.is_token_rejected()
+}
+
+fn cycle(facts: &Facts) -> CycleStatus {
+    let Some(job) = facts.job() else { return CycleStatus::default() };
+    let last = job.last.as_ref();
+    let expected = last.and_then(|last| last.ended).filter(|_| is_due(facts, job));
+    CycleStatus {
+        last_began: last.map(|last| last.began),
+        last_ended: last.and_then(|last| last.ended),
+        last_state: last.map(|last| match &last.state {
+            crate::model::snapshot::ExecutionState::Other(state) => state.clone(),
+            known => format!("{known:?}"),
+        }),
+        expected_by: expected.map(|ended| later(ended, job.interval.unwrap_or(facts.spec.provisioning.cycle_timeout))),
+        quarantined: job.quarantine.is_some(),
+    }
+}
+
+fn cycle_overdue(facts: &Facts) -> Option<bool> {
+    let (look, job) = (facts.seen.jobs.known()?, facts.job()?);
+    let last = job.last.as_ref()?;
+    let silent = since(last.ended.unwrap_or(last.began), look.at) > facts.cycle_limit();
+    Some(silent && job.quarantine.is_none() && is_due(facts, job))
+}
+
+fn gauges(facts: &Facts) -> Gauges {
+    let mut gauges = Gauges {
+        job_quarantined: facts.job().map(|job| job.quarantine.is_some()),
+        cycle_overdue: cycle_overdue(facts),
+        credential_expires: facts.seen.credential.map(|life| life.ends),
+        ..Gauges::default()
+    };
+    let Some(baseline) = facts.baseline() else { return gauges };
+    let remembered = &facts.memory.remembered;
+    gauges.users_lost = Some(progress(facts, None).users_lost);
+    gauges.token_revoked = Some(facts.is_token_rejected());
+    if are_members_read(facts) {
+        let (mut group_only, mut both, mut direct) = (0, 0, 0);
+        for person in facts.people() {
+            let through_group = person.user.groups.iter().any(|group| {
+                facts.is_on(*group)
+                    && facts
+                        .seen
+                        .groups
+                        .get(group)
+                        .and_then(|seen| seen.members.known())
+                        .is_some_and(|look| look.value.users.contains(&person.id))
+            });
+            match (person.has_row(), through_group) {
+                (true, true) => both += 1,
+                (true, false) => direct += 1,
+                (false, true) => group_only += 1,
+                (false, false) => {}
+            }
+        }
+        (gauges.users_group_only, gauges.users_direct_and_group, gauges.users_direct_only) =
+            (Some(group_only), Some(both), Some(direct));
+        gauges.group_members = Some(memberships(facts));
+    }
+    if facts.seen.assignments.is_known() {
+        let assigned = baseline.groups.keys().filter(|group| facts.is_on(**group));
+        let refused =
+            assigned.clone().filter(|group| matches!(empty::progress(facts, **group), empty::Progress::Refused(_))).count();
+        let emptied = assigned.clone().filter(|group| remembered.empty.contains_key(group)).count();
+        let assigned = assigned.count();
+        gauges.groups_assigned = Some(assigned as u64);
+        gauges.groups_unassigned = Some((baseline.groups.len() - assigned) as u64);
+        gauges.groups_refused = Some(refused as u64);
+        gauges.groups_emptied = Some(emptied as u64);
+    }
+    if let Some(look) = &facts.memory.target {
+        let active = look.users.values().filter(|user| user.active == Some(true)).count();
+        gauges.target_users_active = Some(active as u64);
+        gauges.target_users_inactive = Some((look.users.len() - active) as u64);
+        if let (Ok(remaining), BaselineSource::Ledger | BaselineSource::Provisional) =
+            (kept::groups_remaining(facts, look), facts.memory.source)
+        {
+            gauges.target_groups_managed = Some(remaining.len() as u64);
+            gauges.target_groups_unmanaged = Some(look.groups.len().saturating_sub(remaining.len()) as u64);
+        }
+    }
+    gauges
+}

@@ -1,0 +1,66 @@
+//! What is left of the way, and when it can be over. An end is told only where it would come by itself.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::judge::Facts;
+use crate::judge::legs::{earliest, legs};
+use crate::judge::plan::Judged;
+use crate::model::condition::{ConditionKind, Reason, Truth};
+use crate::model::spec::RevocationBy;
+use crate::model::status::{Outlook, Phase, Remaining};
+
+/// `holds`: a brake bites, or somebody must decide; `blind`: a look has failed.
+pub(super) fn remaining(facts: &Facts, judged: &[Judged], phase: Phase, holds: bool, blind: bool) -> Remaining {
+    let steps = legs(facts).filter(|_| facts.seen.assignments.is_known());
+    let Some(legs) = steps else {
+        return Remaining { outlook: outlook(facts, judged, phase, holds, true), ..Remaining::default() };
+    };
+    let read = super::are_members_read(facts);
+    let whole = read && (facts.job().is_some() || facts.is_token_rejected());
+    let outlook = outlook(facts, judged, phase, holds, blind || !whole);
+    let writing: Duration = legs.iter().map(|leg| leg.writing).sum();
+    let ends: Option<Timestamp> = (outlook == Outlook::InSight).then(|| earliest(facts, &legs));
+    Remaining {
+        assignments: Some(legs[0].writes),
+        member_removals: read.then_some(legs[1].writes),
+        unassignments: Some(legs[2].writes),
+        cycles: whole.then(|| legs.iter().map(|leg| leg.cycles).sum()),
+        writing: read.then(|| Duration::from_secs(writing.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX))),
+        outlook,
+        earliest_finish: ends,
+    }
+}
+
+fn outlook(facts: &Facts, judged: &[Judged], phase: Phase, holds: bool, blind: bool) -> Outlook {
+    let open = |reasons: &[Reason]| judged.iter().any(|one| one.truth != Truth::True && reasons.contains(&one.reason));
+    // Once its token is to be refused, it is not read any more.
+    let unread = !facts.is_target_closed()
+        && judged.iter().any(|one| one.condition == ConditionKind::TargetReachable && one.truth == Truth::False);
+    let by_hand = facts.spec.target.revocation.by == RevocationBy::Operator;
+    if phase == Phase::Observing {
+        Outlook::Observing
+    } else if holds {
+        Outlook::Held
+    } else if blind {
+        Outlook::NotKnown
+    } else if phase == Phase::Retired {
+        Outlook::Retired
+    } else if by_hand && open(&[Reason::AwaitingOperator]) {
+        Outlook::AwaitingPerson
+    // None of these ends by a cycle that is on time.
+    } else if open(&[
+        Reason::LookFailed,
+        Reason::GroupReadFailed,
+        Reason::CycleOverdue,
+        Reason::TargetGroupsRemain,
+        Reason::ProbeInconclusive,
+        Reason::UsersLost,
+    ]) || unread
+    {
+        Outlook::NotKnown
+    } else {
+        Outlook::InSight
+    }
+}

@@ -1,0 +1,96 @@
+//! What this turn has shown that the report must tell later. Pure.
+
+use crate::judge::facts::Person;
+use crate::judge::kept::{self, Kept};
+use crate::judge::{Facts, steps::cycle};
+use crate::model::baseline::Protected;
+use crate::model::memory::{BaselineSource, CycleProof, Remembered};
+use crate::model::snapshot::{ScimUser, TargetLook};
+use crate::model::witness::{Event, UserAfter, Verdict, Witnessed};
+
+/// Users in one event: a large tenant's are never in memory all together a second time.
+const USERS_AT_ONCE: usize = 1_000;
+
+/// Between the memory before and that of the facts; nothing without a baseline on disk.
+pub fn witness<'f, 'a>(facts: &'f Facts<'a>, before: &Remembered) -> impl Iterator<Item = Witnessed> + use<'f, 'a> {
+    let now = &facts.memory.remembered;
+    let (mut first, mut proof, mut last) = (Vec::new(), None, Vec::new());
+    if facts.baseline().is_some() && facts.memory.source == BaselineSource::Ledger {
+        if now.seen_cycle != before.seen_cycle {
+            first.extend(last_cycle(facts));
+        }
+        people(facts, before, &mut first);
+        match (&before.cycle_proof, &now.cycle_proof) {
+            (None, Some(proven)) => proof = Some(proven),
+            (Some(_), None) => first.push(Event::CycleProofVoid),
+            _ => {}
+        }
+        match (&before.revocation_proof, &now.revocation_proof) {
+            (None, Some(proof)) => last.push(Event::TokenRejected { proof: proof.clone() }),
+            (Some(_), None) => last.push(Event::TokenAnswersAgain),
+            _ => {}
+        }
+    }
+    let proven = proof.into_iter().flat_map(|proof| proven(facts, proof));
+    let witnessed = |event| Witnessed { at: facts.now, turn: now.turn, event };
+    first.into_iter().chain(proven).chain(last).map(witnessed)
+}
+
+fn last_cycle(facts: &Facts) -> Option<Event> {
+    let job = facts.job()?;
+    let last = job.last.as_ref()?;
+    let why = cycle::good(facts, job).err();
+    Some(Event::Cycle { activity: last.activity.clone(), began: last.began, ended: last.ended?, counts: why.is_none(), why })
+}
+
+fn people(facts: &Facts, before: &Remembered, events: &mut Vec<Event>) {
+    let now = &facts.memory.remembered;
+    for (user, departure) in &now.departed {
+        if before.departed.get(user).is_none_or(|known| known.kind != departure.kind) {
+            events.push(Event::Departed { user: *user, kind: departure.kind });
+        }
+    }
+    for user in before.departed.keys().filter(|user| !now.departed.contains_key(user)) {
+        events.push(Event::Returned { user: *user });
+    }
+    for who in now.strangers.difference(&before.strangers) {
+        let why = facts.tally().and_then(|tally| tally.strangers.get(who)).cloned().unwrap_or_default();
+        events.push(Event::StrangerEnded { who: who.to_string(), why });
+    }
+    for (user, name) in now.renamed.iter().filter(|(user, name)| before.renamed.get(user) != Some(name)) {
+        events.push(Event::Renamed { user: *user, name: name.to_string() });
+    }
+    if now.lost_since != before.lost_since {
+        let lost = facts.tally().map(|tally| &tally.lost);
+        for user in now.lost_since.keys().filter(|user| !before.lost_since.contains_key(user)) {
+            events.push(Event::Lost { user: *user, why: lost.and_then(|lost| lost.get(user)).cloned().unwrap_or_default() });
+        }
+        for user in before.lost_since.keys().filter(|user| !now.lost_since.contains_key(user)) {
+            events.push(Event::NoLongerLost { user: *user });
+        }
+    }
+}
+
+/// The target as it was when step 4 was proven, everybody with the record that was read.
+fn proven<'f, 'a>(facts: &'f Facts<'a>, proof: &CycleProof) -> impl Iterator<Item = Event> + use<'f, 'a> {
+    let look = facts.memory.target.as_ref();
+    let after = move |person: &Person| {
+        let (verdict, why) = match kept::of(facts, person) {
+            Kept::Kept => (Verdict::Kept, None),
+            Kept::NotCounted => (Verdict::NotCounted, None),
+            Kept::Explained(kind) => (Verdict::Explained, Some(format!("{kind:?} in Entra"))),
+            Kept::Lost(why) => (Verdict::Lost, Some(why)),
+            Kept::Uncertain(why) | Kept::Unknown(why) => (Verdict::Unknown, Some(why)),
+        };
+        (person.id, UserAfter { record: look.and_then(|look| record(look, person.user)), verdict, why })
+    };
+    let parts = facts.people().chunks(USERS_AT_ONCE);
+    let users = parts.map(move |people| Event::UsersAfter { users: people.iter().map(&after).collect() });
+    let groups = facts.baseline().into_iter().flat_map(|baseline| &baseline.groups);
+    let groups = groups.map(|(id, group)| (*id, group.scim.clone())).collect();
+    users.chain([Event::CycleProven { proof: proof.clone(), groups }])
+}
+
+fn record(look: &TargetLook, user: &Protected) -> Option<ScimUser> {
+    look.user(&user.target.record()?.id).known().copied().cloned()
+}
