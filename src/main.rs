@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser as _};
 use tokio_util::sync::CancellationToken;
 use unscim::cli::args::{Cli, Exit, SchemaOf, Verb};
-use unscim::cli::{demo, inspect, practice, rollback, run, telemetry};
+use unscim::cli::{check, demo, plan, practice, report, rollback, run, status, telemetry, verify};
+use unscim::config;
 use unscim::config::watch::Watched;
-use unscim::{config, evidence};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -65,13 +65,13 @@ fn start(verb: &Verb) -> anyhow::Result<Exit> {
                 let config = config.expect("it was read above");
                 run::run(args, config, telemetry, &stop).await
             }
-            Verb::Plan(args) => inspect::plan(args, &stop).await,
-            Verb::Check(args) => inspect::check(args, &stop).await,
-            Verb::Status(args) => inspect::status(args).await,
+            Verb::Plan(args) => plan::run(args, &stop).await,
+            Verb::Check(args) => check::run(args, &stop).await,
+            Verb::Status(args) => status::run(args).await,
             Verb::Practice(args) => practice::run(args, &stop).await,
             Verb::Rollback(args) => rollback::run(args, &stop).await,
-            Verb::Report(args) => evidence::report(args),
-            Verb::Verify(args) => evidence::verify(args),
+            Verb::Report(args) => report::run(args),
+            Verb::Verify(args) => verify::run(args),
             Verb::Completions { shell } => {
                 clap_complete::generate(*shell, &mut Cli::command(), "unscim", &mut std::io::stdout());
                 Ok(Exit::Done)

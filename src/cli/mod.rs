@@ -1,10 +1,14 @@
 //! What a person types: one file a verb, and what all of them share.
 
 pub mod args;
+pub mod check;
 pub mod demo;
-pub mod inspect;
+pub mod plan;
 pub mod practice;
+pub mod report;
 pub mod rollback;
 pub mod run;
+pub mod status;
 pub mod telemetry;
 pub mod terminal;
+pub mod verify;

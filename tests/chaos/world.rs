@@ -6,7 +6,6 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
-use unscim::cli::rollback::look;
 use unscim::model::action::Action;
 use unscim::model::condition::ConditionKind;
 use unscim::model::id::UserId;
@@ -15,6 +14,7 @@ use unscim::model::spec::{Acknowledgement, MembersDecision, Mode, Percent};
 use unscim::model::status::Phase;
 use unscim::turn::Turn;
 use unscim::undo::Direct;
+use unscim::undo::look;
 use unscim::world::Directory;
 use unscim::world::http::Transport;
 

@@ -83,7 +83,7 @@ async fn whole_guide() -> Vec<Exchange> {
     rig.spec.provisioning.afterwards = Afterwards::Pause;
     rig.retire().await;
     let (spec, stop) = (rig.spec.clone(), rig.stop.clone());
-    let rollback = unscim::cli::rollback::look(rig.world(), &spec, Direct::Stay, &stop).await.expect("a look");
+    let rollback = unscim::undo::look(rig.world(), &spec, Direct::Stay, &stop).await.expect("a look");
     let back = rollback.carry_out(rig.world(), &spec, &stop).await.expect("writes");
     assert!(!back.done.is_empty() && back.stopped.is_none(), "{back:?}");
     rig.assert_nobody_hurt(&before);

@@ -1,7 +1,7 @@
 //! Who counts as kept: records that are made anew, that say less than before, that get other names; and people who are none of ours.
 
 use serde_json::json;
-use unscim::evidence::{Evidence, made_of};
+use unscim::evidence::{Evidence, report};
 use unscim::model::condition::{ConditionKind, Reason, Truth};
 use unscim::model::id::{ScimId, UserId};
 use unscim::model::spec::Rollout;
@@ -50,7 +50,7 @@ impl Rig {
             lines: 0,
             head: String::new(),
         };
-        let report = made_of(evidence, "2031-05-05T05:05:05Z".parse().unwrap());
+        let report = report(evidence, "2031-05-05T05:05:05Z".parse().unwrap());
         (report.result.clone(), unscim::evidence::html(&report).unwrap())
     }
 }

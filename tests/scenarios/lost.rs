@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use http::{HeaderValue, Method, Request};
 use tower::{Service, ServiceExt};
-use unscim::cli::rollback::look;
 use unscim::model::action::Action;
 use unscim::model::condition::{ConditionKind, Reason, Truth};
 use unscim::model::id::UserId;
@@ -17,6 +16,7 @@ use unscim::practice::scenario::{GroupTrait, Scenario, Target};
 use unscim::practice::{Effect, Fault};
 use unscim::turn::{Carried, Leave, turn};
 use unscim::undo::Direct;
+use unscim::undo::look;
 use unscim::world::connect::Outside;
 use unscim::world::http::{Transport, TransportError, Unobserved};
 use unscim::world::ledger::SqliteLedger;

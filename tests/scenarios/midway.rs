@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use unscim::evidence::{Evidence, made_of};
+use unscim::evidence::{Evidence, report};
 use unscim::model::id::UserId;
 use unscim::model::spec::{Acknowledgement, MembersDecision};
 use unscim::model::status::Phase;
@@ -47,7 +47,7 @@ async fn groups_that_are_gone_already_are_taken_from_where_they_are() {
     let ledger = SqliteLedger::open_evidence(&rig.dir.path().join("data")).unwrap();
     let (baseline, remembered) = (ledger.baseline().unwrap().known().unwrap().clone(), ledger.remembered().unwrap());
     let (deeds, witnessed) = (ledger.deeds().unwrap(), ledger.witnessed().unwrap());
-    let told = made_of(Evidence { baseline, remembered, deeds, witnessed, lines: 0, head: String::new() }, rig.practice.now());
+    let told = report(Evidence { baseline, remembered, deeds, witnessed, lines: 0, head: String::new() }, rig.practice.now());
     assert!(told.result.contains("who else was in scope before that can't be proven"), "{}", told.result);
     assert!(told.proven && told.users.len() > 1, "{told:#?}");
 }

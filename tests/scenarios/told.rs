@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use http::Method;
 use tower::ServiceExt as _;
-use unscim::evidence::{Evidence, made_of};
+use unscim::evidence::{Evidence, report};
 use unscim::model::condition::ConditionKind;
 use unscim::model::id::GroupId;
 use unscim::model::memory::Remembered;
@@ -159,7 +159,7 @@ async fn the_query_of_the_scim_url_is_shown_nowhere() {
     assert!(baseline.binding.scim_url.ends_with("?sig=s3cret"), "it is compared as a whole");
     let (deeds, witnessed) = (ledger.deeds().unwrap(), ledger.witnessed().unwrap());
     let evidence = Evidence { baseline, remembered, deeds, witnessed, lines: 0, head: String::new() };
-    let report = serde_json::to_value(made_of(evidence, rig.practice.now())).unwrap();
+    let report = serde_json::to_value(report(evidence, rig.practice.now())).unwrap();
     assert!(!report.to_string().contains("s3cret"), "{report:#}");
     assert_eq!(report["retirement"]["scim_url"], format!("{}/scim/v2", crate::support::ROOT));
     assert_eq!(report["revocationProof"]["calibration"]["url"], format!("{}/scim/v2/Users", crate::support::ROOT));
@@ -186,7 +186,7 @@ async fn the_report_shows_users_as_the_last_proof_that_holds_has_them() {
     let after = |witnessed: Vec<Witnessed>, remembered: &Remembered| -> BTreeSet<String> {
         let (baseline, remembered) = (baseline.clone(), remembered.clone());
         let evidence = Evidence { baseline, remembered, deeds: Vec::new(), witnessed, lines: 0, head: String::new() };
-        let report = serde_json::to_value(made_of(evidence, rig.practice.now())).unwrap();
+        let report = serde_json::to_value(report(evidence, rig.practice.now())).unwrap();
         report["users"].as_array().unwrap().iter().map(|user| user["after"]["verdict"].to_string()).collect()
     };
     assert_eq!(after([other.clone(), proof.clone()].concat(), &remembered), BTreeSet::from(["\"kept\"".to_owned()]));

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use unscim::cli::rollback::{Rollback, look};
+use unscim::cli::rollback::shown;
 use unscim::model::action::{Action, Done};
 use unscim::model::id::{AppRoleId, GroupId, UserId};
 use unscim::model::key::Key;
@@ -12,6 +12,7 @@ use unscim::model::spec::Mode;
 use unscim::model::status::Phase;
 use unscim::practice::{Effect, Fault};
 use unscim::undo::Direct;
+use unscim::undo::{Rollback, look};
 use unscim::world::{Directory, Ledger};
 
 use crate::support::Rig;
@@ -89,7 +90,7 @@ async fn a_finished_retirement_is_undone_in_the_safe_order_and_can_be_begun_anew
 
     // Once more: nothing left to do.
     let again = looked(&mut rig, Direct::Stay).await;
-    assert!(again.undo.actions().is_empty() && again.undo.waits.is_empty(), "{}", again.shown().plain());
+    assert!(again.undo.actions().is_empty() && again.undo.waits.is_empty(), "{}", shown(&again).plain());
     assert_eq!(again.undo.already, kinds.len());
 
     // The daemon stands still until the mode is set anew.
@@ -99,7 +100,7 @@ async fn a_finished_retirement_is_undone_in_the_safe_order_and_can_be_begun_anew
 
     // With the token gone no cycle shows that the groups carry them; with a new one it does, and our rows may go.
     let waits = looked(&mut rig, Direct::Go).await;
-    assert!(waits.undo.actions().is_empty(), "{}", waits.shown().plain());
+    assert!(waits.undo.actions().is_empty(), "{}", shown(&waits).plain());
     let token = "a-new-token";
     std::fs::write(&rig.spec.target.token_file, token).unwrap();
     rig.practice.scim_app().unwrap().set_token(token.into());
@@ -181,7 +182,7 @@ async fn only_what_we_did_is_undone_and_only_for_people_who_are_there() {
     rig.spec.mode = Mode::Observe;
     let rollback = looked(&mut rig, Direct::Stay).await;
     // Each entry of a list begins with a dash; between words it may be folded.
-    let shown = rollback.shown().plain().split_whitespace().collect::<Vec<_>>().join(" ");
+    let shown = shown(&rollback).plain().split_whitespace().collect::<Vec<_>>().join(" ");
     for (user, why) in [(deleted, "no longer in Entra"), (disabled, "disabled in Entra")] {
         assert!(shown.split(" - ").any(|line| line.contains(&user.to_string()) && line.contains(why)), "{shown}");
     }

@@ -99,6 +99,14 @@ impl Sheet {
         }
     }
 
+    /// A title and what is under it; nothing where there is nothing.
+    pub fn titled(&mut self, tone: Tone, title: &str, items: &[String]) {
+        if !items.is_empty() {
+            self.title(tone, title);
+            self.list("  ", items, usize::MAX);
+        }
+    }
+
     /// One line each, as many as fit a reader.
     pub fn list(&mut self, indent: &str, lines: &[String], most: usize) {
         for line in lines.iter().take(most) {
@@ -134,6 +142,11 @@ impl Sheet {
     pub fn print(self) -> anyhow::Result<()> {
         print(&self.out)
     }
+}
+
+/// A document for machines.
+pub fn print_json(document: &serde_json::Value) -> anyhow::Result<()> {
+    print(&format!("{document:#}\n"))
 }
 
 /// To stdout, without colours where it is no terminal or NO_COLOR is set; a reader that went away is no trouble of ours.

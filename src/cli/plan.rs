@@ -1,16 +1,15 @@
-//! The verbs that look and tell: `plan`, `check`, `status`. Nothing is written but stdout.
+//! `unscim plan`: the whole way from here, and what a turn would do now. Nothing is written but stdout.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::args::{self, Exit, Output};
-use crate::cli::terminal::view;
-use crate::cli::terminal::{Sheet, Tone, print};
+use crate::cli::terminal::{Sheet, Tone, print_json};
 use crate::config;
 use crate::config::freeze::ConfigFreeze;
 use crate::judge::count;
@@ -26,18 +25,9 @@ use crate::world::ledger::SqliteLedger;
 
 /// Actions that are printed one by one.
 const SHOWN: usize = 20;
-const STATUS_WITHIN: Duration = Duration::from_secs(10);
-const STATUS_CAP: usize = 4 << 20;
-
-/// One turn with its hands tied.
-async fn look(spec: &Spec, config: &Path, ledger: SqliteLedger, stop: &CancellationToken) -> Result<Turn> {
-    let world = Outside::new(spec, network(spec)?, Arc::new(Unobserved), ledger, SystemClock, ConfigFreeze::of(config));
-    let mut carried = Carried { names: Names::Shown, ..Carried::default() };
-    turn(&world, spec, Leave::Looks, &mut carried, stop).await.context("interrupted")
-}
 
 /// `unscim plan`.
-pub async fn plan(args: &args::Plan, stop: &CancellationToken) -> Result<Exit> {
+pub async fn run(args: &args::Plan, stop: &CancellationToken) -> Result<Exit> {
     let spec = config::load(&args.config.config)?;
     let ledger = match &args.data_dir {
         Some(dir) => SqliteLedger::open_read_only(dir)?,
@@ -46,7 +36,7 @@ pub async fn plan(args: &args::Plan, stop: &CancellationToken) -> Result<Exit> {
     let turn = look(&spec, &args.config.config, ledger, stop).await?;
     match args.output {
         Output::Text => plan_text(&spec, &turn).print()?,
-        Output::Json => json_out(&plan_json(&turn))?,
+        Output::Json => print_json(&plan_json(&turn))?,
     }
     let status = &turn.status;
     Ok(if !status.is_true(ConditionKind::GraphReachable) {
@@ -89,8 +79,8 @@ fn plan_text(spec: &Spec, turn: &Turn) -> Sheet {
         sheet.list("  ", now, SHOWN);
     }
     let held: Vec<_> = status.held.iter().map(|held| format!("{}: {}", held.brake, held.message)).collect();
-    list(&mut sheet, Tone::Bad, "Held:", &held);
-    list(&mut sheet, Tone::Title, "Notes:", &status.notes);
+    sheet.titled(Tone::Bad, "Held:", &held);
+    sheet.titled(Tone::Title, "Notes:", &status.notes);
     sheet
 }
 
@@ -170,94 +160,9 @@ fn plan_json(turn: &Turn) -> Value {
     })
 }
 
-/// `unscim check`.
-pub async fn check(args: &args::Check, stop: &CancellationToken) -> Result<Exit> {
-    let spec = config::load(&args.config.config)?;
-    if args.offline {
-        match args.output {
-            Output::Text => print(&fine(args, &spec))?,
-            Output::Json => {
-                json_out(&json!({ "config": args.config.config, "mode": spec.mode, "offline": true, "passed": true }))?
-            }
-        }
-        return Ok(Exit::Done);
-    }
-    let turn = look(&spec, &args.config.config, SqliteLedger::in_memory()?, stop).await?;
-    let findings = &turn.acted.approved().plan().findings;
-    let (refusals, unknowns) = (&findings.refusals, &findings.unknowns);
-    let exit = match (refusals.is_empty(), unknowns.is_empty()) {
-        (false, _) => Exit::Held,
-        (true, false) => Exit::Trouble,
-        (true, true) => Exit::Done,
-    };
-    let later: Vec<_> = turn.status.held.iter().filter(|held| held.brake != "preflight").collect();
-    let progress = &turn.status.progress;
-    if args.output == Output::Json {
-        json_out(&json!({
-            "config": args.config.config, "mode": spec.mode, "offline": false, "passed": exit == Exit::Done,
-            "refused": refusals, "unknown": unknowns, "heldLater": later, "notes": findings.notes, "progress": progress,
-        }))?;
-        return Ok(exit);
-    }
-    let mut sheet = Sheet::new();
-    list(&mut sheet, Tone::Bad, "Refused; a person must decide:", refusals);
-    list(&mut sheet, Tone::Open, "Could not be looked at:", unknowns);
-    let later: Vec<_> = later.iter().map(|held| format!("{}: {}", held.brake, held.message)).collect();
-    list(&mut sheet, Tone::Open, "Would be held later:", &later);
-    list(&mut sheet, Tone::Title, "Notes:", &findings.notes);
-    sheet.blank();
-    sheet.say(&format!(
-        "{} groups, {} users to protect, {} of them assigned themselves",
-        progress.groups, progress.users_protected, progress.users_assigned
-    ));
-    if exit == Exit::Done {
-        sheet.item("", Tone::Good, "preflight: passed", "");
-    }
-    print(&(fine(args, &spec) + &sheet.into_text()))?;
-    Ok(exit)
-}
-
-fn fine(args: &args::Check, spec: &Spec) -> String {
-    format!("config: {} is fine (mode {:?})\n", args.config.config.display(), spec.mode)
-}
-
-fn json_out(document: &Value) -> Result<()> {
-    print(&format!("{document:#}\n"))
-}
-
-/// `unscim status`.
-pub async fn status(args: &args::Status) -> Result<Exit> {
-    let url = args.url.join("/status").with_context(|| format!("{} has no /status", args.url))?;
-    let asking = || async {
-        let client = reqwest::Client::builder().timeout(STATUS_WITHIN).redirect(reqwest::redirect::Policy::none()).build()?;
-        let mut response = client.get(url.clone()).send().await?;
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await? {
-            body.extend_from_slice(&chunk);
-            if body.len() > STATUS_CAP {
-                bail!("the answer is larger than any status");
-            }
-        }
-        Ok((response.status(), body))
-    };
-    let (code, body) = asking().await.with_context(|| format!("asking {url}; is unscim running there? (--url)"))?;
-    if code == reqwest::StatusCode::SERVICE_UNAVAILABLE {
-        bail!("{url}: no turn has ended yet; ask again in a moment");
-    }
-    let document: Value = match serde_json::from_slice(&body) {
-        Ok(document) if code.is_success() => document,
-        Ok(_) | Err(_) => bail!("{url} answers {code} and no status; is that unscim? (--url)"),
-    };
-    match args.output {
-        Output::Text => view::render(&document, Sheet::new()).print()?,
-        Output::Json => json_out(&document)?,
-    }
-    Ok(Exit::Done)
-}
-
-fn list(sheet: &mut Sheet, tone: Tone, title: &str, items: &[String]) {
-    if !items.is_empty() {
-        sheet.title(tone, title);
-        sheet.list("  ", items, usize::MAX);
-    }
+/// One turn with its hands tied.
+pub(super) async fn look(spec: &Spec, config: &Path, ledger: SqliteLedger, stop: &CancellationToken) -> Result<Turn> {
+    let world = Outside::new(spec, network(spec)?, Arc::new(Unobserved), ledger, SystemClock, ConfigFreeze::of(config));
+    let mut carried = Carried { names: Names::Shown, ..Carried::default() };
+    turn(&world, spec, Leave::Looks, &mut carried, stop).await.context("interrupted")
 }

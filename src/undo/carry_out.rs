@@ -1,0 +1,120 @@
+//! A rollback: looks at what of ours can be undone, and undoes it.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context, Result, bail};
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+use super::judge::{Direct, Undo, carried, undo};
+use crate::judge::way::by_name;
+use crate::judge::{Facts, dates};
+use crate::model::action::Action;
+use crate::model::deed::Deed;
+use crate::model::id::UserId;
+use crate::model::memory::{Memory, Remembered};
+use crate::model::names::Names;
+use crate::model::seen::Seen;
+use crate::model::snapshot::Snapshot;
+use crate::model::spec::{Hold, Mode, Spec};
+use crate::model::window::Hours;
+use crate::turn::act::back::{PutBack, put_back};
+use crate::turn::observe::observe;
+use crate::turn::remember::remember;
+use crate::turn::{Carried, bound_elsewhere, recall};
+use crate::world::{Clock as _, Directory as _, Ledger as _, World, seen};
+
+/// A rollback that was looked at and not yet done.
+#[derive(Debug)]
+pub struct Rollback {
+    pub undo: Undo,
+    /// Of the actions, in their order.
+    pub names: Vec<String>,
+    seen: Snapshot,
+    memory: Memory,
+}
+
+/// Looks at everything that we have changed; writes nothing.
+pub async fn look(world: &impl World, spec: &Spec, direct: Direct, stop: &CancellationToken) -> Result<Rollback> {
+    let mut memory = recall(world, &Carried { names: Names::Shown, ..Carried::default() });
+    match &memory.baseline {
+        Seen::Known(_) => {}
+        Seen::Absent => bail!("this ledger has no baseline: nothing was ever done by it"),
+        Seen::Unknown(why) => bail!("the ledger can't be read: {why}"),
+    }
+    let deeds = world.ledger().deeds()?;
+    memory.remembered = anew(&memory.remembered);
+    let mut now = stop.run_until_cancelled(observe(world, spec, &memory)).await.context("interrupted")?;
+    memory.remembered.latest = dates::heed(spec, memory.remembered.latest, &mut now);
+    let at = world.clock().moment();
+    if let Some(why) = bound_elsewhere(&Facts::new(spec, &now, &memory, at)) {
+        bail!("{why}");
+    }
+    stop.run_until_cancelled(people(world, spec, &deeds, &mut now)).await.context("interrupted")?;
+    remember(spec, &now, &mut memory, at);
+    memory.remembered.carried = carried(&Facts::new(spec, &now, &memory, at), &deeds);
+    let facts = Facts::new(spec, &now, &memory, at);
+    let undo = undo(&facts, &deeds, direct);
+    let names = undo.actions().iter().map(|action| by_name(&facts, action)).collect();
+    Ok(Rollback { undo, names, seen: now, memory })
+}
+
+/// What holds of the memory once its deeds are undone: cycles, and how the target answers.
+fn anew(before: &Remembered) -> Remembered {
+    Remembered {
+        turn: before.turn,
+        rolled_back: before.rolled_back,
+        cycles: before.cycles.clone(),
+        calibration: before.calibration.clone(),
+        carried: before.carried.clone(),
+        latest: before.latest,
+        ..Remembered::default()
+    }
+}
+
+/// Whether those whom we removed from groups exist and are enabled.
+async fn people(world: &impl World, spec: &Spec, deeds: &[Deed], now: &mut Snapshot) {
+    let attribute = spec.target.match_attribute(now.schema.known()).unwrap_or_else(|| "userPrincipalName".into());
+    let removed = deeds.iter().filter(|deed| deed.is_ours()).filter_map(|deed| match deed.action {
+        Action::RemoveMember { user, .. } => Some(user).filter(|user| !now.users.contains_key(user)),
+        _ => None,
+    });
+    let users: Vec<UserId> = removed.collect::<BTreeSet<_>>().into_iter().collect();
+    for (user, found) in users.iter().zip(world.directory().users_by_id(&users, &attribute).await) {
+        now.users.insert(*user, seen(found));
+    }
+}
+
+impl Rollback {
+    /// Writes, each with its line in the journal. From its beginning on the ledger is held until the mode is set anew.
+    pub async fn carry_out(&self, world: &impl World, spec: &Spec, stop: &CancellationToken) -> Result<PutBack> {
+        let at = world.clock().now();
+        if let Some(why) = forbidden(spec, &self.undo, at) {
+            bail!("{why}; nothing was written");
+        }
+        let app = self.seen.app.known().map(|app| app.id).context("the app could not be read; nothing was written")?;
+        self.begin(world)?;
+        Ok(put_back(world, spec, self.memory.remembered.turn, app, &self.undo, stop).await)
+    }
+
+    /// Remembers what this look has shown, for the next one; the ledger is held from now on.
+    pub fn begin(&self, world: &impl World) -> Result<()> {
+        let remembered = Remembered { rolled_back: Some(world.clock().now()), ..anew(&self.memory.remembered) };
+        Ok(world.ledger().remember(&remembered)?)
+    }
+}
+
+/// The operator's own word against it.
+fn forbidden(spec: &Spec, undo: &Undo, at: Timestamp) -> Option<String> {
+    if spec.mode == Mode::Observe {
+        return Some("spec.mode is Observe, in which nothing is ever written; set it to Enforce for a rollback".into());
+    }
+    if spec.hold == Hold::Held {
+        return Some("spec.hold is Held; set it to None for a rollback".into());
+    }
+    let takes = undo.actions().iter().any(Action::is_destructive);
+    match spec.windows.as_ref().filter(|_| takes).map(|windows| windows.at(at)) {
+        Some(Hours::Open(_)) | None => None,
+        Some(_) => Some("spec.windows: assignments are taken back only in those hours".into()),
+    }
+}
