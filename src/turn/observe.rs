@@ -13,7 +13,7 @@ use crate::model::compact::packed;
 use crate::model::id::{GroupId, ScimId, ServicePrincipalId, UserId};
 use crate::model::key::Key;
 use crate::model::memory::Memory;
-use crate::model::moment::{Moment, earlier, lasts, since};
+use crate::model::moment::{Moment, earlier, is_ahead, lasts, since};
 use crate::model::seen::{Listed, Seen, Why};
 use crate::model::snapshot::{
     Assignment, Calibration, DirectoryUser, GroupProfile, GroupSeen, Job, Log, Look, Members, OptionalLook, Permissions, Policy,
@@ -70,7 +70,7 @@ pub async fn observe(world: &impl World, spec: &Spec, memory: &Memory) -> Snapsh
 /// where the last one ended, and a little before that: rows come late.
 async fn log(world: &impl World, spec: &Spec, memory: &Memory, job: &Job, at: Timestamp) -> (Listed<Look<Log>>, Moment) {
     let now = world.clock().moment();
-    let known = memory.log.as_ref().filter(|known| known.job == job.id);
+    let known = memory.log.as_ref().filter(|known| known.job == job.id && !is_ahead(known.look.at, at));
     let ended = job.last.as_ref().and_then(|last| last.ended);
     let young =
         |look: &Look<_>| since(look.at, at) < spec.provisioning.log_read_interval && ended.is_none_or(|ended| ended < look.at);
