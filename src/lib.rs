@@ -7,8 +7,8 @@
 //!            v  v
 //!  observe -> facts -> plan -> approve -> act -> report -> /status, /metrics, the page, the ledger
 //!     ^                 |        |         |
-//!   world/            guide/   brakes    world/
-//!   (reads)         5 steps    limits    (writes)
+//!   world/            judge/   judge/    world/
+//!   (reads)         5 steps   brakes    (writes)
 //! ```
 #![forbid(unsafe_code)]
 
