@@ -38,6 +38,7 @@ struct Clients {
 impl Clients {
     fn new(spec: &Spec, transport: &Transport, observer: &Arc<dyn Observer>, pace: Arc<Pace>) -> Clients {
         let http = |api| Http::new(transport.clone(), api, spec.timing.request_timeout, observer.clone());
+        #[expect(clippy::disallowed_methods, reason = "a variable that is no text is none")]
         let machine = Machine::from_variables(|name| std::env::var(name).ok());
         let token = EntraTokens::new(http(Api::Token), &spec.entra, machine);
         Clients {
@@ -78,7 +79,8 @@ impl<C: Clock, F: Freeze> Outside<C, F> {
     }
 }
 
-/// Writes that an earlier process began within the span of the quota. A ledger that can't be read stops every write anyway.
+/// Writes that an earlier process began within the span of the quota.
+#[expect(clippy::disallowed_methods, reason = "a ledger that can't be read stops every write anyway")]
 fn lately(spec: &Spec, ledger: &SqliteLedger, now: Timestamp) -> usize {
     let quota = spec.limits.write_quota;
     let deeds = ledger.recent(quota.amount as usize).unwrap_or_default();
