@@ -47,7 +47,7 @@ const TABLE: &[(&str, &[&str], &str)] = &[
     ),
     ("evidence", &["model", "judge", "evidence"], "pure: it proves from what the ledger gave"),
     ("serve", &["model", "serve", "world::http"], "it shows what was published, and knows no insides of the daemon"),
-    ("config", &["model", "config", "world::Freeze"], "a file to a spec"),
+    ("config", &["model", "config", "world::Freeze", "world::file"], "a file to a spec"),
     ("practice", &["model::id", "model::engine", "practice"], "the practice tenant is no part of the daemon"),
     ("cli/terminal", &["model", "cli::terminal"], "it prints what it is given"),
     ("cli/telemetry", &["model", "cli::terminal", "world::http::SPANS"], "the log"),

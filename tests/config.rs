@@ -545,3 +545,31 @@ fn no_other_tls_than_rustls_is_in_the_tree() {
         assert!(!names.contains(other), "{other}");
     }
 }
+
+/// Whatever stands in a file that is no config, a secret's or somebody's letters: nothing of it is repeated.
+#[test]
+fn nothing_of_a_file_that_is_no_config_is_shown() {
+    let dir = tempfile::tempdir().unwrap();
+    let shown = |content: &str| {
+        let path = dir.path().join("file");
+        std::fs::write(&path, content).unwrap();
+        let errors = unscim::config::load(&path).unwrap_err();
+        format!("{errors}\n{}", errors.excerpts())
+    };
+    let secrets = [
+        "hunter2",
+        "hunter2: x\nother: [",
+        "{\"hunter2\": \"hunter2\"}",
+        "- hunter2",
+        "\"hunter2",
+        "&hunter2 *hunter2x",
+        "a: 'hunter2' b",
+    ];
+    for content in secrets {
+        let shown = shown(content);
+        assert!(!shown.contains("hunter2") && shown.contains("no config of unscim"), "{content:?}: {shown}");
+    }
+    // Meant as a config, and no valid YAML: the place, and nothing of the line.
+    let shown = shown("apiVersion: unscim.dev/v1alpha1\nspec:\n  token: *hunter2\n");
+    assert!(!shown.contains("hunter2") && shown.contains(":3:"), "{shown}");
+}

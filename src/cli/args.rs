@@ -206,7 +206,7 @@ pub struct Verify {
     #[arg(long, env = "UNSCIM_DATA_DIR", value_name = "DIR", default_value = "unscim-data", value_parser = directory())]
     pub data_dir: PathBuf,
     /// A head that was noted earlier: the journal must still contain it
-    #[arg(long, value_name = "HASH")]
+    #[arg(long, value_name = "HASH", value_parser = hash)]
     pub head: Option<String>,
     #[arg(long, env = "UNSCIM_OUTPUT", default_value = "text")]
     pub output: Output,
@@ -248,6 +248,16 @@ fn host_name(text: &str) -> Result<String, &'static str> {
         Ok(name.to_owned())
     } else {
         Err("write the name alone, as in unscim.example.com, without scheme, port or wildcard")
+    }
+}
+
+/// As `verify` and `report` show it.
+fn hash(text: &str) -> Result<String, &'static str> {
+    let hash = text.trim().to_ascii_lowercase();
+    if hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        Ok(hash)
+    } else {
+        Err("a head has 64 hexadecimal digits, as unscim verify shows them")
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -30,6 +30,9 @@ const SHOWN: usize = 20;
 pub async fn run(args: &args::Plan, stop: &CancellationToken) -> Result<Exit> {
     let spec = config::load(&args.config.config)?;
     let ledger = match &args.data_dir {
+        Some(dir) if !dir.exists() => {
+            bail!("there is no directory {} (--data-dir); leave the flag out to plan as if there were no ledger", dir.display())
+        }
         Some(dir) => SqliteLedger::open_read_only(dir)?,
         None => SqliteLedger::in_memory()?,
     };

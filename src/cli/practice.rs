@@ -20,6 +20,7 @@ use crate::cli::args::{self, Exit};
 use crate::model::spec::Mode;
 use crate::practice::Practice;
 use crate::practice::scenario::Scenario;
+use crate::world::file;
 
 /// A practice tenant that answers on loopback, with its provisioning engine at work.
 pub struct Served {
@@ -159,7 +160,7 @@ pub async fn run(args: &args::Practice, stop: &CancellationToken) -> Result<Exit
 }
 
 fn read_scenario(path: &Path) -> Result<Scenario> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+    let text = String::from_utf8(file::read(path).with_context(|| format!("reading {}", path.display()))?)?;
     serde_saphyr::from_str(&text).map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))
 }
 

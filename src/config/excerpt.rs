@@ -3,6 +3,7 @@
 use anstyle::{AnsiColor, Style};
 use unicode_width::UnicodeWidthStr as _;
 
+use super::form::may_be_secret;
 use super::{Errors, Mistake};
 
 const BAD: Style = AnsiColor::Red.on_default().bold();
@@ -54,7 +55,7 @@ fn hidden(line: &str) -> Option<String> {
     let (name, value) = line.split_once(':')?;
     let lower = name.trim().trim_start_matches("- ").to_lowercase();
     let secret = ["secret", "token", "password", "bearer", "authorization"].iter().any(|word| lower.contains(word));
-    let is_path = lower.ends_with("file") || lower.ends_with("files");
+    let is_path = (lower.ends_with("file") || lower.ends_with("files")) && !may_be_secret(value.trim().trim_matches(['"', '\'']));
     (secret && !is_path && !value.trim().is_empty()).then(|| format!("{name}: …"))
 }
 
@@ -83,6 +84,8 @@ mod tests {
             assert!(!shown.contains("hunter2") && shown.contains('…'), "{shown}");
         }
         assert!(marked("  tokenFile: /run/token", 1, 14).contains("/run/token"));
+        let pasted = plain(&marked("  tokenFile: \"aB3~hunter2hunter2hunter2\"", 1, 14));
+        assert!(!pasted.contains("hunter2"), "{pasted}");
     }
 
     #[test]

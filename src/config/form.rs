@@ -226,8 +226,24 @@ impl TryFrom<String> for FilePath {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        if text.trim().is_empty() { Err("empty; write the path of a file".into()) } else { Ok(FilePath(text.into())) }
+        if text.trim().is_empty() {
+            Err("empty; write the path of a file".into())
+        } else if may_be_secret(&text) {
+            Err("looks like a secret and not like the path of a file; put it into a file of its own and name that (./NAME where it is a name after all)".into())
+        } else {
+            Ok(FilePath(text.into()))
+        }
     }
+}
+
+/// As long and as mixed as what nobody calls a file, and without a folder.
+pub(super) fn may_be_secret(text: &str) -> bool {
+    let has = |kind: fn(&char) -> bool| text.chars().any(|c| kind(&c));
+    !text.contains('/')
+        && text.len() >= 20
+        && has(char::is_ascii_uppercase)
+        && has(char::is_ascii_lowercase)
+        && has(char::is_ascii_digit)
 }
 
 /// A name: lower-case letters, digits, `-` and `.`, at most 63.

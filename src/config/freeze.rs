@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::tree;
-use crate::world::Freeze;
+use crate::world::{Freeze, file};
 
 /// Name of the file beside the config whose being there stops every write, whatever is in it.
 pub const FILE: &str = "freeze";
@@ -32,7 +32,7 @@ impl Freeze for ConfigFreeze {
             Err(error) => return Some(format!("whether the file {file} is there can't be told: {error}")),
         }
         // A config that can't be read any more changes nothing; what it said last goes on.
-        let text = fs::read_to_string(&self.config).ok()?;
+        let text = String::from_utf8(file::read(&self.config).ok()?).ok()?;
         says_held(&text).then(|| format!("spec.hold in {} is not None; set it to None to go on", self.config.display()))
     }
 }

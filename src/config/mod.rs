@@ -17,12 +17,11 @@ use serde_json::Value;
 use serde_path_to_error::{Path as Trail, Segment};
 
 use crate::model::spec::Spec;
+use crate::world::file;
 use check::Check;
 use raw::Document;
 use tree::{Place, Places};
 
-/// No config is larger.
-const CAP: u64 = 1 << 20;
 /// Mistakes in the form of values that are collected before we give up.
 const MOST: usize = 100;
 
@@ -33,13 +32,7 @@ pub fn load(path: &Path) -> Result<Spec, Errors> {
 
 fn contents(path: &Path) -> Result<Vec<u8>, Errors> {
     let trouble = |what: String| Errors::whole(&path.display().to_string(), what);
-    let size = std::fs::metadata(path)
-        .map_err(|error| trouble(format!("can't be read: {error}; name an existing file with --config")))?
-        .len();
-    if size > CAP {
-        return Err(trouble(format!("{size} bytes, more than any config has ({CAP}); is this the right file?")));
-    }
-    std::fs::read(path).map_err(|error| trouble(format!("can't be read: {error}; name a readable file with --config")))
+    file::read(path).map_err(|error| trouble(format!("can't be read: {error}; name a readable file with --config")))
 }
 
 fn checked(path: &Path, bytes: Vec<u8>) -> Result<Spec, Errors> {
@@ -65,14 +58,13 @@ pub fn parse_with(text: &str, name: &str, folder: &Path, variables: Variables) -
         return Err(Errors::whole(name, "empty; see config/ for examples".into()));
     }
     let errors = |mistakes: Vec<Mistake>| Errors { file: name.to_owned(), mistakes, text: text.to_owned() };
-    let (value, places) =
-        tree::parse(text).map_err(|(place, what)| errors(vec![Mistake { place, path: String::new(), what }]))?;
-    if !value.is_object() {
-        return Err(errors(vec![Mistake {
-            place: Place::START,
-            path: String::new(),
-            what: "not a map of fields; see config/ for examples".into(),
-        }]));
+    // What can't be read as a config may be anything, a secret's file too: nothing of it is repeated.
+    let (value, places) = tree::parse(text).map_err(|(place, what)| {
+        let what = if is_meant(text) { unquoted(&what) } else { NO_CONFIG.to_owned() };
+        Errors { file: name.to_owned(), mistakes: vec![Mistake { place, path: String::new(), what }], text: String::new() }
+    })?;
+    if !value.as_object().is_some_and(|fields| FIELDS.iter().any(|field| fields.contains_key(*field))) {
+        return Err(Errors::whole(name, NO_CONFIG.into()));
     }
     let (document, mistakes) = read(value, &places);
     let mut check = Check::new(&places, folder, variables, mistakes);
@@ -83,6 +75,21 @@ pub fn parse_with(text: &str, name: &str, folder: &Path, variables: Variables) -
         Some(spec) if mistakes.is_empty() => Ok(spec),
         _ => Err(errors(mistakes)),
     }
+}
+
+const FIELDS: [&str; 4] = ["apiVersion", "kind", "metadata", "spec"];
+const NO_CONFIG: &str =
+    "no config of unscim: not a map with apiVersion, kind, metadata and spec; is this the right file? See config/ for examples";
+
+/// Somebody has written a config, though it can't be read.
+fn is_meant(text: &str) -> bool {
+    text.lines().any(|line| FIELDS.iter().any(|field| line.strip_prefix(field).is_some_and(|rest| rest.starts_with(':'))))
+}
+
+/// A sentence without what it quotes of the file.
+fn unquoted(text: &str) -> String {
+    let parts = text.split(['"', '\'', '`']);
+    parts.enumerate().map(|(n, part)| if n % 2 == 0 { part } else { "…" }).collect()
 }
 
 /// The JSON schema of the file.

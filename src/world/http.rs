@@ -300,7 +300,7 @@ fn state_of(path: &Path) -> FileState {
 
 fn certificates(bundle: &Path) -> Result<Vec<reqwest::Certificate>> {
     let fail = |cause: String| Error::File { what: bundle.display().to_string(), cause };
-    let bytes = std::fs::read(bundle)
+    let bytes = super::file::read(bundle)
         .map_err(|error| fail(format!("{error}; caFile must exist and be readable by the user this runs as")))?;
     let none = |why: &str| {
         fail(format!("no certificate (PEM) in it{why}; write the certificate authorities into it, or leave caFile out"))

@@ -7,6 +7,7 @@
 
 pub mod connect;
 pub mod error;
+pub mod file;
 pub mod graph;
 pub mod http;
 pub mod ledger;

@@ -60,6 +60,22 @@ async fn a_wrong_config_is_64_with_every_mistake_and_nothing_is_made() {
 }
 
 #[tokio::test]
+async fn what_a_flag_names_is_looked_at_before_anything_is_told_of_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (data, config) = (dir.path().to_str().unwrap(), concat!(env!("CARGO_MANIFEST_DIR"), "/config/observe.yaml"));
+    let ended = output(&["verify", "--data-dir", data, "--head", "c0ffee"]).await;
+    assert_eq!(ended.status.code(), Some(64), "no tampering is told of: {}", stderr(&ended));
+    assert!(stderr(&ended).contains("64 hexadecimal digits"), "{}", stderr(&ended));
+    std::fs::create_dir(dir.path().join("ledger.db")).unwrap();
+    let ended = output(&["verify", "--data-dir", data]).await;
+    assert_eq!(ended.status.code(), Some(1));
+    assert!(stderr(&ended).contains("ledger.db is a directory"), "{}", stderr(&ended));
+    let ended = output(&["plan", "--config", config, "--data-dir", "/nowhere/data"]).await;
+    assert_eq!(ended.status.code(), Some(1));
+    assert!(stderr(&ended).contains("there is no directory /nowhere/data"), "{}", stderr(&ended));
+}
+
+#[tokio::test]
 async fn a_flag_wins_over_its_environment_variable_and_that_over_the_default() {
     let example = concat!(env!("CARGO_MANIFEST_DIR"), "/config/observe.yaml");
     let check = |config: Option<&'static str>, env: &'static str| async move {

@@ -59,8 +59,8 @@ impl SqliteLedger {
 
     /// The same of a ledger that must be there.
     pub fn open_evidence(dir: &Path) -> Result<Self> {
-        let path = dir.join("ledger.db");
-        if !path.exists() && !dir.join("ledger.db-wal").exists() {
+        let is_there = |name: &str| open::exists(&dir.join(name));
+        if !is_there("ledger.db")? && !is_there("ledger.db-wal")? {
             return Err(Error::Ledger(format!("there is no ledger in {}; name the daemon's --data-dir", dir.display())));
         }
         Self::open_read_only(dir)

@@ -176,8 +176,15 @@ fn is_there(dir: &Path, path: &Path) -> Result<bool> {
     Ok(there)
 }
 
-fn exists(path: &Path) -> Result<bool> {
-    path.try_exists().map_err(|cause| io_trouble("looking for", path, &cause))
+pub(super) fn exists(path: &Path) -> Result<bool> {
+    match path.metadata() {
+        Ok(found) if found.is_dir() => {
+            Err(Error::Ledger(format!("{} is a directory, and the ledger is a file; move it away", path.display())))
+        }
+        Ok(_) => Ok(true),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(cause) => Err(io_trouble("looking for", path, &cause)),
+    }
 }
 
 fn beside(path: &Path, suffix: &str) -> PathBuf {
