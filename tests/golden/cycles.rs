@@ -127,6 +127,9 @@ fn a_cycle_that_succeeded_and_left_entries_over_counts_as_long_as_nobody_of_ours
     assert_eq!(with(Some(1), &|_| {}), Ok(()), "what failed before the baseline shows nowhere");
     assert_eq!(with(Some(0), &fails(581, ours)), Ok(()), "nobody is waiting to be tried again");
     assert_eq!(with(None, &fails(581, ours)), Ok(()), "the job does not say, and says that it succeeded");
+    refused(with(Some(1), &|case| log(case).rows = vec![failure(581, None)]), "names nobody (row row-3)");
+    refused(with(Some(1), &|case| _ = log(case).unread.insert("row-8".into(), None)), "could not be read (row row-8)");
+    assert_eq!(with(Some(0), &|case| _ = log(case).unread.insert("row-8".into(), None)), Ok(()));
     // An earlier cycle's failure lasts until it is cured.
     refused(with(Some(1), &fails(500, ours)), "who is protected");
     let mended = |minute: i64| {

@@ -46,7 +46,7 @@ pub fn good(facts: &Facts, job: &Job) -> Result<GoodCycle, String> {
         // It may succeed and leave entries to be tried again.
         ExecutionState::Succeeded => {
             let log = log_of(facts, "left entries to be tried again (countEscrowed)", ended)?;
-            failed_for_ours(facts, log, last.began, ended)?;
+            failures_of_others(facts, log, last.began, ended)?;
         }
         ExecutionState::EntryLevelErrors => errors_touch_nobody(facts, last.began, ended)?,
         ExecutionState::Failed => return Err("the cycle failed".into()),
@@ -71,11 +71,16 @@ pub fn doubt(facts: &Facts) -> String {
 fn errors_touch_nobody(facts: &Facts, began: jiff::Timestamp, ended: jiff::Timestamp) -> Result<(), String> {
     let log = log_of(facts, "had errors", ended)?;
     let within = |at: jiff::Timestamp| at >= began && at <= ended;
-    let failures = || log.rows.iter().filter(|row| row.is_failure() && within(row.at));
-    if failures().next().is_none() {
+    if !log.rows.iter().any(|row| row.is_failure() && within(row.at)) {
         return Err("the cycle had errors and the provisioning log does not show them yet".into());
     }
-    if let Some(row) = failures().find(|row| row.source.is_none()) {
+    failures_of_others(facts, log, began, ended)
+}
+
+/// Whatever failed in the cycle is known to be somebody else's.
+fn failures_of_others(facts: &Facts, log: &Log, began: jiff::Timestamp, ended: jiff::Timestamp) -> Result<(), String> {
+    let within = |at: jiff::Timestamp| at >= began && at <= ended;
+    if let Some(row) = log.rows.iter().find(|row| row.is_failure() && within(row.at) && row.source.is_none()) {
         return Err(format!("the cycle had an error that names nobody (row {})", row.id));
     }
     if let Some((id, _)) = log.unread.iter().find(|(_, at)| at.is_none_or(within)) {
