@@ -290,7 +290,10 @@ async fn look_at_target(
             break;
         }
     }
-    let unread: Vec<&ScimId> = missing.into_iter().filter(|id| !look.users_by_id.contains_key(id)).collect();
+    let mut unread: Vec<&ScimId> = missing.into_iter().filter(|id| !look.users_by_id.contains_key(id)).collect();
+    // Whoever could not be read last time waits for the others.
+    let has_failed = |id: &ScimId| memory.target.as_ref().is_some_and(|before| before.users_by_id.contains_key(id));
+    unread.sort_by_key(|id| has_failed(id));
     for id in unread.into_iter().take(USERS_PER_TURN) {
         let read = one(target.user(id, &learned.users).await);
         let stalls = read.unknown().is_some_and(|why| STALLS.contains(&why.kind.as_str()));
