@@ -2,6 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
+
+use super::facts::Rows;
 use super::{Facts, count, some_of};
 use crate::model::baseline::{AtTarget, Baseline, Binding, ManagedGroup, Protected};
 use crate::model::compact::Few;
@@ -46,7 +49,7 @@ pub fn take_baseline(facts: &Facts) -> Result<Baseline, String> {
         }
     }
     if facts.is_already_direct() {
-        for user in rows.users() {
+        for user in direct(rows, rows.at) {
             baseline.users.entry(user).or_insert_with(|| new_protected(facts, user));
         }
     }
@@ -63,6 +66,11 @@ pub fn take_baseline(facts: &Facts) -> Result<Baseline, String> {
             some_of(unread)
         )),
     }
+}
+
+/// Who was assigned directly before this service time. A look may be short: whoever a later one shows counts as well.
+pub fn direct(rows: &Rows, before: Timestamp) -> impl Iterator<Item = UserId> {
+    rows.users().filter(move |(_, made)| made.is_none_or(|made| made <= before)).map(|(user, _)| user)
 }
 
 /// Why the properties of some members are not known, where a read of them has failed.

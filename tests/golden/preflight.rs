@@ -605,6 +605,18 @@ fn records_at_the_target_leave_no_doubt_before_the_first_baseline() {
         twice(case);
     });
     passes(twice);
+    // Of somebody in no group too, where whoever is assigned directly is watched.
+    let direct = |case: &mut Case| {
+        provisional(case);
+        twice(case);
+        (1..=2).for_each(|g| case.leave(g, 2));
+        case.assign(2, 1, 10);
+    };
+    passes(direct);
+    refuses("2 records at the target match user2@contoso.example", |case| {
+        direct(case);
+        case.spec.groups.acknowledge.push(Acknowledgement::AlreadyDirect);
+    });
     passes(|case| {
         provisional(case);
         twice(case);

@@ -237,6 +237,28 @@ fn a_record_that_was_not_read_is_looked_for_until_it_is_and_blinds_until_then() 
     assert!(growth(&case.facts()).records.is_empty());
 }
 
+/// The look of which the baseline was made may have been a short one.
+#[test]
+fn whoever_was_assigned_directly_before_a_baseline_of_direct_assignees_is_in_it_by_a_later_look() {
+    let mut case = Case::assigned();
+    let taken = case.facts().baseline().unwrap().taken;
+    let minute = |at: jiff::Timestamp| at.duration_since(crate::support::at(0)).as_mins();
+    case.assign(8, 1, minute(taken));
+    case.assign(9, 1, minute(taken) + 1);
+    let grown = |case: &Case| -> Vec<_> { growth(&case.facts()).users.into_keys().collect() };
+    assert_eq!(grown(&case), [], "purely direct users are nobody's, where groups were handed over");
+    case.spec.groups.acknowledge.push(Acknowledgement::AlreadyDirect);
+    assert_eq!(grown(&case), [user(8)], "and whoever was assigned since is not handed over");
+    let growth = growth(&case.facts());
+    let Seen::Known(baseline) = &mut case.memory.baseline else { panic!() };
+    baseline.grow(&growth);
+    assert_eq!(
+        (grown(&case), case.facts().person(user(8)).unwrap().roles.is_empty()),
+        (vec![], true),
+        "watched, and owed nothing"
+    );
+}
+
 #[test]
 fn who_has_no_record_is_not_counted_and_the_proof_waits_for_a_word_about_him() {
     use unscim::model::baseline::AtTarget;

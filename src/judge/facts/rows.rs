@@ -57,9 +57,9 @@ impl<'a> Rows<'a> {
         self.groups.keys().copied()
     }
 
-    /// Who has rows of his own, in the order of their ids; whoever has several comes as often.
-    pub fn users(&self) -> impl Iterator<Item = UserId> {
-        self.direct.iter().map(|(user, _)| *user)
+    /// Who has rows of their own, in the order of their ids, and when each was made; whoever has several comes as often.
+    pub fn users(&self) -> impl Iterator<Item = (UserId, Option<Timestamp>)> {
+        self.direct.iter().map(|(user, place)| (*user, self.all[*place as usize].created))
     }
 
     /// How many rows users have of their own.

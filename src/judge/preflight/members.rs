@@ -79,7 +79,7 @@ fn earlier(facts: &Facts, baseline: &Baseline) -> Option<String> {
 
 /// No group brings anybody into scope, and somebody is: the groups were emptied before.
 fn nobody(facts: &Facts, baseline: &Baseline) -> Option<String> {
-    let direct = facts.rows().map_or(0, |rows| rows.users().collect::<BTreeSet<_>>().len());
+    let direct = facts.rows().map_or(0, |rows| rows.users().map(|(user, _)| user).collect::<BTreeSet<_>>().len());
     (baseline.users.is_empty() && !baseline.groups.is_empty() && direct > 0).then(|| {
         format!(
             "no group has a member, and {} assigned directly: nobody would be watched; if the groups were emptied before, by hand or by a run whose ledger \

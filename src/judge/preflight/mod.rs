@@ -445,8 +445,10 @@ fn records(facts: &Facts, found: &mut Findings) {
         ));
     }
     let members = facts.wished_groups().into_iter().filter_map(|id| facts.seen.groups.get(&id)?.members.known());
-    let members: BTreeSet<UserId> = members.flat_map(|look| look.value.users.iter().copied()).collect();
-    for user in members.into_iter().filter_map(|id| facts.seen.users.get(&id).and_then(Seen::known)) {
+    let direct = facts.rows().filter(|_| facts.is_already_direct()).into_iter().flat_map(|rows| rows.users());
+    let members = members.flat_map(|look| look.value.users.iter().copied()).chain(direct.map(|(user, _)| user));
+    for user in members.collect::<BTreeSet<UserId>>().into_iter().filter_map(|id| facts.seen.users.get(&id).and_then(Seen::known))
+    {
         let records = matching(facts, user);
         if records.len() > 1 {
             found.refusals.push(format!(

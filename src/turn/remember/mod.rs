@@ -27,8 +27,8 @@ pub fn growth(facts: &Facts) -> Growth {
         growth.records = baseline::found(facts, baseline);
     }
     let Some(ground) = facts.ground() else { return growth };
-    let baseline = ground.baseline;
-    for (id, group) in &baseline.groups {
+    let known = ground.baseline;
+    for (id, group) in &known.groups {
         let rows = ground.rows.of(*id);
         let roles: std::collections::BTreeSet<_> =
             rows.iter().map(|row| row.role).filter(|role| !group.roles.contains(role)).collect();
@@ -41,10 +41,15 @@ pub fn growth(facts: &Facts) -> Growth {
         }
         let Some(seen) = facts.seen.groups.get(id) else { continue };
         for user in seen.members.known().into_iter().flat_map(|members| &members.value.users) {
-            let is_new = baseline.users.get(user).is_none_or(|known| !known.groups.contains(id));
+            let is_new = known.users.get(user).is_none_or(|known| !known.groups.contains(id));
             if is_new && lent::of_newcomer(facts, *id, seen, *user).is_none() {
                 growth.users.entry(*user).or_insert_with(|| baseline::new_protected(facts, *user)).groups.insert(*id);
             }
+        }
+    }
+    if facts.is_already_direct() {
+        for user in baseline::direct(ground.rows, known.taken).filter(|user| !known.users.contains_key(user)) {
+            growth.users.entry(user).or_insert_with(|| baseline::new_protected(facts, user));
         }
     }
     growth
