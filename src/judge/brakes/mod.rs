@@ -1,5 +1,6 @@
 //! Limits over a whole plan. [`approve`] is the only maker of [`Approved`]; it trusts no step and looks at every action again.
 
+mod by_others;
 mod refused;
 mod single;
 
@@ -10,9 +11,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::judge::facts::Person;
-use crate::judge::others::{self, Least};
 use crate::judge::plan::Plan;
-use crate::judge::{Cover, Facts, LOOKS, count, decisions, foresight, kept, part, some_of, waves};
+use crate::judge::{Cover, Facts, count, decisions, foresight, kept, part, some_of, waves};
 use crate::model::action::Action;
 use crate::model::baseline::Baseline;
 use crate::model::compact::Few;
@@ -24,6 +24,7 @@ use crate::model::seen::{Listed, Seen};
 use crate::model::spec::Hold;
 use crate::model::status::{Brake, Pending};
 use crate::model::window::Hours;
+use by_others::{another_at_work, fights, shrunk, undone};
 use single::{not_approved, uncovered};
 
 /// A plan that passed every brake, in order, good until it expires.
@@ -96,9 +97,6 @@ type Bite = (Brake, Strikes, String);
 /// Brakes over the whole plan; those over single actions follow in [`approve`].
 const BRAKES: [fn(&Facts, &Plan) -> Option<Bite>; 11] =
     [frozen, otherwise, blind, users_lost, foreseen, too_much, undone, shrunk, fights, another_at_work, window];
-
-/// Fewer of our assignments gone at once is how a company lives: the same floor as for a list that shrank.
-const UNDONE: usize = 4;
 
 pub fn approve(facts: &Facts, mut plan: Plan) -> Approved {
     let bites: Vec<Bite> = BRAKES.iter().filter_map(|brake| brake(facts, &plan)).collect();
@@ -365,104 +363,4 @@ fn too_much(facts: &Facts, plan: &Plan) -> Option<Bite> {
     .collect();
     (!over.is_empty())
         .then(|| (Brake::TooMuch, Strikes::AllButHealing, format!("{}; raise the limit if that is meant", over.join("; "))))
-}
-
-/// Many of the assignments that we made are gone at once: whatever took them may take more.
-fn undone(facts: &Facts, plan: &Plan) -> Option<Bite> {
-    let made = |key: &Key| facts.written(key).is_some_and(|entry| entry.confirmed > 0);
-    let again = plan.actions.iter().filter(|action| matches!(action, Action::AssignUser { .. }) && made(&action.key())).count();
-    if again < UNDONE {
-        return None;
-    }
-    let of = facts.memory.journal.of(Kin::Assigns).filter(|(_, entry)| entry.confirmed > 0).count();
-    (again > facts.spec.limits.max_shrink.of(of)).then(|| {
-        let message = format!(
-            "{} made here are gone at once: somebody undoes this run; they are made anew before anything else is written; find out who it was, and stop it: \
-             a recovery of the directory (Entra Backup and Recovery), the end of an access package, a script or another tool; it goes on by itself when \
-             looks show them again",
-            part(again, of, "direct assignment")
-        );
-        (Brake::Undone, Strikes::Destructive, message)
-    })
-}
-
-fn shrunk(facts: &Facts, plan: &Plan) -> Option<Bite> {
-    let is_told = |list: &String| list == "assignments" && undone(facts, plan).is_some();
-    let small: Vec<_> = facts
-        .memory
-        .remembered
-        .sizes
-        .iter()
-        .filter(|(list, _)| !is_told(list))
-        .filter_map(|(list, size)| {
-            let (now, looks) = size.smaller?;
-            let believed = if looks < LOOKS { "looking again" } else { "it stays so" };
-            let missing = missing_from(facts, list);
-            let names = if missing.is_empty() {
-                String::new()
-            } else {
-                format!("; of the protected users it lacks {}", some_of(missing))
-            };
-            let share = size.count.saturating_sub(now) * 100 / size.count.max(1);
-            Some(format!(
-                "{list} had {} entries and has {now}, {share}% less, without a write of ours to explain it ({believed}{names})",
-                size.count
-            ))
-        })
-        .collect();
-    (!small.is_empty()).then(|| {
-        let message =
-            format!(
-                "{}; limits.maxShrink allows {}%, and never less than 3 entries; if somebody did that on purpose, raise it until it has been seen once",
-                some_of(small),
-                facts.spec.limits.max_shrink.0
-            );
-        (Brake::Shrunk, Strikes::Destructive, message)
-    })
-}
-
-/// Protected users whom a list should show, and whom nothing that we did has taken off it.
-fn missing_from(facts: &Facts, list: &str) -> Vec<String> {
-    let group = list.strip_prefix("members/").and_then(|id| id.parse().ok()).map(GroupId);
-    let missing: Vec<UserId> = match group {
-        Some(group) => {
-            let ours = |user| facts.may_be_ours(&Key::Member(group, user));
-            facts.gone_from(group).map(|person| person.id).filter(|user| !ours(*user)).collect()
-        }
-        None => {
-            let ours = |user| facts.memory.journal.of(Kin::AssignsOf(user)).any(|(_, entry)| entry.confirmed > 0);
-            let without = facts.people().iter().filter(|person| !person.has_row());
-            without.map(|person| person.id).filter(|user| ours(*user)).collect()
-        }
-    };
-    missing.into_iter().map(|user| facts.user_name(user)).collect()
-}
-
-fn another_at_work(facts: &Facts, _: &Plan) -> Option<Bite> {
-    others::sign(facts, Least::InNumber).map(|why| (Brake::AnotherAtWork, Strikes::Destructive, why))
-}
-
-fn fights(facts: &Facts, plan: &Plan) -> Option<Bite> {
-    let again: Vec<_> = plan
-        .actions
-        .iter()
-        .filter(|action| !matches!(action, Action::RequestRevocation | Action::RecordBaseline))
-        .filter(|action| facts.written(&action.key()).is_some_and(|entry| entry.confirmed > facts.spec.limits.fights))
-        .collect();
-    (!again.is_empty()).then(|| {
-        let told = again.iter().map(|action| {
-            let entry = facts.written(&action.key());
-            let (times, last) = entry.map_or((0, None), |entry| (entry.confirmed, entry.last_confirmed()));
-            let last = last.map_or_else(String::new, |at| format!(", last at {at:.0}"));
-            format!("{action} (done {}{last}, and this look shows it undone)", count(times as usize, "time"))
-        });
-        let message = format!(
-            "{} of this plan corrected more than {} (limits.fights) and undone by somebody else each time: {}; find out who undoes it; it goes on \
-             by itself when it stays done, or when limits.fights is raised",
-            part(again.len(), plan.actions.len(), "object"),
-            count(facts.spec.limits.fights as usize, "time"),
-            some_of(told)
-        );
-        (Brake::Fights, Strikes::Destructive, message)
-    })
 }

@@ -1,20 +1,20 @@
 //! May we start at all? The guide's footnotes, every finding at once.
 
 mod members;
+mod target;
 mod token;
 mod uses;
 
 use std::collections::BTreeSet;
 
-use super::baseline::matching;
 use super::permissions::{self, ROLE_MANAGEMENT, When};
 use super::{Cover, Facts, count, part, some_of, steps::empty, waves};
-use crate::model::id::{AppRoleId, GroupId, UserId};
+use crate::model::id::{AppRoleId, GroupId};
 use crate::model::key::Key;
 use crate::model::memory::BaselineSource;
 use crate::model::seen::Seen;
-use crate::model::snapshot::{JobCode, Principal, Quarantine, ScheduleState, TokenState};
-use crate::model::spec::{Acknowledgement, AppRef, MatchBy, Mode, Profile, ScopeConfirmed, Select};
+use crate::model::snapshot::{JobCode, Principal, Quarantine, ScheduleState};
+use crate::model::spec::{Acknowledgement, AppRef, Mode, ScopeConfirmed, Select};
 
 /// What stands in the way, and what only deserves to be known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,7 +41,7 @@ pub fn check(facts: &Facts) -> Findings {
     members::shown(facts, &mut found);
     uses::found(facts, &mut found);
     roles(facts, &mut found);
-    target(facts, &mut found);
+    target::check(facts, &mut found);
     found
 }
 
@@ -367,96 +367,6 @@ fn roles(facts: &Facts, found: &mut Findings) {
             found
                 .refusals
                 .push(format!("users can't be given role {role}: {trouble}; name the one to assign instead in spec.roles"));
-        }
-    }
-}
-
-fn target(facts: &Facts, found: &mut Findings) {
-    let remembered = &facts.memory.remembered;
-    if facts.spec.mode == Mode::Enforce
-        && facts.spec.target.profile == Profile::Uniqkey
-        && !facts.spec.groups.acknowledge.contains(&Acknowledgement::TargetGroupContent)
-    {
-        found.refusals.push(
-            "credentials saved into a Uniqkey group may go with it; move them, then set groups.acknowledge: [TargetGroupContent]"
-                .into(),
-        );
-    }
-    if remembered.revocations_void > 0 && remembered.revocation_proof.is_none() {
-        found.notes.push(
-            "steps 4 and 5 are open again, though the deletion of the token was asked for before: a managed group came back, or the token answers again"
-                .into(),
-        );
-    }
-    token::end(facts, found);
-    if remembered.cycle_proof.is_some() {
-        return;
-    }
-    if let TokenState::Refused(status) = facts.seen.target.token {
-        found.refusals.push(token::refused(facts, status));
-        return;
-    }
-    if let (None, Some(why)) = (&facts.memory.target, facts.seen.target.look.unknown()) {
-        found.refusals.push(format!("the target can't be read: {why}"));
-    }
-    if remembered.calibration.is_none() {
-        match &facts.seen.calibration {
-            Some(Seen::Unknown(why)) => found.refusals.push(format!("the revocation probe can't be calibrated: {why}")),
-            Some(Seen::Absent) => {
-                found.refusals.push("the revocation probe can't be calibrated: the service has no such path".into())
-            }
-            Some(Seen::Known(_)) => {}
-            None if facts.memory.target.is_some() => found.unknowns.push("the revocation probe is not calibrated yet".into()),
-            None => {}
-        }
-    }
-    silence(facts, found);
-    records(facts, found);
-}
-
-/// What the app leaves out, so that nobody can see it change.
-fn silence(facts: &Facts, found: &mut Findings) {
-    let Some(look) = &facts.memory.target else { return };
-    if !look.users.is_empty() && look.users.values().all(|record| record.active.is_none()) {
-        found.notes.push(
-            "the app does not say of anybody whether they are active: that somebody is deactivated there can't be seen unless it begins to say so".into(),
-        );
-    }
-    if facts.memory.remembered.undated {
-        found.notes.push(
-            "the app gives other times of creation (meta.created) with every answer: a record that is made anew under the same id is seen only while it is \
-             gone".into(),
-        );
-    }
-}
-
-/// Before the first baseline: records at the target that leave open who is who. Later it is their ids that count.
-fn records(facts: &Facts, found: &mut Findings) {
-    if facts.baseline().is_some() && facts.memory.source == BaselineSource::Ledger {
-        return;
-    }
-    let Some(look) = &facts.memory.target else { return };
-    let nameless: Vec<_> = look.users.values().filter(|record| record.user_name.is_none()).map(|record| &record.id).collect();
-    if facts.spec.target.match_by == MatchBy::UserName && !nameless.is_empty() {
-        found.refusals.push(format!(
-            "{} at the target without a userName ({}): nobody can be matched with it; mend the record in the app",
-            count(nameless.len(), "user"),
-            some_of(nameless)
-        ));
-    }
-    let members = facts.wished_groups().into_iter().filter_map(|id| facts.seen.groups.get(&id)?.members.known());
-    let direct = facts.rows().filter(|_| facts.is_already_direct()).into_iter().flat_map(|rows| rows.users());
-    let members = members.flat_map(|look| look.value.users.iter().copied()).chain(direct.map(|(user, _)| user));
-    for user in members.collect::<BTreeSet<UserId>>().into_iter().filter_map(|id| facts.seen.users.get(&id).and_then(Seen::known))
-    {
-        let records = matching(facts, user);
-        if records.len() > 1 {
-            found.refusals.push(format!(
-                "{} records at the target match {} ({}); leave one of them, so that it can be told who is kept",
-                records.len(),
-                facts.user_name(user.id),
-                some_of(records.iter().map(|record| &record.id))
-            ));
         }
     }
 }

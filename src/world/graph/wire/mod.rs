@@ -3,6 +3,7 @@
 pub mod directory;
 pub mod log;
 pub mod pim;
+pub mod settings;
 pub mod sync;
 
 use std::fmt::Display;

@@ -1,10 +1,16 @@
 //! What a practice tenant is made of, as data: sizes, times, and the oddities of real tenants. It decides nothing.
 
+mod job;
+mod target;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+pub use job::{ActiveBy, ExternalId, Job, JobState, Mapping, Sentinels, SignIn};
+pub use target::{ExternalTarget, Target, TargetToken};
 
 /// One practice tenant. Users and groups are named by their number, from 1.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -129,134 +135,6 @@ pub struct Privileged {
     pub eligible: BTreeSet<usize>,
 }
 
-/// The synchronization job and its settings.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct Job {
-    /// How many the app has; only the first does anything.
-    pub count: usize,
-    pub state: JobState,
-    /// The key `SyncAll` as it is stored; absent, the key is missing.
-    pub sync_all: Option<String>,
-    /// The key `SkipOutOfScopeDeletions` is `True`.
-    pub skip_out_of_scope_deletions: bool,
-    pub user_mapping: Mapping,
-    pub group_mapping: Mapping,
-    /// Users whose `department` is another are filtered out of the user mapping.
-    pub scoping_filter: Option<String>,
-    /// More deletions than this in one cycle put the job into quarantine.
-    pub delete_threshold: Option<u64>,
-    /// Source attribute of `externalId` for users.
-    pub external_id: ExternalId,
-    /// How `active` is set at the target, unless the Tenant URL asks for the RFC's form.
-    pub active_by: ActiveBy,
-    /// How the never-happened executions of a job that never ran are shown.
-    pub sentinels: Sentinels,
-    pub sign_in: SignIn,
-}
-
-/// How the job signs in to the app.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum SignIn {
-    /// With a token that somebody has entered.
-    #[default]
-    Token,
-    /// As an OAuth client, with access tokens that it fetches.
-    OAuth,
-}
-
-/// How the job stands when time starts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum JobState {
-    /// The initial cycle is long over and the job is in its steady state.
-    #[default]
-    Active,
-    /// As active, then paused.
-    Paused,
-    /// Nothing is at the target yet.
-    NeverRun,
-    /// As active, then in quarantine for credentials that are refused.
-    Quarantined,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum ExternalId {
-    #[default]
-    MailNickname,
-    ObjectId,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum ActiveBy {
-    /// `"path": "active"`, as documented.
-    #[default]
-    Path,
-    /// No path; `active` is a field of the value.
-    Value,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Sentinels {
-    /// An object of zeros, in the year 1.
-    #[default]
-    YearOne,
-    Null,
-}
-
-/// One object mapping.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct Mapping {
-    pub enabled: bool,
-    /// `Add`, `Update`, `Delete`, by comma.
-    pub flow_types: String,
-}
-
-/// The app's side.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct Target {
-    /// A SCIM service elsewhere to provision into, instead of the one inside.
-    pub external: Option<ExternalTarget>,
-    /// Query of the Tenant URL of the app inside; `aadOptscim062020` asks for the RFC's form of changes.
-    pub query: Option<String>,
-    /// Users who have lost their record there without Entra's knowledge.
-    pub missing: BTreeSet<usize>,
-    /// Users whose record has been inactive from the start.
-    pub inactive: BTreeSet<usize>,
-    /// Puts a group and a user there that no directory manages.
-    pub unmanaged: bool,
-    /// What its token looks like.
-    pub token: TargetToken,
-    /// Virtual time after which a `jwt` ends by itself, as it says; absent, it never does. Nothing else follows from it here.
-    #[serde(with = "human_or_none", skip_serializing_if = "Option::is_none")]
-    pub token_ends: Option<Duration>,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum TargetToken {
-    /// A word in front and hexadecimal digits.
-    #[default]
-    Opaque,
-    /// A JSON web token.
-    Jwt,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct ExternalTarget {
-    /// Its base URL.
-    pub url: String,
-    /// File with its bearer token, read once.
-    pub token_file: std::path::PathBuf,
-}
-
 /// What can be special about a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -356,53 +234,6 @@ impl Default for Replicas {
 impl Default for SecondGroup {
     fn default() -> Self {
         SecondGroup { every: 4, distance: 1 }
-    }
-}
-
-impl Default for Job {
-    fn default() -> Self {
-        Job {
-            count: 1,
-            state: JobState::default(),
-            sync_all: Some("false".into()),
-            skip_out_of_scope_deletions: false,
-            user_mapping: Mapping::default(),
-            group_mapping: Mapping::default(),
-            scoping_filter: None,
-            delete_threshold: None,
-            external_id: ExternalId::default(),
-            active_by: ActiveBy::default(),
-            sentinels: Sentinels::default(),
-            sign_in: SignIn::default(),
-        }
-    }
-}
-
-impl Default for Mapping {
-    fn default() -> Self {
-        Mapping { enabled: true, flow_types: "Add,Update,Delete".into() }
-    }
-}
-
-impl Default for Target {
-    fn default() -> Self {
-        Target {
-            external: None,
-            query: None,
-            missing: BTreeSet::new(),
-            inactive: BTreeSet::new(),
-            unmanaged: true,
-            token: TargetToken::default(),
-            token_ends: None,
-        }
-    }
-}
-
-impl Target {
-    /// The Tenant URL of the app inside, under this address.
-    pub(crate) fn address(&self, root: &str) -> String {
-        let query = self.query.as_ref().map_or_else(String::new, |query| format!("?{query}"));
-        format!("{}/scim/v2{query}", root.trim_end_matches('/'))
     }
 }
 
