@@ -6,8 +6,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use crate::cli::args::{self, Exit, Output};
-use crate::cli::terminal::view;
-use crate::cli::terminal::{Sheet, print_json};
+use crate::cli::terminal::{Sheet, print_json, view};
 
 const STATUS_WITHIN: Duration = Duration::from_secs(10);
 const STATUS_CAP: usize = 4 << 20;
