@@ -1,8 +1,9 @@
 //! Each single read × each way to fail × each phase, once, for a few turns and for good: each run to its end through the real
 //! clients, and judged by an oracle of its own.
 //!
-//! `UNSCIM_READS=all cargo test --locked --profile long --test reads` runs the whole table; the name of a cell, as in
-//! `UNSCIM_READS='members/403-html/emptying/once'`, runs that one, and `*` stands for every part in its place.
+//! `UNSCIM_READS=all cargo test --locked --profile long --test reads -- --nocapture` runs the whole table and tells how far it
+//! is; the name of a cell, as in `UNSCIM_READS='members/403-html/emptying/once'`, runs that one, and `*` stands for every part
+//! in its place.
 
 #[path = "../scenarios/support.rs"]
 pub mod support;
@@ -40,7 +41,11 @@ fn played(cells: &[Cell]) -> Vec<(Cell, Story)> {
                     for why in story.wrong.values().filter_map(|why| why.lines().next()) {
                         println!("{cell}: {why}");
                     }
-                    ended.lock().unwrap().push((cell, story));
+                    let mut ended = ended.lock().unwrap();
+                    ended.push((cell, story));
+                    if ended.len() % 100 == 0 {
+                        println!("{} of {} cells", ended.len(), cells.len());
+                    }
                 }
             });
         }
