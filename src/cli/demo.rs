@@ -14,7 +14,7 @@ use crate::cli::practice::{Served, own_folder};
 use crate::cli::run::{Daemon, Hosts, bind};
 use crate::cli::terminal::bars::{Bars, aside};
 use crate::config;
-use crate::judge::GUIDE;
+use crate::judge::steps::GUIDE;
 use crate::model::condition::{ConditionKind, Truth};
 use crate::model::moment::since;
 use crate::model::names::Names;

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::facts::Rows;
-use super::{Facts, count, some_of};
+use crate::judge::facts::{Facts, Rows};
 use crate::model::baseline::{AtTarget, Baseline, Binding, ManagedGroup, Protected};
 use crate::model::compact::Few;
 use crate::model::id::{GroupId, ScimId, UserId};
 use crate::model::seen::{Seen, Why};
 use crate::model::snapshot::{DirectoryUser, GroupSeen, ScimUser, TargetLook};
+use crate::model::words::{count, some_of};
 
 /// The baseline as this turn's look gives it, or why it can't be taken from it.
 pub fn take_baseline(facts: &Facts) -> Result<Baseline, String> {

@@ -3,8 +3,8 @@
 
 use jiff::Timestamp;
 
-use super::{Facts, LOOKS};
-use crate::model::memory::{Latest, Remembered, Streak};
+use crate::judge::facts::Facts;
+use crate::model::memory::{LOOKS, Latest, Remembered, Streak};
 use crate::model::moment::{FUTURE, is_ahead, later};
 use crate::model::seen::{Listed, Why};
 use crate::model::snapshot::{Look, Snapshot};

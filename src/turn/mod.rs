@@ -12,10 +12,10 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::judge::Facts;
 use crate::judge::baseline::take_baseline;
 use crate::judge::brakes::{Approved, approve};
 use crate::judge::dates;
+use crate::judge::facts::Facts;
 use crate::judge::plan::{NewBaseline, plan};
 use crate::judge::way::{Way, way};
 use crate::model::action::Done;

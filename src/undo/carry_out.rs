@@ -7,8 +7,9 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::judge::{Direct, Undo, carried, undo};
+use crate::judge::dates;
+use crate::judge::facts::Facts;
 use crate::judge::way::by_name;
-use crate::judge::{Facts, dates};
 use crate::model::action::Action;
 use crate::model::deed::Deed;
 use crate::model::id::UserId;

@@ -1,14 +1,14 @@
 //! Met, act, wait, refuse, for each of the five steps.
 
-use unscim::judge::{Verdict, preflight};
+use crate::support::*;
+use unscim::judge::preflight;
+use unscim::judge::step::Verdict;
 use unscim::model::action::Action;
 use unscim::model::condition::Reason;
 use unscim::model::memory::{Departure, DepartureKind, Streak};
 use unscim::model::seen::{Listed, Seen, Why};
 use unscim::model::snapshot::{JobCode, Principal, ProbeVerdict, Quarantine, ScheduleState};
 use unscim::model::spec::{Afterwards, EmptyGroups, GroupEntry, MembersDecision, Rollout};
-
-use crate::support::*;
 
 fn remove(g: u128, u: u128) -> Action {
     Action::RemoveMember { group: group(g), user: user(u) }

@@ -1,12 +1,15 @@
 //! Every interleaving as a machine: a look, each write with its outcomes, time, cycles, admins, deaths. What is judged is
 //! judged by the daemon's own code; two states that differ only in how long ago old things were are the same.
 
+use jiff::Timestamp;
 use std::hash::{Hash, Hasher};
 use std::task::{Context, Poll, Waker};
-
-use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
-use unscim::judge::Facts;
+
+use crate::fake::{Book, Fake, Mutant, Read, calibration};
+use crate::key::key;
+use crate::tenant::{Admin, Layout, Stale, Tenant};
+use unscim::judge::facts::Facts;
 use unscim::judge::plan::{NewBaseline, plan};
 use unscim::model::action::Action;
 use unscim::model::id::*;
@@ -15,10 +18,6 @@ use unscim::model::snapshot::{Principal, TargetLook};
 use unscim::model::spec::{MembersDecision, Spec};
 use unscim::turn::act::volley;
 use unscim::turn::{Carried, Leave, Prepared, prepare};
-
-use crate::fake::{Book, Fake, Mutant, Read, calibration};
-use crate::key::key;
-use crate::tenant::{Admin, Layout, Stale, Tenant};
 
 /// How much may go wrong on one way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

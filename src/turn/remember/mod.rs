@@ -5,12 +5,16 @@ mod target;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::judge::{Facts, Ground, LOOKS, baseline, dates, kept, lent, steps::cycle, steps::empty};
+use crate::judge::facts::{Facts, Ground};
+use crate::judge::steps::cycle;
+use crate::judge::{baseline, dates, good_cycle, group_plan, kept, lent};
 use crate::model::baseline::Growth;
 use crate::model::compact::{Few, InOrder, Pool};
 use crate::model::id::{GroupId, UserId};
 use crate::model::key::{Key, Kin};
-use crate::model::memory::{Departure, DepartureKind, KnownUses, Memory, Remembered, RevocationProof, Since, Size, Streak, Uses};
+use crate::model::memory::{
+    Departure, DepartureKind, KnownUses, LOOKS, Memory, Remembered, RevocationProof, Since, Size, Streak, Uses,
+};
 use crate::model::moment::{Moment, is_ahead};
 use crate::model::seen::Seen;
 use crate::model::snapshot::{Calibration, ProbeVerdict, Snapshot};
@@ -97,7 +101,7 @@ pub fn remember(spec: &Spec, seen: &Snapshot, memory: &mut Memory, now: Moment) 
     if facts.baseline().is_some()
         && let Some(job) = facts.job()
     {
-        let good = cycle::good(&facts, job);
+        let good = good_cycle::good(&facts, job);
         if let Some(last) = job.last.as_ref().filter(|last| last.ended.is_some()) {
             next.seen_cycle = Some((last.activity.clone(), good.is_ok()));
         }
@@ -110,7 +114,7 @@ pub fn remember(spec: &Spec, seen: &Snapshot, memory: &mut Memory, now: Moment) 
         }
     }
     if !facts.is_token_rejected()
-        && let Some(tally) = facts.tally()
+        && let Some(tally) = kept::tally(&facts)
     {
         let first = |id| next.lost_since.get(id).copied().unwrap_or(now.wall);
         next.lost_since = tally.lost.keys().map(|id| (*id, first(id))).collect();
@@ -230,9 +234,9 @@ fn uses(facts: &Facts, next: &mut Remembered) {
         let known = next.uses.entry(*id).or_default();
         merge(&mut known.apps, seen.uses.known().map(|uses| uses.other_apps.clone()));
         merge(&mut known.parents, seen.uses.known().map(|uses| uses.member_of.clone()));
-        merge(&mut known.policies, empty::policies_of(facts, *id));
-        merge(&mut known.lent, empty::lent_of(seen));
-        merge(&mut known.eligible, empty::eligible_of(seen));
+        merge(&mut known.policies, group_plan::policies_of(facts, *id));
+        merge(&mut known.lent, group_plan::lent_of(seen));
+        merge(&mut known.eligible, group_plan::eligible_of(seen));
         if *known == KnownUses::default() {
             next.uses.remove(id);
         }
@@ -284,7 +288,8 @@ fn is_shrunk(spec: &Spec, before: &Size, count: u64, missing: Option<u64>) -> bo
 fn rounds(facts: &Facts, next: &mut Remembered) {
     let Some(look) = facts.memory.target.as_ref().filter(|look| look.turn == next.turn) else { return };
     let clean = kept::groups_remaining(facts, look).is_ok_and(|remaining| remaining.is_empty())
-        && facts.tally().is_some_and(|tally| tally.lost.is_empty() && tally.uncertain.is_empty() && tally.unknown.is_empty());
+        && kept::tally(facts)
+            .is_some_and(|tally| tally.lost.is_empty() && tally.uncertain.is_empty() && tally.unknown.is_empty());
     if !clean {
         next.clean_rounds.clear();
     } else if next.clean_rounds.last() != Some(&look.turn) {
