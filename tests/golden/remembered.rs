@@ -13,7 +13,7 @@ use unscim::model::seen::{Listed, Seen, Why};
 use unscim::model::snapshot::*;
 use unscim::model::spec::Acknowledgement;
 use unscim::model::status::Brake;
-use unscim::turn::remember::{growth, remember};
+use unscim::turn::remember::{growth, take_in};
 
 impl Case {
     /// One more turn with this look, at that minute.
@@ -29,7 +29,7 @@ impl Case {
             }
         }
         self.memory.remembered.turn += 1;
-        remember(&self.spec, &self.seen, &mut self.memory, moment(minute));
+        take_in(&self.spec, &self.seen, &mut self.memory, moment(minute));
     }
 
     fn is_held_for_a_decision(&self) -> bool {

@@ -17,7 +17,7 @@ use unscim::model::seen::Seen;
 use unscim::model::snapshot::{Principal, TargetLook};
 use unscim::model::spec::{MembersDecision, Spec};
 use unscim::turn::act::volley;
-use unscim::turn::{Carried, Leave, Prepared, prepare};
+use unscim::turn::{Decided, LoopState, Permit, decide};
 
 /// How much may go wrong on one way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -132,13 +132,13 @@ impl Machine {
         };
         state.book.baseline = Seen::Absent;
         state.book.remembered.calibration = Some(calibration(state.tenant.now));
-        let (prepared, _, _) = self.prepared(&state, 0, None, Leave::FirstBaseline);
+        let (prepared, _, _) = self.prepared(&state, 0, None, Permit::FirstBaseline);
         let baseline = prepared.approved.baseline().unwrap_or_else(|| panic!("no baseline: {:?}", prepared.approved.plan()));
         state.book.baseline = Seen::Known(baseline.clone());
         state.sealed(self)
     }
 
-    fn prepared(&self, state: &State, stale: Stale, fails: Option<Read>, leave: Leave) -> (Prepared, Book, bool) {
+    fn prepared(&self, state: &State, stale: Stale, fails: Option<Read>, permit: Permit) -> (Decided, Book, bool) {
         let fake = Fake {
             tenant: &state.tenant,
             book: state.book.clone().into(),
@@ -147,9 +147,9 @@ impl Machine {
             mutants: self.mutants,
             failed: false.into(),
         };
-        let mut carried = Carried { target: state.target.clone(), ..Carried::default() };
+        let mut loop_state = LoopState { target: state.target.clone(), ..LoopState::default() };
         let stop = CancellationToken::new();
-        let mut future = std::pin::pin!(prepare(&fake, &self.spec, leave, &mut carried, &stop));
+        let mut future = std::pin::pin!(decide(&fake, &self.spec, permit, &mut loop_state, &stop));
         let Poll::Ready(Some(prepared)) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) else {
             panic!("nothing here waits")
         };
@@ -209,12 +209,12 @@ impl Machine {
         let mut state = state.clone();
         match step {
             Step::Look { stale, fails } => {
-                let (prepared, book, failed) = self.prepared(&state, *stale, *fails, Leave::Writes);
+                let (prepared, book, failed) = self.prepared(&state, *stale, *fails, Permit::Write);
                 if fails.is_some() && !failed {
                     return None;
                 }
                 state.left.faults -= u8::from(fails.is_some());
-                let facts = Facts::new(&self.spec, &prepared.seen, &prepared.memory, prepared.now);
+                let facts = Facts::new(&self.spec, &prepared.look, &prepared.memory, prepared.now);
                 state.pending = if self.mutants.contains(&Mutant::AllAtOnce) {
                     let mut actions = plan(&facts, NewBaseline::Forbidden).actions;
                     actions.extend(everything(&facts));
@@ -336,7 +336,7 @@ impl Machine {
             state = self.next(&state, &step).expect("a step that can be taken");
             way.push(state.clone());
         }
-        let approved = self.prepared(&state, 0, None, Leave::Writes).0.approved;
+        let approved = self.prepared(&state, 0, None, Permit::Write).0.approved;
         let steps: Vec<_> = approved.plan().steps.iter().map(|step| format!("{:?}: {}", step.reason, step.message)).collect();
         Err(format!("not retired: {steps:#?}, held: {:?}, preflight: {:?}", approved.held(), approved.plan().findings))
     }

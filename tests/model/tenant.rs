@@ -102,7 +102,7 @@ pub struct Tenant {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Admin {
     Join(u8, u8),
-    Leave(u8, u8),
+    Permit(u8, u8),
     Assign(u8, u8),
     Unassign(u8, u8),
     AssignGroup(u8),
@@ -290,7 +290,7 @@ impl Tenant {
             }
             for g in groups.clone() {
                 let inside = self.members[&group(g)].now.contains(&user(u));
-                acts.push(if inside { Admin::Leave(u, g) } else { Admin::Join(u, g) });
+                acts.push(if inside { Admin::Permit(u, g) } else { Admin::Join(u, g) });
                 acts.push(if has(Principal::User(user(u)), g) { Admin::Unassign(u, g) } else { Admin::Assign(u, g) });
             }
             if self.enabled[&user(u)] {
@@ -307,14 +307,14 @@ impl Tenant {
     pub fn admin(&mut self, act: Admin) {
         let (now, members) = (self.now, |g: u8| self.members[&group(g)].now.clone());
         let touched = match act {
-            Admin::Join(u, _) | Admin::Leave(u, _) | Admin::Assign(u, _) | Admin::Unassign(u, _) => BTreeSet::from([user(u)]),
+            Admin::Join(u, _) | Admin::Permit(u, _) | Admin::Assign(u, _) | Admin::Unassign(u, _) => BTreeSet::from([user(u)]),
             Admin::Disable(u) | Admin::Delete(u) => BTreeSet::from([user(u)]),
             Admin::AssignGroup(g) | Admin::UnassignGroup(g) => members(g),
         };
         self.touched.extend(touched.into_iter().map(|user| (user, now)));
         match act {
             Admin::Join(u, g) => self.members.get_mut(&group(g)).unwrap().change(|members| _ = members.insert(user(u))),
-            Admin::Leave(u, g) => {
+            Admin::Permit(u, g) => {
                 self.excused.insert(user(u));
                 self.members.get_mut(&group(g)).unwrap().change(|members| _ = members.remove(&user(u)));
             }
