@@ -40,6 +40,7 @@ DURATION = re.compile(r"[1-9][0-9]*(ms|s|m|h|d)")
 pods = [(each, each["spec"]["template"]) for each in of("Deployment")]
 ports = {port["name"] for _, pod in pods for container in pod["spec"]["containers"] for port in container["ports"]}
 labels = [pod["metadata"]["labels"] for _, pod in pods]
+tests = of("Pod")
 
 identities = [(each["kind"], each["metadata"]["name"]) for each in objects]
 want(len(identities) == len(set(identities)), "two objects of one kind and name")
@@ -55,6 +56,9 @@ for deployment, pod in pods:
     want(deployment["spec"]["replicas"] == 1 and deployment["spec"]["strategy"]["type"] == "Recreate", "two could run at once")
     want(spec["automountServiceAccountToken"] is False and spec["enableServiceLinks"] is False, "the pod is given too much")
     for container in spec["containers"]:
+        names = [each["name"] for each in container["env"]]
+        want(len(names) == len(set(names)), "two variables of one name")
+        want("--listen=[::]:8080" in container["args"], "it listens to one family of addresses")
         want(container["securityContext"]["readOnlyRootFilesystem"] is True, "the root can be written")
         want({"requests", "limits"} <= set(container["resources"]), "no resources")
         for probe in ("livenessProbe", "readinessProbe"):
@@ -64,7 +68,7 @@ for deployment, pod in pods:
     for volume in spec["volumes"]:
         if "persistentVolumeClaim" in volume and of("PersistentVolumeClaim"):
             want(has("PersistentVolumeClaim", volume["persistentVolumeClaim"]["claimName"]), "the claim is another")
-        if "configMap" in volume and "Helm" == pod["metadata"]["labels"].get("app.kubernetes.io/managed-by") and of("ConfigMap"):
+        if volume["name"] == "config" and "Helm" == pod["metadata"]["labels"].get("app.kubernetes.io/managed-by") and of("ConfigMap"):
             config = [each for each in of("ConfigMap") if "unscim.yaml" in each["data"]]
             want(not config or has("ConfigMap", volume["configMap"]["name"]), "the config map is another")
             want(not config or "checksum/config" in pod["metadata"]["annotations"], "a changed config starts no new pod")
@@ -77,6 +81,21 @@ for service in of("Service"):
     want(service["spec"]["type"] == "ClusterIP", "the service is seen from outside")
     want(any(covers(service["spec"]["selector"], each) for each in labels), "the service selects nothing")
     want(all(port["targetPort"] in ports for port in service["spec"]["ports"]), "the service leads to a port that is none")
+for test in tests:
+    own, spec = test["metadata"], test["spec"]
+    want(own["annotations"]["helm.sh/hook"] == "test" and spec["restartPolicy"] == "Never", "a pod that is no test")
+    want(spec["automountServiceAccountToken"] is False and spec["enableServiceLinks"] is False, "the test's pod is given too much")
+    for each in of("Service") + of("PodMonitor"):
+        selector = each["spec"]["selector"]
+        want(not covers(selector.get("matchLabels", selector), own["labels"]), f"the {each['kind']} takes the test for the daemon")
+    for policy in of("NetworkPolicy"):
+        want(not covers(policy["spec"]["podSelector"]["matchLabels"], own["labels"]), "the policy closes the test in")
+    for container in spec["containers"]:
+        want(all(container["image"] == each["image"] for _, pod in pods for each in pod["spec"]["containers"]), "the test has an image of its own")
+        want({"requests", "limits"} <= set(container["resources"]), "no resources of the test")
+        for service in of("Service"):
+            url = f"--url=http://{service['metadata']['name']}:{service['spec']['ports'][0]['port']}"
+            want(container["args"] == ["status", "--ready", url], "the test asks somebody else")
 for policy in of("NetworkPolicy"):
     want(any(covers(policy["spec"]["podSelector"]["matchLabels"], each) for each in labels), "the policy selects nothing")
     want(sorted(policy["spec"]["policyTypes"]) == ["Egress", "Ingress"], "the policy leaves a direction open")

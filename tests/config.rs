@@ -257,6 +257,50 @@ fn every_mistake_has_its_place_and_a_remedy() {
     }
 }
 
+/// Of a duration that has one part; what has several only the program adds up.
+#[test]
+fn the_schema_refuses_the_settle_that_the_program_refuses() {
+    let validator = jsonschema::validator_for(&schema()).unwrap();
+    let refused = [
+        "0s",
+        "1s",
+        "10s",
+        "059s",
+        "59.9s",
+        "9 seconds",
+        "10 sec",
+        "59999ms",
+        "1 millis",
+        "59999999us",
+        "5ns",
+        "0m",
+        "0.5min",
+        "0h",
+    ];
+    let taken = [
+        "60s",
+        "060s",
+        "100s",
+        "60.5 secs",
+        "60000ms",
+        "60000000us",
+        "60000000000ns",
+        "1m",
+        "1.5m",
+        "10m",
+        "20 minutes",
+        "0h 5m",
+        "1m 10s",
+        "1h",
+    ];
+    for (settle, fits) in refused.map(|settle| (settle, false)).into_iter().chain(taken.map(|settle| (settle, true))) {
+        let text = changed(&[("mode: Observe", &format!("mode: Observe\n  timing: {{ settle: {settle} }}"))]);
+        assert_eq!(read(&text).is_ok(), fits, "{settle} in the program");
+        let value: Value = serde_saphyr::from_str(&text).unwrap();
+        assert_eq!(validator.is_valid(&value), fits, "{settle} in the schema");
+    }
+}
+
 #[test]
 fn one_mistake_gives_one_message() {
     for (from, to) in [

@@ -3,11 +3,10 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use clap::CommandFactory;
+use clap::{CommandFactory, Parser as _};
 use serde_json::Value;
-use unscim::cli::args::Cli;
-use unscim::model::spec::Credential;
-use unscim::model::spec::Mode;
+use unscim::cli::args::{Cli, Exit, Verb};
+use unscim::model::spec::{Credential, Mode};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -23,16 +22,18 @@ fn manifest(name: &str) -> Value {
     serde_saphyr::from_str(&text(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-/// The one object of this kind that the chart renders into the base.
+/// The one object of this kind that the chart renders into the base, or the ledger's folder.
 fn rendered(kind: &str) -> Value {
-    let all: Vec<Value> = serde_saphyr::from_multiple(&text("kubernetes/base/rendered.yaml")).unwrap();
+    let folder = if kind == "PersistentVolumeClaim" { "ledger" } else { "base" };
+    let all: Vec<Value> = serde_saphyr::from_multiple(&text(&format!("kubernetes/{folder}/rendered.yaml"))).unwrap();
     let mut found = all.into_iter().filter(|object| object["kind"] == kind);
     let object = found.next().unwrap_or_else(|| panic!("no {kind}"));
     assert!(found.next().is_none(), "more than one {kind}");
     object
 }
 
-const FOLDERS: [&str; 5] = ["base", "overlays/observe", "overlays/enforce", "components/monitoring", "components/new-baseline"];
+const FOLDERS: [&str; 6] =
+    ["base", "ledger", "overlays/observe", "overlays/enforce", "components/monitoring", "components/new-baseline"];
 
 #[test]
 fn each_folder_names_every_file_in_it_and_each_is_there() {
@@ -59,8 +60,14 @@ fn each_folder_names_every_file_in_it_and_each_is_there() {
 
 #[test]
 fn every_config_that_is_shipped_is_one() {
-    for (folder, writes) in [("base", false), ("overlays/observe", false), ("overlays/enforce", true)] {
-        let spec = unscim::config::load(&deploy().join("kubernetes").join(folder).join("unscim.yaml")).unwrap();
+    for (folder, writes) in [
+        ("kubernetes/base", false),
+        ("kubernetes/overlays/observe", false),
+        ("kubernetes/overlays/enforce", true),
+        ("systemd", false),
+        ("compose/config", false),
+    ] {
+        let spec = unscim::config::load(&deploy().join(folder).join("unscim.yaml")).unwrap();
         assert_eq!(spec.mode == Mode::Enforce, writes, "{folder}");
     }
 }
@@ -119,7 +126,7 @@ fn what_the_pod_is_started_with_is_what_the_program_takes() {
         }
     }
     let port = &container["ports"][0];
-    assert!(args.iter().any(|arg| *arg == format!("--listen=0.0.0.0:{}", port["containerPort"])));
+    assert!(args.iter().any(|arg| *arg == format!("--listen=[::]:{}", port["containerPort"])));
     let env = container["env"].as_array().unwrap();
     let place = |name: &str| env.iter().position(|one| one["name"] == name).unwrap();
     assert!(place("NAMESPACE") < place("UNSCIM_ALLOWED_HOST"), "only what stands before is put in");
@@ -132,6 +139,77 @@ fn what_the_pod_is_started_with_is_what_the_program_takes() {
     }
     assert_eq!(rendered("Service")["spec"]["ports"][0]["targetPort"], port["name"]);
     assert_eq!(rendered("Service")["spec"]["type"], "ClusterIP");
+}
+
+/// The files that a config names.
+fn secret_files(config: &str) -> [PathBuf; 2] {
+    let spec = unscim::config::load(&deploy().join(config)).unwrap();
+    let Credential::ClientSecret { client_secret_file, .. } = spec.entra.credential else { panic!("the examples have a secret") };
+    [client_secret_file, spec.target.token_file]
+}
+
+#[test]
+fn the_unit_starts_what_the_program_takes_and_hands_it_what_the_config_names() {
+    let unit = text("systemd/unscim.service");
+    let all = |key: &str| -> Vec<&str> { unit.lines().filter_map(|line| line.strip_prefix(key)?.strip_prefix('=')).collect() };
+    let [start] = all("ExecStart")[..] else { panic!("it starts one thing") };
+    let words: Vec<&str> = start.split_ascii_whitespace().collect();
+    let taken = Cli::try_parse_from(&words).unwrap_or_else(|error| panic!("{error}"));
+    let Verb::Run(run) = taken.verb else { panic!("{start}") };
+    assert!(run.listen.ip().is_loopback(), "the page names people");
+    let [state] = all("StateDirectory")[..] else { panic!("one place that outlives it") };
+    assert!(run.data_dir.starts_with(Path::new("/var/lib").join(state)), "{}", run.data_dir.display());
+    let given: BTreeSet<PathBuf> = all("LoadCredential")
+        .iter()
+        .map(|one| Path::new("/run/credentials/unscim.service").join(one.split(':').next().unwrap()))
+        .collect();
+    assert_eq!(given, BTreeSet::from(secret_files("systemd/unscim.yaml")));
+    assert!(!run.new_baseline && !run.once);
+    for (key, value) in
+        [("NoNewPrivileges", "yes"), ("ProtectSystem", "strict"), ("DynamicUser", "yes"), ("CapabilityBoundingSet", "")]
+    {
+        assert_eq!(all(key), [value], "{key}");
+    }
+    assert_eq!(all("RestartPreventExitStatus"), [(Exit::Usage as u8).to_string()]);
+}
+
+#[test]
+fn the_compose_file_starts_what_the_image_takes_and_hands_it_what_the_config_names() {
+    let file = manifest("compose/compose.yaml");
+    let service = &file["services"]["unscim"];
+    let texts =
+        |value: &Value| -> Vec<String> { value.as_array().unwrap().iter().map(|one| one.as_str().unwrap().to_owned()).collect() };
+    let image = text("../Dockerfile");
+    let has = |line: &str| image.lines().any(|have| have == line);
+    assert!(service["image"].as_str().unwrap().ends_with(&format!("unscim:{VERSION}}}")), "{}", service["image"]);
+    assert!(has(&format!("USER {}", service["user"].as_str().unwrap())));
+    assert!(service["entrypoint"].is_null(), "the image has one");
+    let words: Vec<String> = ["unscim".to_owned()].into_iter().chain(texts(&service["command"])).collect();
+    let Verb::Run(run) = Cli::try_parse_from(&words).unwrap_or_else(|error| panic!("{error}")).verb else { panic!("{words:?}") };
+    let port = run.listen.port();
+    assert_eq!(texts(&service["ports"]), [format!("127.0.0.1:{port}:{port}")], "the page names people");
+    assert!(has(&format!("EXPOSE {port}")));
+    let health = texts(&service["healthcheck"]["test"]);
+    assert_eq!(health[0], "CMD", "the image has no shell");
+    assert!(has(&format!("ENTRYPOINT [\"{}\"]", health[1])));
+    let Verb::Status(asks) = Cli::try_parse_from(&health[1..]).unwrap_or_else(|error| panic!("{error}")).verb else { panic!() };
+    assert!(asks.ready && asks.url.port() == Some(port), "{health:?}");
+    let targets = |list: &Value| -> BTreeSet<PathBuf> {
+        list.as_array().unwrap().iter().map(|one| one["target"].as_str().unwrap().into()).collect()
+    };
+    assert_eq!(targets(&service["secrets"]), BTreeSet::from(secret_files("compose/config/unscim.yaml")));
+    let volumes = targets(&service["volumes"]);
+    for path in [&run.config.config, &run.data_dir] {
+        assert!(volumes.iter().any(|volume| path.starts_with(volume)), "{} is on no volume", path.display());
+    }
+    assert!(volumes.iter().any(|volume| has(&format!("VOLUME {}", volume.display()))), "the image's volume stays unnamed");
+    for variable in service["environment"].as_object().unwrap().keys() {
+        let known =
+            Cli::command().find_subcommand("run").unwrap().get_arguments().any(|arg| arg.get_env() == Some(variable.as_ref()));
+        assert!(known || variable == "HTTPS_PROXY", "{variable}");
+    }
+    assert_eq!((&service["read_only"], &service["cap_drop"][0]), (&true.into(), &"ALL".into()));
+    assert_eq!(service["security_opt"][0], "no-new-privileges:true");
 }
 
 const STALE: &str = "run deploy/render";

@@ -1,7 +1,7 @@
 //! The socket, under callers who mean no good: they dribble, flood and never read, and a probe is answered all the while.
 
 use std::collections::VecDeque;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -17,7 +17,7 @@ use unscim::cli::args::{Cli, Verb};
 use unscim::model::condition::Condition;
 use unscim::model::status::{CycleStatus, Gauges, Outlook, Phase, Progress, Remaining, Status};
 use unscim::serve::metrics::Metrics;
-use unscim::serve::{Hosts, State, bind, listen};
+use unscim::serve::{Hosts, State, bind, bind_by, listen};
 
 /// As many as `listen` seats, of one peer, and of him in `/events`.
 const SEATS: usize = 256;
@@ -52,9 +52,13 @@ struct Listening {
 
 impl Listening {
     async fn start() -> Self {
+        Self::on("127.0.0.1:0").await
+    }
+
+    async fn on(address: &str) -> Self {
         let state = State::new("uniqkey", json!({}), Arc::new(Metrics::new()), Duration::from_secs(86_400));
         let cancel = CancellationToken::new();
-        let socket = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let socket = bind(address.parse().unwrap()).await.unwrap();
         let (at, serving) =
             listen(socket, state.clone(), Hosts::new(&["Unscim.Example".into(), String::new()]), cancel.clone()).unwrap();
         Listening { state, at, cancel, serving: tokio::spawn(serving) }
@@ -364,4 +368,34 @@ async fn only_names_of_ours_are_answered_and_the_probes_whatever_the_name() {
         }
     }
     listening.close().await;
+}
+
+#[tokio::test]
+async fn the_unspecified_address_of_ipv6_is_for_callers_of_either_kind() {
+    let here = Listening::on("[::]:0").await;
+    probes_get_through((Ipv4Addr::LOCALHOST, here.at.port()).into(), 1).await;
+    if here.at.is_ipv6() {
+        let mut stream = TcpStream::connect((Ipv6Addr::LOCALHOST, here.at.port())).await.unwrap();
+        let request = format!("GET /metrics HTTP/1.1\r\nhost: [::1]:{}\r\nconnection: close\r\n\r\n", here.at.port());
+        stream.write_all(request.as_bytes()).await.unwrap();
+        assert!(until(&mut stream, "HTTP/1.1 200 ").await);
+    }
+    here.close().await;
+}
+
+#[test]
+fn without_ipv6_its_unspecified_address_is_that_of_ipv4() {
+    const WITHOUT: i32 = 97; // EAFNOSUPPORT
+    let without_ipv6 = |address: SocketAddr| match address {
+        SocketAddr::V4(_) => Ok(address),
+        SocketAddr::V6(_) => Err(std::io::Error::from_raw_os_error(WITHOUT)),
+    };
+    let opened = |address: &str| bind_by(address.parse().unwrap(), without_ipv6);
+    assert_eq!(opened("[::]:8080").unwrap(), "0.0.0.0:8080".parse().unwrap());
+    assert_eq!(opened("127.0.0.1:8080").unwrap(), "127.0.0.1:8080".parse().unwrap());
+    // Whoever names one address means it.
+    let refused = opened("[::1]:8080").unwrap_err().to_string();
+    assert!(refused.contains("listening on [::1]:8080: ") && refused.contains("--listen"), "{refused}");
+    let busy = |_: SocketAddr| Err::<SocketAddr, _>(std::io::ErrorKind::AddrInUse.into());
+    assert!(bind_by("[::]:8080".parse().unwrap(), busy).unwrap_err().to_string().contains("[::]:8080"));
 }

@@ -150,6 +150,9 @@ pub struct Status {
     /// Where the daemon listens
     #[arg(long, env = "UNSCIM_URL", default_value = "http://127.0.0.1:8080")]
     pub url: Url,
+    /// Only ask whether it is ready (/readyz): exit code 0 if it is, 1 if not
+    #[arg(long, conflicts_with = "output")]
+    pub ready: bool,
     #[arg(long, env = "UNSCIM_OUTPUT", default_value = "text")]
     pub output: Output,
 }

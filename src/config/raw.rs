@@ -16,6 +16,16 @@ use crate::model::window::Day;
 pub const API_VERSION: &str = "unscim.dev/v1alpha1";
 pub const KIND: &str = "ScimRetirement";
 
+/// A duration of one part that is shorter than a minute. A schema can't add parts up; the check behind it can.
+const BELOW_A_MINUTE: &str = concat!(
+    r"^\s*(0*[1-5]?[0-9](\.[0-9]+)?\s*(s|sec|secs|second|seconds)",
+    r"|0*([1-5][0-9]{4}|[0-9]{1,4})(\.[0-9]+)?\s*(ms|msec|millis)",
+    r"|0*([1-5][0-9]{7}|[0-9]{1,7})(\.[0-9]+)?\s*(us|usec|µs)",
+    r"|0*([1-5][0-9]{10}|[0-9]{1,10})\s*(ns|nsec|nanos)",
+    r"|0+(\.[0-9]+)?\s*(m|min|mins|minute|minutes)",
+    r"|0+\s*[a-z]+)\s*$"
+);
+
 /// What holds where the file says nothing, as it would stand there.
 pub mod default {
     pub const READ_INTERVAL: &str = "5m";
@@ -357,7 +367,7 @@ pub struct Timing {
     #[schemars(extend("default" = default::INTERVAL))]
     pub interval: Option<Span>,
     /// How long a fact must be seen before it is believed.
-    #[schemars(extend("default" = default::SETTLE))]
+    #[schemars(extend("default" = default::SETTLE, "not" = { "pattern": BELOW_A_MINUTE }))]
     pub settle: Option<Span>,
     /// Longest time for one request.
     #[schemars(extend("default" = default::REQUEST_TIMEOUT))]

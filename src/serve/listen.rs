@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -14,8 +14,9 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use rustix::io::Errno;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::CancellationToken;
@@ -34,11 +35,43 @@ const SILENCE: Duration = Duration::from_secs(30);
 /// After the cancellation, for answers under way.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Takes the address, so that whoever calls finds somebody as soon as there is an answer.
+/// As long as the queue of callers that nobody has let in yet.
+const BACKLOG: u32 = 1024;
+
+/// Takes the address, so that whoever calls finds somebody as soon as there is an answer. `[::]` is every address of the machine,
+/// whatever it has: those of IPv4 alone where it has no IPv6.
 pub async fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
-    TcpListener::bind(addr).await.map_err(|cause| {
-        io::Error::new(cause.kind(), format!("listening on {addr}: {cause}; choose another address with --listen"))
+    bind_by(addr, open)
+}
+
+/// The same by another way to open a socket.
+pub fn bind_by<L>(addr: SocketAddr, open: impl Fn(SocketAddr) -> io::Result<L>) -> io::Result<L> {
+    let mut asked = addr;
+    let mut opened = open(asked);
+    if opened.as_ref().is_err_and(|cause| addr.is_ipv6() && addr.ip().is_unspecified() && is_without_ipv6(cause)) {
+        asked = (Ipv4Addr::UNSPECIFIED, addr.port()).into();
+        tracing::warn!("no IPv6 on this machine; listening on {asked} instead of {addr}");
+        opened = open(asked);
+    }
+    opened.map_err(|cause| {
+        io::Error::new(cause.kind(), format!("listening on {asked}: {cause}; choose another address with --listen"))
     })
+}
+
+fn is_without_ipv6(cause: &io::Error) -> bool {
+    matches!(Errno::from_io_error(cause), Some(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL))
+}
+
+fn open(addr: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    if addr.is_ipv6() && addr.ip().is_unspecified() {
+        // Some machines say otherwise (net.ipv6.bindv6only).
+        rustix::net::sockopt::set_ipv6_v6only(&socket, false)?;
+    }
+    // A port that was left a moment ago can be had again.
+    socket.set_reuseaddr(true)?;
+    socket.bind(addr)?;
+    socket.listen(BACKLOG)
 }
 
 /// The future serves until `cancel`. The address is the one really bound, for port 0.

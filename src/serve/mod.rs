@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::model::status::Status;
 pub use hosts::Hosts;
-pub use listen::{bind, listen};
+pub use listen::{bind, bind_by, listen};
 use metrics::Metrics;
 
 /// Longest time for one answer.

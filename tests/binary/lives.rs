@@ -57,6 +57,8 @@ async fn it_drives_the_guide_is_seen_doing_it_and_changes_nothing_afterwards() {
     }
     let shown = output(&["status", "--url", &root]).await;
     assert!(stdout(&shown).starts_with("practice: Retired"), "{}", stdout(&shown));
+    let ready = output(&["status", "--ready", "--url", &root]).await;
+    assert_eq!((ready.status.code(), stdout(&ready)), (Some(0), "ok\n"));
     let shown = output(&["status", "--url", &root, "--output", "json"]).await;
     assert_eq!(serde_json::from_str::<Value>(stdout(&shown)).unwrap()["status"]["phase"], "Retired");
 

@@ -1,8 +1,14 @@
 //! Verbs that end by themselves, and their exit codes.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 use unscim::model::spec::Mode;
 use unscim::practice::{Effect, Fault};
+use unscim::serve::metrics::Metrics;
+use unscim::serve::{Hosts, State, bind, listen};
 
 use crate::support::{Rig, binary, output, stderr, stdout};
 
@@ -198,4 +204,21 @@ async fn the_demo_ends_well_in_under_a_minute() {
     }
     assert!(text.contains("the page: http://127.0.0.1:") && text.trim_end().ends_with("40 of 40 users kept"), "{text}");
     assert!(begun.elapsed().as_secs() < 60);
+}
+
+#[tokio::test]
+async fn who_is_not_ready_is_told_by_the_exit_code() {
+    let state = State::new("uniqkey", Value::Null, Arc::new(Metrics::new()), Duration::from_secs(60));
+    let (stop, socket) = (CancellationToken::new(), bind("127.0.0.1:0".parse().unwrap()).await.unwrap());
+    let (at, serving) = listen(socket, state, Hosts::default(), stop.clone()).unwrap();
+    let serving = tokio::spawn(serving);
+    let asked = || async { output(&["status", "--ready", "--url", &format!("http://{at}")]).await };
+    let ended = asked().await;
+    assert_eq!((ended.status.code(), stdout(&ended)), (Some(1), ""));
+    assert!(stderr(&ended).contains("/readyz answers 503 Service Unavailable: no turn has ended yet"), "{}", stderr(&ended));
+    stop.cancel();
+    serving.await.unwrap().unwrap();
+    let ended = asked().await;
+    assert_eq!(ended.status.code(), Some(1));
+    assert!(stderr(&ended).contains("is unscim running there?"), "{}", stderr(&ended));
 }
