@@ -1,4 +1,8 @@
-//! Who may import whom. A line that breaks the table fails with the line and the row.
+//! Who may import whom, by folders and by files. A line that breaks the table fails with the line and the row.
+
+mod circles;
+mod source;
+mod tree;
 
 use std::path::{Path, PathBuf};
 
