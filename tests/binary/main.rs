@@ -3,6 +3,7 @@
 mod died;
 mod evidence;
 mod lives;
+mod network;
 mod support;
 mod terminal;
 mod traced;
