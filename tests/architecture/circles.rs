@@ -15,10 +15,6 @@ const KNOWN: &[&[&str]] = &[
     &["src/practice/graph/groups.rs", "src/practice/graph/users.rs"],
     &["src/practice/seed.rs", "src/practice/watch.rs", "src/practice/world.rs"],
     &["src/world/ledger/chain.rs", "src/world/ledger/trouble.rs"],
-    &["tests/chaos/draw.rs", "tests/chaos/kinds.rs"],
-    &["tests/chaos/oracle.rs", "tests/chaos/world.rs"],
-    &["tests/model/key.rs", "tests/model/machine.rs"],
-    &["benches/quota/ours.rs", "benches/quota/writes.rs"],
 ];
 
 /// What can be reached from itself, together with what is on the same circles.

@@ -7,6 +7,7 @@
 #[path = "../scenarios/support.rs"]
 mod support;
 
+mod dice;
 mod draw;
 mod kinds;
 mod oracle;

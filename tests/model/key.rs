@@ -15,7 +15,7 @@ use unscim::model::moment::since;
 use unscim::model::snapshot::TargetLook;
 use unscim::model::spec::Spec;
 
-use crate::machine::State;
+use crate::state::State;
 use crate::tenant::{Cycle, INTERVAL, Lagging, Rows, Tenant};
 
 /// The key, wide enough that no two states share one by chance.

@@ -1,32 +1,22 @@
 //! Every interleaving as a machine: a look, each write with its outcomes, time, cycles, admins, deaths. What is judged is
 //! judged by the daemon's own code; two states that differ only in how long ago old things were are the same.
 
-use std::hash::{Hash, Hasher};
 use std::task::{Context, Poll, Waker};
 
-use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 use unscim::judge::Facts;
 use unscim::judge::plan::{NewBaseline, plan};
 use unscim::model::action::Action;
 use unscim::model::id::*;
 use unscim::model::seen::Seen;
-use unscim::model::snapshot::{Principal, TargetLook};
+use unscim::model::snapshot::Principal;
 use unscim::model::spec::{MembersDecision, Spec};
-use unscim::turn::act::volley;
 use unscim::turn::{Carried, Leave, Prepared, prepare};
 
 use crate::fake::{Book, Fake, Mutant, Read, calibration};
 use crate::key::key;
+use crate::state::{State, Trouble};
 use crate::tenant::{Admin, Layout, Stale, Tenant};
-
-/// How much may go wrong on one way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Trouble {
-    pub faults: u8,
-    pub crashes: u8,
-    pub admin: u8,
-}
 
 #[derive(Clone)]
 pub struct Machine {
@@ -86,57 +76,22 @@ impl Step {
     }
 }
 
-#[derive(Clone, Debug)]
-pub struct State {
-    pub tenant: Tenant,
-    pub book: Book,
-    pub target: Option<std::sync::Arc<TargetLook>>,
-    /// What is left of the approved plan.
-    pub pending: Vec<Action>,
-    /// What went out at once and stands in the journal; each takes effect by itself.
-    pub flight: Vec<Action>,
-    /// The look of this tick was made.
-    pub looked: bool,
-    pub left: Trouble,
-    pub asked: bool,
-    pub last_unassigned: Option<Timestamp>,
-    key: (u64, u64),
-}
-
-impl PartialEq for State {
-    fn eq(&self, other: &Self) -> bool {
-        self.key == other.key
-    }
-}
-
-impl Hash for State {
-    fn hash<H: Hasher>(&self, hasher: &mut H) {
-        self.key.hash(hasher);
-    }
-}
-
 impl Machine {
     /// The baseline is taken, nothing else is done.
     pub fn start(&self) -> State {
         let tenant = Tenant::new(self.layout, self.lag);
-        let mut state = State {
-            book: Book::default(),
-            target: None,
-            pending: Vec::new(),
-            flight: Vec::new(),
-            looked: false,
-            left: self.trouble,
-            asked: false,
-            last_unassigned: None,
-            key: (0, 0),
-            tenant,
-        };
+        let mut state = State::new(tenant, self.trouble);
         state.book.baseline = Seen::Absent;
         state.book.remembered.calibration = Some(calibration(state.tenant.now));
         let (prepared, _, _) = self.prepared(&state, 0, None, Leave::FirstBaseline);
         let baseline = prepared.approved.baseline().unwrap_or_else(|| panic!("no baseline: {:?}", prepared.approved.plan()));
         state.book.baseline = Seen::Known(baseline.clone());
-        state.sealed(self)
+        self.sealed(state)
+    }
+
+    fn sealed(&self, state: State) -> State {
+        let key = key(&state, &self.spec);
+        state.sealed(key)
     }
 
     fn prepared(&self, state: &State, stale: Stale, fails: Option<Read>, leave: Leave) -> (Prepared, Book, bool) {
@@ -241,7 +196,7 @@ impl Machine {
             }
             Step::Revoke => state.tenant.token = false,
         }
-        Some(state.sealed(self))
+        Some(self.sealed(state))
     }
 
     /// As `act` does it: a line for each that goes out, write, a line for each; what is not confirmed ends the plan.
@@ -361,34 +316,4 @@ fn everything(facts: &Facts) -> Vec<Action> {
 /// Every way to set some of these bits.
 fn masks(bits: Stale) -> Vec<Stale> {
     (0..=bits).filter(|mask| mask & !bits == 0).collect()
-}
-
-impl State {
-    /// What goes out next, once everything before it has its answer: in the journal first.
-    fn take_off(&mut self) {
-        if !self.flight.is_empty() {
-            return;
-        }
-        let next: Vec<usize> = volley::next(&self.pending, usize::MAX).concat();
-        self.flight = next.iter().map(|index| self.pending[*index].clone()).collect();
-        let mut index = 0..;
-        self.pending.retain(|_| index.next().is_some_and(|index| !next.contains(&index)));
-        for action in &self.flight {
-            self.book.intend(action, self.tenant.now);
-            if *action == Action::RequestRevocation {
-                // Once it stands in the journal the status says so, and the person acts on that.
-                self.tenant.revocation_is_due(self.last_unassigned);
-                self.asked = true;
-            }
-        }
-    }
-
-    fn sealed(mut self, machine: &Machine) -> State {
-        self.key = key(&self, &machine.spec);
-        self
-    }
-
-    pub fn key(&self) -> (u64, u64) {
-        self.key
-    }
 }

@@ -6,6 +6,7 @@
 mod fake;
 mod key;
 mod machine;
+mod state;
 mod tenant;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
@@ -23,7 +24,8 @@ use unscim::model::spec::*;
 use uuid::Uuid;
 
 use fake::Mutant;
-use machine::{Machine, State, Step, Trouble};
+use machine::{Machine, Step};
+use state::{State, Trouble};
 use tenant::Layout;
 
 /// Both users in group 2, one of them in group 1 too: two roles, and two ways for one of them.
