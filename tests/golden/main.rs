@@ -4,12 +4,14 @@
 mod act;
 mod baseline;
 mod brakes;
+#[path = "../common/company.rs"]
 mod company;
 mod coverage;
 mod credential;
 mod cycles;
 mod dates;
 mod foresight;
+#[path = "../common/fake.rs"]
 mod hand;
 mod kept;
 mod permissions;
