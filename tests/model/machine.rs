@@ -13,10 +13,13 @@ use unscim::model::snapshot::Principal;
 use unscim::model::spec::{MembersDecision, Spec};
 use unscim::turn::{Carried, Leave, Prepared, prepare};
 
-use crate::fake::{Book, Fake, Mutant, Read, calibration};
+use crate::book::Book;
+use crate::company::{Layout, calibration, group, members_of, rows_of};
+use crate::fake::{Fake, Read};
 use crate::key::key;
+use crate::shown::{Mutant, believe, shown};
 use crate::state::{State, Trouble};
-use crate::tenant::{Admin, Layout, Stale, Tenant};
+use crate::tenant::{Admin, Stale, Tenant};
 
 #[derive(Clone)]
 pub struct Machine {
@@ -95,21 +98,32 @@ impl Machine {
     }
 
     fn prepared(&self, state: &State, stale: Stale, fails: Option<Read>, leave: Leave) -> (Prepared, Book, bool) {
-        let fake = Fake {
-            tenant: &state.tenant,
-            book: state.book.clone().into(),
-            stale,
-            fails,
-            mutants: self.mutants,
-            failed: false.into(),
-        };
+        let (mut seen, mut book) = (shown(&state.tenant, self.layout, stale, self.mutants), state.book.clone());
+        let mut failing = fails;
+        if self.mutants.contains(&Mutant::ShortList) {
+            match fails {
+                Some(Read::Rows) => rows_of(&mut seen).clear(),
+                Some(Read::Members(group)) => members_of(&mut seen, group).clear(),
+                _ => {}
+            }
+            failing = fails.filter(|read| !matches!(read, Read::Rows | Read::Members(_)));
+        }
+        if self.mutants.contains(&Mutant::OneLook) {
+            believe(&mut book.remembered, state.tenant.now);
+        }
+        // Its writes are steps of the machine, one at a time.
+        let may = |what: &str| !["write", "intend", "baseline"].iter().any(|of_steps| what.starts_with(of_steps));
+        let mut fake = Fake::new(seen, state.tenant.now, book, may);
+        fake.deleted.clone_from(&state.tenant.deleted);
+        fake.fails.set(failing);
         let mut carried = Carried { target: state.target.clone(), ..Carried::default() };
         let stop = CancellationToken::new();
         let mut future = std::pin::pin!(prepare(&fake, &self.spec, leave, &mut carried, &stop));
         let Poll::Ready(Some(prepared)) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) else {
             panic!("nothing here waits")
         };
-        (prepared, fake.book.borrow().clone(), fake.failed.get())
+        let failed = fails.is_some_and(|read| fake.has_been_asked(read));
+        (prepared, fake.book.borrow().clone(), failed)
     }
 
     pub fn steps(&self, state: &State, steps: &mut Vec<Step>) {
@@ -139,7 +153,7 @@ impl Machine {
                 steps.push(Step::Look { stale: *stale, fails: None });
             }
             if faults {
-                let groups = (1..=self.layout.len() as u8).map(Read::Members);
+                let groups = self.layout.iter().map(|(g, _)| Read::Members(group(*g)));
                 for read in [Read::Rows, Read::Jobs, Read::Target, Read::User].into_iter().chain(groups) {
                     steps.extend(stales.iter().map(|stale| Step::Look { stale: *stale, fails: Some(read) }));
                 }

@@ -8,7 +8,7 @@ use unscim::model::action::Action;
 use unscim::model::snapshot::TargetLook;
 use unscim::turn::act::volley;
 
-use crate::fake::Book;
+use crate::book::Book;
 use crate::tenant::Tenant;
 
 /// How much may go wrong on one way.
