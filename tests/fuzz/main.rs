@@ -2,7 +2,7 @@
 //!
 //! `UNSCIM_FUZZ=100000 UNSCIM_SEED=7 cargo test --release --test fuzz` for more of the same. The config is garbled in `tests/config`.
 
-#[path = "../scenarios/support.rs"]
+#[path = "../common/rig.rs"]
 mod support;
 
 use std::sync::{Arc, Mutex};
