@@ -3,8 +3,9 @@
 //! Group 1 holds users 1 and 2 with role 1; group 2 holds users 2 and 3 with role 2. Every time is in minutes after noon;
 //! the look is at minute 600, the baseline was taken at minute 0.
 
+mod spec;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use unscim::model::moment::{Moment, since};
 use unscim::model::names::Names;
 use unscim::model::seen::{Listed, Seen, Why};
 use unscim::model::snapshot::*;
-use unscim::model::spec::*;
+use unscim::model::spec::Spec;
 use uuid::Uuid;
 
 pub const NOW: i64 = 600;
@@ -127,63 +128,7 @@ pub fn members_of(seen: &mut Snapshot, group: GroupId) -> &mut BTreeSet<UserId> 
 }
 
 pub fn spec(layout: Layout) -> Spec {
-    let minutes = |n: u64| Duration::from_secs(n * 60);
-    Spec {
-        name: "golden".into(),
-        mode: Mode::Enforce,
-        hold: Hold::None,
-        approval: None,
-        entra: Entra {
-            cloud: Cloud::Public,
-            tenant_id: TenantId(Uuid::from_u128(1)),
-            app: AppRef::ServicePrincipalId(ServicePrincipalId(Uuid::from_u128(2))),
-            job_id: None,
-            credential: Credential::ClientSecret { client_id: Uuid::from_u128(3), client_secret_file: PathBuf::from("secret") },
-            authority: "http://127.0.0.1:1".parse().unwrap(),
-            graph: "http://127.0.0.1:1".parse().unwrap(),
-            ca_file: None,
-        },
-        groups: Groups {
-            select: Select::Listed,
-            list: layout.iter().map(|(g, _)| GroupEntry { id: group(*g), members: None }).collect(),
-            empty_groups: EmptyGroups::WhenExclusive,
-            acknowledge: vec![Acknowledgement::UndiscoverableUses, Acknowledgement::TargetGroupContent],
-        },
-        roles: BTreeMap::new(),
-        target: Target {
-            profile: Profile::Uniqkey,
-            scim_url: "http://127.0.0.1:1/scim".parse().unwrap(),
-            token_file: PathBuf::from("token"),
-            match_by: MatchBy::UserName,
-            match_from: None,
-            read_interval: minutes(5),
-            revocation: Revocation { by: RevocationBy::Operator, webhook: None, confirmations: 3, confirm_every: minutes(1) },
-        },
-        provisioning: Provisioning {
-            settle_cycles: 1,
-            verify_cycles: 2,
-            scope_confirmed: None,
-            cycle_margin: minutes(10),
-            cycle_timeout: minutes(600),
-            log_read_interval: minutes(5),
-            afterwards: Afterwards::Leave,
-        },
-        released: BTreeSet::new(),
-        released_records: BTreeSet::new(),
-        rollout: Rollout::Canary,
-        windows: None,
-        limits: Limits {
-            max_groups: 2,
-            max_users: 3,
-            max_member_removals: 4,
-            max_shrink: Percent(10),
-            fights: 2,
-            write_share: Percent(50),
-            write_quota: Quota { amount: 3_000, per: Duration::from_secs(150) },
-        },
-        timing: Timing { interval: minutes(1), settle: minutes(5), request_timeout: Duration::from_secs(30) },
-        telemetry: Telemetry::default(),
-    }
+    spec::spec(layout.iter().map(|(g, _)| group(*g)))
 }
 
 pub fn known_record(n: u128) -> ScimUser {

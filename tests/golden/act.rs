@@ -409,15 +409,7 @@ fn taken_away() -> (Case, Undo) {
     let mut case = Case::emptied();
     case.unrow(Principal::Group(group(1)));
     for u in 1..=2 {
-        let name = format!("user{u}@contoso.example");
-        let person = unscim::model::snapshot::DirectoryUser {
-            id: user(u),
-            user_principal_name: Some(name.clone()),
-            match_value: Some(name),
-            enabled: Some(true),
-            guest: false,
-        };
-        case.seen.users.insert(user(u), Seen::Known(person));
+        case.seen.users.insert(user(u), Seen::Known(known_user(u)));
     }
     let undo = undo(&case.facts(), &deeds(), Direct::Stay);
     (case, undo)
