@@ -399,6 +399,22 @@ fn every_file_in_the_docs_is_there() {
 
 /// Paths of the config's fields, and what each of them may say where that is a closed list.
 #[test]
+fn every_folder_of_tests_has_its_line_in_their_page() {
+    let page = read("tests/README.md");
+    let (tests, rest) = page.split_once("\n## ").unwrap();
+    let named: Vec<&str> = tests.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    let entries = std::fs::read_dir(root().join("tests")).unwrap().map(|entry| entry.unwrap().path());
+    let (folders, files): (Vec<_>, Vec<_>) = entries.partition(|path| path.is_dir());
+    assert_eq!(files, [root().join("tests/README.md")], "each subject has a folder");
+    let folders: BTreeSet<String> = folders.iter().map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect();
+    assert_eq!(named, folders.iter().filter(|name| *name != "common").collect::<Vec<_>>());
+    for entry in std::fs::read_dir(root().join("tests/common")).unwrap() {
+        let name = entry.unwrap().file_name().to_string_lossy().into_owned();
+        assert!(rest.contains(&format!("`{name}`")), "tests/common/{name}");
+    }
+}
+
+#[test]
 fn every_test_that_the_page_about_services_names_is_there() {
     let (mut tests, mut checked) = (Vec::new(), 0);
     texts(&root().join("tests"), &mut tests);
