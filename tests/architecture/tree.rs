@@ -8,6 +8,8 @@ use crate::source::{self, Body, Named};
 pub type Texts<'t> = &'t dyn Fn(&str) -> Option<String>;
 
 struct Module {
+    /// Below the crate's root.
+    path: Vec<String>,
     file: String,
     parent: Option<usize>,
     children: BTreeMap<String, usize>,
@@ -49,17 +51,24 @@ impl Tree {
         let mut tree = Tree { modules: Vec::new() };
         let body = source::read(&texts(root).unwrap_or_else(|| panic!("{root} is not there")));
         let folder = root.rsplit_once('/').map_or("", |(folder, _)| folder);
-        tree.grow(root, folder, None, body, texts);
+        tree.grow(Vec::new(), root, folder, None, body, texts);
         tree
     }
 
-    fn grow(&mut self, file: &str, folder: &str, parent: Option<usize>, body: Body, texts: Texts) -> usize {
+    fn grow(&mut self, path: Vec<String>, file: &str, folder: &str, parent: Option<usize>, body: Body, texts: Texts) -> usize {
         let at = self.modules.len();
         let (files, mut body) = (body.files.clone(), body);
         let inline = std::mem::take(&mut body.inline);
-        self.modules.push(Module { file: file.to_owned(), parent, children: BTreeMap::new(), body });
+        self.modules.push(Module { path: path.clone(), file: file.to_owned(), parent, children: BTreeMap::new(), body });
         for (name, body) in inline {
-            let child = self.grow(file, &format!("{folder}/{name}"), Some(at), body, texts);
+            let child = self.grow(
+                [&path[..], std::slice::from_ref(&name)].concat(),
+                file,
+                &format!("{folder}/{name}"),
+                Some(at),
+                body,
+                texts,
+            );
             self.modules[at].children.insert(name, child);
         }
         for (name, elsewhere) in files {
@@ -75,7 +84,8 @@ impl Tree {
             let owner = elsewhere.is_some() || place.ends_with("/mod.rs");
             let folder =
                 if owner { place.rsplit_once('/').map_or("", |(folder, _)| folder) } else { place.trim_end_matches(".rs") };
-            let child = self.grow(place, folder, Some(at), source::read(&text), texts);
+            let child =
+                self.grow([&path[..], std::slice::from_ref(&name)].concat(), place, folder, Some(at), source::read(&text), texts);
             self.modules[at].children.insert(name, child);
         }
         at
@@ -102,6 +112,26 @@ impl Tree {
             }
         }
         edges
+    }
+
+    /// What each file names of its crate, from the root on: file, line, path.
+    pub fn named_from_the_root(&self) -> Vec<(&str, usize, String)> {
+        let mut found = Vec::new();
+        for module in &self.modules {
+            // `super` alone stands in `pub(super)`.
+            let paths = module.body.paths.iter().filter(|named| named.path.iter().any(|name| name != "super" && name != "crate"));
+            for Named { path, line } in paths.chain(&module.body.globs) {
+                let ups = path.iter().take_while(|name| *name == "super").count();
+                let (base, rest) = match path[0].as_str() {
+                    "crate" => (&[][..], &path[1..]),
+                    "self" => (&module.path[..], &path[1..]),
+                    "super" => (&module.path[..module.path.len() - ups], &path[ups..]),
+                    _ => continue,
+                };
+                found.push((module.file.as_str(), *line, [base, rest].concat().join("::")));
+            }
+        }
+        found
     }
 
     fn is_within(&self, inner: usize, outer: usize) -> bool {
