@@ -9,7 +9,7 @@ use unscim::judge::plan::{NewBaseline, plan};
 use unscim::model::action::Action;
 use unscim::model::id::*;
 use unscim::model::seen::Seen;
-use unscim::model::snapshot::Principal;
+use unscim::model::snapshot::{Principal, Snapshot};
 use unscim::model::spec::{MembersDecision, Spec};
 use unscim::turn::{Carried, Leave, Prepared, prepare};
 
@@ -24,6 +24,7 @@ use crate::tenant::{Admin, Stale, Tenant};
 #[derive(Clone)]
 pub struct Machine {
     pub layout: Layout,
+    pub untouched: Snapshot,
     pub spec: Spec,
     /// Reads may be behind by so many ticks.
     pub lag: u8,
@@ -98,7 +99,7 @@ impl Machine {
     }
 
     fn prepared(&self, state: &State, stale: Stale, fails: Option<Read>, leave: Leave) -> (Prepared, Book, bool) {
-        let (mut seen, mut book) = (shown(&state.tenant, self.layout, stale, self.mutants), state.book.clone());
+        let (mut seen, mut book) = (shown(&state.tenant, &self.untouched, stale, self.mutants), state.book.clone());
         let mut failing = fails;
         if self.mutants.contains(&Mutant::ShortList) {
             match fails {

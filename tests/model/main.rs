@@ -145,7 +145,8 @@ fn explore(machine: Machine, ends: Ends, depth: Option<usize>) -> (usize, Vec<St
 }
 
 fn machine(layout: Layout, faults: u8, crashes: u8, admin: u8) -> Machine {
-    Machine { layout, spec: spec(layout), lag: 1, trouble: Trouble { faults, crashes, admin }, mutants: &[] }
+    let (untouched, trouble) = (company::seen(layout), Trouble { faults, crashes, admin });
+    Machine { layout, untouched, spec: spec(layout), lag: 1, trouble, mutants: &[] }
 }
 
 /// Replicas take turns for so many ticks, and the operator has set his times by that.

@@ -9,7 +9,7 @@ use unscim::model::seen::{Listed, Seen};
 use unscim::model::snapshot::*;
 use uuid::Uuid;
 
-use crate::company::{self, Layout, known_group, known_record, members_of, rows_of};
+use crate::company::{known_group, known_record, members_of, rows_of};
 use crate::tenant::{Stale, Tenant};
 
 /// What a mutant of the rules gets wrong.
@@ -27,8 +27,9 @@ pub enum Mutant {
     AllAtOnce,
 }
 
-pub fn shown(tenant: &Tenant, layout: Layout, stale: Stale, mutants: &[Mutant]) -> Snapshot {
-    let mut seen = company::seen(layout);
+/// `untouched`: the company before anything happened.
+pub fn shown(tenant: &Tenant, untouched: &Snapshot, stale: Stale, mutants: &[Mutant]) -> Snapshot {
+    let mut seen = untouched.clone();
     let rows = tenant.rows_seen(stale).iter().map(|((principal, role), made)| Assignment {
         id: format!("{principal:?}/{role}").into(),
         principal: *principal,
