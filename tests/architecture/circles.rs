@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 
 use crate::tree::{Edge, Tree};
 
-const RULE: &str = "Each of these files can be reached from itself over what files name of each other; a module and those around it do not \
-                    count. Give what both need a file of its own, or move it to the one that names the other.";
+/// A method that is called on a value names nobody, so what hangs on one alone is not seen here.
+const RULE: &str = "Files that name each other, directly or by way of others, can't be read, changed or tested one without the other.\n\
+                    (A module and the modules within it do not count: they are one thing in several files.)\n\
+                    Give what both need a file of its own, or move it into the one that the other names anyway.";
 
 /// Circles that are there still. The list only ever shrinks.
 const KNOWN: &[&[&str]] = &[
@@ -87,7 +89,7 @@ fn no_files_hang_on_each_other_in_a_circle() {
         }
     }
     assert!(unread.is_empty(), "no crate has these files: {unread:?}");
-    assert!(broken.is_empty(), "{RULE}\n{broken}");
+    assert!(broken.is_empty(), "{broken}{RULE}");
     let gone: Vec<_> = known.difference(&found).collect();
     assert!(gone.is_empty(), "no longer circles: take them off the list in tests/architecture/circles.rs: {gone:?}");
 }
