@@ -5,18 +5,17 @@ mod golden;
 
 use std::time::{Duration, Instant};
 
+use crate::number;
+use crate::table::{Judged, median};
 use anyhow::{Context, Result, ensure};
 use golden::{Case, at, group, role, scim, user};
-use unscim::judge::Facts;
 use unscim::judge::brakes::approve;
+use unscim::judge::facts::Facts;
 use unscim::judge::plan::{NewBaseline, plan};
 use unscim::model::action::Action;
 use unscim::model::id::AssignmentId;
 use unscim::model::snapshot::{Assignment, Principal, ScimUser};
 use unscim::model::spec::{GroupEntry, Rollout};
-
-use crate::number;
-use crate::table::{Judged, median};
 
 const GROUPS: u128 = 500;
 /// Who takes this long once is not asked again.

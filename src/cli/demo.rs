@@ -14,14 +14,14 @@ use crate::cli::practice::{Served, own_folder};
 use crate::cli::run::{Daemon, Hosts, bind};
 use crate::cli::terminal::bars::{Bars, aside};
 use crate::config;
-use crate::judge::GUIDE;
+use crate::judge::steps::GUIDE;
 use crate::model::condition::{ConditionKind, Truth};
 use crate::model::moment::since;
 use crate::model::names::Names;
 use crate::model::spec::Mode;
 use crate::model::status::{Phase, Status};
 use crate::practice::scenario::Scenario;
-use crate::turn::Leave;
+use crate::turn::Permit;
 use crate::world::ledger::SqliteLedger;
 
 /// Virtual seconds of the tenant per second of ours.
@@ -58,7 +58,7 @@ async fn guide(served: &Served, folder: &Path, speed: f64, args: &args::Demo, st
     println!("the page: http://{}/", seen.address);
     let begun = Instant::now();
     let (mut shown, mut revoked, mut ended) = (BTreeMap::new(), false, None);
-    while let Some(turn) = daemon.turn(Leave::FirstBaseline, stop).await {
+    while let Some(turn) = daemon.turn(Permit::FirstBaseline, stop).await {
         let status = &turn.status;
         show(status, ahead(status, practice.now(), speed).as_deref(), &mut shown);
         if status.phase == Phase::AwaitingRevocation && !revoked {

@@ -12,12 +12,12 @@ use crate::cli::args::{self, Exit, Output};
 use crate::cli::terminal::{Sheet, Tone, print_json};
 use crate::config;
 use crate::config::freeze::ConfigFreeze;
-use crate::judge::count;
 use crate::judge::way::Way;
 use crate::model::condition::{ConditionKind, Truth};
 use crate::model::names::Names;
 use crate::model::spec::Spec;
-use crate::turn::{Carried, Leave, Turn, turn};
+use crate::model::words::count;
+use crate::turn::{LoopState, Permit, Turn, turn};
 use crate::world::SystemClock;
 use crate::world::connect::{Outside, network};
 use crate::world::http::Unobserved;
@@ -166,6 +166,6 @@ fn plan_json(turn: &Turn) -> Value {
 /// One turn with its hands tied.
 pub(super) async fn look(spec: &Spec, config: &Path, ledger: SqliteLedger, stop: &CancellationToken) -> Result<Turn> {
     let world = Outside::new(spec, network(spec)?, Arc::new(Unobserved), ledger, SystemClock, ConfigFreeze::of(config));
-    let mut carried = Carried { names: Names::Shown, ..Carried::default() };
-    turn(&world, spec, Leave::Looks, &mut carried, stop).await.context("interrupted")
+    let mut state = LoopState { names: Names::Shown, ..LoopState::default() };
+    turn(&world, spec, Permit::ReadOnly, &mut state, stop).await.context("interrupted")
 }

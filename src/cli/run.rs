@@ -26,7 +26,7 @@ use crate::serve::metrics::Metrics;
 pub use crate::serve::{Hosts, bind};
 use crate::serve::{State, listen};
 use crate::turn::act::Acted;
-use crate::turn::{self, Carried, Leave, Turn, wait_after};
+use crate::turn::{self, LoopState, Permit, Turn, wait_after};
 use crate::world::connect::{Outside, network};
 use crate::world::http::{Api, Observer};
 use crate::world::ledger::SqliteLedger;
@@ -45,20 +45,20 @@ pub async fn run(args: &args::Run, config: (Spec, Watched), telemetry: Telemetry
     let socket = if args.once { None } else { Some(bind(args.listen).await?) };
     let ledger = SqliteLedger::open(&args.data_dir)?;
     let begun = Begun::of(&args.config.config);
-    let leave = match (args.new_baseline, begun.is_there()) {
-        (_, true) => Leave::WritesAgain,
-        (true, false) => Leave::FirstBaseline,
-        (false, false) => Leave::Writes,
+    let permit = match (args.new_baseline, begun.is_there()) {
+        (_, true) => Permit::WriteAgain,
+        (true, false) => Permit::FirstBaseline,
+        (false, false) => Permit::Write,
     };
     let names = Names::shown(args.show_names);
     let bars = Bars::fitting(!args.once && args.log_format.unwrap_or_else(LogFormat::fitting) == LogFormat::Text);
     let mut daemon = Daemon::new(spec, ledger, Some(ConfigFreeze::of(&args.config.config)), names, bars)?;
     daemon.config = Some(Live { file: config, telemetry });
     daemon.begun = Some(begun);
-    let Some(socket) = socket else { return Ok(daemon.once(leave, stop).await) };
+    let Some(socket) = socket else { return Ok(daemon.once(permit, stop).await) };
     let seen = daemon.listen(socket, Hosts::new(&args.names.allowed_host))?;
     tracing::info!(name = daemon.spec.name, mode = ?daemon.spec.mode, address = %seen.address, data_dir = %Data(&args.data_dir), "listening");
-    daemon.until_stopped(leave, stop).await;
+    daemon.until_stopped(permit, stop).await;
     seen.close().await?;
     tracing::info!("stopped");
     Ok(Exit::Done)
@@ -77,7 +77,7 @@ pub struct Daemon {
     world: Outside<SystemClock, Option<ConfigFreeze>>,
     spec: Spec,
     shown: State,
-    carried: Carried,
+    state: LoopState,
     config: Option<Live>,
     /// Until it was left.
     begun: Option<Begun>,
@@ -112,7 +112,7 @@ impl Daemon {
         let pace = world.directory.pace();
         metrics.ask_write_quota(move || pace.write_quota_ratio());
         let shown = State::new(&spec.name, serde_json::to_value(&spec)?, metrics, spec.timing.interval + SILENCE);
-        Ok(Daemon { world, spec, shown, carried: Carried { names, ..Carried::default() }, config: None, begun: None, bars })
+        Ok(Daemon { world, spec, shown, state: LoopState { names, ..LoopState::default() }, config: None, begun: None, bars })
     }
 
     pub fn spec(&self) -> &Spec {
@@ -120,13 +120,13 @@ impl Daemon {
     }
 
     /// One turn, shown; `None` if it was asked to stop while it looked.
-    pub async fn turn(&mut self, leave: Leave, stop: &CancellationToken) -> Option<Turn> {
+    pub async fn turn(&mut self, permit: Permit, stop: &CancellationToken) -> Option<Turn> {
         self.reread();
         let begun = Instant::now();
         self.shown.metrics().attempt(self.world.clock.now());
         let span = tracing::info_span!("turn", trace_id = tracing::field::Empty);
         span.record("trace_id", trace_id(&span));
-        let turning = turn::turn(&self.world, &self.spec, leave, &mut self.carried, stop);
+        let turning = turn::turn(&self.world, &self.spec, permit, &mut self.state, stop);
         let turn = turning.instrument(span.clone()).await?;
         let metrics = self.shown.metrics();
         metrics.turn(turn.result(), begun.elapsed());
@@ -163,7 +163,7 @@ impl Daemon {
                 tracing::error!(why, "the config has changed and is wrong; the last good one stays in force");
             }
         }
-        self.carried.config_trouble = trouble;
+        self.state.config_trouble = trouble;
     }
 
     fn refit(&mut self, spec: Spec) -> Result<()> {
@@ -178,10 +178,10 @@ impl Daemon {
         }
         // What was read at one target says nothing of another.
         if spec.target != self.spec.target {
-            self.carried.target = None;
+            self.state.target = None;
         }
         if spec.entra != self.spec.entra {
-            self.carried.log = None;
+            self.state.log = None;
         }
         self.spec = spec;
         Ok(())
@@ -195,8 +195,8 @@ impl Daemon {
         let _ = stop.run_until_cancelled(tokio::time::sleep(wait)).await;
     }
 
-    pub async fn until_stopped(&mut self, leave: Leave, stop: &CancellationToken) {
-        while let Some(turn) = self.turn(leave, stop).await {
+    pub async fn until_stopped(&mut self, permit: Permit, stop: &CancellationToken) {
+        while let Some(turn) = self.turn(permit, stop).await {
             self.wait(&turn, stop).await;
             if stop.is_cancelled() {
                 break;
@@ -204,8 +204,8 @@ impl Daemon {
         }
     }
 
-    async fn once(&mut self, leave: Leave, stop: &CancellationToken) -> Exit {
-        while let Some(turn) = self.turn(leave, stop).await {
+    async fn once(&mut self, permit: Permit, stop: &CancellationToken) -> Exit {
+        while let Some(turn) = self.turn(permit, stop).await {
             if !has_done(&turn.acted) || stop.is_cancelled() {
                 return outcome(&self.spec, &turn.status);
             }

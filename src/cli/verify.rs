@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::cli::args::{self, Exit, Output};
 use crate::cli::terminal::{Sheet, Tone, print_json};
-use crate::judge::count;
+use crate::model::words::count;
 use crate::world::ledger::SqliteLedger;
 
 /// `unscim verify`.

@@ -9,15 +9,18 @@ use http::HeaderName;
 use jiff::tz::TimeZone;
 
 use super::form::{Approval, FilePath, Guid, Plain, Released, Share, Span, Text, WriteQuota};
+use super::mistake::Mistake;
 use super::raw::{self, API_VERSION, Group, KIND, default};
 use super::tree::Places;
-use super::{Mistake, Variables};
 use crate::model::id::{AppRoleId, GroupId, ScimId, ServicePrincipalId, UserId};
 use crate::model::spec::{
     Acknowledgement, Afterwards, AppRef, EmptyGroups, GroupEntry, Groups, Limits, MatchBy, Percent, Provisioning, Revocation,
     RevocationBy, Rollout, Select, Spec, Target, Telemetry, Timing, Traces, Webhook,
 };
 use crate::model::window::{Window, Windows};
+
+/// A variable of the environment, where it is set.
+pub type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 

@@ -6,11 +6,11 @@ mod entra;
 mod excerpt;
 mod form;
 pub mod freeze;
+mod mistake;
 mod raw;
 mod tree;
 pub mod watch;
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -19,8 +19,10 @@ use serde_path_to_error::{Path as Trail, Segment};
 use crate::model::spec::Spec;
 use crate::world::file;
 use check::Check;
+pub use check::Variables;
+pub use mistake::{Errors, Mistake};
 use raw::Document;
-use tree::{Place, Places};
+use tree::Places;
 
 /// Mistakes in the form of values that are collected before we give up.
 const MOST: usize = 100;
@@ -47,9 +49,6 @@ fn checked(path: &Path, bytes: Vec<u8>) -> Result<Spec, Errors> {
 pub fn parse(text: &str, name: &str, folder: &Path) -> Result<Spec, Errors> {
     parse_with(text, name, folder, &|variable| std::env::var(variable).ok())
 }
-
-/// A variable of the environment, where it is set.
-pub type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// The same with these variables.
 pub fn parse_with(text: &str, name: &str, folder: &Path, variables: Variables) -> Result<Spec, Errors> {
@@ -215,44 +214,3 @@ fn worded(text: &str) -> String {
     };
     text.replace("expected a sequence", "expected a list").replace("expected u32", "expected a whole number")
 }
-
-/// One mistake, its place and its remedy.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Mistake {
-    pub place: Place,
-    /// `spec.groups.list[0].id`; empty for the whole file.
-    pub path: String,
-    pub what: String,
-}
-
-/// Everything that is wrong with a config.
-#[derive(Debug)]
-pub struct Errors {
-    file: String,
-    pub mistakes: Vec<Mistake>,
-    /// What was read, for excerpts.
-    text: String,
-}
-
-impl Errors {
-    fn whole(file: &str, what: String) -> Self {
-        let mistakes = vec![Mistake { place: Place::START, path: String::new(), what }];
-        Errors { file: file.to_owned(), mistakes, text: String::new() }
-    }
-}
-
-impl fmt::Display for Errors {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (n, Mistake { place, path, what }) in self.mistakes.iter().enumerate() {
-            let (line, column) = (place.line, place.column);
-            let path = if path.is_empty() { String::new() } else { format!("{path}: ") };
-            write!(f, "{}{}:{line}:{column}: {path}{what}", if n > 0 { "\n" } else { "" }, self.file)?;
-        }
-        if self.mistakes.len() > 1 {
-            write!(f, "\n{} mistakes", self.mistakes.len())?;
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for Errors {}

@@ -6,13 +6,13 @@ use askama::Template;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::judge::{count, some_of};
 use crate::model::baseline::{Baseline, Binding, without_query};
 use crate::model::deed::{Deed, Known};
 use crate::model::id::{AppRoleId, GroupId, ScimId, UserId};
 use crate::model::memory::{CycleProof, Remembered, RevocationProof};
 use crate::model::snapshot::ScimUser;
 use crate::model::witness::{Event, UserAfter, Verdict, Witnessed};
+use crate::model::words::{count, some_of};
 
 /// What the ledger holds, as it was read.
 pub struct Evidence {

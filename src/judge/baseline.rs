@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::facts::Rows;
-use super::{Facts, count, some_of};
-use crate::model::baseline::{AtTarget, Baseline, Binding, ManagedGroup, Protected};
+use crate::judge::facts::{Facts, Rows};
+use crate::model::baseline::{AtTarget, Baseline, Binding, ManagedGroup, Protected, without_query};
 use crate::model::compact::Few;
 use crate::model::id::{GroupId, ScimId, UserId};
+use crate::model::memory::BaselineSource;
 use crate::model::seen::{Seen, Why};
 use crate::model::snapshot::{DirectoryUser, GroupSeen, ScimUser, TargetLook};
+use crate::model::words::{count, some_of};
 
 /// The baseline as this turn's look gives it, or why it can't be taken from it.
 pub fn take_baseline(facts: &Facts) -> Result<Baseline, String> {
@@ -155,4 +156,25 @@ fn match_group(target: &TargetLook, id: GroupId, name: &str) -> Option<ScimId> {
     one(&|group| group.external_id.as_deref().is_some_and(|external| external.eq_ignore_ascii_case(&id.to_string()))).or_else(
         || one(&|group| group.display_name.as_deref().is_some_and(|display| display.to_lowercase() == name.to_lowercase())),
     )
+}
+
+/// A ledger of another tenant, app, job or SCIM service is as good as unreadable: nothing is written by it.
+pub fn bound_elsewhere(facts: &Facts) -> Option<Why> {
+    let bound = &facts.baseline().filter(|_| facts.memory.source == BaselineSource::Ledger)?.binding;
+    let (app, job) = (facts.seen.app.known().map(|app| app.id), facts.job().map(|job| &job.id));
+    let here = Binding {
+        tenant: facts.spec.entra.tenant_id,
+        app: app.unwrap_or(bound.app),
+        job: job.unwrap_or(&bound.job).clone(),
+        scim_url: facts.spec.target.scim_url.to_string(),
+    };
+    (here != *bound).then(|| {
+        let (theirs, ours) = (without_query(&bound.scim_url), without_query(&here.scim_url));
+        let query = if theirs == ours && bound.scim_url != here.scim_url { " with another query" } else { "" };
+        let text = format!(
+            "this ledger belongs to tenant {}, app {}, job {}, {theirs}, and the config means tenant {}, app {}, job {}, {ours}{query}; give each retirement its own --data-dir",
+            bound.tenant, bound.app, bound.job, here.tenant, here.app, here.job
+        );
+        Why::new("bound-elsewhere", text)
+    })
 }

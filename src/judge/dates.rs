@@ -3,8 +3,8 @@
 
 use jiff::Timestamp;
 
-use super::{Facts, LOOKS};
-use crate::model::memory::{Latest, Remembered, Streak};
+use crate::judge::facts::Facts;
+use crate::model::memory::{LOOKS, Latest, Remembered, Streak};
 use crate::model::moment::{FUTURE, is_ahead, later};
 use crate::model::seen::{Listed, Why};
 use crate::model::snapshot::{Look, Snapshot};
@@ -12,22 +12,22 @@ use crate::model::spec::Spec;
 
 /// A look whose own time lies well before that of an earlier one is an old copy, or one of the two is wrongly dated: nothing
 /// follows from it until enough looks in a row have said the same. Makes it unknown, and tells which look is the latest from now on.
-pub fn heed(spec: &Spec, before: Option<Latest>, now: &mut Snapshot) -> Option<Latest> {
-    let times = [now.jobs.known().map(|look| look.at), now.assignments.known().map(|look| look.at)];
-    let Some(at) = times.into_iter().flatten().max() else { return before };
-    let Some(latest) = before else { return Some(Latest { at, behind: None }) };
+pub fn believed(spec: &Spec, before: Option<Latest>, mut look: Snapshot) -> (Snapshot, Option<Latest>) {
+    let times = [look.jobs.known().map(|look| look.at), look.assignments.known().map(|look| look.at)];
+    let Some(at) = times.into_iter().flatten().max() else { return (look, before) };
+    let Some(latest) = before else { return (look, Some(Latest { at, behind: None })) };
     let mut next = Latest { at: at.max(latest.at), behind: None };
     if is_ahead(latest.at, at) {
         let behind = Streak::extend(latest.behind, at);
         if behind.is_believed(LOOKS, spec.timing.settle) {
-            return Some(Latest { at, behind: None });
+            return (look, Some(Latest { at, behind: None }));
         }
         next.behind = Some(behind);
     }
-    forget(&mut now.jobs, latest.at);
-    forget(&mut now.assignments, latest.at);
-    now.groups.values_mut().for_each(|group| forget(&mut group.members, latest.at));
-    Some(next)
+    forget(&mut look.jobs, latest.at);
+    forget(&mut look.assignments, latest.at);
+    look.groups.values_mut().for_each(|group| forget(&mut group.members, latest.at));
+    (look, Some(next))
 }
 
 fn forget<T>(look: &mut Listed<Look<T>>, latest: Timestamp) {

@@ -2,9 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::facts::Person;
-use super::steps::empty::{Plan, plan_for};
-use super::{Cover, Facts};
+use crate::judge::facts::{Cover, Facts, Person};
+use crate::judge::group_plan::{GroupPlan, plan_for};
 use crate::model::baseline::Baseline;
 use crate::model::engine::{
     Attributes, Flow, Leaving, Linked, LinkedGroup, LinkedUser, Reach, ScimCall, Scope, SourceGroup, SourceUser, plan_cycle,
@@ -44,7 +43,7 @@ fn stages(facts: &Facts, people: &[&Person]) -> Vec<Stage> {
     scope.assigned_users.extend(people.iter().filter(|person| gets_rows(facts, person)).map(|person| person.id));
     stage("step 1", &scope);
     for (id, group) in &mut scope.groups {
-        if plan_for(facts, *id) == Plan::Empty {
+        if plan_for(facts, *id) == GroupPlan::Empty {
             group.members.clear();
         }
     }
@@ -130,7 +129,7 @@ fn kinds_of_groups(facts: &Facts) -> Vec<u8> {
     let mut kinds = vec![0; facts.people().len()];
     for group in facts.baseline().into_iter().flat_map(|baseline| baseline.groups.keys()) {
         let is_off = !facts.is_on(*group);
-        let kind = match (is_off, matches!(plan_for(facts, *group), Plan::Empty)) {
+        let kind = match (is_off, matches!(plan_for(facts, *group), GroupPlan::Empty)) {
             (false, false) => 1,
             (false, true) => 2,
             (true, false) => 4,

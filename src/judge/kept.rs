@@ -1,15 +1,16 @@
 //! Whether every protected user is still the same record at the target, no less active than at the baseline.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use super::facts::Person;
-use super::{Facts, part, some_of, strangers};
+use crate::judge::facts::{Facts, Person, Tally};
+use crate::judge::strangers;
 use crate::model::baseline::AtTarget;
 use crate::model::id::{GroupId, UserId};
-use crate::model::memory::{DepartureKind, DoubtKind, Stranger};
+use crate::model::memory::{DepartureKind, DoubtKind};
 use crate::model::seen::Seen;
 use crate::model::snapshot::{ScimGroup, ScimUser, TargetLook};
 use crate::model::spec::MatchBy;
+use crate::model::words::{part, some_of};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kept {
@@ -127,33 +128,12 @@ pub fn explained(facts: &Facts, id: UserId) -> Option<DepartureKind> {
     }
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
-    pub counted: usize,
-    pub kept: usize,
-    pub lost: BTreeMap<UserId, String>,
-    /// Whose record may be another one, by repeated looks.
-    pub uncertain: BTreeMap<UserId, String>,
-    pub unknown: BTreeMap<UserId, String>,
-    pub explained: usize,
-    /// Without a record at the target, and without one to be expected there: disabled accounts are often never provisioned.
-    pub without: usize,
-    /// Without a record at the target though they should have one: nobody can say that they were kept.
-    pub uncounted: BTreeSet<UserId>,
-    /// Who was never protected and has ended since we first took something away, by the log or at the target: whatever ended them
-    /// may be our doing, by a path that nobody knew of.
-    pub strangers: BTreeMap<Stranger, String>,
+/// Everybody, against the last look at the target; `None` where there is none.
+pub fn tally<'f>(facts: &'f Facts) -> Option<&'f Tally> {
+    facts.tally.get_or_init(|| count_up(facts)).as_ref()
 }
 
-impl Tally {
-    /// Who is not known at the target at all.
-    pub fn not_known(&self) -> usize {
-        self.without + self.uncounted.len()
-    }
-}
-
-/// Everybody, against the last look at the target; `None` where there is none. [`Facts::tally`] has it.
-pub(super) fn tally(facts: &Facts) -> Option<Tally> {
+fn count_up(facts: &Facts) -> Option<Tally> {
     let look = facts.memory.target.as_ref()?;
     facts.baseline()?;
     let mut tally = Tally::default();

@@ -5,15 +5,19 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::facts::Person;
-use super::steps::empty::{self, Canary};
-use super::{Cover, Facts, GUIDE, LOOKS, count, waves};
+use crate::judge::canary::Canary;
+use crate::judge::facts::{Cover, Facts, Person};
+use crate::judge::group_plan::GroupPlan;
+use crate::judge::steps::GUIDE;
+use crate::judge::steps::empty::{self};
+use crate::judge::{canary, group_plan, waves};
 use crate::model::baseline::Baseline;
 use crate::model::id::GroupId;
 use crate::model::key::Kin;
-use crate::model::memory::Streak;
+use crate::model::memory::{LOOKS, Streak};
 use crate::model::moment::{later, since};
 use crate::model::spec::{Afterwards, RevocationBy};
+use crate::model::words::count;
 
 /// Entra's own interval, where the job does not say (facts/entra.md section 6).
 const CYCLE: Duration = Duration::from_secs(40 * 60);
@@ -190,10 +194,10 @@ fn empty(facts: &Facts, baseline: &Baseline) -> Need {
         seen.map_or(0, |look| look.value.users.len())
     };
     let to_empty: Vec<GroupId> =
-        assigned(facts, baseline).filter(|group| empty::plan_for(facts, *group) == empty::Plan::Empty).collect();
+        assigned(facts, baseline).filter(|group| group_plan::plan_for(facts, *group) == GroupPlan::Empty).collect();
     let removals: usize = to_empty.iter().map(members).sum();
     let undecided =
-        assigned(facts, baseline).filter(|group| matches!(empty::plan_for(facts, *group), empty::Plan::Undecided(_))).count();
+        assigned(facts, baseline).filter(|group| matches!(group_plan::plan_for(facts, *group), GroupPlan::Undecided(_))).count();
     let waiting: Vec<GroupId> = assigned(facts, baseline)
         .filter(|group| matches!(empty::progress(facts, *group), empty::Progress::Wait(..)))
         .filter(|group| members(group) == 0)
@@ -212,7 +216,7 @@ fn empty(facts: &Facts, baseline: &Baseline) -> Need {
     let removals_of = |wave: &[GroupId]| wave.iter().filter(|group| to_empty.contains(group)).map(members).sum::<usize>();
     let removals_now = removals_of(&current);
     // What goes first may be all that goes before the next cycle.
-    let canary = match empty::canary(facts) {
+    let canary = match canary::canary(facts) {
         Canary::First if removals_now > 1 => Some(After::Writing),
         Canary::Running(_) if removals_now > 0 => canary_awaits(facts),
         Canary::First | Canary::Running(_) | Canary::Passed => None,

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::{Facts, Ground, some_of};
+use crate::judge::facts::{Facts, Ground};
 use crate::model::id::{AppRoleId, GroupId, UserId};
 use crate::model::memory::KnownUses;
 use crate::model::seen::Listed;
 use crate::model::snapshot::GroupSeen;
 use crate::model::spec::Acknowledgement;
+use crate::model::words::some_of;
 
 pub const REMEDY: &str = "wait until they have left, put them into spec.released, or set groups.acknowledge: [TemporaryMembers] to let them keep the access";
 

@@ -1,13 +1,13 @@
 //! Is somebody else at work on the same app: another unscim with a ledger of its own, or a script? What one of the two takes for
 //! somebody's path the other may be taking away.
 
-use super::facts::Person;
-use super::{Facts, count};
+use crate::judge::facts::{Facts, Person};
 use crate::model::id::UserId;
 use crate::model::key::Key;
 use crate::model::memory::{BaselineSource, DepartureKind};
 use crate::model::seen::Seen;
 use crate::model::spec::Acknowledgement;
+use crate::model::words::count;
 
 /// Fewer is how a company lives: somebody joins, somebody leaves. The same floor as for a list that shrank.
 const IN_NUMBER: usize = 3;

@@ -1,8 +1,10 @@
 //! Folds preflight and the five steps over the facts into a plan. Pure; nothing here looks or writes.
 
 use crate::judge::baseline::take_baseline;
+use crate::judge::facts::Facts;
 use crate::judge::preflight::{self, Findings};
-use crate::judge::{Facts, GUIDE, Reach, Verdict};
+use crate::judge::step::{Reach, Verdict};
+use crate::judge::steps::GUIDE;
 use crate::model::action::Action;
 use crate::model::condition::{ConditionKind, Reason, Truth};
 use crate::model::key::Kin;

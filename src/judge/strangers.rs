@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::{Facts, lent};
+use crate::judge::facts::Facts;
+use crate::judge::lent;
 use crate::model::id::{GroupId, ScimId, UserId};
 use crate::model::key::Kin;
 use crate::model::memory::Stranger;

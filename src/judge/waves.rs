@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use super::{Facts, count, kept, some_of, steps::cycle};
+use crate::judge::facts::Facts;
+use crate::judge::{good_cycle, kept};
 use crate::model::id::GroupId;
 use crate::model::key::Kin;
 use crate::model::spec::Rollout;
+use crate::model::words::{count, some_of};
 
 /// Every managed group, wave by wave. What the spec puts into no wave makes the last one.
 pub fn waves(facts: &Facts) -> Vec<Vec<GroupId>> {
@@ -74,12 +76,17 @@ fn awaited(facts: &Facts, wave: &[GroupId]) -> Option<String> {
     let last = wave.iter().filter_map(|group| remembered.unassigned_at.get(group)).max()?;
     let cycles = facts.good_cycles_after(*last);
     let Some(cycle) = needed.checked_sub(1).and_then(|last| cycles.get(last)) else {
-        return Some(format!("{}, of which {} ended well{}", count(needed, "good cycle"), cycles.len(), cycle::doubt(facts)));
+        return Some(format!(
+            "{}, of which {} ended well{}",
+            count(needed, "good cycle"),
+            cycles.len(),
+            good_cycle::doubt(facts)
+        ));
     };
     let Some(look) = facts.memory.target.as_ref().filter(|look| look.turn >= cycle.turn) else {
         return Some("a look at the target after its last cycle".to_owned());
     };
-    let tally = facts.tally()?;
+    let tally = kept::tally(facts)?;
     if !tally.lost.is_empty() || !tally.unknown.is_empty() {
         return Some("every protected user to be read as kept".to_owned());
     }

@@ -4,16 +4,18 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::facts::Person;
-use super::foresight::{self, Stage};
-use super::legs::{Leg, earliest, legs};
-use super::{Cover, Facts, count, decisions, steps::empty};
+use crate::judge::facts::{Cover, Facts, Person};
+use crate::judge::foresight::{self, Stage};
+use crate::judge::group_plan::GroupPlan;
+use crate::judge::legs::{Leg, earliest, legs};
+use crate::judge::{decisions, group_plan};
 use crate::model::action::Action;
 use crate::model::baseline::{AtTarget, Baseline};
 use crate::model::engine::ScimCall;
 use crate::model::id::{AppRoleId, GroupId, UserId};
 use crate::model::seen::Seen;
 use crate::model::spec::MembersDecision;
+use crate::model::words::count;
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -133,19 +135,19 @@ fn groups(facts: &Facts, baseline: &Baseline) -> Vec<Group> {
         let profile = seen.and_then(|seen| seen.profile.known());
         let mut uses = Vec::new();
         if let (Some(profile), Some(known)) = (profile, seen.and_then(|seen| seen.uses.known())) {
-            uses = empty::other_uses(facts, profile, known);
+            uses = group_plan::other_uses(facts, profile, known);
             if !uses.is_empty() && facts.decision(*id) != Some(MembersDecision::Keep) {
-                uses.push(empty::taken_from(members.map_or(0, |look| look.value.users.len())));
+                uses.push(group_plan::taken_from(members.map_or(0, |look| look.value.users.len())));
             }
         }
         let assigned = facts.is_on(*id);
-        let (decision, why) = match empty::plan_for(facts, *id) {
+        let (decision, why) = match group_plan::plan_for(facts, *id) {
             _ if !assigned => ("Done", None),
-            empty::Plan::Empty => ("Remove", None),
-            empty::Plan::Keep => ("Keep", None),
-            empty::Plan::Nothing => ("Empty", None),
-            empty::Plan::Undecided(why) => ("Undecided", Some(why)),
-            empty::Plan::Unknown(why) => ("Unknown", Some(why)),
+            GroupPlan::Empty => ("Remove", None),
+            GroupPlan::Keep => ("Keep", None),
+            GroupPlan::Nothing => ("Empty", None),
+            GroupPlan::Undecided(why) => ("Undecided", Some(why)),
+            GroupPlan::Unknown(why) => ("Unknown", Some(why)),
         };
         let others = members.map(|look| look.value.others.as_slice()).unwrap_or_default();
         if !others.is_empty() {

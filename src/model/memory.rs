@@ -221,6 +221,10 @@ impl fmt::Display for Stranger {
 /// Stands before the id of a record where ids of users stand, too.
 pub const RECORD: &str = "record:";
 
+/// Agreeing complete looks before an absence is believed, over at least `timing.settle`.
+/// Graph serves reads from replicas that lag (facts/entra.md section 3.6).
+pub const LOOKS: u32 = 3;
+
 /// An unbroken series of agreeing complete looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Streak {

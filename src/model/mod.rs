@@ -18,3 +18,4 @@ pub mod spec;
 pub mod status;
 pub mod window;
 pub mod witness;
+pub mod words;

@@ -1,8 +1,9 @@
 //! What people do in the tenant while others work: each act changes the truth at once.
 
-use super::Inner;
+use super::directory::Holder;
 use super::scenario::ClientSecret;
-use super::world::{Account, Holder, Unchanged};
+use super::tenant::Inner;
+use super::world::{Account, Unchanged};
 use crate::model::id::{AppRoleId, AssignmentId, GroupId, UserId};
 
 /// An admin at the portal.

@@ -11,12 +11,12 @@ use axum::response::Response;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use jiff::SignedDuration;
 
-use super::Inner;
 use super::clock::{earlier, http_date, later};
 use super::faults::{Effect, Place};
 use super::graph::{Incoming, serve};
 use super::odata;
 use super::scim_app::ScimApp;
+use super::tenant::Inner;
 
 const MAX_BODY: usize = 4 << 20;
 

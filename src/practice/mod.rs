@@ -3,6 +3,7 @@
 mod admin;
 mod chance;
 mod clock;
+mod directory;
 mod engine;
 mod faults;
 mod front;
@@ -14,16 +15,16 @@ mod replicas;
 pub mod scenario;
 pub mod scim_app;
 mod seed;
+mod tenant;
 mod throttle;
 mod token;
 mod watch;
 mod world;
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
-use thiserror::Error;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -32,82 +33,23 @@ pub use self::engine::Cycle;
 pub use self::faults::{Effect, Fault, Faults, Place};
 pub use self::record::{Exchange, Recording, Request, ScimRequest, Tally};
 pub use self::seed::Ids;
+pub use self::tenant::PracticeError;
 pub use self::watch::Moment;
 pub use self::world::Unchanged;
 
 use self::clock::Clock;
 use self::engine::scim::Sender;
-use self::record::Records;
 use self::replicas::Replicas;
 use self::scenario::Scenario;
 use self::scim_app::ScimApp;
+use self::tenant::{Inner, State};
 use self::throttle::Throttle;
 use self::token::Tokens;
-use self::world::World;
 use crate::model::id::{GroupId, ScimId, UserId};
-
-/// Why a practice tenant cannot be set up, or not do what is asked.
-#[derive(Debug, Error)]
-pub enum PracticeError {
-    #[error("scenario: {0}")]
-    Scenario(String),
-    #[error("{0}")]
-    Target(String),
-}
 
 /// A running practice tenant; clones are handles to the same one.
 #[derive(Clone)]
 pub struct Practice(Arc<Inner>);
-
-/// The directory and the job under one lock, never held over a wait.
-pub(crate) struct State {
-    pub world: World,
-    pub sync: engine::Sync,
-}
-
-pub(crate) struct Inner {
-    pub scenario: Scenario,
-    pub clock: Clock,
-    pub ids: Ids,
-    pub sender: Sender,
-    pub faults: Faults,
-    /// Cycles never overlap.
-    pub gate: tokio::sync::Mutex<()>,
-    /// The job's schedule has changed.
-    pub wake: Notify,
-    app: Option<ScimApp>,
-    state: Mutex<State>,
-    tokens: Mutex<Tokens>,
-    throttle: Mutex<Throttle>,
-    records: Mutex<Records>,
-    replicas: Mutex<Replicas>,
-}
-
-impl Inner {
-    pub fn state(&self) -> MutexGuard<'_, State> {
-        lock(&self.state)
-    }
-
-    pub fn tokens(&self) -> MutexGuard<'_, Tokens> {
-        lock(&self.tokens)
-    }
-
-    pub fn throttle(&self) -> MutexGuard<'_, Throttle> {
-        lock(&self.throttle)
-    }
-
-    pub fn records(&self) -> MutexGuard<'_, Records> {
-        lock(&self.records)
-    }
-
-    pub fn replicas(&self) -> MutexGuard<'_, Replicas> {
-        lock(&self.replicas)
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 impl Practice {
     /// Builds the tenant and plays its history: when this returns, the target is filled and time has started.

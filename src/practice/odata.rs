@@ -195,6 +195,14 @@ pub(crate) fn iso_duration(span: std::time::Duration) -> String {
     if text.is_empty() { "PT0S".into() } else { format!("PT{text}") }
 }
 
+/// `field eq 'value'`, where a quote inside is doubled.
+pub(crate) fn parse_equality(filter: &str) -> Option<(&str, String)> {
+    let (field, value) = filter.trim().split_once(" eq ")?;
+    let value = value.trim().strip_prefix('\'')?.strip_suffix('\'')?;
+    let plain = value.replace("''", "");
+    (!plain.contains('\'')).then(|| (field.trim(), value.replace("''", "'")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -242,5 +250,11 @@ mod tests {
         use std::time::Duration;
         assert_eq!(iso_duration(Duration::from_secs(2400)), "PT40M");
         assert_eq!(iso_duration(Duration::from_secs(3661)), "PT1H1M1S");
+    }
+
+    #[test]
+    fn a_filter_is_one_equality() {
+        assert_eq!(parse_equality("displayName eq 'O''Neil'"), Some(("displayName", "O'Neil".into())));
+        assert_eq!(parse_equality("displayName eq 'a' or displayName eq 'b'"), None);
     }
 }

@@ -7,10 +7,11 @@ use uuid::Uuid;
 
 use super::chance::{Chance, Names};
 use super::clock::{Clock, earlier};
+use super::directory::{App, Group, Holder, Role, User};
 use super::lagged::{Lagged, Presence};
 use super::scenario::{GroupTrait, JobState, Scenario};
 use super::watch::{Reach, Watch};
-use super::world::{App, Group, Holder, Role, User, World};
+use super::world::World;
 use crate::model::id::{AppRoleId, GroupId, JobId, ScimId, ServicePrincipalId, TenantId, UserId};
 
 /// Who is who in a practice tenant.
@@ -127,11 +128,11 @@ fn apps(world: &mut World, scenario: &Scenario, ids: &Ids) {
     let roles =
         vec![role(ids.role_user, "User", true), role(ids.role_admin, "Admin", true), role(ids.role_retired, "Retired", false)];
     let app = |id, app_id, name: &str, roles| App { id, app_id, display_name: name.into(), roles };
-    world.apps.push(app(ids.service_principal, ids.app_id, &ids.app_name, roles.clone()));
-    world.apps.push(app(ids.other_app, world.names.id("other/client"), "Payroll", Vec::new()));
+    world.directory.apps.push(app(ids.service_principal, ids.app_id, &ids.app_name, roles.clone()));
+    world.directory.apps.push(app(ids.other_app, world.names.id("other/client"), "Payroll", Vec::new()));
     if scenario.twin_app {
         let twin = ServicePrincipalId(world.names.id("twin/object"));
-        world.apps.push(app(twin, world.names.id("twin/client"), &ids.app_name, roles));
+        world.directory.apps.push(app(twin, world.names.id("twin/client"), &ids.app_name, roles));
     }
 }
 
@@ -149,7 +150,7 @@ fn users(world: &mut World, scenario: &Scenario, ids: &Ids) {
             enabled: Lagged::new(now, !scenario.disabled_users.contains(&n)),
             presence: Lagged::new(now, Presence::There),
         };
-        world.users.insert(id, user);
+        world.directory.users.insert(id, user);
     };
     let digits = scenario.users.to_string().len().max(2);
     for (n, id) in (1..).zip(&ids.users) {
@@ -180,7 +181,7 @@ fn groups(world: &mut World, scenario: &Scenario, ids: &Ids) {
             parents.push(("administrativeUnit", world.names.id("unit"), "Head office".to_owned()));
         }
         let group = Group { display_name: name, created: now, traits: traits.clone(), members: Default::default(), parents };
-        world.groups.insert(id, group);
+        world.directory.groups.insert(id, group);
     };
     for (n, id) in (1..).zip(&ids.groups) {
         let name = GROUP_NAMES.get(n - 1).map_or_else(|| format!("Group {n:02}"), |name| (*name).to_owned());
@@ -194,7 +195,7 @@ fn groups(world: &mut World, scenario: &Scenario, ids: &Ids) {
     if !nested.is_empty() {
         let members = nested.into_iter().map(|id| (id, Lagged::new(now, Presence::There))).collect();
         let group = Group { display_name: "Umbrella".into(), created: now, traits: nobody, members, parents: Vec::new() };
-        world.groups.insert(umbrella, group);
+        world.directory.groups.insert(umbrella, group);
     }
     memberships(world, scenario, ids);
 }
@@ -217,7 +218,7 @@ fn memberships(world: &mut World, scenario: &Scenario, ids: &Ids) {
     }
     for (n, group) in (1..).zip(&ids.groups).filter(|(n, _)| has(scenario, *n, GroupTrait::HasDevice)) {
         let device = world.names.id(&format!("device/{n}"));
-        world.devices.insert(device);
+        world.directory.devices.insert(device);
         world.join(*group, device, "").expect(NEW);
     }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::world::{Group, Holder, Row, World};
+use super::directory::{Directory, Group, Holder, Row};
 use crate::model::id::{GroupId, ServicePrincipalId, UserId};
 
 /// A user who had a path into the scope and lost the last one.
@@ -40,8 +40,8 @@ impl Watch {
         Watch { app: Some(app), reach, scope: None, moments: Vec::new() }
     }
 
-    pub fn begin(&mut self, world: &World) {
-        self.scope = Some(self.scope_of(world));
+    pub fn begin(&mut self, directory: &Directory) {
+        self.scope = Some(self.scope_of(directory));
     }
 
     /// A user got a row of his own: the one change that needs no look, so that a large first step stays cheap.
@@ -52,18 +52,18 @@ impl Watch {
     }
 
     /// Judges those anew whom a change can concern: the user himself, or everybody who ever was in the group.
-    pub fn look(&mut self, world: &World, what: Uuid, by: &str) {
+    pub fn look(&mut self, directory: &Directory, now: Timestamp, what: Uuid, by: &str) {
         let Some(mut scope) = self.scope.take() else { return };
-        let members = world.groups.get(&GroupId(what)).map(|group| group.members.keys());
+        let members = directory.groups.get(&GroupId(what)).map(|group| group.members.keys());
         let concerned: Vec<Uuid> = members.map_or_else(|| vec![what], |members| members.copied().collect());
         let groups = OnceCell::new();
         for user in concerned.into_iter().map(UserId) {
-            let own = || world.rows_of(user.0).any(|row| self.counts(row));
-            let through = || groups.get_or_init(|| self.groups(world)).iter().any(|group| group.has(user));
-            if alive(world, user) && (self.reach == Reach::All || own() || through()) {
+            let own = || directory.rows_of(user.0).any(|row| self.counts(row));
+            let through = || groups.get_or_init(|| self.groups(directory)).iter().any(|group| group.has(user));
+            if alive(directory, user) && (self.reach == Reach::All || own() || through()) {
                 scope.insert(user);
             } else if scope.remove(&user) {
-                self.moments.push(Moment { at: world.now(), user, by: by.to_owned() });
+                self.moments.push(Moment { at: now, user, by: by.to_owned() });
             }
         }
         self.scope = Some(scope);
@@ -79,19 +79,19 @@ impl Watch {
     }
 
     /// Everybody with a path into the scope. A disabled account keeps its path; a deleted user has none.
-    fn scope_of(&self, world: &World) -> BTreeSet<UserId> {
+    fn scope_of(&self, directory: &Directory) -> BTreeSet<UserId> {
         if self.reach == Reach::All {
-            return world.users.keys().filter(|user| alive(world, **user)).copied().collect();
+            return directory.users.keys().filter(|user| alive(directory, **user)).copied().collect();
         }
-        let own = world.rows().filter(|row| self.counts(row)).filter_map(|row| match row.principal {
+        let own = directory.rows().filter(|row| self.counts(row)).filter_map(|row| match row.principal {
             Holder::User(user) => Some(user),
             Holder::Group(_) => None,
         });
         let mut scope: BTreeSet<UserId> = own.collect();
-        for group in self.groups(world) {
+        for group in self.groups(directory) {
             scope.extend(group.members.iter().filter(|(_, there)| there.is_there()).map(|(id, _)| UserId(*id)));
         }
-        scope.retain(|user| alive(world, *user));
+        scope.retain(|user| alive(directory, *user));
         scope
     }
 
@@ -100,15 +100,17 @@ impl Watch {
     }
 
     /// Groups whose assignment counts.
-    fn groups<'a>(&self, world: &'a World) -> Vec<&'a Group> {
-        let counting =
-            world.groups.iter().filter(|(id, group)| group.security_enabled() && world.rows_of(id.0).any(|row| self.counts(row)));
+    fn groups<'a>(&self, directory: &'a Directory) -> Vec<&'a Group> {
+        let counting = directory
+            .groups
+            .iter()
+            .filter(|(id, group)| group.security_enabled() && directory.rows_of(id.0).any(|row| self.counts(row)));
         counting.map(|(_, group)| group).collect()
     }
 }
 
-fn alive(world: &World, user: UserId) -> bool {
-    world.users.get(&user).is_some_and(|user| user.presence.is_there())
+fn alive(directory: &Directory, user: UserId) -> bool {
+    directory.users.get(&user).is_some_and(|user| user.presence.is_there())
 }
 
 #[cfg(test)]

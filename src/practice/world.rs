@@ -1,6 +1,7 @@
-//! The directory as it truly is: users, groups, apps, assignments. Every change goes through a method here and is watched.
+//! What happens in the directory: every change goes through a method here and is watched.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::ops::Deref;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -9,18 +10,14 @@ use uuid::Uuid;
 
 use super::chance::{Chance, Names};
 use super::clock::{Clock, later};
+use super::directory::{Directory, Holder, Row};
 use super::lagged::{Lagged, Presence};
-use super::scenario::GroupTrait;
 use super::watch::{Moment, Watch};
 use crate::model::id::{AppRoleId, AssignmentId, GroupId, ServicePrincipalId, UserId};
 
 pub(crate) struct World {
     pub clock: Clock,
-    pub users: BTreeMap<UserId, User>,
-    pub groups: BTreeMap<GroupId, Group>,
-    pub devices: BTreeSet<Uuid>,
-    pub apps: Vec<App>,
-    pub assignments: BTreeMap<AssignmentId, Row>,
+    pub directory: Directory,
     /// What the next cycle will find in the delta feed.
     pub touched: BTreeSet<Uuid>,
     pub names: Names,
@@ -28,75 +25,6 @@ pub(crate) struct World {
     chance: Chance,
     made: u64,
     watch: Watch,
-    /// Ids of all rows that a principal ever had.
-    held: BTreeMap<Uuid, Vec<AssignmentId>>,
-}
-
-pub(crate) struct User {
-    pub upn: String,
-    pub display_name: String,
-    pub nickname: String,
-    pub department: String,
-    pub guest: bool,
-    pub agent: bool,
-    pub created: Timestamp,
-    pub enabled: Lagged<bool>,
-    pub presence: Lagged<Presence>,
-}
-
-pub(crate) struct Group {
-    pub display_name: String,
-    pub created: Timestamp,
-    pub traits: BTreeSet<GroupTrait>,
-    pub members: BTreeMap<Uuid, Lagged<Presence>>,
-    /// What is no group and yet has it as a member: (type, id, display name).
-    pub parents: Vec<(&'static str, Uuid, String)>,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct App {
-    pub id: ServicePrincipalId,
-    pub app_id: Uuid,
-    pub display_name: String,
-    pub roles: Vec<Role>,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct Role {
-    pub id: AppRoleId,
-    pub name: String,
-    pub enabled: bool,
-}
-
-pub(crate) struct Row {
-    pub id: AssignmentId,
-    pub app: ServicePrincipalId,
-    pub principal: Holder,
-    pub role: AppRoleId,
-    pub created: Timestamp,
-    pub presence: Lagged<Presence>,
-}
-
-/// Who holds an assignment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Holder {
-    User(UserId),
-    Group(GroupId),
-}
-
-impl Holder {
-    pub fn id(self) -> Uuid {
-        match self {
-            Holder::User(UserId(id)) | Holder::Group(GroupId(id)) => id,
-        }
-    }
-
-    pub fn kind(self) -> &'static str {
-        match self {
-            Holder::User(_) => "User",
-            Holder::Group(_) => "Group",
-        }
-    }
 }
 
 /// A write that changes nothing, and why.
@@ -106,17 +34,11 @@ pub enum Unchanged {
     NotThere,
 }
 
-impl Group {
-    pub fn is(&self, what: GroupTrait) -> bool {
-        self.traits.contains(&what)
-    }
+impl Deref for World {
+    type Target = Directory;
 
-    pub fn has(&self, user: UserId) -> bool {
-        self.members.get(&user.0).is_some_and(Lagged::is_there)
-    }
-
-    pub fn security_enabled(&self) -> bool {
-        !self.is(GroupTrait::NotSecurityEnabled)
+    fn deref(&self) -> &Directory {
+        &self.directory
     }
 }
 
@@ -124,51 +46,18 @@ impl World {
     pub fn new(clock: Clock, names: Names, chance: Chance, watch: Watch) -> Self {
         World {
             clock,
-            users: BTreeMap::new(),
-            groups: BTreeMap::new(),
-            devices: BTreeSet::new(),
-            apps: Vec::new(),
-            assignments: BTreeMap::new(),
+            directory: Directory::default(),
             touched: BTreeSet::new(),
             names,
             lag: Duration::ZERO,
             chance,
             made: 0,
             watch,
-            held: BTreeMap::new(),
         }
     }
 
     pub fn now(&self) -> Timestamp {
         self.clock.now()
-    }
-
-    pub fn app(&self, id: ServicePrincipalId) -> Option<&App> {
-        self.apps.iter().find(|app| app.id == id)
-    }
-
-    /// The principal behind an id, if it is there in truth.
-    pub fn holder(&self, id: Uuid) -> Option<Holder> {
-        let user = self.users.get(&UserId(id)).filter(|user| user.presence.is_there());
-        let group = self.groups.get(&GroupId(id));
-        user.map(|_| Holder::User(UserId(id))).or(group.map(|_| Holder::Group(GroupId(id))))
-    }
-
-    pub fn display_name(&self, holder: Holder) -> Option<&str> {
-        match holder {
-            Holder::User(id) => self.users.get(&id).map(|user| user.display_name.as_str()),
-            Holder::Group(id) => self.groups.get(&id).map(|group| group.display_name.as_str()),
-        }
-    }
-
-    /// Rows that truly exist.
-    pub fn rows(&self) -> impl Iterator<Item = &Row> {
-        self.assignments.values().filter(|row| row.presence.is_there())
-    }
-
-    /// Rows of one principal, over all apps, gone ones too.
-    pub fn rows_of(&self, principal: Uuid) -> impl Iterator<Item = &Row> {
-        self.held.get(&principal).into_iter().flatten().filter_map(|id| self.assignments.get(id))
     }
 
     pub fn assign(
@@ -185,7 +74,7 @@ impl World {
         // A linear look would make a large first step quadratic; ids are drawn from the key, so the key finds them.
         let (key, created) = (format!("{app}/{}/{role}", principal.id()), self.now());
         let (mut turn, mut id) = (0, self.assignment_id(&key, 0));
-        while let Some(row) = self.assignments.get(&id) {
+        while let Some(row) = self.directory.assignments.get(&id) {
             if same(row) && row.presence.is_there() {
                 return Err(Unchanged::AlreadyThere);
             }
@@ -193,8 +82,8 @@ impl World {
             id = self.assignment_id(&key, turn);
         }
         let presence = Lagged::new(self.visible(), Presence::There);
-        self.held.entry(principal.id()).or_default().push(id.clone());
-        self.assignments.insert(id.clone(), Row { id: id.clone(), app, principal, role, created, presence });
+        self.directory.held.entry(principal.id()).or_default().push(id.clone());
+        self.directory.assignments.insert(id.clone(), Row { id: id.clone(), app, principal, role, created, presence });
         match principal {
             Holder::User(user) => {
                 self.touched.insert(user.0);
@@ -207,7 +96,7 @@ impl World {
 
     pub fn unassign(&mut self, app: ServicePrincipalId, id: &AssignmentId, by: &str) -> Result<(), Unchanged> {
         let visible = self.visible();
-        let row = self.assignments.get_mut(id).filter(|row| row.app == app && row.presence.is_there());
+        let row = self.directory.assignments.get_mut(id).filter(|row| row.app == app && row.presence.is_there());
         let Some(row) = row else { return Err(Unchanged::NotThere) };
         row.presence.write(visible, Presence::Gone);
         let principal = row.principal.id();
@@ -220,7 +109,7 @@ impl World {
             return Err(Unchanged::NotThere);
         }
         let visible = self.visible();
-        let Some(group) = self.groups.get_mut(&group) else { return Err(Unchanged::NotThere) };
+        let Some(group) = self.directory.groups.get_mut(&group) else { return Err(Unchanged::NotThere) };
         match group.members.get_mut(&member) {
             Some(presence) if presence.is_there() => return Err(Unchanged::AlreadyThere),
             Some(presence) => presence.write(visible, Presence::There),
@@ -234,7 +123,7 @@ impl World {
 
     pub fn leave(&mut self, group: GroupId, member: Uuid, by: &str) -> Result<(), Unchanged> {
         let visible = self.visible();
-        let presence = self.groups.get_mut(&group).and_then(|group| group.members.get_mut(&member));
+        let presence = self.directory.groups.get_mut(&group).and_then(|group| group.members.get_mut(&member));
         let Some(presence) = presence.filter(|presence| presence.is_there()) else { return Err(Unchanged::NotThere) };
         presence.write(visible, Presence::Gone);
         self.changed(member, by);
@@ -244,11 +133,16 @@ impl World {
     /// Soft-deletes a user: rows and memberships go too.
     pub fn delete_user(&mut self, user: UserId, by: &str) -> Result<(), Unchanged> {
         let visible = self.visible();
-        let person = self.users.get_mut(&user).filter(|person| person.presence.is_there());
+        let person = self.directory.users.get_mut(&user).filter(|person| person.presence.is_there());
         let Some(person) = person else { return Err(Unchanged::NotThere) };
         person.presence.write(visible, Presence::Gone);
-        let rows = self.assignments.values_mut().filter(|row| row.principal == Holder::User(user)).map(|row| &mut row.presence);
-        let memberships = self.groups.values_mut().filter_map(|group| group.members.get_mut(&user.0));
+        let rows = self
+            .directory
+            .assignments
+            .values_mut()
+            .filter(|row| row.principal == Holder::User(user))
+            .map(|row| &mut row.presence);
+        let memberships = self.directory.groups.values_mut().filter_map(|group| group.members.get_mut(&user.0));
         for presence in rows.chain(memberships).filter(|presence| presence.is_there()) {
             presence.write(visible, Presence::Gone);
         }
@@ -257,19 +151,19 @@ impl World {
     }
 
     fn is_deleted(&self, id: Uuid) -> bool {
-        self.users.get(&UserId(id)).is_some_and(|user| !user.presence.is_there())
+        self.directory.users.get(&UserId(id)).is_some_and(|user| !user.presence.is_there())
     }
 
     pub fn set_account(&mut self, user: UserId, account: Account, by: &str) -> Result<(), Unchanged> {
         let visible = self.visible();
-        let Some(person) = self.users.get_mut(&user) else { return Err(Unchanged::NotThere) };
+        let Some(person) = self.directory.users.get_mut(&user) else { return Err(Unchanged::NotThere) };
         person.enabled.write(visible, account == Account::Enabled);
         self.changed(user.0, by);
         Ok(())
     }
 
     pub fn rename(&mut self, user: UserId, upn: &str, by: &str) -> Result<(), Unchanged> {
-        let Some(person) = self.users.get_mut(&user) else { return Err(Unchanged::NotThere) };
+        let Some(person) = self.directory.users.get_mut(&user) else { return Err(Unchanged::NotThere) };
         person.upn = upn.to_owned();
         self.changed(user.0, by);
         Ok(())
@@ -278,14 +172,14 @@ impl World {
     /// Makes everything that is there look as if it had been there since then.
     pub fn backdate(&mut self, born: Timestamp) {
         let there = || Lagged::new(born, Presence::There);
-        for user in self.users.values_mut() {
+        for user in self.directory.users.values_mut() {
             (user.created, user.presence, user.enabled) = (born, there(), Lagged::new(born, user.enabled.truth()));
         }
-        for group in self.groups.values_mut() {
+        for group in self.directory.groups.values_mut() {
             group.created = born;
             group.members.values_mut().for_each(|member| *member = there());
         }
-        for row in self.assignments.values_mut() {
+        for row in self.directory.assignments.values_mut() {
             (row.created, row.presence) = (born, there());
         }
     }
@@ -297,9 +191,7 @@ impl World {
     /// Takes what is there now for granted, and watches from here on.
     pub fn settle(&mut self) {
         self.touched.clear();
-        let mut watch = std::mem::take(&mut self.watch);
-        watch.begin(self);
-        self.watch = watch;
+        self.watch.begin(&self.directory);
     }
 
     pub fn moments(&self) -> Vec<Moment> {
@@ -334,9 +226,7 @@ impl World {
 
     fn changed(&mut self, what: Uuid, by: &str) {
         self.touched.insert(what);
-        let mut watch = std::mem::take(&mut self.watch);
-        watch.look(self, what, by);
-        self.watch = watch;
+        self.watch.look(&self.directory, self.clock.now(), what, by);
     }
 }
 

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use crate::judge::{Facts, LOOKS};
+use crate::judge::facts::Facts;
 use crate::model::journal::Entry;
 use crate::model::key::{Key, Kin};
-use crate::model::memory::Streak;
+use crate::model::memory::{LOOKS, Streak};
 use crate::model::moment::lasts;
 
 /// What looks have shown of a write that was left open.

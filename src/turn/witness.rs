@@ -1,8 +1,8 @@
 //! What this turn has shown that the report must tell later. Pure.
 
-use crate::judge::facts::Person;
+use crate::judge::facts::{Facts, Person};
+use crate::judge::good_cycle;
 use crate::judge::kept::{self, Kept};
-use crate::judge::{Facts, steps::cycle};
 use crate::model::baseline::Protected;
 use crate::model::memory::{BaselineSource, CycleProof, Remembered};
 use crate::model::snapshot::{ScimUser, TargetLook};
@@ -39,7 +39,7 @@ pub fn witness<'f, 'a>(facts: &'f Facts<'a>, before: &Remembered) -> impl Iterat
 fn last_cycle(facts: &Facts) -> Option<Event> {
     let job = facts.job()?;
     let last = job.last.as_ref()?;
-    let why = cycle::good(facts, job).err();
+    let why = good_cycle::good(facts, job).err();
     Some(Event::Cycle { activity: last.activity.clone(), began: last.began, ended: last.ended?, counts: why.is_none(), why })
 }
 
@@ -54,14 +54,14 @@ fn people(facts: &Facts, before: &Remembered, events: &mut Vec<Event>) {
         events.push(Event::Returned { user: *user });
     }
     for who in now.strangers.difference(&before.strangers) {
-        let why = facts.tally().and_then(|tally| tally.strangers.get(who)).cloned().unwrap_or_default();
+        let why = kept::tally(facts).and_then(|tally| tally.strangers.get(who)).cloned().unwrap_or_default();
         events.push(Event::StrangerEnded { who: who.to_string(), why });
     }
     for (user, name) in now.renamed.iter().filter(|(user, name)| before.renamed.get(user) != Some(name)) {
         events.push(Event::Renamed { user: *user, name: name.to_string() });
     }
     if now.lost_since != before.lost_since {
-        let lost = facts.tally().map(|tally| &tally.lost);
+        let lost = kept::tally(facts).map(|tally| &tally.lost);
         for user in now.lost_since.keys().filter(|user| !before.lost_since.contains_key(user)) {
             events.push(Event::Lost { user: *user, why: lost.and_then(|lost| lost.get(user)).cloned().unwrap_or_default() });
         }

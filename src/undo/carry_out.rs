@@ -7,8 +7,10 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::judge::{Direct, Undo, carried, undo};
+use crate::judge::baseline::bound_elsewhere;
+use crate::judge::dates;
+use crate::judge::facts::Facts;
 use crate::judge::way::by_name;
-use crate::judge::{Facts, dates};
 use crate::model::action::Action;
 use crate::model::deed::Deed;
 use crate::model::id::UserId;
@@ -20,8 +22,8 @@ use crate::model::spec::{Hold, Mode, Spec};
 use crate::model::window::Hours;
 use crate::turn::act::back::{PutBack, put_back};
 use crate::turn::observe::observe;
-use crate::turn::remember::remember;
-use crate::turn::{Carried, bound_elsewhere, recall};
+use crate::turn::remember::take_in;
+use crate::turn::{LoopState, record};
 use crate::world::{Clock as _, Directory as _, Ledger as _, World, seen};
 
 /// A rollback that was looked at and not yet done.
@@ -36,7 +38,7 @@ pub struct Rollback {
 
 /// Looks at everything that we have changed; writes nothing.
 pub async fn look(world: &impl World, spec: &Spec, direct: Direct, stop: &CancellationToken) -> Result<Rollback> {
-    let mut memory = recall(world, &Carried { names: Names::Shown, ..Carried::default() });
+    let mut memory = record::load(world.ledger(), &LoopState { names: Names::Shown, ..LoopState::default() });
     match &memory.baseline {
         Seen::Known(_) => {}
         Seen::Absent => bail!("this ledger has no baseline: nothing was ever done by it"),
@@ -44,14 +46,15 @@ pub async fn look(world: &impl World, spec: &Spec, direct: Direct, stop: &Cancel
     }
     let deeds = world.ledger().deeds()?;
     memory.remembered = anew(&memory.remembered);
-    let mut now = stop.run_until_cancelled(observe(world, spec, &memory)).await.context("interrupted")?;
-    memory.remembered.latest = dates::heed(spec, memory.remembered.latest, &mut now);
+    let look = stop.run_until_cancelled(observe(world, spec, &memory)).await.context("interrupted")?;
+    let (mut now, latest) = dates::believed(spec, memory.remembered.latest, look);
+    memory.remembered.latest = latest;
     let at = world.clock().moment();
     if let Some(why) = bound_elsewhere(&Facts::new(spec, &now, &memory, at)) {
         bail!("{why}");
     }
     stop.run_until_cancelled(people(world, spec, &deeds, &mut now)).await.context("interrupted")?;
-    remember(spec, &now, &mut memory, at);
+    take_in(spec, &now, &mut memory, at);
     memory.remembered.carried = carried(&Facts::new(spec, &now, &memory, at), &deeds);
     let facts = Facts::new(spec, &now, &memory, at);
     let undo = undo(&facts, &deeds, direct);

@@ -7,17 +7,17 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::judge::facts::Rows;
+use crate::judge::facts::{Facts, Rows};
 use crate::judge::others::{self, Least};
-use crate::judge::{Facts, LOOKS, count};
 use crate::model::action::Action;
 use crate::model::deed::{Deed, Known};
 use crate::model::id::{AppRoleId, GroupId, UserId};
 use crate::model::key::Key;
-use crate::model::memory::Streak;
+use crate::model::memory::{LOOKS, Streak};
 use crate::model::moment::later;
 use crate::model::seen::Seen;
 use crate::model::snapshot::{Assignment, Principal};
+use crate::model::words::count;
 
 /// Stamps of one write may lie this far apart.
 const STAMPS: Duration = Duration::from_secs(60);

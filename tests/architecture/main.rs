@@ -40,7 +40,7 @@ const TABLE: &[(&str, &[&str], &str)] = &[
     ("world", &["model", "world"], "the doors don't know who goes through them"),
     ("turn/observe", &["model", "world"], "a look judges nothing"),
     ("turn/settle", &["model", "judge", "turn::settle"], "pure"),
-    ("turn/remember", &["model", "judge", "turn::settle", "turn::remember"], "pure"),
+    ("turn/remember", &["model", "judge", "turn::permit", "turn::settle", "turn::remember"], "pure"),
     ("turn/witness", &["model", "judge", "turn::witness"], "pure"),
     ("turn/act", &["model", "world", "judge::brakes", "undo", "turn::act"], "what is carried out was judged before"),
     ("turn/report", &["model", "judge", "turn::act", "turn::report"], "pure"),

@@ -6,7 +6,7 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use unscim::model::spec::Spec;
 use unscim::model::status::Status;
-use unscim::turn::{Carried, Leave, turn};
+use unscim::turn::{LoopState, Permit, turn};
 use unscim::world::connect::Outside;
 use unscim::world::http::{Transport, Unobserved};
 use unscim::world::ledger::SqliteLedger;
@@ -25,7 +25,7 @@ pub enum When {
 pub struct Second {
     dir: TempDir,
     world: Option<Outside<TokioClock, Hand>>,
-    carried: Carried,
+    state: LoopState,
     /// Turns that it still takes in this row of them.
     row: usize,
     pub turns: usize,
@@ -34,7 +34,7 @@ pub struct Second {
 impl Second {
     pub fn new() -> Self {
         let dir = tempfile::tempdir().expect("a folder");
-        Second { dir, world: None, carried: Carried::default(), row: 0, turns: 0 }
+        Second { dir, world: None, state: LoopState::default(), row: 0, turns: 0 }
     }
 
     /// Whether it takes a turn now: one, or many in a row.
@@ -44,7 +44,7 @@ impl Second {
         }
         self.row = self.row.checked_sub(1)?;
         if dice.one_in(20) {
-            (self.world, self.carried) = (None, Carried::default());
+            (self.world, self.state) = (None, LoopState::default());
         }
         Some(*dice.of(&[When::Before, When::Beside, When::After]))
     }
@@ -56,6 +56,6 @@ impl Second {
             Outside::new(spec, transport.clone(), Arc::new(Unobserved), ledger, clock.clone(), Hand::default())
         });
         let stop = CancellationToken::new();
-        turn(world, spec, Leave::FirstBaseline, &mut self.carried, &stop).await.expect("nobody asked it to stop").status
+        turn(world, spec, Permit::FirstBaseline, &mut self.state, &stop).await.expect("nobody asked it to stop").status
     }
 }

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use unscim::model::spec::*;
 use unscim::practice::Practice;
 use unscim::practice::scenario::Scenario;
-use unscim::turn::{Carried, Leave, Turn, turn};
+use unscim::turn::{LoopState, Permit, Turn, turn};
 use unscim::world::connect::Outside;
 use unscim::world::http::{Transport, Unobserved, in_process};
 use unscim::world::ledger::SqliteLedger;
@@ -63,7 +63,7 @@ pub struct Rig {
     pub dir: TempDir,
     pub transport: Transport,
     pub world: Option<Outside<TokioClock, Hand>>,
-    pub carried: Carried,
+    pub state: LoopState,
     pub stop: CancellationToken,
     pub clock: TokioClock,
     engine: CancellationToken,
@@ -109,7 +109,7 @@ impl Rig {
             dir,
             transport,
             world: None,
-            carried: Carried::default(),
+            state: LoopState::default(),
             stop: CancellationToken::new(),
             clock: TokioClock::starting_now(),
             engine,
@@ -119,7 +119,7 @@ impl Rig {
     /// The process as it is after a start; whatever it had only in memory is gone.
     pub fn restart(&mut self) {
         self.world = None;
-        self.carried = Carried::default();
+        self.state = LoopState::default();
     }
 
     pub fn world(&mut self) -> &Outside<TokioClock, Hand> {
@@ -133,7 +133,7 @@ impl Rig {
     pub async fn turn(&mut self) -> Turn {
         self.world();
         let world = self.world.as_ref().expect("just made");
-        turn(world, &self.spec, Leave::FirstBaseline, &mut self.carried, &self.stop).await.expect("nobody asked it to stop")
+        turn(world, &self.spec, Permit::FirstBaseline, &mut self.state, &self.stop).await.expect("nobody asked it to stop")
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use unscim::judge::Cover;
+use crate::support::*;
+use unscim::judge::facts::Cover;
 use unscim::judge::kept::{self, Kept};
 use unscim::model::action::Action;
 use unscim::model::baseline::AtTarget;
@@ -10,8 +11,6 @@ use unscim::model::id::{GroupId, ScimId};
 use unscim::model::memory::{Departure, DepartureKind, Streak};
 use unscim::model::seen::{Listed, Seen};
 use unscim::model::snapshot::*;
-
-use crate::support::*;
 
 fn cover(case: &Case, u: u128) -> Cover {
     let facts = case.facts();
@@ -127,10 +126,10 @@ fn a_loss_that_the_directory_explains_is_told_apart_and_counted() {
         departed(&mut case, kind, 3);
         assert_eq!(verdict(&case, 1), Kept::Explained(kind));
     }
-    let tally = case.facts().tally().unwrap().clone();
+    let tally = unscim::judge::kept::tally(&case.facts()).unwrap().clone();
     assert_eq!((tally.counted, tally.kept, tally.explained, tally.lost.len()), (3, 2, 1, 0));
     case.spec.released.insert(user(2));
-    let tally = case.facts().tally().unwrap().clone();
+    let tally = unscim::judge::kept::tally(&case.facts()).unwrap().clone();
     assert_eq!((tally.counted, tally.kept, tally.explained, tally.lost.len()), (2, 1, 1, 0));
 }
 
@@ -156,7 +155,7 @@ fn a_harmful_row_counts_for_whom_it_names_and_for_nobody_else() {
         let Listed::Known(log) = &mut case.seen.log else { panic!() };
         log.value.rows = vec![harmful(minute, 1), harmful(minute, 9)];
         change(&mut case);
-        let tally = case.facts().tally().unwrap().clone();
+        let tally = unscim::judge::kept::tally(&case.facts()).unwrap().clone();
         (tally.lost.len(), tally.kept, tally.counted)
     };
     assert_eq!(lost(500, |_| {}), (1, 2, 3));

@@ -1,9 +1,10 @@
 //! Which cycles are good.
 
-use unscim::judge::steps::cycle::{doubt, good};
+use uuid::Uuid;
+
+use unscim::judge::good_cycle::{doubt, good};
 use unscim::model::seen::{Listed, Seen};
 use unscim::model::snapshot::{ExecutionState, Job, JobCode, Log, LogRow, Quarantine, ScheduleState};
-use uuid::Uuid;
 
 use crate::support::*;
 

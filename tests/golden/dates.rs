@@ -1,6 +1,6 @@
 //! Times of the service that can't be right.
 
-use unscim::judge::dates::{heed, misdated};
+use unscim::judge::dates::{self, misdated};
 use unscim::model::action::Action;
 use unscim::model::key::{Key, Kin};
 use unscim::model::seen::Listed;
@@ -13,12 +13,13 @@ fn believed(looks: &[(i64, i64)]) -> Vec<(bool, bool)> {
     let spec = Case::assigned().spec;
     let mut latest = None;
     let mut each = |(jobs, rows): &(i64, i64)| {
-        let mut now = Snapshot {
+        let look = Snapshot {
             jobs: Listed::Known(Look { at: at(*jobs), value: Vec::new() }),
             assignments: Listed::Known(Look { at: at(*rows), value: Vec::new() }),
             ..Snapshot::default()
         };
-        latest = heed(&spec, latest, &mut now);
+        let (now, next) = dates::believed(&spec, latest, look);
+        latest = next;
         (now.jobs.is_known(), now.assignments.is_known())
     };
     looks.iter().map(&mut each).collect()

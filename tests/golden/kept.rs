@@ -165,7 +165,7 @@ fn whoever_was_seen_gone_once_stays_lost_when_somebody_stands_under_his_id_again
     look(&mut case, NOW + 2);
     let words = "record u-1 was gone from the target at 2026-11-24T22:01:00Z, and what hung on it may not have come back";
     assert_eq!(lost(&case), words);
-    assert_eq!(case.facts().tally().unwrap().lost.len(), 1);
+    assert_eq!(unscim::judge::kept::tally(&case.facts()).unwrap().lost.len(), 1);
     for minute in 3..30 {
         look(&mut case, NOW + minute);
     }
@@ -204,7 +204,7 @@ fn a_look_without_anybody_of_ours_must_come_again_before_it_condemns() {
         (1..=looks).for_each(|minute| look(&mut case, NOW + minute));
         (1..=3).for_each(|u| back(&mut case, u));
         look(&mut case, NOW + 10);
-        case.facts().tally().unwrap().lost.len()
+        unscim::judge::kept::tally(&case.facts()).unwrap().lost.len()
     };
     assert_eq!((all_gone(1), all_gone(2), all_gone(3)), (0, 0, 3));
 }
@@ -311,7 +311,7 @@ fn another_name_that_nobody_explains_is_for_a_person_after_repeated_looks() {
     assert!(matches!(verdict(&case), Kept::Unknown(_)), "a look that is not new");
     look(&mut case, NOW + 4);
     assert!(matches!(verdict(&case), Kept::Uncertain(_)));
-    let tally = case.facts().tally().unwrap().clone();
+    let tally = unscim::judge::kept::tally(&case.facts()).unwrap().clone();
     assert_eq!((tally.counted, tally.kept, tally.uncertain.len(), tally.lost.len(), tally.unknown.len()), (3, 2, 1, 0, 0));
     let approved = case.approve();
     let held = approved.held().iter().find(|(brake, _)| *brake == Brake::UsersLost).map(|(_, why)| why.as_str());
@@ -369,7 +369,7 @@ fn nine(case: &mut Case) -> &mut ScimUser {
 }
 
 fn strangers(case: &Case) -> Vec<String> {
-    case.facts().tally().unwrap().strangers.iter().map(|(who, why)| format!("{who}: {why}")).collect()
+    unscim::judge::kept::tally(&case.facts()).unwrap().strangers.iter().map(|(who, why)| format!("{who}: {why}")).collect()
 }
 
 #[test]

@@ -1,14 +1,13 @@
 //! What the plan makes of the steps' verdicts, of preflight's findings and of the ledger; and the words for counts.
 
+use crate::support::*;
 use unscim::judge::plan::{NewBaseline, Plan, plan};
-use unscim::judge::{part, some_of};
 use unscim::model::action::Action;
 use unscim::model::condition::{Reason, Truth};
 use unscim::model::seen::{Listed, Seen, Why};
 use unscim::model::snapshot::{Principal, ScheduleState};
 use unscim::model::spec::Mode;
-
-use crate::support::*;
+use unscim::model::words::{part, some_of};
 
 fn planned(case: &Case, new: NewBaseline) -> Plan {
     plan(&case.facts(), new)

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use unscim::judge::Verdict;
+use crate::support::*;
+use unscim::judge::step::Verdict;
 use unscim::model::action::Action;
 use unscim::model::condition::Reason;
 use unscim::model::key::Key;
@@ -12,9 +13,7 @@ use unscim::model::seen::{Listed, Seen, Why};
 use unscim::model::snapshot::*;
 use unscim::model::spec::Acknowledgement;
 use unscim::model::status::Brake;
-use unscim::turn::remember::{growth, remember};
-
-use crate::support::*;
+use unscim::turn::remember::{growth, take_in};
 
 impl Case {
     /// One more turn with this look, at that minute.
@@ -30,7 +29,7 @@ impl Case {
             }
         }
         self.memory.remembered.turn += 1;
-        remember(&self.spec, &self.seen, &mut self.memory, moment(minute));
+        take_in(&self.spec, &self.seen, &mut self.memory, moment(minute));
     }
 
     fn is_held_for_a_decision(&self) -> bool {
@@ -110,7 +109,7 @@ fn a_membership_that_ends_is_remembered_until_looks_leave_it_out_often_enough() 
     let known = &case.memory.remembered.uses[&group(1)];
     assert!(known.lent.is_empty() && known.eligible[&user(9).to_string()].is_none(), "{known:?}");
     let profile = case.profile(1).clone();
-    let uses = unscim::judge::steps::empty::other_uses(&case.facts(), &profile, &GroupUses::default());
+    let uses = unscim::judge::group_plan::other_uses(&case.facts(), &profile, &GroupUses::default());
     assert!(uses[0].contains("1 user may"), "{uses:?}");
 }
 

@@ -1,12 +1,11 @@
 //! Writes whose answer was lost, settled by looks.
 
+use crate::support::*;
 use unscim::model::action::Action;
 use unscim::model::condition::Reason;
 use unscim::model::memory::Streak;
 use unscim::model::seen::Listed;
 use unscim::turn::settle::{Settled, gone, settled};
-
-use crate::support::*;
 
 const LINE: i64 = 77;
 
@@ -42,7 +41,7 @@ fn a_removal_is_believed_done_after_repeated_looks_and_counts_from_the_last_of_t
     assert_eq!(first[&key], Streak { since: at(NOW), last: at(NOW), looks: 1 });
     case.memory.remembered.gone = first;
     assert_eq!(settled(&case.facts()), []);
-    case.memory.remembered.gone.insert(key, Streak { since: at(NOW - 5), last: at(NOW), looks: unscim::judge::LOOKS });
+    case.memory.remembered.gone.insert(key, Streak { since: at(NOW - 5), last: at(NOW), looks: unscim::model::memory::LOOKS });
     assert_eq!(settled(&case.facts()), [(LINE, Settled::Done(at(NOW)))]);
 }
 

@@ -1,14 +1,14 @@
 //! Met, act, wait, refuse, for each of the five steps.
 
-use unscim::judge::{Verdict, preflight};
+use crate::support::*;
+use unscim::judge::preflight;
+use unscim::judge::step::Verdict;
 use unscim::model::action::Action;
 use unscim::model::condition::Reason;
 use unscim::model::memory::{Departure, DepartureKind, Streak};
 use unscim::model::seen::{Listed, Seen, Why};
 use unscim::model::snapshot::{JobCode, Principal, ProbeVerdict, Quarantine, ScheduleState};
 use unscim::model::spec::{Afterwards, EmptyGroups, GroupEntry, MembersDecision, Rollout};
-
-use crate::support::*;
 
 fn remove(g: u128, u: u128) -> Action {
     Action::RemoveMember { group: group(g), user: user(u) }
@@ -398,12 +398,12 @@ fn revoke_proves_nothing_where_entra_signs_in_by_oauth() {
     case.seen.probe = Some(probe(ProbeVerdict::Rejected));
     let now = moment(NOW);
     for _ in 0..4 {
-        unscim::turn::remember::remember(&case.spec, &case.seen, &mut case.memory, now);
+        unscim::turn::remember::take_in(&case.spec, &case.seen, &mut case.memory, now);
         assert!(case.memory.remembered.rejections.is_empty());
     }
     // Nor while the settings can't be read.
     case.seen.settings = Listed::Unknown(failed("transient"));
-    unscim::turn::remember::remember(&case.spec, &case.seen, &mut case.memory, now);
+    unscim::turn::remember::take_in(&case.spec, &case.seen, &mut case.memory, now);
     assert!(case.memory.remembered.signs_in_by_oauth && case.memory.remembered.rejections.is_empty());
     assert!(case.memory.remembered.revocation_proof.is_none());
     refuses(&case.judge(5), Reason::ProbeInconclusive, "Delete the OAuth client");
@@ -411,7 +411,7 @@ fn revoke_proves_nothing_where_entra_signs_in_by_oauth() {
     let mut case = Case::cycled();
     case.seen.probe = Some(probe(ProbeVerdict::Rejected));
     for _ in 0..3 {
-        unscim::turn::remember::remember(&case.spec, &case.seen, &mut case.memory, now);
+        unscim::turn::remember::take_in(&case.spec, &case.seen, &mut case.memory, now);
     }
     assert!(case.memory.remembered.revocation_proof.is_some());
 }

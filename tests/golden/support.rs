@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 use unscim::judge::brakes::{Approved, approve};
+use unscim::judge::facts::Facts;
 use unscim::judge::plan::{NewBaseline, plan};
-use unscim::judge::{Facts, GUIDE, Verdict, preflight};
+use unscim::judge::preflight;
+use unscim::judge::step::Verdict;
+use unscim::judge::steps::GUIDE;
 use unscim::model::action::Action;
 use unscim::model::condition::Reason;
 use unscim::model::memory::*;

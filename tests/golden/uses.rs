@@ -3,8 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::support::*;
 use unscim::judge::preflight::{Findings, check};
-use unscim::judge::{Verdict, way};
+use unscim::judge::step::Verdict;
+use unscim::judge::way;
 use unscim::model::action::Action;
 use unscim::model::condition::Reason;
 use unscim::model::memory::BaselineSource;
@@ -14,8 +16,6 @@ use unscim::model::snapshot::{GroupSeen, LogRow, Principal};
 use unscim::model::spec::{Acknowledgement, EmptyGroups, MembersDecision, Rollout};
 use unscim::model::status::Brake;
 use unscim::turn::remember::growth;
-
-use crate::support::*;
 
 const OURS: &str = "set groups.acknowledge: [TemporaryMembers]";
 

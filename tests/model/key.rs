@@ -3,20 +3,18 @@
 //! The judgement and the oracle compare times only with each other by cycles and by spans that have passed, so a time is
 //! no more than an [`Event`]. That nothing is lost by this is itself checked: `states_of_one_key_go_the_same_ways`.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
-
 use jiff::{SignedDuration, Timestamp};
-use unscim::judge::LOOKS;
-use unscim::model::action::Action;
-use unscim::model::journal::Entry;
-use unscim::model::key::Key;
-use unscim::model::memory::{Departure, DoubtKind, GoodCycle, Remembered, Streak};
-use unscim::model::moment::since;
-use unscim::model::snapshot::TargetLook;
-use unscim::model::spec::Spec;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use crate::state::State;
 use crate::tenant::{Cycle, INTERVAL, Lagging, Rows, Tenant};
+use unscim::model::action::Action;
+use unscim::model::journal::Entry;
+use unscim::model::key::Key;
+use unscim::model::memory::{Departure, DoubtKind, GoodCycle, LOOKS, Remembered, Streak};
+use unscim::model::moment::since;
+use unscim::model::snapshot::TargetLook;
+use unscim::model::spec::Spec;
 
 /// The key, wide enough that no two states share one by chance.
 pub fn key(state: &State, spec: &Spec) -> (u64, u64) {

@@ -4,14 +4,14 @@
 use std::task::{Context, Poll, Waker};
 
 use tokio_util::sync::CancellationToken;
-use unscim::judge::Facts;
+use unscim::judge::facts::Facts;
 use unscim::judge::plan::{NewBaseline, plan};
 use unscim::model::action::Action;
 use unscim::model::id::*;
 use unscim::model::seen::Seen;
 use unscim::model::snapshot::{Principal, Snapshot};
 use unscim::model::spec::{MembersDecision, Spec};
-use unscim::turn::{Carried, Leave, Prepared, prepare};
+use unscim::turn::{Decided, LoopState, Permit, decide};
 
 use crate::book::Book;
 use crate::company::{Layout, calibration, group, members_of, rows_of};
@@ -87,7 +87,7 @@ impl Machine {
         let mut state = State::new(tenant, self.trouble);
         state.book.baseline = Seen::Absent;
         state.book.remembered.calibration = Some(calibration(state.tenant.now));
-        let (prepared, _, _) = self.prepared(&state, 0, None, Leave::FirstBaseline);
+        let (prepared, _, _) = self.prepared(&state, 0, None, Permit::FirstBaseline);
         let baseline = prepared.approved.baseline().unwrap_or_else(|| panic!("no baseline: {:?}", prepared.approved.plan()));
         state.book.baseline = Seen::Known(baseline.clone());
         self.sealed(state)
@@ -98,7 +98,7 @@ impl Machine {
         state.sealed(key)
     }
 
-    fn prepared(&self, state: &State, stale: Stale, fails: Option<Read>, leave: Leave) -> (Prepared, Book, bool) {
+    fn prepared(&self, state: &State, stale: Stale, fails: Option<Read>, permit: Permit) -> (Decided, Book, bool) {
         let (mut seen, mut book) = (shown(&state.tenant, &self.untouched, stale, self.mutants), state.book.clone());
         let mut failing = fails;
         if self.mutants.contains(&Mutant::ShortList) {
@@ -117,9 +117,9 @@ impl Machine {
         let mut fake = Fake::new(seen, state.tenant.now, book, may);
         fake.deleted.clone_from(&state.tenant.deleted);
         fake.fails.set(failing);
-        let mut carried = Carried { target: state.target.clone(), ..Carried::default() };
+        let mut loop_state = LoopState { target: state.target.clone(), ..LoopState::default() };
         let stop = CancellationToken::new();
-        let mut future = std::pin::pin!(prepare(&fake, &self.spec, leave, &mut carried, &stop));
+        let mut future = std::pin::pin!(decide(&fake, &self.spec, permit, &mut loop_state, &stop));
         let Poll::Ready(Some(prepared)) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) else {
             panic!("nothing here waits")
         };
@@ -180,12 +180,12 @@ impl Machine {
         let mut state = state.clone();
         match step {
             Step::Look { stale, fails } => {
-                let (prepared, book, failed) = self.prepared(&state, *stale, *fails, Leave::Writes);
+                let (prepared, book, failed) = self.prepared(&state, *stale, *fails, Permit::Write);
                 if fails.is_some() && !failed {
                     return None;
                 }
                 state.left.faults -= u8::from(fails.is_some());
-                let facts = Facts::new(&self.spec, &prepared.seen, &prepared.memory, prepared.now);
+                let facts = Facts::new(&self.spec, &prepared.look, &prepared.memory, prepared.now);
                 state.pending = if self.mutants.contains(&Mutant::AllAtOnce) {
                     let mut actions = plan(&facts, NewBaseline::Forbidden).actions;
                     actions.extend(everything(&facts));
@@ -307,7 +307,7 @@ impl Machine {
             state = self.next(&state, &step).expect("a step that can be taken");
             way.push(state.clone());
         }
-        let approved = self.prepared(&state, 0, None, Leave::Writes).0.approved;
+        let approved = self.prepared(&state, 0, None, Permit::Write).0.approved;
         let steps: Vec<_> = approved.plan().steps.iter().map(|step| format!("{:?}: {}", step.reason, step.message)).collect();
         Err(format!("not retired: {steps:#?}, held: {:?}, preflight: {:?}", approved.held(), approved.plan().findings))
     }

@@ -14,7 +14,7 @@ use unscim::model::spec::{Acknowledgement, Percent, RevocationBy, Rollout, Webho
 use unscim::model::status::{Phase, Status};
 use unscim::practice::scenario::{GroupTrait, Scenario, Target};
 use unscim::practice::{Effect, Fault};
-use unscim::turn::{Carried, Leave, turn};
+use unscim::turn::{LoopState, Permit, turn};
 use unscim::undo::Direct;
 use unscim::undo::look;
 use unscim::world::connect::Outside;
@@ -115,7 +115,7 @@ async fn who_has_no_record_at_the_app_is_a_finding_and_stands_in_the_sentence() 
 /// Another daemon with another ledger on the same app.
 struct Another {
     world: Outside<TokioClock, Hand>,
-    carried: Carried,
+    state: LoopState,
     _dir: tempfile::TempDir,
 }
 
@@ -125,11 +125,11 @@ impl Another {
         let ledger = SqliteLedger::open(dir.path()).unwrap();
         let clock = TokioClock::starting_now();
         let world = Outside::new(&rig.spec, rig.transport.clone(), Arc::new(Unobserved), ledger, clock, Hand::default());
-        Another { world, carried: Carried::default(), _dir: dir }
+        Another { world, state: LoopState::default(), _dir: dir }
     }
 
     async fn turn(&mut self, rig: &Rig) -> Status {
-        turn(&self.world, &rig.spec, Leave::FirstBaseline, &mut self.carried, &rig.stop).await.unwrap().status
+        turn(&self.world, &rig.spec, Permit::FirstBaseline, &mut self.state, &rig.stop).await.unwrap().status
     }
 }
 
@@ -202,7 +202,7 @@ async fn a_row_taken_away_right_after_it_was_made_is_made_again_before_the_next_
         rows.iter().any(|row| row.principal == Principal::User(user))
     };
     let interval = rig.spec.timing.interval;
-    let ended = |rig: &Rig| rig.carried.status.as_ref().unwrap().cycle.last_ended;
+    let ended = |rig: &Rig| rig.state.status.as_ref().unwrap().cycle.last_ended;
     let before = ended(&rig);
     for _ in 0..45 {
         rig.turn().await;
@@ -419,7 +419,7 @@ async fn a_lost_ledger_does_not_make_a_second_day_one() {
     rig.spec.groups.acknowledge.push(Acknowledgement::EarlierAssignments);
     rig.world();
     let world = rig.world.as_ref().unwrap();
-    let turned = turn(world, &rig.spec, Leave::WritesAgain, &mut rig.carried, &rig.stop).await.unwrap();
+    let turned = turn(world, &rig.spec, Permit::WriteAgain, &mut rig.state, &rig.stop).await.unwrap();
     let recorded = turned.status.condition(ConditionKind::BaselineRecorded).unwrap();
     assert!(recorded.reason == Reason::NewBaselineNeeded && recorded.message.contains(".begun"), "{recorded:?}");
     assert_eq!(rig.practice.writes().len(), written);

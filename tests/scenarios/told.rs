@@ -91,7 +91,7 @@ async fn what_is_to_become_of_a_group_follows_the_decisions() {
 async fn users_are_named_only_where_that_is_asked_for() {
     for names in [Names::Hidden, Names::Shown] {
         let mut rig = Rig::new(small()).await;
-        rig.carried.names = names;
+        rig.state.names = names;
         // What the service says of a user is not ours to word.
         let body = r#"{"error":{"code":"Request_BadRequest","message":"ada@example.com can't be assigned"}}"#.to_owned();
         let answer = Effect::Answer { status: 400, headers: Vec::new(), body };

@@ -258,7 +258,7 @@ async fn an_empty_ledger_is_not_taken_for_day_one() {
     let mut rig = Rig::new(small()).await;
     rig.world();
     let world = rig.world.as_ref().unwrap();
-    let turn = unscim::turn::turn(world, &rig.spec, unscim::turn::Leave::Writes, &mut rig.carried, &rig.stop).await.unwrap();
+    let turn = unscim::turn::turn(world, &rig.spec, unscim::turn::Permit::Write, &mut rig.state, &rig.stop).await.unwrap();
     assert_eq!(turn.status.phase, Phase::Held);
     assert_eq!(turn.status.condition(ConditionKind::BaselineRecorded).unwrap().reason, Reason::NewBaselineNeeded);
     assert_eq!(rig.practice.writes(), vec![]);

@@ -12,8 +12,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
-use unscim::cli::terminal::Sheet;
-use unscim::cli::terminal::view;
+use unscim::cli::terminal::{Sheet, view};
 use unscim::model::action::{Action, Done};
 use unscim::model::condition::{Condition, ConditionKind, Reason, Truth};
 use unscim::model::id::GroupId;
@@ -655,7 +654,7 @@ async fn the_page_calls_the_steps_as_the_guide_does() {
     state.publish(&status());
     let page = get(&router(state), "/").await.1;
     let mut rest = page.as_str();
-    for step in &unscim::judge::GUIDE {
+    for step in &unscim::judge::steps::GUIDE {
         let at = rest.find(&format!("<h3>{} <", step.title)).unwrap_or_else(|| panic!("{} in\n{page}", step.title));
         rest = &rest[at..];
     }

@@ -1,13 +1,15 @@
 //! Brakes over what others do meanwhile: they undo the run, shorten its lists, fight it, or are at the same work.
 
-use super::{Bite, Strikes};
+use super::bite::{Bite, Strikes};
+use crate::judge::facts::Facts;
 use crate::judge::others::{self, Least};
 use crate::judge::plan::Plan;
-use crate::judge::{Facts, LOOKS, count, part, some_of};
 use crate::model::action::Action;
 use crate::model::id::{GroupId, UserId};
 use crate::model::key::{Key, Kin};
+use crate::model::memory::LOOKS;
 use crate::model::status::Brake;
+use crate::model::words::{count, part, some_of};
 
 /// Fewer of our assignments gone at once is how a company lives: the same floor as for a list that shrank.
 const UNDONE: usize = 4;

@@ -1,5 +1,6 @@
 //! Limits over a whole plan. [`approve`] is the only maker of [`Approved`]; it trusts no step and looks at every action again.
 
+mod bite;
 mod by_others;
 mod refused;
 mod single;
@@ -10,9 +11,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::judge::facts::Person;
+use crate::judge::facts::{Cover, Facts, Person};
 use crate::judge::plan::Plan;
-use crate::judge::{Cover, Facts, count, decisions, foresight, kept, part, some_of, waves};
+use crate::judge::{decisions, foresight, kept, waves};
 use crate::model::action::Action;
 use crate::model::baseline::Baseline;
 use crate::model::compact::Few;
@@ -24,6 +25,8 @@ use crate::model::seen::{Listed, Seen};
 use crate::model::spec::Hold;
 use crate::model::status::{Brake, Pending};
 use crate::model::window::Hours;
+use crate::model::words::{count, part, some_of};
+use bite::{Bite, Strikes};
 use by_others::{another_at_work, fights, shrunk, undone};
 use single::{not_approved, uncovered};
 
@@ -82,18 +85,6 @@ impl Approved {
     }
 }
 
-/// What a brake lets through.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Strikes {
-    Destructive,
-    /// And whoever still has a path through a group waits for his own row, too. Nobody else does.
-    AllButHealing,
-    /// Only the operator's own word, and a ledger that can't be used: no other brake stands between a protected user and a path.
-    Everything,
-}
-
-/// What a brake found: which it is, what it strikes, and why with the figures.
-type Bite = (Brake, Strikes, String);
 /// Brakes over the whole plan; those over single actions follow in [`approve`].
 const BRAKES: [fn(&Facts, &Plan) -> Option<Bite>; 11] =
     [frozen, otherwise, blind, users_lost, foreseen, too_much, undone, shrunk, fights, another_at_work, window];
@@ -271,7 +262,7 @@ fn blind(facts: &Facts, plan: &Plan) -> Option<Bite> {
             }
             (_, Some(_)) => {}
         }
-        if let Some((id, why)) = facts.tally().and_then(|tally| tally.unknown.first_key_value()) {
+        if let Some((id, why)) = kept::tally(facts).and_then(|tally| tally.unknown.first_key_value()) {
             missing.push(format!("{}: {why}", facts.user_name(*id)));
         }
     }
@@ -285,7 +276,7 @@ fn users_lost(facts: &Facts, _: &Plan) -> Option<Bite> {
     if facts.is_token_rejected() {
         return None;
     }
-    let tally = facts.tally()?;
+    let tally = kept::tally(facts)?;
     let names = tally.lost.iter().map(|(id, why)| {
         let since = facts.memory.remembered.lost_since.get(id).map_or_else(String::new, |at| format!(", first seen at {at:.0}"));
         format!("{}: {why}{since}", facts.user_name(*id))

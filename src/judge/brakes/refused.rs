@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::judge::{Facts, count, some_of};
+use crate::judge::facts::Facts;
 use crate::model::action::Action;
 use crate::model::journal::Refusal;
 use crate::model::key::{Key, Kin};
 use crate::model::moment::{lasts, later};
+use crate::model::words::{count, some_of};
 
 const FIRST_WAIT: Duration = Duration::from_secs(60);
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::judge::facts::{Cover, Facts};
+use crate::judge::group_plan::{GroupPlan, plan_for};
 use crate::judge::lent::{self, Open};
-use crate::judge::steps::empty::{Plan as MembersPlan, plan_for};
-use crate::judge::{Cover, Facts, part, some_of};
 use crate::model::action::Action;
 use crate::model::id::{GroupId, UserId};
 use crate::model::key::Kin;
+use crate::model::words::{part, some_of};
 
 /// Would any of these leave somebody without a row of his own? Counted afresh from this turn's lists, not from the steps.
 pub(super) fn uncovered(facts: &Facts, actions: &[Action]) -> Option<String> {
@@ -126,9 +127,9 @@ fn closed(facts: &Facts, open: &BTreeSet<GroupId>, group: GroupId) -> Option<Str
 
 fn members_stay(facts: &Facts, group: GroupId) -> Option<String> {
     match plan_for(facts, group) {
-        MembersPlan::Empty => None,
-        MembersPlan::Keep => Some(format!("the members of {} are to be kept", facts.group_name(group))),
-        MembersPlan::Nothing => Some(format!("group {} has no members to remove", facts.group_name(group))),
-        MembersPlan::Undecided(why) | MembersPlan::Unknown(why) => Some(why),
+        GroupPlan::Empty => None,
+        GroupPlan::Keep => Some(format!("the members of {} are to be kept", facts.group_name(group))),
+        GroupPlan::Nothing => Some(format!("group {} has no members to remove", facts.group_name(group))),
+        GroupPlan::Undecided(why) | GroupPlan::Unknown(why) => Some(why),
     }
 }

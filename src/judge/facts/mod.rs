@@ -1,7 +1,9 @@
 //! All that a judgement may depend on, and the few questions that several judgements ask of it; about people, in `people`.
 
 mod people;
+mod person;
 mod rows;
+mod tally;
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -11,21 +13,20 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::LOOKS;
-use super::kept::{self, Tally};
 use crate::model::baseline::Baseline;
 use crate::model::compact::{Few, InOrder};
 use crate::model::id::{AppRoleId, GroupId, UserId};
 use crate::model::journal::Entry;
 use crate::model::key::{Key, Kin};
-use crate::model::memory::{Departure, DepartureKind, GoodCycle, Memory};
+use crate::model::memory::{Departure, DepartureKind, GoodCycle, LOOKS, Memory};
 use crate::model::moment::{Moment, SKEW, lasts, later, since};
 use crate::model::names::Names;
 use crate::model::snapshot::{Job, ScimUser, Snapshot, TokenState};
 use crate::model::spec::{Acknowledgement, MatchBy, MembersDecision, Select, Spec};
-use people::InGroup;
-pub use people::{Cover, Person};
+use person::InGroup;
+pub use person::{Cover, Person};
 pub use rows::Rows;
+pub use tally::Tally;
 
 /// Graph's replicas mostly agree within this: so long a row that was just made is not made again, whatever comes.
 const LEAST_REPLICATION: Duration = Duration::from_secs(60);
@@ -51,7 +52,7 @@ pub struct Facts<'a> {
     /// Roles of the managed groups, as users are to hold them.
     given: OnceCell<BTreeMap<GroupId, Few<AppRoleId>>>,
     judged: RefCell<BTreeMap<GroupId, Rc<InGroup>>>,
-    tally: OnceCell<Option<Tally>>,
+    pub(in crate::judge) tally: OnceCell<Option<Tally>>,
     /// The target's users by one of their attributes, in lower case.
     user_names: OnceCell<Records<'a>>,
     external_ids: OnceCell<Records<'a>>,
@@ -253,11 +254,6 @@ impl<'a> Facts<'a> {
     fn cycles_after(&self, event: Timestamp) -> impl Iterator<Item = &'a GoodCycle> {
         let margin = self.spec.provisioning.cycle_margin;
         self.memory.remembered.cycles.iter().filter(move |cycle| since(event, cycle.began) > margin)
-    }
-
-    /// Everybody, against the last look at the target; `None` where there is none.
-    pub fn tally(&self) -> Option<&Tally> {
-        self.tally.get_or_init(|| kept::tally(self)).as_ref()
     }
 
     /// Users of the last look at the target whose match value is this, in lower case; in the order of their ids.

@@ -1,65 +1,16 @@
 //! How far each protected user is from standing on his own feet, alone and in each group.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::rc::Rc;
 
 use jiff::Timestamp;
 
 use super::Facts;
+use super::person::{Cover, InGroup, Person};
 use crate::model::baseline::Protected;
 use crate::model::compact::{Few, InOrder, Pool, find_among};
 use crate::model::id::{AppRoleId, GroupId, UserId};
-use crate::model::memory::Since;
 use crate::model::moment::{is_ahead, since};
-use crate::model::snapshot::ScimUser;
-
-/// A group's members against those who were ever seen in it.
-pub(super) struct InGroup {
-    is_settled: bool,
-    /// By their places among the people.
-    gone: Vec<u32>,
-}
-
-/// How far a protected user is from standing on his own feet.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Cover {
-    /// He lacks these roles of his own.
-    Missing(Vec<AppRoleId>),
-    /// The assignments could not be read in this turn.
-    NotRead,
-    /// He has them, but not long enough in sight.
-    Settling,
-    /// Seen twice, and no good cycle has begun since.
-    AwaitingCycle,
-    Settled,
-    /// Deleted, or gone from every managed group by somebody else's hand: nothing is owed to him any more.
-    Departed,
-}
-
-/// A protected user, and how far he is.
-#[derive(Debug)]
-pub struct Person<'a> {
-    pub id: UserId,
-    pub user: &'a Protected,
-    /// The roles that the managed groups give (or gave) him, as he is to hold them himself.
-    pub roles: Few<AppRoleId>,
-    /// Rows of his own on the app, for whatever role: their places among those of all users.
-    pub(super) own: Range<u32>,
-    /// Rows of his own by role: since when every look has shown them.
-    pub in_sight: Option<&'a Since>,
-    pub cover: Cover,
-    /// `accountEnabled`, where this turn's look says it.
-    pub enabled: Option<bool>,
-    /// His record of the baseline, where the last look at the target shows it.
-    pub record: Option<&'a ScimUser>,
-}
-
-impl Person<'_> {
-    pub fn has_row(&self) -> bool {
-        !self.own.is_empty()
-    }
-}
 
 impl<'a> Facts<'a> {
     /// Every protected user; nobody where there is no baseline.

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use jiff::Timestamp;
 
-use super::people::Person;
+use super::person::Person;
 use crate::model::compact::partition_near;
 use crate::model::id::{AppRoleId, GroupId, UserId};
 use crate::model::snapshot::{Assignment, Look, Principal};

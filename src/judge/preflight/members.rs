@@ -2,13 +2,18 @@
 
 use std::collections::BTreeSet;
 
-use super::{ALREADY_DIRECT, Findings};
+use super::findings::Findings;
 use crate::judge::baseline::take_baseline;
-use crate::judge::{Facts, count, part, some_of, steps::cycle};
+use crate::judge::facts::Facts;
+use crate::judge::steps::cycle;
 use crate::model::baseline::{AtTarget, Baseline, Protected};
 use crate::model::id::{AppRoleId, GroupId, UserId};
 use crate::model::snapshot::Principal;
 use crate::model::spec::{Acknowledgement, Mode};
+use crate::model::words::{count, part, some_of};
+
+/// What lets a retirement begin where the guide's first steps were done before.
+pub(super) const ALREADY_DIRECT: &str = "set groups.acknowledge: [AlreadyDirect]: whoever is assigned directly now is watched then, and the rest of the guide is done";
 
 const HIDDEN: &str = "Member.Read.Hidden";
 /// Fewer direct assignments than this tell of no earlier run.

@@ -1,34 +1,29 @@
 //! May we start at all? The guide's footnotes, every finding at once.
 
+mod findings;
 mod members;
 mod target;
 mod token;
 mod uses;
 
+pub use findings::Findings;
 use std::collections::BTreeSet;
 
-use super::permissions::{self, ROLE_MANAGEMENT, When};
-use super::{Cover, Facts, count, part, some_of, steps::empty, waves};
+use members::ALREADY_DIRECT;
+
+use crate::judge::facts::{Cover, Facts};
+use crate::judge::good_cycle::remedy;
+use crate::judge::group_plan::GroupPlan;
+use crate::judge::permissions::{self, ROLE_MANAGEMENT, When};
+use crate::judge::{group_plan, waves};
 use crate::model::id::{AppRoleId, GroupId};
 use crate::model::key::Key;
 use crate::model::memory::BaselineSource;
 use crate::model::seen::Seen;
-use crate::model::snapshot::{JobCode, Principal, Quarantine, ScheduleState};
+use crate::model::snapshot::{JobCode, Principal, ScheduleState};
 use crate::model::spec::{Acknowledgement, AppRef, Mode, ScopeConfirmed, Select};
+use crate::model::words::{count, part, some_of};
 
-/// What stands in the way, and what only deserves to be known.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Findings {
-    pub refusals: Vec<String>,
-    /// The one refusal under which users are covered all the same: somebody else has paused the job.
-    pub paused: Option<String>,
-    /// A look that failed: neither yes nor no.
-    pub unknowns: Vec<String>,
-    pub notes: Vec<String>,
-}
-
-/// What lets a retirement begin where the guide's first steps were done before.
-const ALREADY_DIRECT: &str = "set groups.acknowledge: [AlreadyDirect]: whoever is assigned directly now is watched then, and the rest of the guide is done";
 const DEFAULT_ACCESS: AppRoleId = AppRoleId(uuid::Uuid::nil());
 
 pub fn check(facts: &Facts) -> Findings {
@@ -120,7 +115,7 @@ fn permissions(facts: &Facts, found: &mut Findings) {
         }
     }
     if !held.roles.contains(ROLE_MANAGEMENT) {
-        let emptied = |group: &GroupId| facts.is_on(*group) && empty::plan_for(facts, *group) == empty::Plan::Empty;
+        let emptied = |group: &GroupId| facts.is_on(*group) && group_plan::plan_for(facts, *group) == GroupPlan::Empty;
         for group in role_assignable.into_iter().filter(emptied) {
             found.refusals.push(format!(
                 "group {} is role-assignable, and the token has no {ROLE_MANAGEMENT}, needed in Enforce to remove its members; \
@@ -173,16 +168,6 @@ fn app_and_job(facts: &Facts, found: &mut Findings) {
             quarantine.message,
             remedy(quarantine)
         ));
-    }
-}
-
-/// How the job leaves its quarantine.
-pub(super) fn remedy(quarantine: &Quarantine) -> &'static str {
-    // Nothing is executed until an admin decides: facts/entra.md section 6.8.
-    if quarantine.reason == "TooManyDeletes" {
-        "see in the provisioning log what is staged for deletion (stagedDelete); if it is only what is meant to go, allow it on the app's provisioning page (\"Allow deletes\"), else assign it again there"
-    } else {
-        "mend the cause on the app's provisioning page until the job leaves it"
     }
 }
 

@@ -2,14 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use super::{Findings, token};
+use super::findings::Findings;
+use super::token;
 use crate::judge::baseline::matching;
-use crate::judge::{Facts, count, some_of};
+use crate::judge::facts::Facts;
 use crate::model::id::UserId;
 use crate::model::memory::BaselineSource;
 use crate::model::seen::Seen;
 use crate::model::snapshot::TokenState;
 use crate::model::spec::{Acknowledgement, MatchBy, Mode, Profile};
+use crate::model::words::{count, some_of};
 
 pub(super) fn check(facts: &Facts, found: &mut Findings) {
     let remembered = &facts.memory.remembered;

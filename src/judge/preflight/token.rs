@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::Findings;
-use crate::judge::Facts;
+use super::findings::Findings;
+use crate::judge::facts::Facts;
 use crate::model::memory::BaselineSource;
 use crate::model::moment::later;
 use crate::model::spec::Acknowledgement;

@@ -1,13 +1,15 @@
 //! What else makes members of the groups, or hangs on them: whom a lasting assignment would give too much, who loses a way, and
 //! what was not looked at.
 
-use super::Findings;
-use crate::judge::{Facts, count, lent, some_of};
+use super::findings::Findings;
+use crate::judge::facts::Facts;
+use crate::judge::lent;
 use crate::model::id::{GroupId, UserId};
 use crate::model::memory::BaselineSource;
 use crate::model::seen::Why;
 use crate::model::snapshot::{GroupProfile, GroupSeen, OptionalLook};
 use crate::model::spec::{Acknowledgement, MembersDecision};
+use crate::model::words::{count, some_of};
 
 pub(super) fn found(facts: &Facts, found: &mut Findings) {
     not_looked(facts, found);

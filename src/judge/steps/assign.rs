@@ -2,11 +2,14 @@
 
 use std::fmt::{self, Display};
 
+use crate::judge::facts::{Cover, Facts, Ground};
+use crate::judge::good_cycle;
 use crate::judge::lent::{self, Open};
-use crate::judge::{Cover, Facts, Ground, Reach, Step, Verdict, count, some_of, steps::cycle};
+use crate::judge::step::{Reach, Step, Verdict};
 use crate::model::action::Action;
 use crate::model::condition::{ConditionKind, Reason};
 use crate::model::id::GroupId;
+use crate::model::words::{count, some_of};
 
 pub const STEP: Step = Step {
     number: 1,
@@ -95,7 +98,7 @@ fn judge(facts: &Ground) -> Verdict {
             count(facts.spec.provisioning.settle_cycles as usize, "good cycle"),
             humantime::format_duration(facts.spec.provisioning.cycle_margin),
             count(awaiting, "user"),
-            cycle::doubt(facts),
+            good_cycle::doubt(facts),
         );
         return Verdict::Wait { reason: Reason::AwaitingSettleCycle, on };
     }

@@ -5,3 +5,7 @@ pub mod cycle;
 pub mod empty;
 pub mod revoke;
 pub mod unassign;
+
+use crate::judge::step::Step;
+
+pub const GUIDE: [Step; 5] = [assign::STEP, empty::STEP, unassign::STEP, cycle::STEP, revoke::STEP];

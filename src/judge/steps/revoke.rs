@@ -1,6 +1,7 @@
 //! Step 5: the token is refused like one that never existed, several times, while the service is up.
 
-use crate::judge::{Ground, Reach, Step, Verdict, count, some_of};
+use crate::judge::facts::Ground;
+use crate::judge::step::{Reach, Step, Verdict};
 use crate::model::action::Action;
 use crate::model::condition::{ConditionKind, Reason};
 use crate::model::journal::Entry;
@@ -8,6 +9,7 @@ use crate::model::key::Key;
 use crate::model::moment::{lasts, later};
 use crate::model::snapshot::{JobCode, ProbeVerdict, ScheduleState};
 use crate::model::spec::{Afterwards, RevocationBy, Webhook};
+use crate::model::words::{count, some_of};
 
 pub const STEP: Step =
     Step { number: 5, title: "Delete the SCIM token", condition: ConditionKind::TokenRevoked, judge, reach: Reach::Everything };

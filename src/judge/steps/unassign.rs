@@ -1,9 +1,14 @@
 //! Step 3: no managed group has a row on the app any more.
 
-use super::empty::{self, Canary, Progress};
-use crate::judge::{Ground, LOOKS, Reach, Step, Verdict, count, waves};
+use super::empty::{self, Progress};
+use crate::judge::canary::Canary;
+use crate::judge::facts::Ground;
+use crate::judge::step::{Reach, Step, Verdict};
+use crate::judge::{canary, waves};
 use crate::model::action::Action;
 use crate::model::condition::{ConditionKind, Reason};
+use crate::model::memory::LOOKS;
+use crate::model::words::count;
 
 pub const STEP: Step = Step {
     number: 3,
@@ -51,9 +56,9 @@ fn judge(facts: &Ground) -> Verdict {
     if !per_group.is_empty() {
         // The smallest that concerns somebody; those that concern nobody prove nothing and come last.
         per_group.sort_by_key(|(users, _)| if *users == 0 { usize::MAX } else { *users });
-        match empty::canary(facts) {
+        match canary::canary(facts) {
             Canary::Running(on) => return Verdict::Wait { reason: Reason::CanaryRunning, on },
-            Canary::First if empty::has_members_to_remove(facts) => {
+            Canary::First if canary::has_members_to_remove(facts) => {
                 let on = "the removal of one user from one group, before anything else is taken away".into();
                 return Verdict::Wait { reason: Reason::CanaryRunning, on };
             }
@@ -75,7 +80,10 @@ fn judge(facts: &Ground) -> Verdict {
         return Verdict::Act { reason: Reason::RowsRemain, why, actions, refused: Vec::new() };
     }
     if !blocked.is_empty() {
-        return Verdict::Wait { reason: Reason::Blocked, on: format!("steps 1 and 2 for {}", crate::judge::some_of(blocked)) };
+        return Verdict::Wait {
+            reason: Reason::Blocked,
+            on: format!("steps 1 and 2 for {}", crate::model::words::some_of(blocked)),
+        };
     }
     if later > 0 {
         let on = waves::later(facts).unwrap_or_else(|| count(later, "group"));
@@ -88,7 +96,7 @@ fn judge(facts: &Ground) -> Verdict {
     if !looking.is_empty() {
         let on = format!(
             "{LOOKS} agreeing complete looks without a row, and one more at the members, of {}",
-            crate::judge::some_of(looking)
+            crate::model::words::some_of(looking)
         );
         return Verdict::Wait { reason: Reason::ReadingAgain, on };
     }

@@ -8,12 +8,12 @@ use uuid::Uuid;
 
 use super::log::{self, Action, Entry};
 use super::scim::{self, Active, Answer, Kind, Message};
-use super::{Begun, plan_cycle};
-use crate::model::engine::{Attributes, Exit, LinkedGroup, LinkedUser, ScimCall};
+use super::scope::Begun;
+use crate::model::engine::{Attributes, Exit, LinkedGroup, LinkedUser, ScimCall, plan_cycle};
 use crate::model::id::{GroupId, ScimId, UserId};
-use crate::practice::Inner;
 use crate::practice::clock::later;
 use crate::practice::record::ScimRequest;
+use crate::practice::tenant::Inner;
 
 /// A body is no larger than servers take.
 const MEMBERS_IN_A_CALL: usize = 1_000;

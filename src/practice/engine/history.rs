@@ -2,16 +2,18 @@
 
 use std::time::Duration;
 
+use super::cycle::end;
 use super::export::{Outcome, export};
 use super::job::Job;
 use super::scim::{self, Active, Form, Kind, Message};
-use super::{ACCESS_TOKEN, Sync, begin, end};
+use super::scope::begin;
+use super::sync::{ACCESS_TOKEN, Sync};
 use crate::model::engine::{Attributes, Linked};
 use crate::model::id::{JobId, ScimId};
 use crate::practice::clock::{earlier, later};
 use crate::practice::scenario::{JobState, Scenario, SignIn};
 use crate::practice::seed::{Ids, has_history};
-use crate::practice::{Inner, PracticeError};
+use crate::practice::tenant::{Inner, PracticeError};
 
 const HOUR: Duration = Duration::from_secs(3600);
 

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde_json::{Value, json};
 
-use super::{Incoming, serve_one};
-use crate::practice::Inner;
+use super::route::Incoming;
+use super::serve::serve_one;
 use crate::practice::faults::{Effect, Place};
 use crate::practice::odata::{Body, Reply};
+use crate::practice::tenant::Inner;
 use crate::practice::token::Claims;
 
 const LIMIT: usize = 20;

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::users::{PROPERTIES as USER_PROPERTIES, rows_of, selected as selected_user, typed, user_json};
-use super::{Call, Counted, Kind, Method, Route};
+use super::route::{Call, Counted, Kind, Route};
+use super::service_principal::rows_of;
+use super::users::{PROPERTIES as USER_PROPERTIES, selected as selected_user, typed, user_json};
 use crate::model::id::{GroupId, UserId};
 use crate::practice::clock::stamp;
 use crate::practice::odata::{Reply, pick, select};

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Call, Kind, Method, Route};
+use super::route::{Call, Kind, Route};
 use crate::practice::engine::log::Entry;
 use crate::practice::odata::{Listing, Reply, page};
 

@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::service_principal::parse_equality;
-use super::{Call, Kind, Method, Route};
+use super::route::{Call, Kind, Route};
 use crate::model::id::{GroupId, UserId};
 use crate::practice::clock::{later, stamp};
-use crate::practice::odata::{Reply, pick};
+use crate::practice::odata::{Reply, parse_equality, pick};
 
 const LASTS: Duration = Duration::from_secs(8 * 3600);
 

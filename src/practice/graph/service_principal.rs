@@ -3,12 +3,13 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Call, Counted, Kind, Method, Route};
+use super::route::{Call, Counted, Kind, Route};
 use crate::model::id::{AppRoleId, AssignmentId, ServicePrincipalId};
 use crate::practice::clock::stamp;
-use crate::practice::odata::{Reply, select};
+use crate::practice::directory::{App, Directory, Holder, Row};
+use crate::practice::odata::{Reply, parse_equality, select};
 use crate::practice::scenario::ZeroRole;
-use crate::practice::world::{App, Holder, Row, Unchanged, World};
+use crate::practice::world::Unchanged;
 
 const READ: &[&[&str]] = &[&[
     "Application.Read.All",
@@ -84,14 +85,6 @@ fn list(call: &mut Call) -> Reply {
     items.map_or_else(|reply| reply, |items| call.page("servicePrincipals", items))
 }
 
-/// `field eq 'value'`, where a quote inside is doubled.
-pub(super) fn parse_equality(filter: &str) -> Option<(&str, String)> {
-    let (field, value) = filter.trim().split_once(" eq ")?;
-    let value = value.trim().strip_prefix('\'')?.strip_suffix('\'')?;
-    let plain = value.replace("''", "");
-    (!plain.contains('\'')).then(|| (field.trim(), value.replace("''", "'")))
-}
-
 fn by_id(call: &mut Call) -> Reply {
     shown(call, app(call).cloned())
 }
@@ -107,11 +100,11 @@ fn shown(call: &Call, app: Result<App, Reply>) -> Reply {
     shown.map_or_else(|reply| reply, |app| Reply::object(200, "servicePrincipals/$entity", app))
 }
 
-pub(super) fn row_json(world: &World, row: &Row) -> Value {
+pub(super) fn row_json(directory: &Directory, row: &Row) -> Value {
     json!({
         "id": row.id, "deletedDateTime": null, "appRoleId": row.role, "createdDateTime": stamp(row.created),
-        "principalDisplayName": world.display_name(row.principal), "principalId": row.principal.id(),
-        "principalType": row.principal.kind(), "resourceDisplayName": world.app(row.app).map(|app| &app.display_name),
+        "principalDisplayName": directory.display_name(row.principal), "principalId": row.principal.id(),
+        "principalType": row.principal.kind(), "resourceDisplayName": directory.app(row.app).map(|app| &app.display_name),
         "resourceId": row.app,
     })
 }
@@ -203,13 +196,10 @@ fn unassign(call: &mut Call) -> Reply {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_filter_is_one_equality() {
-        assert_eq!(parse_equality("displayName eq 'O''Neil'"), Some(("displayName", "O'Neil".into())));
-        assert_eq!(parse_equality("displayName eq 'a' or displayName eq 'b'"), None);
-    }
+/// What a principal is assigned to, over all apps.
+pub(super) fn rows_of(call: &Call, principal: Uuid) -> Reply {
+    let (world, now) = (&call.state.world, call.as_of);
+    let mut rows: Vec<_> = world.rows_of(principal).filter(|row| row.presence.shows(now)).collect();
+    rows.sort_by_key(|row| &row.id);
+    call.page_of("appRoleAssignments", &rows, |row| row.id.to_string(), |row| Ok(row_json(world, row)))
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Call, Kind, Method, Route};
+use super::route::{Call, Kind, Route};
 use crate::model::id::{JobId, ServicePrincipalId};
 use crate::practice::engine::job::Job;
 use crate::practice::odata::Reply;

@@ -1,24 +1,19 @@
-//! Users, and looking objects up by their ids.
+//! Users.
 
 use serde_json::{Value, json};
-use uuid::Uuid;
 
-use super::groups::{PROPERTIES as GROUP_PROPERTIES, group_json};
-use super::service_principal::row_json;
-use super::{Call, Kind, Method, Route};
-use crate::model::id::{GroupId, UserId};
+use super::route::{Call, Kind, Route};
+use super::service_principal::rows_of;
+use crate::model::id::UserId;
 use crate::practice::clock::stamp;
-use crate::practice::odata::{Reply, pick, select};
+use crate::practice::odata::{Reply, select};
 
 pub(super) const READ: &[&[&str]] = &[&["User.Read.All", "User.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All"]];
-const READ_OBJECTS: &[&[&str]] =
-    &[&["Directory.Read.All", "Directory.ReadWrite.All", "User.Read.All", "GroupMember.Read.All", "GroupMember.ReadWrite.All"]];
 
 pub(super) const ROUTES: &[Route] = &[
     route!(GET "/users/{id}" Read 1 READ => one),
     route!(GET "/users/{id}/appRoleAssignments" Read 2 &[&["Directory.Read.All", "AppRoleAssignment.ReadWrite.All"]] => assignments),
     route!(DELETE "/users/{id}" Forbidden 1 &[&["User.ReadWrite.All"]] => delete),
-    route!(POST "/directoryObjects/getByIds" Read 3 READ_OBJECTS => by_ids),
 ];
 
 pub(super) const PROPERTIES: &[&str] = &[
@@ -84,14 +79,6 @@ fn assignments(call: &mut Call) -> Reply {
     rows_of(call, id)
 }
 
-/// What a principal is assigned to, over all apps.
-pub(super) fn rows_of(call: &Call, principal: Uuid) -> Reply {
-    let (world, now) = (&call.state.world, call.as_of);
-    let mut rows: Vec<_> = world.rows_of(principal).filter(|row| row.presence.shows(now)).collect();
-    rows.sort_by_key(|row| &row.id);
-    call.page_of("appRoleAssignments", &rows, |row| row.id.to_string(), |row| Ok(row_json(world, row)))
-}
-
 fn delete(call: &mut Call) -> Reply {
     let by = call.name();
     match call.uuid(0) {
@@ -100,25 +87,4 @@ fn delete(call: &mut Call) -> Reply {
         }
         Err(reply) => reply,
     }
-}
-
-/// Up to 1000 objects; those that are not there are left out of the answer.
-fn by_ids(call: &mut Call) -> Reply {
-    let ids: Option<Vec<Uuid>> =
-        call.body()["ids"].as_array().map(|ids| ids.iter().filter_map(|id| id.as_str()?.parse().ok()).collect());
-    let Some(ids) = ids.filter(|ids| (1..=1000).contains(&ids.len())) else {
-        return Reply::bad_request("Invalid value specified for property 'ids': 1 to 1000 identifiers are expected.");
-    };
-    let types: Vec<&str> = call.body()["types"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-    let wants = |kind: &str| types.is_empty() || types.contains(&kind) || types.contains(&"directoryObject");
-    let found = ids.into_iter().filter_map(|id| {
-        let user = wants("user").then(|| user_json(call, UserId(id))).flatten();
-        let user = user.map(|user| typed("user", pick(user, &call.query, PROPERTIES)));
-        let group = || {
-            let group = wants("group").then(|| group_json(call, GroupId(id))).flatten();
-            group.map(|group| typed("group", pick(group, &call.query, GROUP_PROPERTIES)))
-        };
-        Some((id.to_string(), user.or_else(group)?))
-    });
-    call.page("directoryObjects", found.collect())
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::Failure;
+use super::answer::Failure;
 use super::store::{field, text_eq};
 
 /// One `attribute eq value`.

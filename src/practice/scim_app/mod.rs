@@ -1,5 +1,6 @@
 //! An app with a SCIM 2.0 service, held in memory: it answers, and never calls anyone.
 
+mod answer;
 mod filter;
 mod patch;
 mod quirk;
@@ -17,13 +18,12 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde_json::{Value, json};
 
-use quirk::Given;
+use answer::{Failure, scim};
 pub use quirk::Quirk;
+use quirk::{Given, PAGE};
 use store::{Kind, Store};
 
-const ERROR: &str = "urn:ietf:params:scim:api:messages:2.0:Error";
 const LIST: &str = "urn:ietf:params:scim:api:messages:2.0:ListResponse";
-const PAGE: usize = 100;
 
 /// One app with its users, groups and token; clones share them.
 #[derive(Clone)]
@@ -138,41 +138,6 @@ impl Inner {
         };
         (!given.is_some_and(opens)).then(|| Given::of(given, &self.deleted, self.token.as_deref()))
     }
-}
-
-/// What a SCIM service says when it does not do as asked.
-struct Failure {
-    status: StatusCode,
-    scim_type: Option<&'static str>,
-    detail: String,
-}
-
-impl Failure {
-    fn new(status: StatusCode, scim_type: Option<&'static str>, detail: impl Into<String>) -> Self {
-        Failure { status, scim_type, detail: detail.into() }
-    }
-
-    fn invalid(scim_type: &'static str, detail: impl Into<String>) -> Self {
-        Failure::new(StatusCode::BAD_REQUEST, Some(scim_type), detail)
-    }
-
-    fn not_found(what: &str) -> Self {
-        Failure::new(StatusCode::NOT_FOUND, None, format!("{what} not found"))
-    }
-}
-
-impl IntoResponse for Failure {
-    fn into_response(self) -> Response {
-        let mut body = json!({"schemas": [ERROR], "status": self.status.as_str(), "detail": self.detail});
-        if let Some(scim_type) = self.scim_type {
-            body["scimType"] = scim_type.into();
-        }
-        scim(self.status, &body)
-    }
-}
-
-fn scim(status: StatusCode, body: &Value) -> Response {
-    (status, [(header::CONTENT_TYPE, "application/scim+json")], body.to_string()).into_response()
 }
 
 async fn guard(State(app): State<ScimApp>, request: Request, next: Next) -> Response {

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value, json};
 
-use super::Failure;
+use super::answer::Failure;
 use super::filter::{self, Condition};
 use super::store::field;
 

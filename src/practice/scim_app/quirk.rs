@@ -8,8 +8,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Map, Value, json};
 
+use super::answer::Failure;
 use super::store::field;
-use super::{Failure, PAGE};
+
+pub(super) const PAGE: usize = 100;
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Quirk {

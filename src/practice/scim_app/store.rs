@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::Failure;
+use super::answer::Failure;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {

@@ -5,16 +5,22 @@ mod target;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::judge::{Facts, Ground, LOOKS, baseline, dates, kept, lent, steps::cycle, steps::empty};
+use crate::judge::facts::{Facts, Ground};
+use crate::judge::steps::cycle;
+use crate::judge::{baseline, dates, good_cycle, group_plan, kept, lent};
 use crate::model::baseline::Growth;
 use crate::model::compact::{Few, InOrder, Pool};
 use crate::model::id::{GroupId, UserId};
 use crate::model::key::{Key, Kin};
-use crate::model::memory::{Departure, DepartureKind, KnownUses, Memory, Remembered, RevocationProof, Since, Size, Streak, Uses};
+use crate::model::memory::{
+    BaselineSource, Departure, DepartureKind, KnownUses, LOOKS, Latest, LogSeen, Memory, Remembered, RevocationProof, Since,
+    Size, Streak, Uses,
+};
 use crate::model::moment::{Moment, is_ahead};
-use crate::model::seen::Seen;
+use crate::model::seen::{Listed, Seen};
 use crate::model::snapshot::{Calibration, ProbeVerdict, Snapshot};
-use crate::model::spec::Spec;
+use crate::model::spec::{Mode, Spec};
+use crate::turn::permit::Permit;
 use crate::turn::settle;
 
 /// How many good cycles are kept in memory.
@@ -67,8 +73,61 @@ fn learned_before(mut now: Calibration, before: Option<&Calibration>) -> Calibra
     now
 }
 
-/// Takes this turn's look into memory. The caller has merged this turn's growth into the baseline first.
-pub fn remember(spec: &Spec, seen: &Snapshot, memory: &mut Memory, now: Moment) {
+/// The memory of this turn, and what is new in it.
+pub struct Remembering {
+    pub memory: Memory,
+    /// What was remembered before this turn.
+    pub before: Remembered,
+    /// Of the baseline; it has grown in `memory` already.
+    pub growth: Growth,
+}
+
+/// Makes this turn's memory from the last one's and the look; `latest` is the latest time that the look may be dated by.
+pub fn remember(
+    spec: &Spec,
+    permit: Permit,
+    mut memory: Memory,
+    latest: Option<Latest>,
+    look: &Snapshot,
+    now: Moment,
+) -> Remembering {
+    memory.remembered.latest = latest;
+    keep_reads(spec, look, &mut memory);
+    if memory.baseline.is_absent()
+        && permit.mode(spec) == Mode::Observe
+        && let Ok(baseline) = baseline::take_baseline(&Facts::new(spec, look, &memory, now))
+    {
+        memory.baseline = Seen::Known(baseline);
+        memory.source = BaselineSource::Provisional;
+    }
+    if let Some(why) = baseline::bound_elsewhere(&Facts::new(spec, look, &memory, now)) {
+        memory.baseline = Seen::Unknown(why);
+    }
+    let growth = growth(&Facts::new(spec, look, &memory, now));
+    if let Seen::Known(baseline) = &mut memory.baseline {
+        baseline.grow(&growth);
+    }
+    let before = memory.remembered.clone();
+    take_in(spec, look, &mut memory, now);
+    if spec.mode == Mode::Observe && permit != Permit::ReadOnly {
+        memory.remembered.rolled_back = None;
+    }
+    Remembering { memory, before, growth }
+}
+
+/// What the process keeps of this look for the next one.
+fn keep_reads(spec: &Spec, look: &Snapshot, memory: &mut Memory) {
+    if let Listed::Known(target) = &look.target.look {
+        memory.target = Some(target.clone());
+    }
+    if let (Listed::Known(log), Some(job)) = (&look.log, look.jobs.known().and_then(|jobs| spec.entra.job(&jobs.value))) {
+        memory.log = Some(LogSeen { job: job.id.clone(), look: log.clone(), whole: look.log_whole });
+    }
+    memory.rounds = look.rounds;
+}
+
+/// What the look adds to what is remembered. The caller has let the baseline grow first.
+pub fn take_in(spec: &Spec, seen: &Snapshot, memory: &mut Memory, now: Moment) {
     let mut next = memory.remembered.clone();
     if let Some(Seen::Known(calibration)) = &seen.calibration {
         let before = next.calibration.as_ref().filter(|before| before.url == calibration.url);
@@ -97,7 +156,7 @@ pub fn remember(spec: &Spec, seen: &Snapshot, memory: &mut Memory, now: Moment) 
     if facts.baseline().is_some()
         && let Some(job) = facts.job()
     {
-        let good = cycle::good(&facts, job);
+        let good = good_cycle::good(&facts, job);
         if let Some(last) = job.last.as_ref().filter(|last| last.ended.is_some()) {
             next.seen_cycle = Some((last.activity.clone(), good.is_ok()));
         }
@@ -110,7 +169,7 @@ pub fn remember(spec: &Spec, seen: &Snapshot, memory: &mut Memory, now: Moment) 
         }
     }
     if !facts.is_token_rejected()
-        && let Some(tally) = facts.tally()
+        && let Some(tally) = kept::tally(&facts)
     {
         let first = |id| next.lost_since.get(id).copied().unwrap_or(now.wall);
         next.lost_since = tally.lost.keys().map(|id| (*id, first(id))).collect();
@@ -230,9 +289,9 @@ fn uses(facts: &Facts, next: &mut Remembered) {
         let known = next.uses.entry(*id).or_default();
         merge(&mut known.apps, seen.uses.known().map(|uses| uses.other_apps.clone()));
         merge(&mut known.parents, seen.uses.known().map(|uses| uses.member_of.clone()));
-        merge(&mut known.policies, empty::policies_of(facts, *id));
-        merge(&mut known.lent, empty::lent_of(seen));
-        merge(&mut known.eligible, empty::eligible_of(seen));
+        merge(&mut known.policies, group_plan::policies_of(facts, *id));
+        merge(&mut known.lent, group_plan::lent_of(seen));
+        merge(&mut known.eligible, group_plan::eligible_of(seen));
         if *known == KnownUses::default() {
             next.uses.remove(id);
         }
@@ -284,7 +343,8 @@ fn is_shrunk(spec: &Spec, before: &Size, count: u64, missing: Option<u64>) -> bo
 fn rounds(facts: &Facts, next: &mut Remembered) {
     let Some(look) = facts.memory.target.as_ref().filter(|look| look.turn == next.turn) else { return };
     let clean = kept::groups_remaining(facts, look).is_ok_and(|remaining| remaining.is_empty())
-        && facts.tally().is_some_and(|tally| tally.lost.is_empty() && tally.uncertain.is_empty() && tally.unknown.is_empty());
+        && kept::tally(facts)
+            .is_some_and(|tally| tally.lost.is_empty() && tally.uncertain.is_empty() && tally.unknown.is_empty());
     if !clean {
         next.clean_rounds.clear();
     } else if next.clean_rounds.last() != Some(&look.turn) {
@@ -361,7 +421,7 @@ fn latch(spec: &Spec, seen: &Snapshot, memory: &mut Memory, now: Moment, next: &
         return;
     }
     let unassigned = facts.rows().is_some() && baseline.groups.keys().all(|group| facts.is_off(*group));
-    if unassigned && memory.source == crate::model::memory::BaselineSource::Ledger {
+    if unassigned && memory.source == BaselineSource::Ledger {
         next.cycle_proof = cycle::prove(&facts).ok();
     }
 }

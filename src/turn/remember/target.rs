@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::judge::facts::Person;
+use crate::judge::facts::{Facts, Person};
 use crate::judge::kept::is_renamed_in_entra;
-use crate::judge::{Facts, LOOKS, strangers};
-use crate::model::memory::{Doubt, DoubtKind, Remembered};
+use crate::judge::strangers;
+use crate::model::memory::{Doubt, DoubtKind, LOOKS, Remembered};
 use crate::model::snapshot::{ScimUser, TargetLook};
 
 /// Only a look of this turn adds anything: an older one has done so.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::judge::Facts;
+use crate::judge::facts::Facts;
 use crate::judge::plan::Judged;
 use crate::model::condition::{ConditionKind, Reason, Truth};
 use crate::model::moment::since;

@@ -1,8 +1,10 @@
 //! What a status tells of single groups and of the last writes.
 
-use crate::judge::steps::empty::{self, Plan, Progress};
+use crate::judge::facts::Facts;
+use crate::judge::group_plan::GroupPlan;
+use crate::judge::steps::empty::{self, Progress};
 use crate::judge::way::by_name;
-use crate::judge::{Facts, kept};
+use crate::judge::{group_plan, kept};
 use crate::model::deed::{Deed, Known};
 use crate::model::id::GroupId;
 use crate::model::status::{DeedOutcome, GroupState, GroupStatus, JournalEntry};
@@ -50,15 +52,15 @@ fn state(facts: &Facts, id: GroupId, remaining: Option<&[GroupId]>) -> (GroupSta
         Some(Progress::Wait(_, on)) => Some(format!("waits for {on}")),
         _ => None,
     };
-    match empty::plan_for(facts, id) {
-        Plan::Keep => (GroupState::MembersKept, waits),
-        Plan::Empty | Plan::Nothing => match facts.seen.groups.get(&id).and_then(|seen| seen.members.known()) {
+    match group_plan::plan_for(facts, id) {
+        GroupPlan::Keep => (GroupState::MembersKept, waits),
+        GroupPlan::Empty | GroupPlan::Nothing => match facts.seen.groups.get(&id).and_then(|seen| seen.members.known()) {
             Some(look) if look.value.users.is_empty() => (GroupState::Empty, waits),
             Some(_) => (GroupState::ToBeEmptied, waits),
             None => (GroupState::Unknown, waits),
         },
-        Plan::Undecided(why) => (GroupState::Refused, Some(why)),
-        Plan::Unknown(why) => (GroupState::Unknown, Some(why)),
+        GroupPlan::Undecided(why) => (GroupState::Refused, Some(why)),
+        GroupPlan::Unknown(why) => (GroupState::Unknown, Some(why)),
     }
 }
 

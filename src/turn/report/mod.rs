@@ -7,9 +7,11 @@ mod remaining;
 
 use jiff::Timestamp;
 
-use crate::judge::facts::Person;
+use crate::judge::facts::{Cover, Facts, Person};
+use crate::judge::group_plan::GroupPlan;
 use crate::judge::plan::Judged;
-use crate::judge::{Cover, Facts, GUIDE, count, kept, steps::empty};
+use crate::judge::steps::{GUIDE, empty};
+use crate::judge::{group_plan, kept};
 use crate::model::condition::{Condition, ConditionKind, Reason, Truth};
 use crate::model::deed::Deed;
 use crate::model::id::GroupId;
@@ -18,6 +20,7 @@ use crate::model::moment::{later, since};
 use crate::model::snapshot::{Job, ScheduleState, TokenState};
 use crate::model::spec::Mode;
 use crate::model::status::{CycleStatus, Gauges, Held, Phase, Progress, Status};
+use crate::model::words::count;
 use crate::turn::act::Acted;
 
 /// `recent` are the last deeds, `None` where the ledger could not be read; `trouble` is what is wrong with the config on disk.
@@ -70,7 +73,7 @@ pub fn report(facts: &Facts, acted: &Acted, recent: Option<Vec<Deed>>, trouble: 
     let phase = phase(facts, acted, before, &held, retired, looked);
     let cycle = cycle(facts);
     let blind = !looked || !plan.findings.unknowns.is_empty();
-    let remaining = remaining::remaining(facts, &judged, phase, !held.is_empty(), blind);
+    let remaining = remaining::remaining(facts, &judged, phase, !held.is_empty(), blind, are_members_read(facts));
     let expected: Vec<_> = judged.iter().map(|judged| expected::expected(facts, judged, &cycle)).collect();
     let conditions = judged.into_iter().zip(expected).map(|(judged, expected)| dated(judged, expected, before, facts.now));
     let mut status = Status {
@@ -181,7 +184,7 @@ fn users_kept(facts: &Facts) -> Judged {
         let message = format!("{}, read at {:.0}", proof.kept(), proof.at);
         return judged(Truth::True, Reason::ProvenBeforeRevocation, message);
     }
-    match facts.tally() {
+    match kept::tally(facts) {
         _ if facts.seen.target.look.unknown().is_some_and(|why| !why.is_not_looked()) => judged(
             Truth::Unknown,
             Reason::TargetUnread,
@@ -189,12 +192,13 @@ fn users_kept(facts: &Facts) -> Judged {
         ),
         None => judged(Truth::Unknown, Reason::TargetUnread, "the target was not read yet".into()),
         Some(tally) if !tally.lost.is_empty() => {
-            let names = crate::judge::some_of(tally.lost.iter().map(|(id, why)| format!("{}: {why}", facts.user_name(*id))));
+            let names =
+                crate::model::words::some_of(tally.lost.iter().map(|(id, why)| format!("{}: {why}", facts.user_name(*id))));
             judged(Truth::False, Reason::UsersLost, names)
         }
         Some(tally) if !tally.uncertain.is_empty() => judged(Truth::False, Reason::UsersUncertain, kept::uncertain(facts, tally)),
         Some(tally) if !tally.unknown.is_empty() => {
-            judged(Truth::Unknown, Reason::TargetUnread, crate::judge::some_of(tally.unknown.values()))
+            judged(Truth::Unknown, Reason::TargetUnread, crate::model::words::some_of(tally.unknown.values()))
         }
         Some(tally) => {
             let explained =
@@ -248,7 +252,7 @@ fn progress(facts: &Facts, before: Option<&Status>) -> Progress {
     // A group that was not read has the members that it was last seen with.
     let last = || before.and_then(|before| before.progress.memberships).or_else(|| last_memberships(facts));
     progress.memberships = if are_members_read(facts) { Some(memberships(facts)) } else { last() };
-    if let Some(tally) = facts.tally() {
+    if let Some(tally) = kept::tally(facts) {
         progress.users_lost = tally.lost.len() as u64;
         progress.users_counted = tally.counted as u64;
         progress.users_kept = tally.kept as u64;
@@ -297,7 +301,7 @@ fn are_members_read(facts: &Facts) -> bool {
 fn memberships(facts: &Facts) -> u64 {
     let groups = facts.baseline().into_iter().flat_map(|baseline| baseline.groups.keys().copied());
     groups
-        .filter(|group| facts.is_on(*group) && empty::plan_for(facts, *group) != empty::Plan::Keep)
+        .filter(|group| facts.is_on(*group) && group_plan::plan_for(facts, *group) != GroupPlan::Keep)
         .filter_map(|group| facts.seen.groups.get(&group)?.members.known())
         .map(|look| look.value.users.len() as u64)
         .sum()

@@ -4,20 +4,19 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::judge::Facts;
+use crate::judge::facts::Facts;
 use crate::judge::legs::{earliest, legs};
 use crate::judge::plan::Judged;
 use crate::model::condition::{ConditionKind, Reason, Truth};
 use crate::model::spec::RevocationBy;
 use crate::model::status::{Outlook, Phase, Remaining};
 
-/// `holds`: a brake bites, or somebody must decide; `blind`: a look has failed.
-pub(super) fn remaining(facts: &Facts, judged: &[Judged], phase: Phase, holds: bool, blind: bool) -> Remaining {
+/// `holds`: a brake bites, or somebody must decide; `blind`: a look has failed; `read`: the members of all groups are known.
+pub(super) fn remaining(facts: &Facts, judged: &[Judged], phase: Phase, holds: bool, blind: bool, read: bool) -> Remaining {
     let steps = legs(facts).filter(|_| facts.seen.assignments.is_known());
     let Some(legs) = steps else {
         return Remaining { outlook: outlook(facts, judged, phase, holds, true), ..Remaining::default() };
     };
-    let read = super::are_members_read(facts);
     let whole = read && (facts.job().is_some() || facts.is_token_rejected());
     let outlook = outlook(facts, judged, phase, holds, blind || !whole);
     let writing: Duration = legs.iter().map(|leg| leg.writing).sum();

@@ -35,6 +35,12 @@ pub struct Break {
     pub what: &'static str,
 }
 
+impl From<Break> for Trouble {
+    fn from(broken: Break) -> Self {
+        Trouble::Content(format!("journal line {} is {} (unscim verify lists every such line)", broken.line, broken.what))
+    }
+}
+
 /// What [`super::SqliteLedger::verify`] has found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verified {

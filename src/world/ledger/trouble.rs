@@ -2,7 +2,6 @@
 
 use rusqlite::ErrorCode;
 
-use super::chain::Break;
 use crate::world::error::Error;
 
 #[derive(Debug)]
@@ -52,12 +51,6 @@ impl From<rusqlite_migration::Error> for Trouble {
             rusqlite_migration::Error::RusqliteError { err, .. } => Trouble::Sql(err),
             other => Trouble::Content(other.to_string()),
         }
-    }
-}
-
-impl From<Break> for Trouble {
-    fn from(broken: Break) -> Self {
-        Trouble::Content(format!("journal line {} is {} (unscim verify lists every such line)", broken.line, broken.what))
     }
 }
 

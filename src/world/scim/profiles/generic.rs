@@ -1,6 +1,6 @@
 //! Any other SCIM 2.0 service: nothing is assumed beyond the standard.
 
-use super::{GroupContent, GroupRemoval, ProfileData};
+use super::data::{GroupContent, GroupRemoval, ProfileData};
 
 pub(super) const DATA: ProfileData = ProfileData {
     title: "the app",

@@ -1,6 +1,6 @@
 //! Uniqkey, both generations; its SCIM details are not public, so nothing here is relied on for a verdict.
 
-use super::{GroupContent, GroupRemoval, ProfileData};
+use super::data::{GroupContent, GroupRemoval, ProfileData};
 
 pub(super) const DATA: ProfileData = ProfileData {
     title: "Uniqkey",

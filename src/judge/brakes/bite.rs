@@ -1,0 +1,16 @@
+//! What a brake found.
+
+use crate::model::status::Brake;
+
+/// What it holds back.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Strikes {
+    Destructive,
+    /// And whoever still has a path through a group waits for his own row, too. Nobody else does.
+    AllButHealing,
+    /// Only the operator's own word, and a ledger that can't be used: no other brake stands between a protected user and a path.
+    Everything,
+}
+
+/// What a brake found: which it is, what it strikes, and why with the figures.
+pub(super) type Bite = (Brake, Strikes, String);

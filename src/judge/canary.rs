@@ -1,0 +1,55 @@
+//! The first act of a run that concerns a user is a small one, followed by a good cycle and a look at the target.
+
+use crate::judge::facts::Facts;
+use crate::judge::group_plan::{GroupPlan, plan_for};
+use crate::judge::{good_cycle, waves};
+use crate::model::key::{Key, Kin};
+use crate::model::spec::Rollout;
+
+/// Some group of this wave that is assigned has members that are to go one by one, now or later: the canary is one of them.
+pub fn has_members_to_remove(facts: &Facts) -> bool {
+    waves::open(facts).into_iter().any(|group| {
+        let members = facts.seen.groups.get(&group).and_then(|seen| seen.members.known());
+        facts.is_on(group)
+            && match plan_for(facts, group) {
+                GroupPlan::Empty => members.is_some_and(|look| !look.value.users.is_empty()),
+                GroupPlan::Unknown(_) => true,
+                GroupPlan::Keep | GroupPlan::Nothing | GroupPlan::Undecided(_) => false,
+            }
+    })
+}
+
+/// The first act of a run that concerns a user is a small one, followed by a good cycle and a look at the target.
+pub enum Canary {
+    /// Nothing was taken away yet: only the smallest piece may go.
+    First,
+    /// It went; what it did is not proven yet.
+    Running(String),
+    Passed,
+}
+
+pub fn canary(facts: &Facts) -> Canary {
+    if facts.spec.rollout == Rollout::AllAtOnce || facts.is_token_rejected() {
+        return Canary::Passed;
+    }
+    // The end of a group in which nobody is protected shows nothing about users.
+    let concerning = |key: &Key| match key {
+        Key::Member(group, _) | Key::Unassign(group, _) => facts.users_of(*group).len() > 0,
+        _ => false,
+    };
+    let taken = || {
+        let taken = [Kin::Members, Kin::Unassigns].into_iter().flat_map(|kin| facts.memory.journal.of(kin));
+        taken.filter(|(key, _)| concerning(key))
+    };
+    let Some(first) = facts.first_confirmed(taken()) else {
+        let open = taken().any(|(_, entry)| entry.confirmed == 0 && entry.is_open());
+        return if open { Canary::Running("the outcome of the first removal".into()) } else { Canary::First };
+    };
+    let Some(cycle) = facts.good_cycles_after(first).first().copied() else {
+        return Canary::Running(format!("a good cycle that began after the first removal{}", good_cycle::doubt(facts)));
+    };
+    match &facts.memory.target {
+        Some(look) if look.turn >= cycle.turn => Canary::Passed,
+        _ => Canary::Running("a look at the target after that cycle".into()),
+    }
+}

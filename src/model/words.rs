@@ -1,0 +1,23 @@
+//! Counts and names, as messages have them.
+
+/// "a, b, c and 4 more": names for a message, never the whole list of a large company.
+pub fn some_of<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
+    let mut items = items.into_iter();
+    let mut text = items.by_ref().take(5).map(|item| item.to_string()).collect::<Vec<_>>().join(", ");
+    let more = items.count();
+    if more > 0 {
+        text.push_str(&format!(" and {more} more"));
+    }
+    text
+}
+
+/// "3 of 412 users (0.8%)": a part never looks smaller than it is, and a part of nothing is all of it.
+pub fn part(n: usize, of: usize, noun: &str) -> String {
+    let tenths = if of == 0 { 1000 } else { (n * 1000).div_ceil(of) };
+    format!("{n} of {} ({}.{}%)", count(of, noun), tenths / 10, tenths % 10)
+}
+
+/// "1 user", "2 users".
+pub fn count(n: usize, noun: &str) -> String {
+    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
+}

@@ -1,0 +1,79 @@
+//! The ledger's side of a turn: what it knows, and what a look has added, on disk before anything rests on it.
+
+use std::sync::Arc;
+
+use crate::judge::facts::Facts;
+use crate::model::baseline::Growth;
+use crate::model::memory::{BaselineSource, Memory, Remembered};
+use crate::model::moment::Moment;
+use crate::model::seen::{Seen, Why};
+use crate::model::snapshot::Snapshot;
+use crate::model::spec::Spec;
+use crate::turn::loop_state::LoopState;
+use crate::turn::settle::{Settled, settled};
+use crate::turn::witness::witness;
+use crate::world::error::Result;
+use crate::world::{Ledger, Outcome};
+
+/// What the ledger knows. A ledger that can't be read makes the baseline unknown, and that stops every write.
+pub(crate) fn load(ledger: &impl Ledger, state: &LoopState) -> Memory {
+    let mut memory = Memory {
+        target: state.target.clone(),
+        log: state.log.clone(),
+        rounds: state.rounds,
+        names: state.names,
+        ..Memory::default()
+    };
+    let read = (|| {
+        memory.remembered = ledger.remembered()?;
+        memory.journal = ledger.journal()?;
+        ledger.baseline()
+    })();
+    memory.baseline = read.unwrap_or_else(|error| Seen::Unknown(Why::new(error.label(), error.to_string())));
+    if let (Seen::Known(baseline), Some(look)) = (&mut memory.baseline, &memory.target) {
+        for before in baseline.users.values_mut().filter_map(|user| user.target.record_mut()) {
+            if let Some(last) = look.users.get(&before.id) {
+                before.share_texts(last);
+            }
+        }
+    }
+    memory.remembered.turn += 1;
+    memory
+}
+
+/// What this turn's look has added. A ledger that does not take it makes the baseline unknown, and that stops every write.
+pub(super) fn write_down(
+    ledger: &impl Ledger,
+    spec: &Spec,
+    look: &Snapshot,
+    mut memory: Memory,
+    before: &Remembered,
+    growth: &Growth,
+    now: Moment,
+) -> Memory {
+    let facts = Facts::new(spec, look, &memory, now);
+    let grows = memory.source == BaselineSource::Ledger && !growth.is_empty();
+    let grown = if grows { ledger.grow_baseline(growth) } else { Ok(()) };
+    let written = grown.and_then(|()| ledger.witness(&memory.remembered, witness(&facts, before)));
+    let settled = settled(&facts);
+    if let Err(error) = written.and_then(|()| conclude_open(ledger, &mut memory, &settled, now)) {
+        memory.baseline = Seen::Unknown(Why::new(error.label(), error.to_string()));
+    }
+    memory
+}
+
+/// Writes down what became of the writes that nobody answered.
+fn conclude_open(ledger: &impl Ledger, memory: &mut Memory, settled: &[(i64, Settled)], now: Moment) -> Result<()> {
+    if !settled.is_empty() {
+        let outcome = |settled: &Settled| match settled {
+            Settled::Done(at) => Outcome::Seen(*at),
+            Settled::NotDone(at) => Outcome::Failed(format!("no answer; the look at {at:.0} shows it not done")),
+        };
+        let outcomes: Vec<(i64, Outcome)> = settled.iter().map(|(intent, settled)| (*intent, outcome(settled))).collect();
+        ledger.conclude(&outcomes, now.wall)?;
+        // Nobody holds it while it grows, so it is not copied for that.
+        memory.journal = Arc::default();
+        memory.journal = ledger.journal()?;
+    }
+    Ok(())
+}
