@@ -126,7 +126,7 @@ async fn against_quota(plan: &Plan) -> Result<Vec<Judged>> {
             }
         }
     }
-    println!("## {} users, {} groups\n\n{}", size.users, size.groups, writes::table_of(&runs));
+    println!("## {} users, {} groups\n\n{}", size.users, size.groups, ours::table_of(&runs));
     if tools.is_some() {
         println!("{}", peers::table_of(&runs, &others));
     }

@@ -1,4 +1,4 @@
-//! The real daemon, from its first look to `Retired` and a little further.
+//! The real daemon, from its first look to `Retired` and a little further, and what that took.
 
 use std::time::{Duration, Instant};
 
@@ -6,9 +6,9 @@ use anyhow::{Context, Result, ensure};
 use unscim::model::spec::Mode;
 
 use crate::process::{Daemon, Turned};
-use crate::table::median;
+use crate::table::{digits, median, table};
 use crate::tenant::{Size, Tenant};
-use crate::writes::{Step, refused_later, steps};
+use crate::writes::{STEPS, Step, rate, refused_later, steps};
 
 /// No run takes longer; a stuck one is a defect.
 const AT_MOST: Duration = Duration::from_secs(2 * 3600);
@@ -123,4 +123,29 @@ pub async fn run(size: Size, idle: usize) -> Result<Run> {
     ensure!(!run.idle.is_empty(), "there was no turn with nothing to do");
     tenant.close().await.context("the tenant")?;
     Ok(run)
+}
+
+pub fn table_of(runs: &[Run]) -> String {
+    let rows = STEPS.iter().enumerate().map(|(n, name)| {
+        let of = |value: fn(&Step) -> f64| digits(median(runs.iter().map(|run| value(&run.steps[n]))));
+        let plain = digits(median(runs.iter().map(|run| run.steps[n].accepted as f64 / rate())));
+        vec![(*name).to_owned(), of(|s| s.accepted as f64), of(|s| s.refused as f64), of(|s| s.took), of(|s| s.bound), plain]
+    });
+    let of = |value: fn(&Run) -> f64| digits(median(runs.iter().map(value)));
+    let notes = [
+        ("time with writes pending", of(Run::pending), "s"),
+        ("the quota's lower bound for it", of(Run::bound), "s"),
+        ("start to `Retired`, cycles and settling included", of(|run| run.until_retired), "s"),
+        ("Graph round trips until the last removal", of(|run| run.trips as f64), ""),
+        ("of them with writes pending", of(|run| run.trips_pending as f64), ""),
+        ("Graph round trips of a turn with nothing to do", of(Run::idle_trips), ""),
+        ("requests in them, batches item by item", of(Run::idle_asked), ""),
+        ("Graph round trips of the costliest turn without a write", of(|run| run.costliest as f64), ""),
+        ("Graph round trips of a turn after `Retired`", of(Run::retired_trips), ""),
+        ("SCIM round trips until `Retired`", of(|run| run.scim as f64), ""),
+        ("peak memory", of(|run| run.peak as f64 / 1024.0), "MiB"),
+    ];
+    let notes = notes.map(|(what, value, unit)| vec![what.to_owned(), format!("{value} {unit}").trim_end().to_owned()]);
+    let head = ["step", "writes", "429s", "first to last, s", "bound after a rest, s", "writes / rate, s"];
+    format!("{}\n{}", table(&head, rows), table(&["unscim", "median"], notes))
 }

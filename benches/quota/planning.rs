@@ -1,6 +1,6 @@
 //! Planning alone: facts, plan and brakes over a million users, in memory. The golden cases lend their small company.
 
-#[path = "../../tests/golden/company.rs"]
+#[path = "../../tests/common/company.rs"]
 mod golden;
 
 use std::time::{Duration, Instant};

@@ -3,8 +3,6 @@
 use jiff::Timestamp;
 use unscim::practice::Request;
 
-use crate::ours::Run;
-use crate::table::{digits, median, table};
 use crate::tenant::{SPEED, WRITES};
 
 /// Real seconds: one round trip.
@@ -77,29 +75,4 @@ pub fn steps(writes: &[Request]) -> [Step; 3] {
 pub fn refused_later(writes: &[Request]) -> usize {
     let mut refused = writes.iter().filter(|write| write.status == 429);
     refused.next().map_or(0, |first| refused.filter(|write| real(first.at, write.at) > TOGETHER).count())
-}
-
-pub fn table_of(runs: &[Run]) -> String {
-    let rows = STEPS.iter().enumerate().map(|(n, name)| {
-        let of = |value: fn(&Step) -> f64| digits(median(runs.iter().map(|run| value(&run.steps[n]))));
-        let plain = digits(median(runs.iter().map(|run| run.steps[n].accepted as f64 / rate())));
-        vec![(*name).to_owned(), of(|s| s.accepted as f64), of(|s| s.refused as f64), of(|s| s.took), of(|s| s.bound), plain]
-    });
-    let of = |value: fn(&Run) -> f64| digits(median(runs.iter().map(value)));
-    let notes = [
-        ("time with writes pending", of(Run::pending), "s"),
-        ("the quota's lower bound for it", of(Run::bound), "s"),
-        ("start to `Retired`, cycles and settling included", of(|run| run.until_retired), "s"),
-        ("Graph round trips until the last removal", of(|run| run.trips as f64), ""),
-        ("of them with writes pending", of(|run| run.trips_pending as f64), ""),
-        ("Graph round trips of a turn with nothing to do", of(Run::idle_trips), ""),
-        ("requests in them, batches item by item", of(Run::idle_asked), ""),
-        ("Graph round trips of the costliest turn without a write", of(|run| run.costliest as f64), ""),
-        ("Graph round trips of a turn after `Retired`", of(Run::retired_trips), ""),
-        ("SCIM round trips until `Retired`", of(|run| run.scim as f64), ""),
-        ("peak memory", of(|run| run.peak as f64 / 1024.0), "MiB"),
-    ];
-    let notes = notes.map(|(what, value, unit)| vec![what.to_owned(), format!("{value} {unit}").trim_end().to_owned()]);
-    let head = ["step", "writes", "429s", "first to last, s", "bound after a rest, s", "writes / rate, s"];
-    format!("{}\n{}", table(&head, rows), table(&["unscim", "median"], notes))
 }

@@ -3,6 +3,8 @@
 mod died;
 mod evidence;
 mod lives;
+mod network;
+#[path = "../common/daemon.rs"]
 mod support;
 mod terminal;
 mod traced;

@@ -1,45 +1,12 @@
 //! What a seed makes of a tenant and of the config.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
-use rand::rngs::StdRng;
-use rand::seq::IndexedRandom;
-use rand::{RngExt, SeedableRng};
 use unscim::model::spec::{Acknowledgement, Afterwards, EmptyGroups, MembersDecision, Mode, Rollout, Spec};
 use unscim::practice::scenario::{GroupTrait, Replicas, Scenario};
 
+use crate::dice::Dice;
 use crate::kinds::{Kinds, Trouble};
-
-/// Chance, and nothing but chance, of one world.
-pub struct Dice(StdRng);
-
-impl Dice {
-    pub fn new(seed: u64) -> Self {
-        Dice(StdRng::seed_from_u64(seed))
-    }
-
-    /// From 0 to below `n`.
-    pub fn below(&mut self, n: usize) -> usize {
-        self.0.random_range(0..n.max(1))
-    }
-
-    pub fn one_in(&mut self, n: usize) -> bool {
-        self.below(n) == 0
-    }
-
-    pub fn seconds(&mut self, from: u64, to: u64) -> Duration {
-        Duration::from_secs(self.0.random_range(from..=to))
-    }
-
-    pub fn of<'a, T>(&mut self, items: &'a [T]) -> &'a T {
-        items.choose(&mut self.0).expect("there is something to choose from")
-    }
-
-    fn some(&mut self, most: usize, chance: usize) -> BTreeSet<usize> {
-        (1..=most).filter(|_| self.one_in(chance)).collect()
-    }
-}
 
 /// Traits with which the guide can still come to its end, with a decision.
 const TRAITS: [GroupTrait; 10] = [

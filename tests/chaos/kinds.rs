@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::draw::Dice;
+use crate::dice::Dice;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Trouble {

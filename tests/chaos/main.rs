@@ -4,9 +4,10 @@
 //! `UNSCIM_SEED=n cargo test --test chaos worlds` replays one, `UNSCIM_WORLDS=10000 cargo test --release --test chaos worlds`
 //! runs many (`UNSCIM_FROM` is the first).
 
-#[path = "../scenarios/support.rs"]
+#[path = "../common/rig.rs"]
 mod support;
 
+mod dice;
 mod draw;
 mod kinds;
 mod oracle;

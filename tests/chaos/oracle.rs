@@ -1,15 +1,28 @@
 //! What no world may show. It knows the practice tenant's truth and what admins did, and none of the daemon's judgement.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use unscim::model::condition::ConditionKind;
 use unscim::model::status::{Phase, Status};
 use unscim::practice::Moment;
 
-use crate::trouble::{LEAVES, MOVES};
-use crate::world::{World, records};
+use crate::support::Rig;
+use crate::trouble::{Admins, LEAVES, MOVES};
 
-impl World {
+/// What it judges one world by.
+pub struct Oracle<'w> {
+    pub rig: &'w Rig,
+    /// Active records at the target when time began, by user.
+    pub before: &'w BTreeMap<String, String>,
+    pub admins: &'w Admins,
+    pub revoked: bool,
+    /// A rollback was allowed to take back direct assignments.
+    pub direct_goes: bool,
+    pub lag: Duration,
+}
+
+impl Oracle<'_> {
     /// After every turn.
     pub fn watch(&self, status: Option<&Status>) -> Result<(), String> {
         let practice = &self.rig.practice;
@@ -49,7 +62,7 @@ impl World {
         let practice = &self.rig.practice;
         let touched: BTreeSet<String> =
             self.admins.touched.iter().filter_map(|user| Some(practice.scim_user(*user)?.to_string())).collect();
-        let now = records(&self.rig);
+        let now = records(self.rig);
         let lost: Vec<_> = self.before.iter().filter(|(id, _)| !now.contains_key(*id) && !touched.contains(*id)).collect();
         if !lost.is_empty() {
             return Err(format!("retired, and lost at the target: {lost:?}"));
@@ -76,4 +89,11 @@ pub fn told(status: &Status) -> String {
     let lines: Vec<_> =
         status.conditions.iter().map(|c| format!("{} {} {}: {}", c.kind, c.status, c.reason, c.message)).collect();
     format!("phase {}: {lines:#?} held {:?} pending {:?}", status.phase, status.held, status.pending)
+}
+
+/// Active records by user name.
+pub fn records(rig: &Rig) -> BTreeMap<String, String> {
+    let users = rig.practice.scim_app().expect("the app inside").users();
+    let active = users.into_iter().filter(|user| user["active"] == true);
+    active.map(|user| (user["id"].as_str().unwrap_or_default().to_owned(), user["userName"].to_string())).collect()
 }

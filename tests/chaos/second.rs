@@ -11,7 +11,7 @@ use unscim::world::connect::Outside;
 use unscim::world::http::{Transport, Unobserved};
 use unscim::world::ledger::SqliteLedger;
 
-use crate::draw::Dice;
+use crate::dice::Dice;
 use crate::support::{Hand, TokioClock};
 
 /// When it takes its turn, as seen from ours.

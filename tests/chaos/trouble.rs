@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use unscim::model::id::UserId;
 use unscim::practice::{Effect, Fault, Place, Practice};
 
-use crate::draw::Dice;
+use crate::dice::Dice;
 
 const PATHS: [&str; 10] = [
     "",

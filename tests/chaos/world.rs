@@ -18,9 +18,10 @@ use unscim::undo::look;
 use unscim::world::Directory;
 use unscim::world::http::Transport;
 
-use crate::draw::{self, Dice};
+use crate::dice::Dice;
+use crate::draw;
 use crate::kinds::{Kinds, Trouble};
-use crate::oracle::told;
+use crate::oracle::{Oracle, records, told};
 use crate::second::{Second, When};
 use crate::story::Story;
 use crate::support::Rig;
@@ -89,36 +90,40 @@ pub async fn run(seed: u64, kind: Kind) -> Result<Story, String> {
     })
 }
 
-pub struct World {
-    pub rig: Rig,
+struct World {
+    rig: Rig,
     dice: Dice,
     kinds: Kinds,
-    pub admins: Admins,
+    admins: Admins,
     /// The way to the tenant without a death on it.
     plain: Transport,
     jump: Jump,
     second: Option<Second>,
     /// Active records at the target when time began, by user.
-    pub before: BTreeMap<String, String>,
-    pub revoked: bool,
+    before: BTreeMap<String, String>,
+    revoked: bool,
     /// A rollback was allowed to take back direct assignments.
-    pub direct_goes: bool,
+    direct_goes: bool,
     /// It was rolled back: the next turn only looks.
     looks_first: bool,
-    pub lag: Duration,
+    lag: Duration,
     turns: usize,
     deaths: usize,
     faults: usize,
 }
 
-/// Active records by user name.
-pub fn records(rig: &Rig) -> BTreeMap<String, String> {
-    let users = rig.practice.scim_app().expect("the app inside").users();
-    let active = users.into_iter().filter(|user| user["active"] == true);
-    active.map(|user| (user["id"].as_str().unwrap_or_default().to_owned(), user["userName"].to_string())).collect()
-}
-
 impl World {
+    fn oracle(&self) -> Oracle<'_> {
+        Oracle {
+            rig: &self.rig,
+            before: &self.before,
+            admins: &self.admins,
+            revoked: self.revoked,
+            direct_goes: self.direct_goes,
+            lag: self.lag,
+        }
+    }
+
     async fn live(&mut self, kind: Kind) -> Result<(), String> {
         if kind == Kind::Reckless {
             self.forge().await;
@@ -172,7 +177,7 @@ impl World {
             }
             self.heed(&turn);
             if status.phase == Phase::Retired {
-                return self.at_the_end();
+                return self.oracle().at_the_end();
             }
             let wanted = self.wanted(&turn);
             tokio::time::sleep(wanted).await;
@@ -237,7 +242,7 @@ impl World {
                 () = back => {}
             }
             self.born_again(dies);
-            self.watch(None)?;
+            self.oracle().watch(None)?;
             let pause = self.kinds.dice(Trouble::Rollback).map(|dice| dice.seconds(10, 900));
             tokio::time::sleep(pause.unwrap_or_default()).await;
         }
@@ -354,7 +359,7 @@ impl World {
         self.looks_first &= turn.is_none();
         self.deaths += usize::from(turn.is_none());
         self.born_again(dies);
-        self.watch(turn.as_ref().map(|turn| &turn.status))?;
+        self.oracle().watch(turn.as_ref().map(|turn| &turn.status))?;
         if when == Some(When::After) {
             self.seconded().await?;
         }
@@ -364,7 +369,7 @@ impl World {
     async fn seconded(&mut self) -> Result<(), String> {
         let Some(second) = &mut self.second else { return Ok(()) };
         let status = second.turn(&self.rig.spec, &self.plain, &self.rig.clock).await;
-        self.watch(Some(&status)).map_err(|why| format!("the second daemon: {why}"))
+        self.oracle().watch(Some(&status)).map_err(|why| format!("the second daemon: {why}"))
     }
 
     /// A new process that ends with that call of it.

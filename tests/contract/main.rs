@@ -3,9 +3,9 @@
 //! The description is not part of the project: `UNSCIM_GRAPH_CONTRACT` names the file. Without it only the list is held.
 
 mod openapi;
-#[path = "../scenarios/support.rs"]
+#[path = "../common/rig.rs"]
 pub mod support;
-#[path = "../scenarios/walk.rs"]
+#[path = "../common/walk.rs"]
 pub mod walk;
 mod wire;
 

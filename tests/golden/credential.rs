@@ -6,7 +6,6 @@ use unscim::model::snapshot::CredentialLife;
 use unscim::turn::report::report;
 
 use crate::act::carry_out;
-use crate::hand::Hand;
 use crate::support::*;
 
 const DAY: i64 = 24 * 60;
@@ -16,7 +15,7 @@ fn judged(life: Option<(i64, i64)>, change: impl FnOnce(&mut Case)) -> (Truth, R
     let mut case = Case::untouched();
     case.seen.credential = life.map(|(begins, ends)| CredentialLife { begins: at(begins), ends: at(ends) });
     change(&mut case);
-    let acted = carry_out(&case, &Hand::new(&case));
+    let acted = carry_out(&case, &world_of(&case));
     let status = report(&case.facts(), &acted, None, None, None);
     assert_eq!(status.gauges.credential_expires, life.map(|(_, ends)| at(ends)));
     let condition = status.condition(ConditionKind::CredentialValid).unwrap();

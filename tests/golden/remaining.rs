@@ -9,12 +9,11 @@ use unscim::model::status::{Outlook, Phase, Remaining, Status};
 use unscim::turn::report::report;
 
 use crate::act::carry_out;
-use crate::hand::Hand;
 use crate::support::*;
 
 fn status(case: &Case) -> Status {
     // Nothing of what is asked here hangs on what becomes of the writes.
-    let acted = carry_out(case, &Hand::new(&Case::untouched()));
+    let acted = carry_out(case, &world_of(&Case::untouched()));
     report(&case.facts(), &acted, None, None, None)
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use jiff::SignedDuration;
 use unscim::judge::brakes::{Approved, approve};
 use unscim::judge::facts::Facts;
 use unscim::judge::plan::{NewBaseline, plan};
@@ -14,7 +15,17 @@ use unscim::model::memory::*;
 use unscim::model::seen::{Listed, Seen, Why};
 use unscim::model::snapshot::*;
 
+use crate::book::Book;
 pub use crate::company::*;
+use crate::fake::Fake;
+
+/// The world as the case sees it, ten seconds after it looked. Whoever acts reads rows and members, and nothing else.
+pub fn world_of(case: &Case) -> Fake {
+    const MAY: [&str; 6] = ["write ", "intend ", "conclude ", "baseline of ", "read rows", "read members/"];
+    let may = |what: &str| MAY.iter().any(|known| what.starts_with(known));
+    let book = Book { lines: 6, ..Book::default() };
+    Fake::new(case.seen.clone(), case.seen.began.wall + SignedDuration::from_secs(10), book, may)
+}
 
 /// A Conditional Access policy that names this group.
 pub fn policy(n: u128) -> Policy {

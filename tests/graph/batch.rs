@@ -191,7 +191,7 @@ async fn reads_share_a_request_and_each_list_goes_to_its_own_end() {
     assert_eq!((log.all()[1].method.as_str(), log.all()[1].query.as_str()), ("GET", "$skiptoken=2"));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_list_that_is_not_answered_whole_is_none_and_the_others_are() {
     let next = format!("{}/v1.0/groups/x/members?$skiptoken=2", ROOT.trim_end_matches('/'));
     let elsewhere = "https://elsewhere.example/v1.0/groups/x/members?$skiptoken=2";

@@ -6,7 +6,7 @@
 use jiff::{SignedDuration, Timestamp};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use crate::machine::State;
+use crate::state::State;
 use crate::tenant::{Cycle, INTERVAL, Lagging, Rows, Tenant};
 use unscim::model::action::Action;
 use unscim::model::journal::Entry;

@@ -1,35 +1,30 @@
 //! Every interleaving as a machine: a look, each write with its outcomes, time, cycles, admins, deaths. What is judged is
 //! judged by the daemon's own code; two states that differ only in how long ago old things were are the same.
 
-use jiff::Timestamp;
-use std::hash::{Hash, Hasher};
 use std::task::{Context, Poll, Waker};
-use tokio_util::sync::CancellationToken;
 
-use crate::fake::{Book, Fake, Mutant, Read, calibration};
-use crate::key::key;
-use crate::tenant::{Admin, Layout, Stale, Tenant};
+use tokio_util::sync::CancellationToken;
 use unscim::judge::facts::Facts;
 use unscim::judge::plan::{NewBaseline, plan};
 use unscim::model::action::Action;
 use unscim::model::id::*;
 use unscim::model::seen::Seen;
-use unscim::model::snapshot::{Principal, TargetLook};
+use unscim::model::snapshot::{Principal, Snapshot};
 use unscim::model::spec::{MembersDecision, Spec};
-use unscim::turn::act::volley;
 use unscim::turn::{Decided, LoopState, Permit, decide};
 
-/// How much may go wrong on one way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Trouble {
-    pub faults: u8,
-    pub crashes: u8,
-    pub admin: u8,
-}
+use crate::book::Book;
+use crate::company::{Layout, calibration, group, members_of, rows_of};
+use crate::fake::{Fake, Read};
+use crate::key::key;
+use crate::shown::{Mutant, believe, shown};
+use crate::state::{State, Trouble};
+use crate::tenant::{Admin, Stale, Tenant};
 
 #[derive(Clone)]
 pub struct Machine {
     pub layout: Layout,
+    pub untouched: Snapshot,
     pub spec: Spec,
     /// Reads may be behind by so many ticks.
     pub lag: u8,
@@ -85,75 +80,51 @@ impl Step {
     }
 }
 
-#[derive(Clone, Debug)]
-pub struct State {
-    pub tenant: Tenant,
-    pub book: Book,
-    pub target: Option<std::sync::Arc<TargetLook>>,
-    /// What is left of the approved plan.
-    pub pending: Vec<Action>,
-    /// What went out at once and stands in the journal; each takes effect by itself.
-    pub flight: Vec<Action>,
-    /// The look of this tick was made.
-    pub looked: bool,
-    pub left: Trouble,
-    pub asked: bool,
-    pub last_unassigned: Option<Timestamp>,
-    key: (u64, u64),
-}
-
-impl PartialEq for State {
-    fn eq(&self, other: &Self) -> bool {
-        self.key == other.key
-    }
-}
-
-impl Hash for State {
-    fn hash<H: Hasher>(&self, hasher: &mut H) {
-        self.key.hash(hasher);
-    }
-}
-
 impl Machine {
     /// The baseline is taken, nothing else is done.
     pub fn start(&self) -> State {
         let tenant = Tenant::new(self.layout, self.lag);
-        let mut state = State {
-            book: Book::default(),
-            target: None,
-            pending: Vec::new(),
-            flight: Vec::new(),
-            looked: false,
-            left: self.trouble,
-            asked: false,
-            last_unassigned: None,
-            key: (0, 0),
-            tenant,
-        };
+        let mut state = State::new(tenant, self.trouble);
         state.book.baseline = Seen::Absent;
         state.book.remembered.calibration = Some(calibration(state.tenant.now));
         let (prepared, _, _) = self.prepared(&state, 0, None, Permit::FirstBaseline);
         let baseline = prepared.approved.baseline().unwrap_or_else(|| panic!("no baseline: {:?}", prepared.approved.plan()));
         state.book.baseline = Seen::Known(baseline.clone());
-        state.sealed(self)
+        self.sealed(state)
+    }
+
+    fn sealed(&self, state: State) -> State {
+        let key = key(&state, &self.spec);
+        state.sealed(key)
     }
 
     fn prepared(&self, state: &State, stale: Stale, fails: Option<Read>, permit: Permit) -> (Decided, Book, bool) {
-        let fake = Fake {
-            tenant: &state.tenant,
-            book: state.book.clone().into(),
-            stale,
-            fails,
-            mutants: self.mutants,
-            failed: false.into(),
-        };
+        let (mut seen, mut book) = (shown(&state.tenant, &self.untouched, stale, self.mutants), state.book.clone());
+        let mut failing = fails;
+        if self.mutants.contains(&Mutant::ShortList) {
+            match fails {
+                Some(Read::Rows) => rows_of(&mut seen).clear(),
+                Some(Read::Members(group)) => members_of(&mut seen, group).clear(),
+                _ => {}
+            }
+            failing = fails.filter(|read| !matches!(read, Read::Rows | Read::Members(_)));
+        }
+        if self.mutants.contains(&Mutant::OneLook) {
+            believe(&mut book.remembered, state.tenant.now);
+        }
+        // Its writes are steps of the machine, one at a time.
+        let may = |what: &str| !["write", "intend", "baseline"].iter().any(|of_steps| what.starts_with(of_steps));
+        let mut fake = Fake::new(seen, state.tenant.now, book, may);
+        fake.deleted.clone_from(&state.tenant.deleted);
+        fake.fails.set(failing);
         let mut loop_state = LoopState { target: state.target.clone(), ..LoopState::default() };
         let stop = CancellationToken::new();
         let mut future = std::pin::pin!(decide(&fake, &self.spec, permit, &mut loop_state, &stop));
         let Poll::Ready(Some(prepared)) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) else {
             panic!("nothing here waits")
         };
-        (prepared, fake.book.borrow().clone(), fake.failed.get())
+        let failed = fails.is_some_and(|read| fake.has_been_asked(read));
+        (prepared, fake.book.borrow().clone(), failed)
     }
 
     pub fn steps(&self, state: &State, steps: &mut Vec<Step>) {
@@ -183,7 +154,7 @@ impl Machine {
                 steps.push(Step::Look { stale: *stale, fails: None });
             }
             if faults {
-                let groups = (1..=self.layout.len() as u8).map(Read::Members);
+                let groups = self.layout.iter().map(|(g, _)| Read::Members(group(*g)));
                 for read in [Read::Rows, Read::Jobs, Read::Target, Read::User].into_iter().chain(groups) {
                     steps.extend(stales.iter().map(|stale| Step::Look { stale: *stale, fails: Some(read) }));
                 }
@@ -240,7 +211,7 @@ impl Machine {
             }
             Step::Revoke => state.tenant.token = false,
         }
-        Some(state.sealed(self))
+        Some(self.sealed(state))
     }
 
     /// As `act` does it: a line for each that goes out, write, a line for each; what is not confirmed ends the plan.
@@ -360,34 +331,4 @@ fn everything(facts: &Facts) -> Vec<Action> {
 /// Every way to set some of these bits.
 fn masks(bits: Stale) -> Vec<Stale> {
     (0..=bits).filter(|mask| mask & !bits == 0).collect()
-}
-
-impl State {
-    /// What goes out next, once everything before it has its answer: in the journal first.
-    fn take_off(&mut self) {
-        if !self.flight.is_empty() {
-            return;
-        }
-        let next: Vec<usize> = volley::next(&self.pending, usize::MAX).concat();
-        self.flight = next.iter().map(|index| self.pending[*index].clone()).collect();
-        let mut index = 0..;
-        self.pending.retain(|_| index.next().is_some_and(|index| !next.contains(&index)));
-        for action in &self.flight {
-            self.book.intend(action, self.tenant.now);
-            if *action == Action::RequestRevocation {
-                // Once it stands in the journal the status says so, and the person acts on that.
-                self.tenant.revocation_is_due(self.last_unassigned);
-                self.asked = true;
-            }
-        }
-    }
-
-    fn sealed(mut self, machine: &Machine) -> State {
-        self.key = key(&self, &machine.spec);
-        self
-    }
-
-    pub fn key(&self) -> (u64, u64) {
-        self.key
-    }
 }

@@ -3,13 +3,20 @@
 //! Bounds are faults, crashes and admins' acts: `UNSCIM_MODEL='1,1,1' cargo test --release --test model whatever` explores
 //! all of that many; `UNSCIM_MODEL_ADMIN`, `UNSCIM_MODEL_TURNS`, `UNSCIM_MODEL_THREE` and `UNSCIM_MODEL_DEPTH` are those of the other tests.
 
-mod fake;
+#[path = "../common/book.rs"]
+pub mod book;
+#[path = "../common/company.rs"]
+pub mod company;
+#[path = "../common/fake.rs"]
+pub mod fake;
+
 mod key;
 mod machine;
+mod shown;
+mod state;
 mod tenant;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
-use std::path::PathBuf;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -18,78 +25,33 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 use stateright::{Checker, Model, Property};
-use unscim::model::id::*;
 use unscim::model::spec::*;
-use uuid::Uuid;
 
-use fake::Mutant;
-use machine::{Machine, State, Step, Trouble};
-use tenant::Layout;
+use company::{Layout, MEMBERS};
+use machine::{Machine, Step};
+use shown::Mutant;
+use state::{State, Trouble};
 
 /// Both users in group 2, one of them in group 1 too: two roles, and two ways for one of them.
 const TWO: Layout = &[(1, &[1]), (2, &[1, 2])];
-const THREE: Layout = &[(1, &[1, 2]), (2, &[2, 3])];
+const THREE: Layout = &MEMBERS;
 
+/// A company in a hurry. Its limits are wide open: what is checked must not hang on them.
 fn spec(layout: Layout) -> Spec {
-    let minutes = |n: u64| Duration::from_secs(n * 60);
-    let list = layout.iter().map(|(g, _)| GroupEntry { id: tenant::group(*g), members: None }).collect();
-    Spec {
-        name: "model".into(),
-        mode: Mode::Enforce,
-        hold: Hold::None,
-        approval: None,
-        entra: Entra {
-            cloud: Cloud::Public,
-            tenant_id: TenantId(Uuid::from_u128(1)),
-            app: AppRef::ServicePrincipalId(ServicePrincipalId(Uuid::from_u128(2))),
-            job_id: None,
-            credential: Credential::ClientSecret { client_id: Uuid::from_u128(3), client_secret_file: PathBuf::from("secret") },
-            authority: "http://127.0.0.1:1".parse().unwrap(),
-            graph: "http://127.0.0.1:1".parse().unwrap(),
-            ca_file: None,
-        },
-        groups: Groups {
-            select: Select::Listed,
-            list,
-            empty_groups: EmptyGroups::WhenExclusive,
-            acknowledge: vec![Acknowledgement::UndiscoverableUses, Acknowledgement::TargetGroupContent],
-        },
-        roles: BTreeMap::new(),
-        target: Target {
-            profile: Profile::Generic,
-            scim_url: "http://127.0.0.1:1/scim".parse().unwrap(),
-            token_file: PathBuf::from("token"),
-            match_by: MatchBy::UserName,
-            match_from: None,
-            read_interval: minutes(1),
-            revocation: Revocation { by: RevocationBy::Operator, webhook: None, confirmations: 2, confirm_every: minutes(1) },
-        },
-        provisioning: Provisioning {
-            settle_cycles: 1,
-            verify_cycles: 1,
-            scope_confirmed: None,
-            cycle_margin: minutes(1),
-            cycle_timeout: minutes(600),
-            log_read_interval: minutes(1),
-            afterwards: Afterwards::Leave,
-        },
-        released: BTreeSet::new(),
-        released_records: BTreeSet::new(),
-        rollout: Rollout::AllAtOnce,
-        windows: None,
-        // Wide open: what is checked must not hang on them.
-        limits: Limits {
-            max_groups: 100,
-            max_users: 100,
-            max_member_removals: 1000,
-            max_shrink: Percent(100),
-            fights: 1000,
-            write_share: Percent(50),
-            write_quota: Quota { amount: 3_000, per: Duration::from_secs(150) },
-        },
-        timing: Timing { interval: minutes(1), settle: minutes(2), request_timeout: Duration::from_secs(30) },
-        telemetry: Telemetry::default(),
-    }
+    let minute = Duration::from_secs(60);
+    let mut spec = company::spec(layout);
+    spec.target.profile = Profile::Generic;
+    spec.target.read_interval = minute;
+    spec.target.revocation.confirmations = 2;
+    spec.provisioning.verify_cycles = 1;
+    spec.provisioning.cycle_margin = minute;
+    spec.provisioning.log_read_interval = minute;
+    spec.rollout = Rollout::AllAtOnce;
+    let limits = &mut spec.limits;
+    (limits.max_groups, limits.max_users, limits.max_member_removals) = (100, 100, 1000);
+    (limits.max_shrink, limits.fights) = (Percent(100), 1000);
+    spec.timing.settle = 2 * minute;
+    spec
 }
 
 struct Check {
@@ -183,7 +145,8 @@ fn explore(machine: Machine, ends: Ends, depth: Option<usize>) -> (usize, Vec<St
 }
 
 fn machine(layout: Layout, faults: u8, crashes: u8, admin: u8) -> Machine {
-    Machine { layout, spec: spec(layout), lag: 1, trouble: Trouble { faults, crashes, admin }, mutants: &[] }
+    let (untouched, trouble) = (company::seen(layout), Trouble { faults, crashes, admin });
+    Machine { layout, untouched, spec: spec(layout), lag: 1, trouble, mutants: &[] }
 }
 
 /// Replicas take turns for so many ticks, and the operator has set his times by that.

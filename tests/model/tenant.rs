@@ -6,24 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 use unscim::model::id::*;
 use unscim::model::snapshot::Principal;
-use uuid::Uuid;
+
+use crate::company::{Layout, at, group, role, user};
 
 /// What passes between two turns.
 pub const TICK: SignedDuration = SignedDuration::from_secs(60);
 /// Between the beginnings of two cycles.
 pub const INTERVAL: SignedDuration = SignedDuration::from_secs(240);
-
-pub fn user(n: u8) -> UserId {
-    UserId(Uuid::from_u128(0x100 + u128::from(n)))
-}
-
-pub fn group(n: u8) -> GroupId {
-    GroupId(Uuid::from_u128(0x200 + u128::from(n)))
-}
-
-pub fn role(n: u8) -> AppRoleId {
-    AppRoleId(Uuid::from_u128(0x300 + u128::from(n)))
-}
 
 pub type Rows = BTreeMap<(Principal, AppRoleId), Timestamp>;
 pub type Members = BTreeSet<UserId>;
@@ -101,22 +90,19 @@ pub struct Tenant {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Admin {
-    Join(u8, u8),
-    Permit(u8, u8),
-    Assign(u8, u8),
-    Unassign(u8, u8),
-    AssignGroup(u8),
-    UnassignGroup(u8),
-    Disable(u8),
-    Delete(u8),
+    Join(u128, u128),
+    Leave(u128, u128),
+    Assign(u128, u128),
+    Unassign(u128, u128),
+    AssignGroup(u128),
+    UnassignGroup(u128),
+    Disable(u128),
+    Delete(u128),
 }
-
-/// Who is in which group at the beginning. Group n gives role n.
-pub type Layout = &'static [(u8, &'static [u8])];
 
 impl Tenant {
     pub fn new(layout: Layout, lag: u8) -> Tenant {
-        let start: Timestamp = "2026-11-24T12:00:00Z".parse().unwrap();
+        let start = at(0);
         let old = start - SignedDuration::from_hours(24);
         let users: BTreeSet<UserId> = layout.iter().flat_map(|(_, users)| users.iter().map(|n| user(*n))).collect();
         Tenant {
@@ -282,15 +268,15 @@ impl Tenant {
     /// Everything that would change something.
     pub fn admin_acts(&self) -> Vec<Admin> {
         let mut acts = Vec::new();
-        let groups = 1..=self.members.len() as u8;
+        let groups = 1..=self.members.len() as u128;
         let has = |principal, r| self.rows.now.contains_key(&(principal, role(r)));
-        for u in 1..=self.enabled.len() as u8 {
+        for u in 1..=self.enabled.len() as u128 {
             if self.deleted.contains(&user(u)) {
                 continue;
             }
             for g in groups.clone() {
                 let inside = self.members[&group(g)].now.contains(&user(u));
-                acts.push(if inside { Admin::Permit(u, g) } else { Admin::Join(u, g) });
+                acts.push(if inside { Admin::Leave(u, g) } else { Admin::Join(u, g) });
                 acts.push(if has(Principal::User(user(u)), g) { Admin::Unassign(u, g) } else { Admin::Assign(u, g) });
             }
             if self.enabled[&user(u)] {
@@ -305,16 +291,16 @@ impl Tenant {
     }
 
     pub fn admin(&mut self, act: Admin) {
-        let (now, members) = (self.now, |g: u8| self.members[&group(g)].now.clone());
+        let (now, members) = (self.now, |g: u128| self.members[&group(g)].now.clone());
         let touched = match act {
-            Admin::Join(u, _) | Admin::Permit(u, _) | Admin::Assign(u, _) | Admin::Unassign(u, _) => BTreeSet::from([user(u)]),
+            Admin::Join(u, _) | Admin::Leave(u, _) | Admin::Assign(u, _) | Admin::Unassign(u, _) => BTreeSet::from([user(u)]),
             Admin::Disable(u) | Admin::Delete(u) => BTreeSet::from([user(u)]),
             Admin::AssignGroup(g) | Admin::UnassignGroup(g) => members(g),
         };
         self.touched.extend(touched.into_iter().map(|user| (user, now)));
         match act {
             Admin::Join(u, g) => self.members.get_mut(&group(g)).unwrap().change(|members| _ = members.insert(user(u))),
-            Admin::Permit(u, g) => {
+            Admin::Leave(u, g) => {
                 self.excused.insert(user(u));
                 self.members.get_mut(&group(g)).unwrap().change(|members| _ = members.remove(&user(u)));
             }

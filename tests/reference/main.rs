@@ -2,7 +2,7 @@
 //! provisions over the network. What it holds at the end is read without any code of unscim.
 
 mod server;
-#[path = "../binary/support.rs"]
+#[path = "../common/daemon.rs"]
 pub mod support;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -6,11 +6,13 @@ mod kept;
 mod lent;
 mod lost;
 mod midway;
+#[path = "../common/rig.rs"]
 mod support;
 mod target;
 mod tokens;
 mod told;
 mod turns;
 mod undone;
+#[path = "../common/walk.rs"]
 mod walk;
 mod watched;

@@ -16,7 +16,7 @@ use tempfile::NamedTempFile;
 use tower::util::BoxCloneSyncService;
 use unscim::model::id::ScimId;
 use unscim::model::seen::Seen;
-use unscim::model::snapshot::{BodyShape, ProbeVerdict, Signature};
+use unscim::model::snapshot::{BodyShape, Calibration, ProbeVerdict, Signature};
 use unscim::model::spec::Profile;
 use unscim::practice::scim_app::{Quirk, ScimApp};
 use unscim::world::Target;
@@ -256,6 +256,16 @@ async fn silence_has_its_own_names() {
     assert_eq!(target(down, &file).users().await.unwrap_err().label(), "unreachable");
 }
 
+/// The probe proves nothing while the app answers in one of these ways.
+async fn assert_inconclusive(stage: &Stage, calibration: &Calibration, quirks: &[Quirk]) {
+    for quirk in quirks {
+        stage.app.clear_quirks();
+        stage.app.set_quirk(quirk.clone());
+        let probe = stage.target.probe(calibration, AT).await;
+        assert_eq!(probe.verdict, ProbeVerdict::Inconclusive, "{quirk:?}: {}", probe.detail);
+    }
+}
+
 #[tokio::test]
 async fn a_revoked_token_is_proven_rejected() {
     for quirks in [vec![], vec![Quirk::ProtectsConfig], vec![Quirk::DeadTokenNotFound]] {
@@ -279,7 +289,7 @@ async fn no_outage_is_taken_for_a_revocation() {
     assert_eq!(calibration.bad_token, Signature { status: 401, body: BodyShape::ScimError });
     assert_eq!(calibration.liveness, 200);
     stage.app.revoke();
-    for quirk in [
+    let outages = [
         Quirk::Html(200),
         Quirk::Html(401),
         Quirk::Html(404),
@@ -290,12 +300,8 @@ async fn no_outage_is_taken_for_a_revocation() {
         Quirk::Throttled(5),
         Quirk::DeadTokenNotFound,
         Quirk::ProtectsConfig,
-    ] {
-        stage.app.clear_quirks();
-        stage.app.set_quirk(quirk.clone());
-        let probe = stage.target.probe(&calibration, AT).await;
-        assert_eq!(probe.verdict, ProbeVerdict::Inconclusive, "{quirk:?}: {}", probe.detail);
-    }
+    ];
+    assert_inconclusive(&stage, &calibration, &outages).await;
     let down = BoxCloneSyncService::new(tower::service_fn(|_| async { Err(TransportError::Connect("refused".into())) }));
     let probe = target(down, &stage.file).probe(&calibration, AT).await;
     assert_eq!(probe.verdict, ProbeVerdict::Inconclusive, "{}", probe.detail);

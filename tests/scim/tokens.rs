@@ -76,12 +76,7 @@ async fn several_ways_to_say_no_do_not_make_one_of_an_outage() {
         Quirk::Unavailable,
         Quirk::Throttled(5),
     ];
-    for quirk in outages {
-        stage.app.clear_quirks();
-        stage.app.set_quirk(quirk.clone());
-        let probe = stage.target.probe(&calibration, AT).await;
-        assert_eq!(probe.verdict, ProbeVerdict::Inconclusive, "{quirk:?}: {}", probe.detail);
-    }
+    assert_inconclusive(&stage, &calibration, &outages).await;
     // One answer to everything is nobody's word on our token, whichever it is.
     for (status, body) in [(401, "{}"), (403, "{}"), (500, "{}"), (401, ""), (403, ""), (404, "{}")] {
         let (target, file) = says(status, body);
@@ -92,12 +87,7 @@ async fn several_ways_to_say_no_do_not_make_one_of_an_outage() {
     // A deleted one is proven only as long as the made-up one is refused as it was.
     stage.app.clear_quirks();
     stage.app.revoke();
-    for quirk in [Quirk::UnknownToken(500), Quirk::UnknownToken(401), Quirk::ProtectsConfig] {
-        stage.app.clear_quirks();
-        stage.app.set_quirk(quirk.clone());
-        let probe = stage.target.probe(&calibration, AT).await;
-        assert_eq!(probe.verdict, ProbeVerdict::Inconclusive, "{quirk:?}: {}", probe.detail);
-    }
+    assert_inconclusive(&stage, &calibration, &[Quirk::UnknownToken(500), Quirk::UnknownToken(401), Quirk::ProtectsConfig]).await;
 }
 
 #[tokio::test]

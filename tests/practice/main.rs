@@ -1,10 +1,7 @@
 //! The practice tenant, asked over HTTP as a stranger would: does it behave as the real one is known to?
 
-#[path = "practice/caller.rs"]
 mod caller;
-#[path = "practice/forms.rs"]
 mod forms;
-#[path = "practice/weather.rs"]
 mod weather;
 
 use std::collections::BTreeSet;

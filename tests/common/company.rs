@@ -1,10 +1,11 @@
-//! A small company in a known state. The benchmark of planning makes a large one of it.
+//! A small company in a known state. The model lets everything happen to it, the benchmark of planning makes a large one of it.
 //!
 //! Group 1 holds users 1 and 2 with role 1; group 2 holds users 2 and 3 with role 2. Every time is in minutes after noon;
 //! the look is at minute 600, the baseline was taken at minute 0.
 
+mod spec;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use unscim::model::moment::{Moment, since};
 use unscim::model::names::Names;
 use unscim::model::seen::{Listed, Seen, Why};
 use unscim::model::snapshot::*;
-use unscim::model::spec::*;
+use unscim::model::spec::Spec;
 use uuid::Uuid;
 
 pub const NOW: i64 = 600;
@@ -48,6 +49,9 @@ pub fn moment(minute: i64) -> Moment {
     Moment { wall: at(minute), steady: since(Timestamp::UNIX_EPOCH, at(minute)) }
 }
 
+/// Who is in which group. Group n gives role n.
+pub type Layout = &'static [(u128, &'static [u128])];
+
 pub const MEMBERS: [(u128, &[u128]); 2] = [(1, &[1, 2]), (2, &[2, 3])];
 
 pub struct Case {
@@ -59,7 +63,7 @@ pub struct Case {
 impl Case {
     /// Everything is known, and nothing was done yet.
     pub fn untouched() -> Case {
-        let mut case = Case { spec: spec(), seen: seen(), memory: memory() };
+        let mut case = Case { spec: spec(&MEMBERS), seen: seen(&MEMBERS), memory: memory() };
         for (g, _) in MEMBERS {
             case.row(Principal::Group(group(g)), role(g), -1000);
         }
@@ -67,10 +71,7 @@ impl Case {
     }
 
     pub fn rows(&mut self) -> &mut Vec<Assignment> {
-        match &mut self.seen.assignments {
-            Listed::Known(look) => &mut look.value,
-            Listed::Unknown(_) => panic!("the assignments are not known"),
-        }
+        rows_of(&mut self.seen)
     }
 
     pub fn row(&mut self, principal: Principal, role: AppRoleId, made: i64) {
@@ -108,74 +109,29 @@ impl Case {
     }
 
     pub fn members(&mut self, g: u128) -> &mut BTreeSet<UserId> {
-        match &mut self.seen.groups.get_mut(&group(g)).unwrap().members {
-            Listed::Known(look) => &mut look.value.users,
-            Listed::Unknown(_) => panic!("the members are not known"),
-        }
+        members_of(&mut self.seen, group(g))
     }
 }
 
-fn spec() -> Spec {
-    let minutes = |n: u64| Duration::from_secs(n * 60);
-    Spec {
-        name: "golden".into(),
-        mode: Mode::Enforce,
-        hold: Hold::None,
-        approval: None,
-        entra: Entra {
-            cloud: Cloud::Public,
-            tenant_id: TenantId(Uuid::from_u128(1)),
-            app: AppRef::ServicePrincipalId(ServicePrincipalId(Uuid::from_u128(2))),
-            job_id: None,
-            credential: Credential::ClientSecret { client_id: Uuid::from_u128(3), client_secret_file: PathBuf::from("secret") },
-            authority: "http://127.0.0.1:1".parse().unwrap(),
-            graph: "http://127.0.0.1:1".parse().unwrap(),
-            ca_file: None,
-        },
-        groups: Groups {
-            select: Select::Listed,
-            list: MEMBERS.map(|(g, _)| GroupEntry { id: group(g), members: None }).into(),
-            empty_groups: EmptyGroups::WhenExclusive,
-            acknowledge: vec![Acknowledgement::UndiscoverableUses, Acknowledgement::TargetGroupContent],
-        },
-        roles: BTreeMap::new(),
-        target: Target {
-            profile: Profile::Uniqkey,
-            scim_url: "http://127.0.0.1:1/scim".parse().unwrap(),
-            token_file: PathBuf::from("token"),
-            match_by: MatchBy::UserName,
-            match_from: None,
-            read_interval: minutes(5),
-            revocation: Revocation { by: RevocationBy::Operator, webhook: None, confirmations: 3, confirm_every: minutes(1) },
-        },
-        provisioning: Provisioning {
-            settle_cycles: 1,
-            verify_cycles: 2,
-            scope_confirmed: None,
-            cycle_margin: minutes(10),
-            cycle_timeout: minutes(600),
-            log_read_interval: minutes(5),
-            afterwards: Afterwards::Leave,
-        },
-        released: BTreeSet::new(),
-        released_records: BTreeSet::new(),
-        rollout: Rollout::Canary,
-        windows: None,
-        limits: Limits {
-            max_groups: 2,
-            max_users: 3,
-            max_member_removals: 4,
-            max_shrink: Percent(10),
-            fights: 2,
-            write_share: Percent(50),
-            write_quota: Quota { amount: 3_000, per: Duration::from_secs(150) },
-        },
-        timing: Timing { interval: minutes(1), settle: minutes(5), request_timeout: Duration::from_secs(30) },
-        telemetry: Telemetry::default(),
+pub fn rows_of(seen: &mut Snapshot) -> &mut Vec<Assignment> {
+    match &mut seen.assignments {
+        Listed::Known(look) => &mut look.value,
+        Listed::Unknown(_) => panic!("the assignments are not known"),
     }
 }
 
-fn known_record(n: u128) -> ScimUser {
+pub fn members_of(seen: &mut Snapshot, group: GroupId) -> &mut BTreeSet<UserId> {
+    match &mut seen.groups.get_mut(&group).unwrap().members {
+        Listed::Known(look) => &mut look.value.users,
+        Listed::Unknown(_) => panic!("the members are not known"),
+    }
+}
+
+pub fn spec(layout: Layout) -> Spec {
+    spec::spec(layout.iter().map(|(g, _)| group(*g)))
+}
+
+pub fn known_record(n: u128) -> ScimUser {
     ScimUser {
         id: scim(n),
         user_name: Some(format!("user{n}@contoso.example").into()),
@@ -185,7 +141,25 @@ fn known_record(n: u128) -> ScimUser {
     }
 }
 
-/// As Graph shows him.
+pub fn known_group(g: u128) -> ScimGroup {
+    let id = ScimId::from(format!("g-{g}"));
+    ScimGroup { id, display_name: Some(format!("Group {g}")), external_id: None }
+}
+
+pub fn calibration(at: Timestamp) -> Calibration {
+    Calibration {
+        url: "http://127.0.0.1:1/scim/Users".into(),
+        token: "0000".into(),
+        bad_token: Signature { status: 401, body: BodyShape::ScimError },
+        bad_token_too: None,
+        control: Control::Alike,
+        liveness: 200,
+        no_such: None,
+        at,
+    }
+}
+
+/// As Graph shows them.
 pub fn known_user(n: u128) -> DirectoryUser {
     let name = format!("user{n}@contoso.example");
     DirectoryUser {
@@ -197,7 +171,8 @@ pub fn known_user(n: u128) -> DirectoryUser {
     }
 }
 
-fn seen() -> Snapshot {
+/// Nobody has done anything, and nobody is assigned to anything.
+pub fn seen(layout: Layout) -> Snapshot {
     let roles = ["AppRoleAssignment.ReadWrite.All", "GroupMember.ReadWrite.All", "Application.Read.All", "User.Read.All"];
     let app_role = |n| AppRole { id: role(n), display_name: format!("Role {n}"), enabled: true, for_users: true };
     let mapping = Mapping {
@@ -224,7 +199,8 @@ fn seen() -> Snapshot {
         steady_state_last: Some(at(583)),
     };
     let look = |value| Listed::Known(Look { at: at(NOW), value });
-    let groups = MEMBERS.map(|(g, members)| {
+    let groups = layout.iter().map(|(g, members)| {
+        let g = *g;
         let profile = GroupProfile {
             id: group(g),
             display_name: format!("Group {g}"),
@@ -257,10 +233,10 @@ fn seen() -> Snapshot {
             id: ServicePrincipalId(Uuid::from_u128(2)),
             app_id: None,
             display_name: "Uniqkey".into(),
-            roles: vec![app_role(1), app_role(2)],
+            roles: layout.iter().map(|(g, _)| app_role(*g)).collect(),
         }),
         assignments: Listed::Known(Look { at: at(NOW), value: Vec::new() }),
-        groups: groups.into(),
+        groups: groups.collect(),
         jobs: look(vec![job]),
         schema: Seen::Known(SyncSchema { user: Some(mapping.clone()), group: Some(mapping) }),
         settings: Listed::Known(SyncSettings {
@@ -270,7 +246,7 @@ fn seen() -> Snapshot {
             base_address: None,
             oauth: Vec::new(),
         }),
-        users: [1, 2, 3].map(|u| (user(u), Seen::Known(known_user(u)))).into(),
+        users: layout.iter().flat_map(|(_, users)| *users).map(|u| (user(*u), Seen::Known(known_user(*u)))).collect(),
         log: Listed::Known(Look { at: at(NOW), value: Log::default() }),
         target: TargetSeen {
             token: TokenState::Accepted,
@@ -291,7 +267,7 @@ fn memory() -> Memory {
     let managed = |g: u128| ManagedGroup {
         display_name: format!("Group {g}"),
         roles: BTreeSet::from([role(g)]),
-        scim: Some(ScimId::from(format!("g-{g}"))),
+        scim: Some(known_group(g).id),
     };
     let baseline = Baseline {
         binding: Binding {
@@ -304,32 +280,18 @@ fn memory() -> Memory {
         groups: BTreeMap::from([(group(1), managed(1)), (group(2), managed(2))]),
         users: BTreeMap::from([(user(1), protected(1, &[1])), (user(2), protected(2, &[1, 2])), (user(3), protected(3, &[2]))]),
     };
-    let scim_group = |g: u128| {
-        let id = ScimId::from(format!("g-{g}"));
-        (id.clone(), ScimGroup { id, display_name: Some(format!("Group {g}")), external_id: None })
-    };
     let target = TargetLook {
         turn: 50,
         at: moment(NOW),
         users: [1, 2, 3].map(|u| (scim(u), known_record(u))).into(),
-        groups: [1, 2].map(scim_group).into(),
+        groups: [1, 2].map(|g| (known_group(g).id, known_group(g))).into(),
         ..TargetLook::default()
-    };
-    let calibration = Calibration {
-        url: "http://127.0.0.1:1/scim/Users".into(),
-        token: "0000".into(),
-        bad_token: Signature { status: 401, body: BodyShape::ScimError },
-        bad_token_too: None,
-        control: Control::Alike,
-        liveness: 200,
-        no_such: None,
-        at: at(0),
     };
     Memory {
         baseline: Seen::Known(baseline),
         target: Some(Arc::new(target)),
         names: Names::Shown,
-        remembered: Remembered { turn: 50, calibration: Some(calibration), ..Remembered::default() },
+        remembered: Remembered { turn: 50, calibration: Some(calibration(at(0))), ..Remembered::default() },
         ..Memory::default()
     }
 }

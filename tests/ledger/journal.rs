@@ -12,19 +12,13 @@ use unscim::world::ledger::{SqliteLedger, Verified};
 use unscim::world::{Ledger, Outcome, Written};
 use uuid::Uuid;
 
+use crate::{conclude, intend};
+
 fn at(seconds: i64) -> Timestamp {
     "2026-11-24T10:00:00Z".parse::<Timestamp>().unwrap() + SignedDuration::from_secs(seconds)
 }
 
 /// Four writes, each with its outcome: lines 1 to 8.
-fn intend(ledger: &SqliteLedger, turn: u64, action: &Action, at: Timestamp) -> unscim::world::error::Result<i64> {
-    ledger.intend(turn, std::slice::from_ref(action), at).map(|lines| lines[0])
-}
-
-fn conclude(ledger: &SqliteLedger, intent: i64, outcome: &Outcome, at: Timestamp) -> unscim::world::error::Result<()> {
-    ledger.conclude(&[(intent, outcome.clone())], at)
-}
-
 fn written() -> TempDir {
     let dir = tempfile::tempdir().unwrap();
     let ledger = SqliteLedger::open(dir.path()).unwrap();

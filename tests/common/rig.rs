@@ -1,6 +1,7 @@
 //! A practice tenant and the real loop over the real clients, in one process and under tokio's paused clock.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod spec;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -73,71 +74,20 @@ pub fn spec_for(practice: &Practice, dir: &Path) -> Spec {
     let url = |path: &str| format!("{ROOT}{path}").parse().unwrap();
     std::fs::write(dir.join("client-secret"), practice.client_secret()).unwrap();
     std::fs::write(dir.join("scim-token"), practice.scim_token()).unwrap();
-    Spec {
-        name: "practice".into(),
-        mode: Mode::Enforce,
-        hold: Hold::None,
-        approval: None,
-        entra: Entra {
-            cloud: Cloud::Public,
-            tenant_id: ids.tenant,
-            app: AppRef::ServicePrincipalId(ids.service_principal),
-            job_id: None,
-            credential: Credential::ClientSecret { client_id: ids.client, client_secret_file: dir.join("client-secret") },
-            authority: url(""),
-            graph: url(""),
-            ca_file: None,
-        },
-        groups: Groups {
-            select: Select::Listed,
-            list: ids.groups.iter().map(|id| GroupEntry { id: *id, members: None }).collect(),
-            empty_groups: EmptyGroups::Always,
-            acknowledge: vec![Acknowledgement::TargetGroupContent],
-        },
-        roles: BTreeMap::new(),
-        target: Target {
-            profile: Profile::Uniqkey,
-            scim_url: url("/scim/v2"),
-            token_file: dir.join("scim-token"),
-            match_by: MatchBy::UserName,
-            match_from: None,
-            read_interval: Duration::from_secs(300),
-            revocation: Revocation {
-                by: RevocationBy::Operator,
-                webhook: None,
-                confirmations: 3,
-                confirm_every: Duration::from_secs(60),
-            },
-        },
-        provisioning: Provisioning {
-            settle_cycles: 1,
-            verify_cycles: 2,
-            scope_confirmed: None,
-            cycle_margin: Duration::from_secs(600),
-            cycle_timeout: Duration::from_secs(6 * 3600),
-            log_read_interval: Duration::from_secs(300),
-            afterwards: Afterwards::Leave,
-        },
-        released: BTreeSet::new(),
-        released_records: BTreeSet::new(),
-        rollout: Rollout::Canary,
-        windows: None,
-        limits: Limits {
-            max_groups: 20,
-            max_users: 5000,
-            max_member_removals: 10_000,
-            max_shrink: Percent(10),
-            fights: 2,
-            write_share: Percent(50),
-            write_quota: Quota { amount: 3_000, per: Duration::from_secs(150) },
-        },
-        telemetry: Telemetry::default(),
-        timing: Timing {
-            interval: Duration::from_secs(60),
-            settle: Duration::from_secs(300),
-            request_timeout: Duration::from_secs(30),
-        },
-    }
+    let mut spec = spec::spec(ids.groups.iter().copied());
+    spec.name = "practice".into();
+    let entra = &mut spec.entra;
+    (entra.tenant_id, entra.app) = (ids.tenant, AppRef::ServicePrincipalId(ids.service_principal));
+    let client_secret_file = dir.join("client-secret");
+    entra.credential = Credential::ClientSecret { client_id: ids.client, client_secret_file };
+    (entra.authority, entra.graph) = (url(""), url(""));
+    spec.groups.empty_groups = EmptyGroups::Always;
+    spec.groups.acknowledge = vec![Acknowledgement::TargetGroupContent];
+    (spec.target.scim_url, spec.target.token_file) = (url("/scim/v2"), dir.join("scim-token"));
+    spec.provisioning.cycle_timeout = Duration::from_secs(6 * 3600);
+    let limits = &mut spec.limits;
+    (limits.max_groups, limits.max_users, limits.max_member_removals) = (20, 5000, 10_000);
+    spec
 }
 
 impl Rig {

@@ -2,7 +2,6 @@
 //! only `caFile` knows.
 
 use std::path::PathBuf;
-use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,6 +12,8 @@ use rustls::version::TLS12;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
+
+use crate::support::{AT_MOST, binary, stderr, stdout};
 
 type Heard = Arc<Mutex<Vec<String>>>;
 
@@ -137,18 +138,13 @@ spec:
 
 /// What `check` says, with these variables and no other about proxies.
 async fn check(place: &Place, variables: &[(&str, &str)]) -> String {
-    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_unscim"));
+    let mut command = binary();
     for name in ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy"] {
         command.env_remove(name);
     }
-    command
-        .args(["check", "--config"])
-        .arg(&place.config)
-        .envs(variables.iter().copied())
-        .stdin(Stdio::null())
-        .kill_on_drop(true);
-    let ended = tokio::time::timeout(Duration::from_secs(120), command.output()).await.expect("it ends").unwrap();
-    String::from_utf8(ended.stdout).unwrap() + &String::from_utf8(ended.stderr).unwrap()
+    command.args(["check", "--config"]).arg(&place.config).envs(variables.iter().copied());
+    let ended = tokio::time::timeout(AT_MOST, command.output()).await.expect("it ends").unwrap();
+    stdout(&ended).to_owned() + stderr(&ended)
 }
 
 fn taken(heard: &Heard) -> Vec<String> {

@@ -8,14 +8,16 @@ use serde_json::Value;
 use unscim::cli::args::{Cli, Exit, Verb};
 use unscim::model::spec::{Credential, Mode};
 
+use crate::{read, root};
+
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 fn deploy() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy")
+    root().join("deploy")
 }
 
 fn text(name: &str) -> String {
-    std::fs::read_to_string(deploy().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+    read(&format!("deploy/{name}"))
 }
 
 fn manifest(name: &str) -> Value {
@@ -253,7 +255,7 @@ fn the_chart_carries_copies_and_one_version() {
 
 #[test]
 fn the_image_holds_what_it_needs_and_runs_as_nobody() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = root();
     let text = std::fs::read_to_string(root.join("Dockerfile")).unwrap();
     let last = &text[text.rfind("\nFROM ").unwrap()..];
     for line in ["FROM scratch", "USER 65532:65532", "ENTRYPOINT [\"/unscim\"]", "EXPOSE 8080"] {

@@ -1,17 +1,13 @@
 //! Rules and dashboard speak of what is there: metrics, labels, the runbook. `checks/watch` runs them on a real Prometheus.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 use serde_json::Value;
 use unscim::model::condition::Reason;
 use unscim::model::status::Brake;
 use unscim::serve::metrics::Metrics;
 
-fn read(name: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
-    std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{name}: {error}"))
-}
+use crate::read;
 
 fn text<'v>(value: &'v Value, key: &str) -> &'v str {
     value[key].as_str().unwrap_or_else(|| panic!("no {key} in {value}"))

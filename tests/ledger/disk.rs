@@ -17,6 +17,8 @@ use unscim::world::ledger::SqliteLedger;
 use unscim::world::{Ledger, Outcome, Written};
 use uuid::Uuid;
 
+use crate::{conclude, intend};
+
 fn group(n: u128) -> GroupId {
     GroupId(Uuid::from_u128(n))
 }
@@ -32,14 +34,6 @@ fn role(n: u128) -> AppRoleId {
 fn at(seconds: i64) -> Timestamp {
     let start: Timestamp = "2026-11-24T10:00:00.123456789Z".parse().unwrap();
     start.checked_add(SignedDuration::from_secs(seconds)).unwrap()
-}
-
-fn intend(ledger: &SqliteLedger, turn: u64, action: &Action, at: Timestamp) -> unscim::world::error::Result<i64> {
-    ledger.intend(turn, std::slice::from_ref(action), at).map(|lines| lines[0])
-}
-
-fn conclude(ledger: &SqliteLedger, intent: i64, outcome: &Outcome, at: Timestamp) -> unscim::world::error::Result<()> {
-    ledger.conclude(&[(intent, outcome.clone())], at)
 }
 
 fn binding() -> Binding {

@@ -14,13 +14,7 @@ use unscim::practice::scenario::Scenario;
 use unscim::serve::metrics::{Metrics, operations};
 use unscim::world::http::Api;
 
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
-}
-
-fn read(name: &str) -> String {
-    std::fs::read_to_string(root().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
-}
+use crate::{read, root, texts};
 
 /// Pages of the project, without what is built or fetched.
 fn pages(dir: &Path, found: &mut Vec<PathBuf>) {
@@ -405,22 +399,29 @@ fn every_file_in_the_docs_is_there() {
 
 /// Paths of the config's fields, and what each of them may say where that is a closed list.
 #[test]
-fn every_test_that_the_page_about_services_names_is_there() {
-    fn sources(dir: &Path, all: &mut String) {
-        for entry in std::fs::read_dir(dir).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                sources(&path, all);
-            } else if path.extension().is_some_and(|kind| kind == "rs") {
-                all.push_str(&std::fs::read_to_string(&path).unwrap());
-            }
-        }
+fn every_folder_of_tests_has_its_line_in_their_page() {
+    let page = read("tests/README.md");
+    let (tests, rest) = page.split_once("\n## ").unwrap();
+    let named: Vec<&str> = tests.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    let entries = std::fs::read_dir(root().join("tests")).unwrap().map(|entry| entry.unwrap().path());
+    let (folders, files): (Vec<_>, Vec<_>) = entries.partition(|path| path.is_dir());
+    assert_eq!(files, [root().join("tests/README.md")], "each subject has a folder");
+    let folders: BTreeSet<String> = folders.iter().map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect();
+    assert_eq!(named, folders.iter().filter(|name| *name != "common").collect::<Vec<_>>());
+    for entry in std::fs::read_dir(root().join("tests/common")).unwrap() {
+        let name = entry.unwrap().file_name().to_string_lossy().into_owned();
+        assert!(rest.contains(&format!("`{name}`")), "tests/common/{name}");
     }
-    let (mut tests, mut checked) = (String::new(), 0);
-    sources(&root().join("tests"), &mut tests);
+}
+
+#[test]
+fn every_test_that_the_page_about_services_names_is_there() {
+    let (mut tests, mut checked) = (Vec::new(), 0);
+    texts(&root().join("tests"), &mut tests);
     let page = read("docs/scim-services.md");
     for name in page.split('`').skip(1).step_by(2).filter(|piece| piece.matches('_').count() > 3) {
-        assert!(tests.contains(&format!("async fn {name}()")), "{name} is no test");
+        let test = format!("async fn {name}()");
+        assert!(tests.iter().any(|(_, text)| text.contains(&test)), "{name} is no test");
         checked += 1;
     }
     assert!(checked > 15, "{checked}");
@@ -479,24 +480,19 @@ fn every_field_of_the_config_in_the_docs_is_one() {
 
 #[test]
 fn every_variable_of_the_environment_in_the_docs_is_read_somewhere() {
-    fn sources(dir: &Path, all: &mut String) {
-        for entry in std::fs::read_dir(dir).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                sources(&path, all);
-            } else if !path.ends_with("docs.rs") {
-                all.push_str(&std::fs::read_to_string(&path).unwrap_or_default());
-            }
-        }
-    }
-    let mut all = read("Dockerfile");
+    let mut all = vec![(PathBuf::from("Dockerfile"), read("Dockerfile"))];
     for dir in ["src", "tests", "checks", "benches"] {
-        sources(&root().join(dir), &mut all);
+        texts(&root().join(dir), &mut all);
     }
+    // What only a page or this file names nobody reads.
+    all.retain(|(path, _)| !path.ends_with(file!()) && path.extension().is_none_or(|end| end != "md"));
     let mut checked = 0;
     for (page, piece) in all_code() {
         for name in piece.split(|c: char| !c.is_ascii_uppercase() && c != '_').filter(|name| name.starts_with("UNSCIM_")) {
-            assert!(name == "UNSCIM_" || name == "UNSCIM_WRITE_DOCS" || all.contains(name), "{page}: nothing reads {name}");
+            assert!(
+                name == "UNSCIM_" || name == "UNSCIM_WRITE_DOCS" || all.iter().any(|(_, text)| text.contains(name)),
+                "{page}: nothing reads {name}"
+            );
             checked += 1;
         }
     }

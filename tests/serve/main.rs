@@ -1,0 +1,4 @@
+//! What is seen from outside, and the socket that it is seen through.
+
+mod listener;
+mod shown;
