@@ -270,3 +270,38 @@ pub(crate) fn has_history(scenario: &Scenario) -> bool {
         JobState::NeverRun => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::practice::world::Account;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_it_keeps_is_what_a_whole_look_would_find() {
+        let scenario = Scenario { users: 12, groups: 3, ..Scenario::default() };
+        let (mut world, ids) = world(&scenario, Clock::new(scenario.start, 1.0));
+        let (mut chance, mut before, mut dropped) = (Chance::new(7), world.scope(), 0);
+        let roles = [ids.role_user, ids.role_admin];
+        for _ in 0..5_000 {
+            let mut draw = |n: usize| (chance.draw() % n as u64) as usize;
+            let (user, group, role) = (ids.users[draw(12)], ids.groups[draw(3)], roles[draw(2)]);
+            let holder = if draw(2) == 0 { Holder::User(user) } else { Holder::Group(group) };
+            let there = world.rows_of(holder.id()).filter(|row| row.presence.is_there());
+            let held: Vec<_> = there.map(|row| (row.app, row.id.clone())).collect();
+            // Whether anything changes is no matter.
+            let _ = match draw(12) {
+                0..3 => world.assign(ids.service_principal, holder, role, "").map(|_| ()),
+                3..6 => held.first().map_or(Ok(()), |(app, row)| world.unassign(*app, row, "")),
+                6..8 => world.join(group, user.0, ""),
+                8..11 => world.leave(group, user.0, ""),
+                11 if draw(200) == 0 => world.delete_user(user, ""),
+                _ => world.set_account(user, Account::Disabled, ""),
+            };
+            let whole = Watch::new(ids.service_principal, Reach::Assigned).scope_of(&world);
+            assert_eq!(world.scope(), whole);
+            dropped += before.difference(&whole).count();
+            before = whole;
+        }
+        assert!(dropped > 100 && world.moments().len() == dropped, "{dropped}");
+    }
+}

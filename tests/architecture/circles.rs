@@ -11,7 +11,7 @@ const RULE: &str = "Files that name each other, directly or by way of others, ca
                     Give what both need a file of its own, or move it into the one that the other names anyway.";
 
 /// Circles that are there still. The list only ever shrinks.
-const KNOWN: &[&[&str]] = &[&["src/practice/seed.rs", "src/practice/watch.rs", "src/practice/world.rs"]];
+const KNOWN: &[&[&str]] = &[];
 
 /// What can be reached from itself, together with what is on the same circles.
 fn circles(edges: &BTreeSet<Edge>) -> BTreeSet<BTreeSet<String>> {

@@ -264,7 +264,9 @@ impl World {
         let said: Vec<String> = said.cloned().collect();
         let says = |what: &str| said.iter().any(|text| text.contains(what));
         self.looks_first |= says("the retirement was rolled back at");
-        for known in [Acknowledgement::UndiscoverableUses, Acknowledgement::TargetGroupContent] {
+        let acknowledgeable =
+            [Acknowledgement::UndiscoverableUses, Acknowledgement::TargetGroupContent, Acknowledgement::AlreadyDirect];
+        for known in acknowledgeable {
             let acknowledged = &mut self.rig.spec.groups.acknowledge;
             if says(&format!("acknowledge: [{known:?}]")) && !acknowledged.contains(&known) {
                 acknowledged.push(known);
