@@ -52,16 +52,19 @@ fn status() -> Status {
             condition(ConditionKind::Held, Truth::True, Reason::HeldByBrake, "not approved"),
         ],
         progress: Progress {
-            users_protected: 412,
-            users_assigned: 400,
+            users_protected: Some(412),
+            users_assigned: Some(400),
             memberships: Some(37),
-            groups: 7,
-            groups_assigned: 2,
-            target_groups: 6,
-            users_lost: 1,
-            users_counted: 390,
-            users_kept: 389,
-            users_not_known: 0,
+            groups: Some(7),
+            groups_assigned: Some(2),
+            target_groups: Some(6),
+            users_lost: Some(1),
+            users_counted: Some(390),
+            users_kept: Some(389),
+            users_not_known: Some(0),
+            assignments_seen_at: Some(at(40)),
+            memberships_seen_at: Some(at(40)),
+            target_seen_at: Some(at(20)),
         },
         remaining: Remaining {
             assignments: Some(12),
@@ -86,6 +89,8 @@ fn status() -> Status {
             name: "Design".into(),
             state: GroupState::Refused,
             members: Some(9),
+            members_seen_at: Some(at(40)),
+            last_known: None,
             why: Some("group Design is shared".into()),
         }],
         journal: vec![JournalEntry {
@@ -294,7 +299,7 @@ async fn what_is_not_known_leaves_the_metric_as_it_was() {
 
 #[test]
 fn every_label_set_starts_at_zero() {
-    let shown = series(&Metrics::new().text().unwrap());
+    let shown = series(&Metrics::new().described().unwrap());
     let mut expected = Vec::new();
     for phase in Phase::ALL {
         expected.push(format!("unscim_phase{{phase=\"{phase}\"}}"));
@@ -366,6 +371,33 @@ fn every_label_set_starts_at_zero() {
     }
     assert!(shown.keys().any(|name| name.starts_with("unscim_build_info{") && name.contains(env!("CARGO_PKG_VERSION"))));
     assert!(shown.contains_key("process_start_time_seconds"), "as every standard dashboard asks for it");
+}
+
+#[test]
+fn what_no_look_has_seen_yet_is_no_zero() {
+    let metrics = Metrics::new();
+    let seen = [
+        "users{state=\"group_only\"}",
+        "groups{state=\"assigned\"}",
+        "writes_remaining{kind=\"assignment\"}",
+        "target_users{active=\"true\"}",
+        "target_groups{managed=\"true\"}",
+        "group_members",
+        "token_revoked",
+        "users_lost",
+        "sync_job_quarantined",
+        "sync_cycle_overdue",
+        "sync_cycle_expected_by_timestamp_seconds",
+    ];
+    let shown = series(&metrics.text().unwrap());
+    for name in seen {
+        assert!(!shown.contains_key(&format!("unscim_{name}")), "{name}");
+    }
+    assert_eq!(shown["unscim_held{brake=\"blind\"}"], 0.0, "what is ours to know is there");
+    metrics.publish(&Status { gauges: Gauges { users_lost: Some(0), ..Gauges::default() }, ..status() });
+    let shown = series(&metrics.text().unwrap());
+    assert_eq!((shown["unscim_users_lost"], shown["unscim_users{state=\"lost\"}"]), (0.0, 0.0));
+    assert!(!shown.contains_key("unscim_sync_job_quarantined") && !shown.contains_key("unscim_users{state=\"group_only\"}"));
 }
 
 #[test]

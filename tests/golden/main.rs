@@ -9,6 +9,7 @@ mod coverage;
 mod credential;
 mod cycles;
 mod dates;
+mod figures;
 mod foresight;
 mod hand;
 mod kept;

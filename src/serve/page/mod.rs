@@ -8,7 +8,7 @@ use askama::Template;
 use jiff::Timestamp;
 
 use crate::model::condition::{Condition, ConditionKind, Reason, Truth};
-use crate::model::status::{GroupStatus, Held, JournalEntry, Progress, Status};
+use crate::model::status::{GroupStatus, Held, JournalEntry, Progress, Status, figure};
 use words::{group_words, outcome_words, step_title, words_of};
 
 pub(super) const CSS: &str = include_str!("page.css");
@@ -142,7 +142,7 @@ fn view<'a>(profile: Option<&str>, status: &'a Status) -> View<'a> {
         tone,
         words,
         advice,
-        tiles: tiles(&status.progress),
+        tiles: tiles(&status.progress, status.last_attempt),
         finish: status.remaining.earliest_finish.map(time),
         finish_words: status.remaining.outlook.words(),
         left: status.remaining.left(),
@@ -181,56 +181,63 @@ fn advice<'a>(profile: Option<&str>, status: &'a Status) -> Vec<Advice<'a>> {
     found
 }
 
-fn tiles(progress: &Progress) -> Vec<Tile> {
-    let Progress {
-        users_protected,
-        users_assigned,
-        memberships,
-        groups,
-        groups_assigned,
-        target_groups,
-        users_lost,
-        users_counted,
-        users_kept,
-        users_not_known,
-    } = *progress;
-    let gone = groups.saturating_sub(groups_assigned);
-    let tone = |done: bool| if done { "done" } else { "busy" };
+fn tiles(progress: &Progress, now: Option<Timestamp>) -> Vec<Tile> {
+    let Progress { users_protected, users_assigned, memberships, groups, groups_assigned, target_groups, .. } = *progress;
+    let Progress { users_lost, users_counted, users_kept, users_not_known, .. } = *progress;
+    let gone = progress.groups_off();
+    let of = |n: Option<u64>, all: Option<u64>| n.map_or_else(|| "not known".into(), |n| format!("{n} of {}", figure(all)));
+    let bar = |n: Option<u64>, all: Option<u64>| n.zip(all).unwrap_or_default();
+    let tone = |done: Option<bool>| match done {
+        None => "later",
+        Some(true) => "done",
+        Some(false) => "busy",
+    };
+    let as_of = |seen: Option<Timestamp>| {
+        seen.filter(|seen| Some(*seen) != now).map_or_else(String::new, |at| format!(", as of {}", time(at).shown))
+    };
+    let assigned = (users_assigned, users_protected);
+    let left_to_assign = users_protected.zip(users_assigned).map(|(all, n)| left(all.saturating_sub(n), "to go"));
+    let everybody = users_counted.zip(users_not_known).map(|(counted, unknown)| counted + unknown);
     vec![
         Tile {
             label: "Protected users assigned",
-            tone: tone(users_assigned == users_protected),
-            figure: format!("{users_assigned} of {users_protected}"),
-            value: users_assigned,
-            max: users_protected,
-            more: left(users_protected.saturating_sub(users_assigned), "to go"),
+            tone: tone(users_assigned.zip(users_protected).map(|(n, all)| n == all)),
+            figure: of(users_assigned, users_protected),
+            value: bar(assigned.0, assigned.1).0,
+            max: bar(assigned.0, assigned.1).1,
+            more: left_to_assign.unwrap_or_default() + &as_of(progress.assignments_seen_at),
         },
         Tile {
             label: "Users lost at the target",
-            tone: if users_lost > 0 { "stop" } else { tone(users_kept == users_counted) },
-            figure: format!("{users_lost} lost"),
-            value: users_kept,
-            max: users_counted,
-            more: match users_not_known {
-                0 => format!("{users_kept} of {users_counted} kept"),
-                _ => format!("{users_kept} of {} kept, {users_not_known} not known there", users_counted + users_not_known),
+            tone: if users_lost > Some(0) { "stop" } else { tone(users_kept.zip(users_counted).map(|(n, all)| n == all)) },
+            figure: users_lost.map_or_else(|| "not known".into(), |lost| format!("{lost} lost")),
+            value: bar(users_kept, users_counted).0,
+            max: bar(users_kept, users_counted).1,
+            more: match users_not_known.filter(|unknown| *unknown > 0) {
+                None => format!("{} kept", of(users_kept, users_counted)),
+                Some(unknown) => format!("{} kept, {unknown} not known there", of(users_kept, everybody)),
             },
         },
         Tile {
             label: "Memberships to remove",
-            tone: tone(memberships == Some(0)),
+            tone: tone(memberships.map(|left| left == 0)),
             figure: memberships.map_or_else(|| "not known".into(), |memberships| left(memberships, "left")),
             value: 0,
             max: 0,
-            more: "of users, in groups that are still assigned".into(),
+            more: format!("of users, in groups that are still assigned{}", as_of(progress.memberships_seen_at)),
         },
         Tile {
             label: "Groups taken off the app",
-            tone: tone(groups_assigned == 0 && target_groups == 0),
-            figure: format!("{gone} of {groups}"),
-            value: gone,
-            max: groups,
-            more: format!("{groups_assigned} still assigned, {target_groups} still at the target"),
+            tone: tone(groups_assigned.zip(target_groups).map(|both| both == (0, 0))),
+            figure: of(gone, groups),
+            value: bar(gone, groups).0,
+            max: bar(gone, groups).1,
+            more: format!(
+                "{} still assigned, {} still at the target{}",
+                figure(groups_assigned),
+                figure(target_groups),
+                as_of(progress.assignments_seen_at)
+            ),
         },
     ]
 }
