@@ -16,12 +16,13 @@ use unscim::cli::terminal::Sheet;
 use unscim::cli::terminal::view;
 use unscim::model::action::{Action, Done};
 use unscim::model::condition::{Condition, ConditionKind, Reason, Truth};
-use unscim::model::id::GroupId;
+use unscim::model::id::{GroupId, ServicePrincipalId};
 use unscim::model::names::Names;
 use unscim::model::status::{
-    Brake, CycleStatus, DeedOutcome, Gauges, GroupState, GroupStatus, Held, JournalEntry, Outlook, Pending, Phase, Progress,
-    Remaining, Status, TurnResult,
+    AppStatus, Brake, CycleStatus, DeedOutcome, Gauges, GroupState, GroupStatus, Held, JournalEntry, Outlook, Pending, Phase,
+    Progress, Remaining, Status, TurnResult,
 };
+use unscim::model::timeline::Timeline;
 use unscim::serve::metrics::{Metrics, operations};
 use unscim::serve::{Hosts, State, bind};
 use unscim::world::http::{Api, Observer};
@@ -105,6 +106,8 @@ fn status() -> Status {
         last_attempt: Some(at(40)),
         last_success: Some(at(41)),
         turn: 42,
+        app: Some(AppStatus { id: ServicePrincipalId(uuid::Uuid::from_u128(22)), app_id: None, name: "Uniqkey (prod)".into() }),
+        timeline: Timeline::default(),
         gauges: Gauges {
             users_group_only: Some(12),
             group_members: Some(37),

@@ -16,5 +16,6 @@ pub mod seen;
 pub mod snapshot;
 pub mod spec;
 pub mod status;
+pub mod timeline;
 pub mod window;
 pub mod witness;

@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::model::condition::{Condition, ConditionKind, Truth, closed_list};
-use crate::model::id::GroupId;
+use crate::model::id::{GroupId, ServicePrincipalId};
 use crate::model::names::Names;
+use crate::model::timeline::Timeline;
 
 closed_list! {
     /// Where the retirement stands.
@@ -65,6 +67,11 @@ pub struct Status {
     pub last_attempt: Option<Timestamp>,
     pub last_success: Option<Timestamp>,
     pub turn: u64,
+    /// Whose provisioning it is, as Entra last named it.
+    #[serde(default)]
+    pub app: Option<AppStatus>,
+    #[serde(default)]
+    pub timeline: Timeline,
     /// Facts behind the metrics that have no other place.
     pub gauges: Gauges,
 }
@@ -88,6 +95,15 @@ impl Status {
     pub fn is_true(&self, kind: ConditionKind) -> bool {
         self.condition(kind).is_some_and(|condition| condition.status == Truth::True)
     }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AppStatus {
+    /// Of its service principal, the enterprise application.
+    pub id: ServicePrincipalId,
+    pub app_id: Option<Uuid>,
+    pub name: String,
 }
 
 /// `None` is not known, and never a 0. What could not be read in this turn stays as it was last seen, with the time of that by our clock.

@@ -1,9 +1,11 @@
 //! What a status says of what could not be read: the last that was seen, and of when, or that it is not known; never a 0.
 
 use unscim::judge::Facts;
+use unscim::model::action::Action;
+use unscim::model::condition::ConditionKind;
 use unscim::model::id::GroupId;
 use unscim::model::seen::Listed;
-use unscim::model::spec::Mode;
+use unscim::model::spec::{Hold, Mode};
 use unscim::model::status::{GroupState, LastKnown, Progress, Status};
 use unscim::turn::report::report;
 
@@ -83,4 +85,29 @@ fn observe_remembers_though_it_has_no_ledger() {
     assert_eq!(later.groups.len(), seen.groups.len());
     blind.memory.baseline = unscim::model::seen::Seen::Unknown(failed("bound-elsewhere"));
     assert_eq!(status(&blind, Some(&seen)).progress, Progress::default(), "what was seen of another app is not told of this one");
+}
+
+#[test]
+fn the_timeline_holds_what_the_ledger_and_the_looks_show_by_the_clock_of_the_service() {
+    let mut case = Case::assigned();
+    for (user, minute) in [(1, 400), (2, 401), (3, 560)] {
+        case.confirmed(&Action::RemoveMember { group: group(1), user: self::user(user) }, minute);
+    }
+    case.spec.hold = Hold::Held;
+    let held = status(&case, None);
+    let timeline = &held.timeline;
+    assert_eq!((timeline.began, timeline.until), (Some(at(0)), Some(case.seen.jobs.known().unwrap().at)));
+    let bursts = timeline.writes.iter().filter(|burst| burst.action == "RemoveMember");
+    let bursts: Vec<_> = bursts.map(|burst| (burst.count, burst.from, burst.to)).collect();
+    assert_eq!(bursts, [(2, at(400), at(401)), (1, at(560), at(560))], "what lies apart is told apart");
+    assert!(timeline.cycles.iter().any(|cycle| cycle.counts));
+    assert_eq!(timeline.holds.len(), 1);
+    assert_eq!((timeline.holds[0].brake.as_str(), timeline.holds[0].to), ("frozen", None));
+    assert!(timeline.steps.iter().any(|step| step.kind == ConditionKind::UsersAssigned));
+    case.spec.hold = Hold::None;
+    let later = status(&case, Some(&held));
+    assert_eq!(later.timeline.holds[0].to, later.timeline.until, "a hold that is over has an end");
+    assert_eq!(later.timeline.steps, held.timeline.steps, "a step keeps its time");
+    let unread = status(&blind(case), Some(&later));
+    assert_eq!((unread.timeline.until, &unread.timeline.cycles), (later.timeline.until, &later.timeline.cycles));
 }

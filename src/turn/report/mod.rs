@@ -4,6 +4,7 @@ mod credential;
 mod detail;
 mod expected;
 mod remaining;
+mod timeline;
 
 use jiff::Timestamp;
 
@@ -17,7 +18,7 @@ use crate::model::memory::{self, BaselineSource};
 use crate::model::moment::{later, since};
 use crate::model::snapshot::{Job, ScheduleState, TokenState};
 use crate::model::spec::Mode;
-use crate::model::status::{CycleStatus, Gauges, Held, Phase, Progress, Status};
+use crate::model::status::{AppStatus, CycleStatus, Gauges, Held, Phase, Progress, Status};
 use crate::turn::act::Acted;
 
 /// `recent` are the last deeds, `None` where the ledger could not be read; `trouble` is what is wrong with the config on disk.
@@ -72,6 +73,7 @@ pub fn report(facts: &Facts, acted: &Acted, recent: Option<Vec<Deed>>, trouble: 
     let blind = !looked || !plan.findings.unknowns.is_empty();
     let remaining = remaining::remaining(facts, &judged, phase, !held.is_empty(), blind);
     let expected: Vec<_> = judged.iter().map(|judged| expected::expected(facts, judged, &cycle)).collect();
+    let timeline = timeline::timeline(facts, &judged, &held, phase, before);
     let conditions = judged.into_iter().zip(expected).map(|(judged, expected)| dated(judged, expected, before, facts.now));
     let mut status = Status {
         phase,
@@ -90,10 +92,17 @@ pub fn report(facts: &Facts, acted: &Acted, recent: Option<Vec<Deed>>, trouble: 
         last_attempt: Some(facts.now),
         last_success: if looked { Some(facts.now) } else { before.and_then(|before| before.last_success) },
         turn: facts.memory.remembered.turn,
+        app: app(facts).or_else(|| before?.app.clone()),
+        timeline,
         gauges: gauges(facts),
     };
     status.withhold(facts.memory.names);
     status
+}
+
+fn app(facts: &Facts) -> Option<AppStatus> {
+    let app = facts.seen.app.known()?;
+    Some(AppStatus { id: app.id, app_id: app.app_id, name: app.display_name.clone() })
 }
 
 fn config_loaded(trouble: Option<&str>) -> Judged {
