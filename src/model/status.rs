@@ -212,6 +212,10 @@ impl Outlook {
 impl Remaining {
     /// What is left, in words.
     pub fn left(&self) -> String {
+        let figures = [self.assignments, self.member_removals, self.unassignments, self.cycles];
+        if figures.iter().all(Option::is_none) {
+            return "not known".into();
+        }
         let kinds = [
             (self.assignments, "direct assignment", "direct assignments"),
             (self.member_removals, "removal from a group", "removals from groups"),
