@@ -168,6 +168,35 @@ async fn an_outage_stands_on_top_with_its_time_and_what_is_old_says_so() {
 }
 
 #[tokio::test]
+async fn what_stops_it_is_the_headline_where_it_is_what_holds() {
+    let mut blind = outage();
+    blind.phase = Phase::Held;
+    for held in [vec![], vec![Held { brake: "blind".into(), message: "the assignments are not known".into() }]] {
+        blind.held = held;
+        assert!(headline(&page(&blind).await).starts_with("Microsoft Graph can't be read"));
+    }
+    let why = "the target can't be read: no connection: timed out";
+    blind.conditions.push(condition(ConditionKind::Preflight, Truth::False, Reason::PreflightFailed, why));
+    blind.held = vec![Held { brake: "preflight".into(), message: why.into() }];
+    let page = self::page(&blind).await;
+    assert!(headline(&page).starts_with("Microsoft Graph can't be read"));
+    assert_eq!(page.matches("timed out").count(), 1, "said once in\n{page}");
+    blind.held = vec![Held { brake: "users-lost".into(), message: "one is gone".into() }];
+    assert_eq!(headline(&self::page(&blind).await), "Held: people may have lost their access");
+}
+
+#[tokio::test]
+async fn a_ledger_that_cant_be_read_is_told_on_top_and_asks_for_a_person() {
+    let mut status = status();
+    let why = "the ledger can't be read: disk I/O error";
+    status.conditions.push(condition(ConditionKind::BaselineRecorded, Truth::Unknown, Reason::LedgerUnreadable, why));
+    let page = page(&status).await;
+    assert!(headline(&page).starts_with("The ledger can't be read, since 12:03 UTC"));
+    assert!(part(&page, "todo").contains("Repair or restore the ledger"));
+    assert_eq!(page.matches("disk I/O error").count(), 1);
+}
+
+#[tokio::test]
 async fn what_was_never_seen_is_not_known_and_no_zero() {
     let mut never = outage();
     never.phase = Phase::Preflight;

@@ -198,7 +198,9 @@ async function rehearsal(name, scenario, flags) {
   const end = () => { run.child.kill(); leave(); };
   /// Another process, with a ledger of its own, that has never seen anything.
   const again = async () => {
-    const run = await unscim(args.map((arg) => (arg === join(folder, "data") ? join(folder, "data-2") : arg)), /"address":"([^"]+)"/);
+    const others = { [config]: join(folder, "again.yaml"), [join(folder, "data")]: join(folder, "data-2") };
+    writeFileSync(others[config], readFileSync(config));
+    const run = await unscim(args.map((arg) => others[arg] ?? arg), /"address":"([^"]+)"/);
     const url = `http://${run.found}/`;
     return { url, status: async () => (await fetch(new URL("status", url))).json().then((document) => document.status).catch(() => null) };
   };
@@ -380,6 +382,7 @@ browser = await chromium.launch({
   args: ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
     ...(process.getuid() === 0 ? ["--no-sandbox"] : [])],
 });
-for (const part of [demo, decision, outage, revocation]) await part();
+const parts = { demo, decision, outage, revocation };
+for (const part of process.env.UNSCIM_PAGE_PARTS?.split(",") ?? Object.keys(parts)) await parts[part]();
 await browser.close();
 process.exit(0);

@@ -2,7 +2,7 @@
 
 use super::{STEPS, Time, clock, words::words_of};
 use crate::model::condition::{Condition, ConditionKind, Reason, Truth};
-use crate::model::status::{GroupState, Phase, Status, figure};
+use crate::model::status::{GroupState, Held, Phase, Status, figure};
 
 pub(super) struct Headline {
     pub text: String,
@@ -59,9 +59,17 @@ pub(super) fn troubles(status: &Status) -> Vec<Trouble<'_>> {
         .collect()
 }
 
+/// Whether this says nothing but what one of them says.
+pub(super) fn tells(troubles: &[Trouble], text: &str) -> bool {
+    troubles.iter().any(|trouble| trouble.error.contains(text) || text.ends_with(trouble.error))
+}
+
 pub(super) fn headline(status: &Status, troubles: &[Trouble]) -> Headline {
     let (words, tone) = words_of(status.phase);
-    if let Some(trouble) = troubles.first().filter(|_| status.phase != Phase::Held) {
+    // That not everything can be seen is no other hold than what stands in the way of seeing it; and a failed look keeps the phase.
+    let is_another = |held: &Held| held.brake != "blind" && !tells(troubles, &held.message);
+    let is_held = status.phase == Phase::Held && status.held.iter().any(is_another);
+    if let Some(trouble) = troubles.first().filter(|_| !is_held) {
         return Headline { text: format!("{}, since {}", trouble.title, trouble.since.shown), tone: "stop" };
     }
     let text = match status.phase {
@@ -169,12 +177,12 @@ pub(super) fn target_old(status: &Status) -> Option<Time> {
 pub(super) fn safe(status: &Status) -> Safe {
     let progress = &status.progress;
     let old = target_old(status);
-    let said = |text: String, tone| Safe { text, tone, old };
     if let Some(lost) = progress.users_lost.filter(|lost| *lost > 0) {
         let everybody = progress.users_protected.map(|all| format!(" of {all}")).unwrap_or_default();
         let kept =
             progress.users_kept.zip(progress.users_counted).map(|(kept, counted)| format!("; {kept} of {counted} are kept"));
-        return said(format!("{lost}{everybody} people are lost at the app{}", kept.unwrap_or_default()), "stop");
+        let text = format!("{lost}{everybody} people are lost at the app{}", kept.unwrap_or_default());
+        return Safe { text, tone: "stop", old };
     }
     let (Some(kept), Some(counted)) = (progress.users_kept, progress.users_counted) else {
         let text = match progress.users_protected {
@@ -188,5 +196,10 @@ pub(super) fn safe(status: &Status) -> Safe {
     if unknown > 0 {
         text += &format!("; the app has no record of {unknown}");
     }
-    said(text, if kept == counted { "done" } else { "busy" })
+    let tone = match (&old, kept == counted) {
+        (Some(_), _) => "later",
+        (None, true) => "done",
+        (None, false) => "busy",
+    };
+    Safe { text, tone, old }
 }

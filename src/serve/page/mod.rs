@@ -155,10 +155,9 @@ fn view<'a>(spec: &Value, query: Query, status: &'a Status) -> View<'a> {
         ("Last look that saw everything", status.last_success),
     ];
     let troubles = headline::troubles(status);
-    let todo = todo::todo(spec, status);
-    let in_trouble = |text: &str| troubles.iter().any(|trouble| trouble.error.contains(text));
+    let todo = todo::todo(spec, status, &troubles);
     let in_todo = |text: &str| todo.iter().flat_map(|advice| &advice.says).any(|said| said.message.contains(text));
-    let told = |text: &str| !text.is_empty() && (in_todo(text) || in_trouble(text));
+    let told = |text: &str| !text.is_empty() && (in_todo(text) || headline::tells(&troubles, text));
     let present = headline::present(status).map(|condition| condition.kind);
     let steps = STEPS.iter().filter_map(|kind| status.condition(*kind));
     let steps = steps.map(|condition| step(status, condition, present == Some(condition.kind), &told)).collect();

@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::advice;
+use super::headline::Trouble;
+use super::{advice, headline};
 use crate::model::condition::Reason;
 use crate::model::status::{GroupState, Held, Phase, Status};
 
@@ -23,7 +24,7 @@ pub(super) struct Said<'a> {
     pub brake: Option<&'a str>,
 }
 
-pub(super) fn todo<'a>(spec: &Value, status: &'a Status) -> Vec<Advice<'a>> {
+pub(super) fn todo<'a>(spec: &Value, status: &'a Status, troubles: &[Trouble]) -> Vec<Advice<'a>> {
     let mut found: Vec<Advice> = Vec::new();
     for condition in &status.conditions {
         let Some(text) = advice::for_reason(condition.reason) else { continue };
@@ -60,6 +61,11 @@ pub(super) fn todo<'a>(spec: &Value, status: &'a Status) -> Vec<Advice<'a>> {
             take(advice, held);
         }
     }
+    // What stops it says so for itself.
+    found.retain_mut(|advice| {
+        advice.says.retain(|said| !headline::tells(troubles, &said.message));
+        advice.entry != Reason::PreflightFailed.as_str() || !advice.says.is_empty()
+    });
     if status.phase == Phase::Retired {
         found.push(advice::after(status));
     }
