@@ -263,12 +263,14 @@ async fn at_the_end_it_says_what_comes_next() {
     let mut over = status();
     over.phase = Phase::Retired;
     over.cycle.quarantined = true;
+    over.conditions.push(condition(ConditionKind::UsersKept, Truth::True, Reason::ProvenBeforeRevocation, "read at noon"));
     for condition in &mut over.conditions {
         condition.status = Truth::True;
     }
     let page = self::page(&over).await;
     let todo = part(&page, "todo");
     assert!(headline(&page).starts_with("Done"));
+    assert!(part(&page, "phase").contains("40 of 40 people kept their access"), "nobody can look again");
     for word in ["quarantine now, as expected", "write permissions", "unscim report"] {
         assert!(todo.contains(word), "{word} in {todo}");
     }

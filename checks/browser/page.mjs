@@ -365,6 +365,17 @@ async function evidence(data) {
   const page = await open(pathToFileURL(file).href, { viewport: { width: 688, height: 1016 }, colorScheme: "dark" });
   await page.emulateMedia({ media: "print", colorScheme: "dark" });
   await fits(page, "the printed report");
+  const broken = await page.evaluate(() => [...document.querySelectorAll("th, h1, h2, caption")].filter((cell) => {
+    const range = document.createRange();
+    const texts = [...cell.childNodes].filter((node) => node.nodeType === Node.TEXT_NODE);
+    // A word of a heading is on one line.
+    return texts.some((text) => [...text.data.matchAll(/\S+/g)].some((word) => {
+      range.setStart(text, word.index);
+      range.setEnd(text, word.index + word[0].length);
+      return new Set([...range.getClientRects()].map((box) => Math.round(box.top))).size > 1;
+    }));
+  }).map((cell) => cell.textContent));
+  assert.deepEqual(broken, [], "headings that break inside a word");
   const [ink, paper] = await page.evaluate(() => ["color", "backgroundColor"].map((name) => getComputedStyle(document.body)[name]));
   assert.deepEqual([ink, paper], ["rgb(0, 0, 0)", "rgb(255, 255, 255)"], "paper is white, whatever the screen is");
   const pdf = (await page.pdf({ preferCSSPageSize: true })).toString("latin1");

@@ -167,7 +167,7 @@ pub(super) fn after(status: &Status) -> Advice<'_> {
         text: "It is over. What is left for you:",
         clicks: vec![
             "Keep the evidence with the change ticket, and the ledger with it.".into(),
-            "Take unscim's write permissions away at Entra, or its credential. It writes nothing any more.".into(),
+            "Take unscim's write permissions away at Entra, or its credential. With them it corrects only a group that is assigned again.".into(),
             format!("Stop the provisioning job when it suits you. {quarantined}: its token is refused."),
             "Take access away by the person's own assignment from now on, and in the app: groups no longer decide.".into(),
         ],

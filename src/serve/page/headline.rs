@@ -192,7 +192,10 @@ pub(super) fn safe(status: &Status) -> Safe {
         return Safe { text, tone: "later", old: None };
     };
     let unknown = progress.users_not_known.unwrap_or(0);
-    let mut text = format!("{kept} of {} people keep their access", counted + unknown);
+    // Once the token is refused nobody can look again.
+    let proven = status.condition(ConditionKind::UsersKept).is_some_and(|one| one.reason == Reason::ProvenBeforeRevocation);
+    let verb = if proven { "kept" } else { "keep" };
+    let mut text = format!("{kept} of {} people {verb} their access", counted + unknown);
     if unknown > 0 {
         text += &format!("; the app has no record of {unknown}");
     }
