@@ -1,11 +1,13 @@
 // Drives the page in Chromium; see checks/page, which says where everything is.
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
+import { pathToFileURL } from "node:url";
+import { compare, shown } from "./compare.mjs";
 
 const { BINARY, CHROMIUM, DOCS, MODULES, WORK, UNSCIM_SCREENSHOTS } = process.env;
 const require = createRequire(join(MODULES, "here.js"));
@@ -14,6 +16,7 @@ const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
 
 const DESKTOP = { viewport: { width: 1280, height: 900 } };
 const PHONE = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true, deviceScaleFactor: 2 };
+const WINDOW = { viewport: { width: 1180, height: 900 }, colorScheme: "light" };
 const AT_MOST = 120_000;
 
 const children = [];
@@ -56,130 +59,6 @@ function documents(url) {
   return byTurn;
 }
 
-/// What the page shows, all of one moment.
-const shown = () => {
-  const text = (node) => (node ? node.textContent.replace(/\s+/g, " ").trim() : null);
-  const all = (selector, read) => [...document.querySelectorAll(selector)].map(read);
-  const condition = (li) => ({
-    type: li.dataset.type,
-    state: text(li.querySelector(".badge")),
-    message: text(li.querySelector(".says")),
-    reason: text(li.querySelector("code")),
-    times: [...li.querySelectorAll("time")].map((time) => time.dateTime),
-  });
-  const times = Object.fromEntries(all("#times dl > div", (div) => [text(div.children[0]), div.querySelector("time")?.dateTime ?? text(div.children[1])]));
-  return {
-    turn: Number(text(document.getElementById("turn"))),
-    title: document.title,
-    phase: text(document.getElementById("phase-title")),
-    steps: all("#steps li", condition),
-    rest: all("#more li", condition),
-    tiles: all(".tile", (tile) => [text(tile.querySelector(".figure")), text(tile.querySelector(".fine"))]),
-    finish: [document.querySelector("#finish time")?.dateTime, text(document.querySelector("#finish .outlook"))],
-    left: text(document.querySelector("#finish .left")),
-    held: [
-      ...all("#todo .brake", (brake) => [text(brake), text(brake.parentNode.querySelector(".says"))]),
-      ...all("#held dl > div", (div) => [text(div.querySelector("dt")), text(div.querySelector("dd"))]),
-    ],
-    groups: all("#groups tbody tr", (row) => ({
-      id: row.dataset.id,
-      name: text(row.querySelector(".name")),
-      state: text(row.querySelector(".badge")),
-      members: text(row.querySelector(".number")),
-      why: text(row.querySelector(".says")),
-    })),
-    journal: all("#journal li", (li) => ({
-      line: Number(li.dataset.line),
-      at: li.querySelector("time").dateTime,
-      message: text(li.querySelector(".says")),
-      outcome: text(li.querySelector(".badge")),
-      why: text(li.querySelector(".why")),
-    })),
-    pending: all("#pending li", (li) => [text(li.children[0]), Number(text(li.children[1]))]),
-    notes: all("#notes li", text),
-    times,
-    stale: text(document.getElementById("stale")),
-  };
-};
-
-const flat = (text) => (text == null ? null : text.replace(/\s+/g, " ").trim());
-const STEPS = ["UsersAssigned", "GroupsEmptied", "GroupsUnassigned", "CycleCompleted", "TokenRevoked"];
-const GROUPS = {
-  Unknown: "Not known",
-  Refused: "Needs you",
-  ToBeEmptied: "Assigned, to be emptied",
-  MembersKept: "Assigned, goes with its members",
-  Empty: "Assigned, empty",
-  Unassigned: "Unassigned",
-  Gone: "Unassigned, gone at the target",
-};
-const OUTLOOKS = {
-  NotKnown: "not known: something that it hangs on could not be read, or does not come by itself",
-  InSight: "if every cycle is on time and nothing comes between; no promise",
-  Observing: "none: nothing is written in Observe",
-  Held: "none while it is held",
-  AwaitingPerson: "it waits for a person, who deletes the token",
-  Retired: "it is over",
-};
-const OUTCOMES = { Done: "Done", AlreadySo: "So already", Failed: "Failed", Unknown: "Not known yet" };
-
-/// Fails where the page shows anything else than the document says.
-function compare(page, document) {
-  const { status, metadata } = document;
-  const states = ({ type, status, reason }) => {
-    if (type === "Held") return status === "True" ? ["Held"] : ["Free"];
-    if (status === "True") return ["Done"];
-    if (reason === "Blocked") return ["Later"];
-    return status === "False" ? ["Under way", "Needs you"] : ["Not known"];
-  };
-  const condition = (found, condition) => {
-    const { type, message, reason, lastTransitionTime, expectedBy } = condition;
-    assert.ok(states(condition).includes(found.state), `${type} is ${condition.status} and shown as ${found.state}`);
-    const times = [lastTransitionTime, ...(expectedBy ? [expectedBy] : [])];
-    const { state, ...rest } = found;
-    assert.deepEqual(rest, { type, message: flat(message), reason, times });
-  };
-  assert.equal(page.title, `${status.phase} · ${metadata.name} · unscim`);
-  assert.equal(page.phase, status.phase);
-  const byType = (type) => status.conditions.find((condition) => condition.type === type);
-  assert.deepEqual(page.steps.map(({ type }) => type), STEPS);
-  page.steps.forEach((step) => condition(step, byType(step.type)));
-  assert.equal(page.rest.length, status.conditions.length - STEPS.length);
-  page.rest.forEach((row) => condition(row, byType(row.type)));
-  const p = status.progress;
-  const left = (n, what) => (n ? `${n} ${what}` : `none ${what}`);
-  assert.deepEqual(page.tiles, [
-    [`${p.usersAssigned} of ${p.usersProtected}`, left(p.usersProtected - p.usersAssigned, "to go")],
-    [`${p.usersLost} lost`, `${p.usersKept} of ${p.usersCounted} kept`],
-    [left(p.memberships, "left"), "of users, in groups that are still assigned"],
-    [`${p.groups - p.groupsAssigned} of ${p.groups}`, `${p.groupsAssigned} still assigned, ${p.targetGroups} still at the target`],
-  ]);
-  const { remaining } = status;
-  assert.deepEqual(page.finish, [remaining.earliestFinish ?? undefined, OUTLOOKS[remaining.outlook]]);
-  for (const n of [remaining.assignments, remaining.memberRemovals, remaining.unassignments, remaining.cycles]) {
-    assert.ok(!n || page.left.includes(`${n} `), `${n} in ${page.left}`);
-  }
-  assert.deepEqual(page.held.toSorted(), status.held.map(({ brake, message }) => [brake, flat(message)]).toSorted());
-  assert.deepEqual(page.groups, status.groups.map(({ id, name, state, members, why }) =>
-    ({ id, name: flat(name), state: GROUPS[state], members: members == null ? "–" : String(members), why: flat(why) })));
-  assert.ok(page.journal.length <= 20);
-  assert.deepEqual(page.journal, status.journal.toReversed().map(({ line, at, message, outcome, why }) =>
-    ({ line, at, message: flat(message), outcome: OUTCOMES[outcome], why: flat(why) })));
-  assert.deepEqual(page.pending, status.pending.map(({ action, count }) => [action, count]));
-  assert.deepEqual(page.notes, status.notes.map(flat));
-  const { cycle } = status;
-  const times = {
-    "Last cycle": cycle.quarantined ? "in quarantine" : cycle.lastState,
-    "Last cycle began": cycle.lastBegan,
-    "Last cycle ended": cycle.lastEnded,
-    "Next one expected by": cycle.expectedBy,
-    "Last look": status.lastAttempt,
-    "Last look that saw everything": status.lastSuccess,
-    Turn: String(status.turn),
-  };
-  assert.deepEqual(page.times, Object.fromEntries(Object.entries(times).filter(([, value]) => value != null)));
-}
-
 let browser;
 
 /// A page that tells of everything that must not be: errors, violations of the policy, requests to elsewhere.
@@ -191,7 +70,7 @@ async function open(url, options, path = "") {
   page.on("pageerror", (error) => page.trouble.push(String(error)));
   page.on("request", (request) => {
     const to = new URL(request.url());
-    if (to.protocol !== "data:" && to.origin !== new URL(url).origin) page.trouble.push(`asked ${request.url()}`);
+    if (to.protocol !== "data:" && to.href !== url && to.origin !== new URL(url).origin) page.trouble.push(`asked ${request.url()}`);
   });
   if (options.javaScriptEnabled !== false && !options.bypassCSP)
     await page.addInitScript(() => addEventListener("securitypolicyviolation", (e) => console.error(`policy: ${e.violatedDirective} ${e.blockedURI}`)));
@@ -248,6 +127,10 @@ async function demo() {
 
   const desktop = screens["desktop, light"];
   await keyboard(desktop);
+  const weight = await Promise.all(["", "page.css", "page.js"].map((path) => fetch(new URL(path, url)).then((answer) => answer.text())));
+  const bytes = weight.reduce((sum, text) => sum + Buffer.byteLength(text), 0);
+  assert.ok(bytes < 40 * 1024, `the page weighs ${bytes} bytes`);
+  tell(`the whole page weighs ${bytes} bytes`);
   const without = screens["without scripts"];
   const before = await without.locator("#turn").textContent();
   await until("a page without scripts that reloads itself", async () => (await without.locator("#turn").textContent().catch(() => before)) !== before);
@@ -281,16 +164,16 @@ async function keyboard(page) {
   await page.keyboard.press("Enter");
   await turns(3);
   assert.equal(await page.evaluate(() => document.activeElement.localName), "summary", "the focus was lost");
-  assert.ok(await page.locator("#more").evaluate((details) => details.open), "what was unfolded is folded");
+  assert.ok(await page.locator("#step-1").evaluate((details) => details.open), "what was unfolded is folded");
 }
 
 async function accessible(url, what) {
   for (const [screen, size] of Object.entries({ desktop: DESKTOP, phone: PHONE }))
     for (const colorScheme of ["light", "dark"]) {
       const page = await open(url, { ...size, colorScheme, bypassCSP: true });
-      await page.locator("#more").evaluate((details) => (details.open = true));
+      await page.locator("details").evaluateAll((all) => all.forEach((details) => (details.open = true)));
       await page.evaluate(axe);
-      const { violations, passes } = await page.evaluate(() => globalThis.axe.run({ resultTypes: ["violations"] }));
+      const { violations, passes } = await page.evaluate(() => globalThis.axe.run({ resultTypes: ["violations"], runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] }));
       const lines = violations.flatMap(({ id, help, nodes }) => nodes.map(({ target }) => `${id}: ${help}: ${target}`));
       assert.deepEqual(lines, [], `${what}, ${screen}, ${colorScheme}`);
       assert.ok(passes.some(({ id }) => id === "color-contrast"), "the contrast was looked at");
@@ -311,17 +194,38 @@ async function rehearsal(name, scenario, flags) {
   const run = await unscim(args, /"address":"([^"]+)"/);
   const url = `http://${run.found}/`;
   const status = async () => (await fetch(new URL("status", url))).json().then((document) => document.status).catch(() => null);
-  const end = () => { run.child.kill(); practice.child.kill(); };
-  return { url, status, end, token: practice.found, log: () => run.child.log };
+  const leave = () => practice.child.kill();
+  const end = () => { run.child.kill(); leave(); };
+  /// Another process, with a ledger of its own, that has never seen anything.
+  const again = async () => {
+    const others = { [config]: join(folder, "again.yaml"), [join(folder, "data")]: join(folder, "data-2") };
+    writeFileSync(others[config], readFileSync(config));
+    const run = await unscim(args.map((arg) => others[arg] ?? arg), /"address":"([^"]+)"/);
+    const url = `http://${run.found}/`;
+    return { url, status: async () => (await fetch(new URL("status", url))).json().then((document) => document.status).catch(() => null) };
+  };
+  return { url, status, end, leave, again, config, data: join(folder, "data"), token: practice.found, log: () => run.child.log };
 }
 
-/// A group that only a person can decide about, while the others go on.
+/// Headline, who is safe and what to do are on a phone's first screen.
+async function firstScreen(url, what) {
+  const page = await open(url, { ...PHONE, colorScheme: "dark" });
+  for (const part of ["#phase-title", "#safe", "#todo h2", "#todo h3"]) {
+    const box = await page.locator(part).first().boundingBox();
+    assert.ok(box.y + box.height <= PHONE.viewport.height, `${what}: ${part} ends at ${box.y + box.height}`);
+  }
+  await page.context().close();
+}
+
+/// Groups that only a person can decide about, while the others go on.
 async function decision() {
-  const { url, status, end } = await rehearsal("decision", "speed: 1200\nusers: 40\ngroups: 5\ngroupTraits:\n  2: [otherApp]\n", []);
-  await until("other groups at their end", async () => (await status())?.groups?.filter(({ state }) => state === "Gone").length === 4);
-  assert.equal((await status()).groups.filter(({ state }) => state === "Refused").length, 1);
+  const { url, status, end } = await rehearsal("decision", "speed: 1200\nusers: 40\ngroups: 5\ngroupTraits:\n  2: [otherApp]\n  3: [otherApp]\n", []);
+  await until("other groups at their end", async () => (await status())?.groups?.filter(({ state }) => state === "Gone").length === 3);
+  assert.equal((await status()).groups.filter(({ state }) => state === "Refused").length, 2);
   const page = await open(url, { ...DESKTOP, colorScheme: "light" });
+  assert.match(await page.locator("#phase-title").innerText(), /2 groups need a decision/);
   assert.match(await page.locator("#todo").innerText(), /members: Remove or members: Keep/);
+  assert.equal((await page.locator("#todo pre").innerText()).match(/members: Remove/g).length, 2);
   const found = await page.evaluate(shown);
   await until("the same moment in /status", async () => {
     const document = await fetch(new URL("status", url)).then((answer) => answer.json());
@@ -330,14 +234,68 @@ async function decision() {
     compare(now, document);
     return now.turn > found.turn;
   });
-  await accessible(url, "a decision is needed");
-  if (UNSCIM_SCREENSHOTS) {
-    await picture(url, "page-desktop.png", { viewport: { width: 1280, height: 960 }, colorScheme: "light" });
-    await picture(url, "page-phone.png", { ...PHONE, deviceScaleFactor: 1.5, colorScheme: "dark" });
-  }
+  await accessible(url, "decisions are needed");
+  await firstScreen(url, "decisions are needed");
+  await picture(url, "page-held.png", WINDOW);
+  await picture(url, "page-phone.png", { ...PHONE, deviceScaleFactor: 1.5, colorScheme: "dark" });
   assert.deepEqual(page.trouble, []);
+  await table(url);
   await polling(url);
   await page.context().close();
+  end();
+}
+
+/// The table is sorted and filtered without scripts, and stays so while the page refreshes itself with them.
+async function table(url) {
+  const members = (page) => page.locator("#groups .members").allInnerTexts();
+  for (const javaScriptEnabled of [false, true]) {
+    const page = await open(url, { ...DESKTOP, javaScriptEnabled });
+    await page.getByRole("link", { name: /Needs you 2/ }).click();
+    assert.equal((await members(page)).length, 2);
+    await page.getByRole("link", { name: "Group" }).first().click();
+    const first = await page.locator("#groups .name").first().innerText();
+    assert.equal(first, "Sales", "the other way round");
+    if (javaScriptEnabled) {
+      const turn = async () => Number(await page.locator("#turn").textContent());
+      const before = await turn();
+      await until("a later turn", async () => (await turn()) > before);
+      assert.equal((await members(page)).length, 2, "the address says what is shown");
+    }
+    await page.context().close();
+  }
+  tell("groups are sorted and filtered by their links, with and without scripts");
+}
+
+/// Waiting for a cycle; then Graph and the app go away, and a new process never reaches them.
+async function outage() {
+  const { url, status, end, leave, again } = await rehearsal("outage", "speed: 300\nusers: 40\ngroups: 5\n", []);
+  const page = await open(url, { ...DESKTOP, colorScheme: "light" });
+  await until("a cycle that is waited for", () => page.locator("#phase-title").textContent().then((text) => /Waiting for .*provisioning cycle.*UTC/.test(text)));
+  await picture(url, "page-waiting.png", WINDOW);
+  await accessible(url, "a cycle is waited for");
+  leave();
+  await until("a page that says what stops it", () => page.locator("#phase-title").textContent().then((text) => /Microsoft Graph can't be read, since .* UTC/.test(text)));
+  assert.match(await page.locator("#trouble").innerText(), /no connection|refused/i);
+  await until("the same moment in /status", async () => {
+    const document = await fetch(new URL("status", url)).then((answer) => answer.json());
+    const now = await page.evaluate(shown);
+    if (now.turn !== document.status.turn) return false;
+    compare(now, document);
+    return now.figures[0].startsWith("40 of 40 people, as of ");
+  });
+  await accessible(url, "an outage");
+  await picture(url, "page-outage.png", WINDOW);
+  assert.equal((await status()).progress.usersAssigned, 40);
+  const never = await again();
+  await until("a first status", async () => (await never.status())?.turn);
+  const blind = await open(never.url, { ...DESKTOP, colorScheme: "light" });
+  assert.match(await blind.locator("#phase-title").innerText(), /Microsoft Graph can't be read/);
+  const text = await blind.locator("main").innerText();
+  assert.ok(!/\b0 of\b/.test(text) && /not known/.test(text), text);
+  await accessible(never.url, "Graph was never reached");
+  assert.deepEqual([...page.trouble, ...blind.trouble], []);
+  tell("an outage stands on top; what is old says so; what was never seen is not known");
+  for (const one of [page, blind]) await one.context().close();
   end();
 }
 
@@ -356,24 +314,30 @@ async function polling(url) {
 
 /// Everything done but the token, with names.
 async function revocation() {
-  const { url, status, end, token, log } = await rehearsal("revocation", "speed: 2400\nusers: 12\ngroups: 2\n", ["--show-names"]);
+  const { url, status, end, token, data, log } = await rehearsal("revocation", "speed: 2400\nusers: 12\ngroups: 2\n", ["--show-names"]);
   await until("a person is asked", async () => (await status())?.phase === "AwaitingRevocation");
   const page = await open(url, { ...DESKTOP, colorScheme: "light" });
   const todo = await page.locator("#todo").innerText();
   assert.match(todo, /Delete the SCIM token[^]*Settings, then Integrations[^]*secret token/);
-  assert.match(await page.locator("#journal").innerText(), /@/, "users are named where that is asked for");
+  assert.match(await page.locator("#journal").textContent(), /@/, "users are named where that is asked for");
   assert.ok(JSON.stringify(await status()).includes("@"));
   await accessible(url, "the token is to be deleted");
+  await firstScreen(url, "the token is to be deleted");
+  await picture(url, "page-token.png", WINDOW);
   await fetch(token, { method: "DELETE" });
-  await until("the page sees it by itself", () => page.locator("#phase-title").textContent().then((text) => text === "Retired"));
-  assert.ok(await page.locator("#todo").isHidden(), log());
+  await until("the page sees it by itself", () => page.locator("#phase").getAttribute("data-phase").then((phase) => phase === "Retired"));
+  assert.match(await page.locator("#todo").innerText(), /It is over[^]*quarantine/, log());
   await accessible(url, "retired");
+  await firstScreen(url, "retired");
+  await picture(url, "page-retired.png", WINDOW);
+  await evidence(data);
   assert.deepEqual(page.trouble, []);
   await page.context().close();
   end();
 }
 
 async function picture(url, name, options) {
+  if (!UNSCIM_SCREENSHOTS) return;
   const page = await open(url, options);
   const path = join(DOCS, name);
   await page.screenshot({ path });
@@ -382,11 +346,54 @@ async function picture(url, name, options) {
   await page.context().close();
 }
 
+/// The report looks like the page, and prints on A4 with nothing cut off.
+async function evidence(data) {
+  const file = join(WORK, "report.html");
+  const made = spawnSync(BINARY, ["report", "--data-dir", data], { env: environment, encoding: "utf8" });
+  assert.equal(made.status, 0, made.stderr);
+  writeFileSync(file, made.stdout);
+  for (const [screen, size] of Object.entries({ desktop: DESKTOP, phone: PHONE }))
+    for (const colorScheme of ["light", "dark"]) {
+      const page = await open(pathToFileURL(file).href, { ...size, colorScheme, bypassCSP: true });
+      await page.evaluate(axe);
+      const { violations } = await page.evaluate(() => globalThis.axe.run({ resultTypes: ["violations"] }));
+      assert.deepEqual(violations.flatMap(({ id, nodes }) => nodes.map(({ target }) => `${id}: ${target}`)), [], `report, ${screen}, ${colorScheme}`);
+      await fits(page, `report, ${screen}`);
+      await page.context().close();
+    }
+  // What is left of A4 between margins of 14 mm, at 96 dots an inch.
+  const page = await open(pathToFileURL(file).href, { viewport: { width: 688, height: 1016 }, colorScheme: "dark" });
+  await page.emulateMedia({ media: "print", colorScheme: "dark" });
+  await fits(page, "the printed report");
+  const broken = await page.evaluate(() => [...document.querySelectorAll("th, h1, h2, caption")].filter((cell) => {
+    const range = document.createRange();
+    const texts = [...cell.childNodes].filter((node) => node.nodeType === Node.TEXT_NODE);
+    // A word of a heading is on one line.
+    return texts.some((text) => [...text.data.matchAll(/\S+/g)].some((word) => {
+      range.setStart(text, word.index);
+      range.setEnd(text, word.index + word[0].length);
+      return new Set([...range.getClientRects()].map((box) => Math.round(box.top))).size > 1;
+    }));
+  }).map((cell) => cell.textContent));
+  assert.deepEqual(broken, [], "headings that break inside a word");
+  const [ink, paper] = await page.evaluate(() => ["color", "backgroundColor"].map((name) => getComputedStyle(document.body)[name]));
+  assert.deepEqual([ink, paper], ["rgb(0, 0, 0)", "rgb(255, 255, 255)"], "paper is white, whatever the screen is");
+  const pdf = (await page.pdf({ preferCSSPageSize: true })).toString("latin1");
+  const sheets = [...pdf.matchAll(/\/Type\s*\/Page\b(?!s)/g)].length;
+  const boxes = [...new Set([...pdf.matchAll(/\/MediaBox\s*\[([^\]]+)\]/g)].map((box) => box[1].trim().split(/\s+/).map((n) => Math.round(Number(n))).join(" ")))];
+  assert.deepEqual(boxes, ["0 0 595 842"], "A4");
+  const high = await page.evaluate(() => document.scrollingElement.scrollHeight);
+  assert.ok(sheets >= 1 && sheets <= Math.ceil(high / 1016) + 2, `${sheets} sheets for ${high} dots`);
+  tell(`the report: axe finds nothing, ${sheets} sheets of A4`);
+  await page.context().close();
+}
+
 browser = await chromium.launch({
   executablePath: CHROMIUM,
   args: ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
     ...(process.getuid() === 0 ? ["--no-sandbox"] : [])],
 });
-for (const part of [demo, decision, revocation]) await part();
+const parts = { demo, decision, outage, revocation };
+for (const part of process.env.UNSCIM_PAGE_PARTS?.split(",") ?? Object.keys(parts)) await parts[part]();
 await browser.close();
 process.exit(0);

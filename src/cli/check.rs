@@ -9,6 +9,7 @@ use crate::cli::plan::look;
 use crate::cli::terminal::{Sheet, Tone, print, print_json};
 use crate::config;
 use crate::model::spec::Spec;
+use crate::model::status::figure;
 use crate::world::ledger::SqliteLedger;
 
 /// `unscim check`.
@@ -49,7 +50,9 @@ pub async fn run(args: &args::Check, stop: &CancellationToken) -> Result<Exit> {
     sheet.blank();
     sheet.say(&format!(
         "{} groups, {} users to protect, {} of them assigned themselves",
-        progress.groups, progress.users_protected, progress.users_assigned
+        figure(progress.groups),
+        figure(progress.users_protected),
+        figure(progress.users_assigned)
     ));
     if exit == Exit::Done {
         sheet.item("", Tone::Good, "preflight: passed", "");

@@ -19,7 +19,7 @@ use crate::model::condition::{ConditionKind, Truth};
 use crate::model::moment::since;
 use crate::model::names::Names;
 use crate::model::spec::Mode;
-use crate::model::status::{Phase, Status};
+use crate::model::status::{Phase, Status, figure};
 use crate::practice::scenario::Scenario;
 use crate::turn::Permit;
 use crate::world::ledger::SqliteLedger;
@@ -68,8 +68,8 @@ async fn guide(served: &Served, folder: &Path, speed: f64, args: &args::Demo, st
         }
         if ended.is_none() && status.is_true(ConditionKind::Ready) {
             let (kept, counted) = (status.progress.users_kept, status.progress.users_counted);
-            let safe = kept == counted && practice.out_of_scope_moments().is_empty();
-            say(&format!("{kept} of {counted} users kept"));
+            let safe = kept.is_some() && kept == counted && practice.out_of_scope_moments().is_empty();
+            say(&format!("{} of {} users kept", figure(kept), figure(counted)));
             ended = Some(if safe { Exit::Done } else { Exit::Trouble });
             if args.once {
                 break;
@@ -115,10 +115,10 @@ fn show(status: &Status, ahead: Option<&str>, shown: &mut BTreeMap<u8, String>) 
             let progress = &status.progress;
             say(&format!(
                 "{line}  [{}/{} assigned, {}{} groups{}{}]",
-                progress.users_assigned,
-                progress.users_protected,
+                figure(progress.users_assigned),
+                figure(progress.users_protected),
                 progress.memberships.map_or_else(String::new, |left| format!("{left} memberships, ")),
-                progress.groups_assigned,
+                figure(progress.groups_assigned),
                 if ahead.is_some() { "; " } else { "" },
                 ahead.unwrap_or_default()
             ));

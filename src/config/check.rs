@@ -225,7 +225,7 @@ impl<'a> Check<'a> {
             let link = self.need(traces.otlp_endpoint, "spec.telemetry.traces.otlpEndpoint")?;
             Some(Traces { otlp_endpoint: link.0 })
         });
-        Telemetry { log_level: raw.log_level, traces }
+        Telemetry { log_level: raw.log_level, runbook_url: raw.runbook_url.map(|link| link.0), traces }
     }
 
     fn target(&mut self, raw: raw::Target) -> Option<Target> {

@@ -119,6 +119,8 @@ pub struct Spec {
 pub struct Telemetry {
     /// How much the log tells; read again while it runs. UNSCIM_LOG wins over it.
     pub log_level: Option<LogLevel>,
+    /// Where your people read docs/reasons.md: the page links each reason to it, by its anchor.
+    pub runbook_url: Option<Link>,
     pub traces: Option<Traces>,
 }
 

@@ -275,6 +275,11 @@ impl Html<'_> {
         }
     }
 
+    /// Behind "The provisioning log".
+    fn log(&self, proof: &CycleProof) -> String {
+        if proof.log.starts_with("read") { format!("was {}", proof.log) } else { proof.log.clone() }
+    }
+
     fn cycles(&self) -> Vec<&Event> {
         self.report.witnessed.iter().map(|one| &one.event).filter(|event| matches!(event, Event::Cycle { .. })).collect()
     }

@@ -16,6 +16,7 @@ pub mod seen;
 pub mod snapshot;
 pub mod spec;
 pub mod status;
+pub mod timeline;
 pub mod window;
 pub mod witness;
 pub mod words;

@@ -51,6 +51,9 @@ pub struct Spec {
 pub struct Telemetry {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log_level: Option<LogLevel>,
+    /// Of docs/reasons.md, without an anchor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub runbook_url: Option<Url>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub traces: Option<Traces>,
 }

@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::model::condition::{Condition, ConditionKind, Truth, closed_list};
-use crate::model::id::GroupId;
+use crate::model::id::{GroupId, ServicePrincipalId};
 use crate::model::names::Names;
+use crate::model::timeline::Timeline;
 
 closed_list! {
     /// Where the retirement stands.
@@ -65,6 +67,11 @@ pub struct Status {
     pub last_attempt: Option<Timestamp>,
     pub last_success: Option<Timestamp>,
     pub turn: u64,
+    /// Whose provisioning it is, as Entra last named it.
+    #[serde(default)]
+    pub app: Option<AppStatus>,
+    #[serde(default)]
+    pub timeline: Timeline,
     /// Facts behind the metrics that have no other place.
     pub gauges: Gauges,
 }
@@ -90,27 +97,53 @@ impl Status {
     }
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AppStatus {
+    /// Of its service principal, the enterprise application.
+    pub id: ServicePrincipalId,
+    pub app_id: Option<Uuid>,
+    pub name: String,
+}
+
+/// `None` is not known, and never a 0. What could not be read in this turn stays as it was last seen, with the time of that by our clock.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Progress {
-    pub users_protected: u64,
+    pub users_protected: Option<u64>,
     /// Protected users who hold every role themselves.
-    pub users_assigned: u64,
+    pub users_assigned: Option<u64>,
     /// User memberships left in managed groups that are to be emptied.
-    /// `None`: not known, and never seen before.
     pub memberships: Option<u64>,
-    pub groups: u64,
-    pub groups_assigned: u64,
+    pub groups: Option<u64>,
+    pub groups_assigned: Option<u64>,
     /// Managed groups still at the target.
-    pub target_groups: u64,
-    pub users_lost: u64,
+    pub target_groups: Option<u64>,
+    pub users_lost: Option<u64>,
     /// Protected users with a record at the target when they were first seen.
-    pub users_counted: u64,
+    pub users_counted: Option<u64>,
     /// Of those, the ones read as kept in the last look (or in the proof).
-    pub users_kept: u64,
+    pub users_kept: Option<u64>,
     /// Protected users without a record at the target: nobody can say that they are kept.
-    #[serde(default)]
-    pub users_not_known: u64,
+    pub users_not_known: Option<u64>,
+    /// When the assignments were read that `usersAssigned` and `groupsAssigned` are from.
+    pub assignments_seen_at: Option<Timestamp>,
+    /// The same of `memberships`.
+    pub memberships_seen_at: Option<Timestamp>,
+    /// The same of all that is told of the target; `None` also where it is from the ledger's proof.
+    pub target_seen_at: Option<Timestamp>,
+}
+
+impl Progress {
+    /// Managed groups that are off the app.
+    pub fn groups_off(&self) -> Option<u64> {
+        Some(self.groups?.saturating_sub(self.groups_assigned?))
+    }
+}
+
+/// A figure as people read it.
+pub fn figure(n: Option<u64>) -> String {
+    n.map_or_else(|| "not known".into(), |n| n.to_string())
 }
 
 closed_list! {
@@ -179,6 +212,10 @@ impl Outlook {
 impl Remaining {
     /// What is left, in words.
     pub fn left(&self) -> String {
+        let figures = [self.assignments, self.member_removals, self.unassignments, self.cycles];
+        if figures.iter().all(Option::is_none) {
+            return "not known".into();
+        }
         let kinds = [
             (self.assignments, "direct assignment", "direct assignments"),
             (self.member_removals, "removal from a group", "removals from groups"),
@@ -249,15 +286,28 @@ closed_list! {
     }
 }
 
+/// What was known, and until when, by our clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastKnown {
+    pub state: GroupState,
+    pub at: Timestamp,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GroupStatus {
     pub id: GroupId,
     pub name: String,
     pub state: GroupState,
-    /// Its user members, as read in this turn.
+    /// Its user members; where its state is not known, as they were last read.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub members: Option<u64>,
+    /// When these were read, by our clock.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub members_seen_at: Option<Timestamp>,
+    /// Its last known state, where it is not known now.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub last_known: Option<LastKnown>,
     /// Why it is refused, or not known, or what it waits for.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub why: Option<String>,
@@ -293,6 +343,8 @@ pub struct CycleStatus {
     /// When the next cycle should have ended, by the job's own interval (the time-out where it has none). None where no cycle is due.
     pub expected_by: Option<Timestamp>,
     pub quarantined: bool,
+    /// When the job was read that this is from, by our clock.
+    pub seen_at: Option<Timestamp>,
 }
 
 /// `None` is "not known": the metric is then left as it was, never set to 0.

@@ -194,11 +194,12 @@ fn asset(kind: &'static str, text: &'static str) -> impl IntoResponse {
     ([(CONTENT_TYPE, kind)], text)
 }
 
-async fn show_page(Shared(State(inner)): Shared<State>) -> Response {
+async fn show_page(Shared(State(inner)): Shared<State>, RawQuery(query): RawQuery) -> Response {
     let state = State(inner);
     let status = state.published(|published| published.status.clone());
     let Resource { name, spec, .. } = state.read();
-    match page::render(&name, spec["target"]["profile"].as_str(), status.as_deref()) {
+    let query = page::Query::of(query.as_deref().unwrap_or_default());
+    match page::render(&name, &spec, query, status.as_deref()) {
         Ok(html) => Html(html).into_response(),
         Err(error) => {
             tracing::error!(%error, "the status page can't be rendered");

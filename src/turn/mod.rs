@@ -135,14 +135,17 @@ pub fn log(turn: &Turn) {
         })
         .map(|condition| format!("{}: {}", condition.reason, condition.message));
     let why = if held.is_empty() { waiting } else { Some(held.join("; ")) };
+    // A line in a log has one time: what is older than it, or not known, is left out.
+    let progress = &status.progress;
+    let fresh = |figure: Option<u64>, seen| figure.filter(|_| seen == status.last_attempt);
     tracing::info!(
         turn = status.turn,
         phase = %status.phase,
-        assigned = status.progress.users_assigned,
-        protected = status.progress.users_protected,
-        memberships = status.progress.memberships,
-        groups_assigned = status.progress.groups_assigned,
-        lost = status.progress.users_lost,
+        assigned = fresh(progress.users_assigned, progress.assignments_seen_at),
+        protected = progress.users_protected,
+        memberships = fresh(progress.memberships, progress.memberships_seen_at),
+        groups_assigned = fresh(progress.groups_assigned, progress.assignments_seen_at),
+        lost = progress.users_lost,
         written = turn.acted.done().iter().map(|(_, _, times)| times).sum::<usize>(),
         held = status.held.len(),
         why,

@@ -195,7 +195,7 @@ fn wrapped(out: &mut String, first: &str, text: &str) {
 
 /// The page about the metrics, from what a fresh process shows: every label set is there from the start.
 fn metrics_page() -> String {
-    let text = Metrics::new().text().unwrap();
+    let text = Metrics::new().described().unwrap();
     let (mut helps, mut kinds) = (BTreeMap::new(), BTreeMap::new());
     let mut labels: BTreeMap<&str, BTreeMap<&str, BTreeSet<&str>>> = BTreeMap::new();
     for line in text.lines() {
@@ -216,7 +216,8 @@ fn metrics_page() -> String {
     }
     let mut page = String::from(
         "# Metrics\n\nWhat `/metrics` shows, from the program itself; `UNSCIM_WRITE_DOCS=1 cargo test --locked --test docs` writes this page.\n\
-         No label ever bears a user, a mail or a token, and every label set is there from the start. Beside these there are the usual\n\
+         No label ever bears a user, a mail or a token, and every label set is there from the start; only gauges\n\
+         of what a look sees are left out until one has seen it, and what is not known later stays as it was. Beside these there are the usual\n\
          `process_*` metrics. [monitoring.md](monitoring.md) says what to do with all of it.\n",
     );
     for (name, help) in helps.iter().filter(|(name, _)| name.starts_with("unscim_")) {
@@ -302,7 +303,7 @@ fn the_page_about_the_command_line_is_what_the_program_takes() {
 
 #[test]
 fn every_metric_of_ours_says_what_to_do_with_it() {
-    let text = Metrics::new().text().unwrap();
+    let text = Metrics::new().described().unwrap();
     let helps: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("# HELP unscim_")).collect();
     assert!(helps.len() > 25);
     for help in helps {

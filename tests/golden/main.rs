@@ -15,6 +15,7 @@ mod coverage;
 mod credential;
 mod cycles;
 mod dates;
+mod figures;
 mod foresight;
 mod kept;
 mod permissions;

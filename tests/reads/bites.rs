@@ -63,7 +63,7 @@ fn a_status_that_says_more_than_is_true_is_caught() {
             (|status| says(status, ConditionKind::TokenRevoked, "it is"), "UNTRUE, REVOKED"),
             (|status| status.phase = Said::Retired, "UNTRUE, REVOKED"),
             (|status| status.phase = Said::AwaitingRevocation, "UNTRUE, OVER"),
-            (|status| status.progress.users_protected = 11, "UNTRUE, BASELINE"),
+            (|status| status.progress.users_protected = Some(11), "UNTRUE, BASELINE"),
         ];
         for (forge, kind) in forged {
             let mut said = status.clone();
@@ -71,7 +71,7 @@ fn a_status_that_says_more_than_is_true_is_caught() {
             assert_eq!(found(&mut run, &said, &assignments, 0).await, kinds(&[kind]));
         }
         let mut zeros = status.clone();
-        (zeros.progress.groups_assigned, zeros.progress.users_assigned) = (0, 0);
+        (zeros.progress.groups_assigned, zeros.progress.users_assigned) = (Some(0), Some(0));
         assert_eq!(
             found(&mut run, &zeros, &assignments, 1).await,
             kinds(&["UNTRUE, PROGRESS", "UNTRUE, REACHABLE"]),

@@ -131,7 +131,7 @@ impl Oracle {
     }
 
     fn baseline_is_whole(&self, status: &Status) -> Result<(), String> {
-        let (said, truly) = (status.progress.users_protected as usize, self.protected.len());
+        let (said, truly) = (status.progress.users_protected.unwrap_or(0), self.protected.len() as u64);
         if status.is_true(ConditionKind::BaselineRecorded) && said < truly {
             return Err(format!("UNTRUE, BASELINE: recorded with {said} users, and the groups hold {truly}"));
         }
@@ -213,11 +213,12 @@ fn figures_are_known(status: &Status, around: &Around<'_>) -> Result<(), String>
         return Ok(());
     }
     let (read, progress) = (around.cell.read.name, &status.progress);
+    // What is said to be not known is no figure.
+    let said = |figure: Option<u64>| figure.unwrap_or(u64::MAX);
     // Nobody has a way to know these then, and none of them is 0 before the end.
     let zeros: &[(&str, u64)] = match read {
-        "assignments" => &[("groupsAssigned", progress.groups_assigned), ("usersAssigned", progress.users_assigned)],
-        // What is said to be not known is no figure.
-        "members" => &[("memberships", progress.memberships.unwrap_or(u64::MAX))],
+        "assignments" => &[("groupsAssigned", said(progress.groups_assigned)), ("usersAssigned", said(progress.users_assigned))],
+        "members" => &[("memberships", said(progress.memberships))],
         _ => &[],
     };
     match zeros.iter().find(|(name, said)| *said == 0 && !is_zero(name, around)) {

@@ -60,10 +60,10 @@ async fn one_of_them_who_is_hurt_is_seen() {
         rig.practice.admin().unassign_group(*group).unwrap();
     }
     rig.spec.groups.acknowledge.push(Acknowledgement::AlreadyDirect);
-    rig.until(100, |status| status.progress.users_protected > 0).await;
+    rig.until(100, |status| status.progress.users_protected > Some(0)).await;
     let record = rig.practice.scim_user(members[0]).expect("provisioned");
     rig.practice.scim_app().unwrap().delete_user(&record.to_string());
-    rig.until(600, |status| status.progress.users_lost == 1).await;
+    rig.until(600, |status| status.progress.users_lost == Some(1)).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -111,7 +111,7 @@ async fn users_are_named_only_where_that_is_asked_for() {
             .body(axum::body::Body::empty());
         let answer = rig.practice.router().oneshot(delete.unwrap()).await.unwrap();
         assert!(answer.status().is_success(), "{answer:?}");
-        let lost = rig.until(200, |status| status.progress.users_lost > 0).await;
+        let lost = rig.until(200, |status| status.progress.users_lost > Some(0)).await;
         let message = &lost.condition(ConditionKind::UsersKept).unwrap().message;
         assert_eq!(message.contains('@'), names == Names::Shown, "{message}");
     }

@@ -8,8 +8,10 @@ use axum::response::IntoResponse;
 use bytes::Bytes;
 use http::{Request, StatusCode};
 use tower::{Service, ServiceExt};
+use unscim::cli::terminal::{Sheet, view};
 use unscim::model::condition::{ConditionKind, Truth};
 use unscim::model::spec::Mode;
+use unscim::model::status::{Progress, Status};
 use unscim::practice::scenario::Scenario;
 use unscim::world::http::{Transport, in_process};
 
@@ -49,7 +51,7 @@ async fn who_is_lost_stays_lost_while_the_app_cant_be_read_even_for_a_new_proces
     rig.restart();
     let status = rig.turn().await.status;
     assert_eq!(status.condition(ConditionKind::UsersKept).unwrap().status, Truth::Unknown);
-    assert_eq!((status.gauges.users_lost, status.progress.users_lost), (Some(1), 1));
+    assert_eq!((status.gauges.users_lost, status.progress.users_lost), (Some(1), Some(1)));
     assert_eq!((status.gauges.target_users_active, status.gauges.token_revoked), (None, Some(false)));
 }
 
@@ -65,6 +67,31 @@ async fn memberships_and_paths_are_not_told_from_groups_that_were_not_read() {
     down.store(true, Ordering::SeqCst);
     let gauges = rig.turn().await.status.gauges;
     assert_eq!((gauges.group_members, gauges.users_group_only, gauges.groups_assigned), (None, None, Some(3)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn in_an_outage_the_last_figures_stay_with_their_age_and_a_new_process_says_that_it_knows_none() {
+    let mut rig = Rig::new(small()).await;
+    let down = failing(&mut rig, "/v1.0/");
+    let seen = rig.until(10, |status| status.progress.users_assigned == Some(8)).await;
+    down.store(true, Ordering::SeqCst);
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    let status = rig.turn().await.status;
+    assert!(!status.is_true(ConditionKind::GraphReachable));
+    assert_eq!(status.progress.users_assigned, Some(8));
+    assert_eq!(status.progress.assignments_seen_at, seen.last_attempt);
+    assert!(status.progress.assignments_seen_at < status.last_attempt);
+    let members = |status: &Status| status.groups.iter().map(|group| group.members).collect::<Vec<_>>();
+    assert!(members(&seen)[0] > Some(0) && members(&status) == members(&seen));
+    let document = serde_json::json!({ "status": status });
+    let text = view::render(&document, Sheet::of(140)).plain();
+    assert!(text.contains(&format!("8 of 8, as last seen at {}", seen.last_attempt.unwrap())), "{text}");
+    rig.restart();
+    let status = rig.turn().await.status;
+    let Progress { users_protected, users_assigned, groups_assigned, memberships, .. } = status.progress;
+    assert_eq!((users_protected, users_assigned, groups_assigned, memberships), (Some(8), None, None, None));
+    let text = view::render(&serde_json::json!({ "status": status }), Sheet::of(140)).plain();
+    assert!(text.contains("not known of 8") && !text.contains("0 of 8"), "{text}");
 }
 
 #[tokio::test(start_paused = true)]

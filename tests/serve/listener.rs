@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use unscim::cli::args::{Cli, Verb};
 use unscim::model::condition::Condition;
 use unscim::model::status::{CycleStatus, Gauges, Outlook, Phase, Progress, Remaining, Status};
+use unscim::model::timeline::Timeline;
 use unscim::serve::metrics::Metrics;
 use unscim::serve::{Hosts, State, bind, bind_by, listen};
 
@@ -39,6 +40,8 @@ fn status(notes: Vec<String>) -> Status {
         last_attempt: Some(Timestamp::UNIX_EPOCH),
         last_success: None,
         turn: 1,
+        app: None,
+        timeline: Timeline::default(),
         gauges: Gauges::default(),
     }
 }

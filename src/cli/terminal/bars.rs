@@ -69,15 +69,19 @@ impl Bars {
     pub fn show(&self, status: &Status) {
         let Some(bars) = &self.0 else { return };
         let progress = &status.progress;
-        let set = |bar: &ProgressBar, done: u64, of: u64| {
-            bar.set_length(of);
-            bar.set_position(done.min(of));
+        // What is not known leaves the bar as it was.
+        let set = |bar: &ProgressBar, done: Option<u64>, of: Option<u64>| {
+            if let (Some(done), Some(of)) = (done, of) {
+                bar.set_length(of);
+                bar.set_position(done.min(of));
+            }
         };
         set(&bars.users, progress.users_assigned, progress.users_protected);
-        set(&bars.groups, progress.groups.saturating_sub(progress.groups_assigned), progress.groups);
-        let left = progress.memberships.unwrap_or(0);
-        let most = bars.members.length().unwrap_or(0).max(left);
-        set(&bars.members, most - left, most);
+        set(&bars.groups, progress.groups_off(), progress.groups);
+        if let Some(left) = progress.memberships {
+            let most = bars.members.length().unwrap_or(0).max(left);
+            set(&bars.members, Some(most - left), Some(most));
+        }
         let waiting = status.conditions.iter().find(|condition| {
             let counts = !matches!(condition.kind, ConditionKind::Held | ConditionKind::BaselineRecorded);
             counts && condition.status != Truth::True

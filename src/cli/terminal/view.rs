@@ -38,16 +38,21 @@ pub fn render(document: &Value, mut sheet: Sheet) -> Sheet {
     }
 
     sheet.title(Tone::Title, "Progress");
-    let count = |key: &str| text(&status["progress"][key]);
-    for (label, value) in [
-        ("users assigned", format!("{} of {}", count("usersAssigned"), count("usersProtected"))),
-        ("memberships left", count("memberships")),
-        ("groups assigned", format!("{} of {}", count("groupsAssigned"), count("groups"))),
-        ("groups at the target", count("targetGroups")),
-        ("users kept", format!("{} of {}, {} lost", count("usersKept"), count("usersCounted"), count("usersLost"))),
-        ("users without record", count("usersNotKnown")),
+    let count = |key: &str| text_or(&status["progress"][key], "not known");
+    for (label, value, seen) in [
+        ("users assigned", format!("{} of {}", count("usersAssigned"), count("usersProtected")), "assignmentsSeenAt"),
+        ("memberships left", count("memberships"), "membershipsSeenAt"),
+        ("groups assigned", format!("{} of {}", count("groupsAssigned"), count("groups")), "assignmentsSeenAt"),
+        ("groups at the target", count("targetGroups"), "targetSeenAt"),
+        (
+            "users kept",
+            format!("{} of {}, {} lost", count("usersKept"), count("usersCounted"), count("usersLost")),
+            "targetSeenAt",
+        ),
+        ("users without record", count("usersNotKnown"), "targetSeenAt"),
     ] {
-        sheet.item("  ", Tone::Faint, &format!("{label:<22}"), &value);
+        let age = if value.starts_with("not known") { String::new() } else { old(status, seen) };
+        sheet.item("  ", Tone::Faint, &format!("{label:<22}"), &format!("{value}{age}"));
     }
 
     if let Ok(remaining) = Remaining::deserialize(&status["remaining"]) {
@@ -69,6 +74,9 @@ pub fn render(document: &Value, mut sheet: Sheet) -> Sheet {
         sheet.title(Tone::Title, "Groups");
         let row = |item: &Value| {
             let [name, id, state, members, why] = ["name", "id", "state", "members", "why"].map(|key| text_or(&item[key], ""));
+            let last = &item["lastKnown"];
+            let state =
+                if last.is_null() { state } else { format!("{state}, {} at {}", text(&last["state"]), text(&last["at"])) };
             vec![format!("{name} ({id})"), state, members, why]
         };
         sheet.table(&["group", "state", "users in it", "why"], items(&status["groups"]).map(row));
@@ -84,6 +92,17 @@ pub fn render(document: &Value, mut sheet: Sheet) -> Sheet {
     list(&mut sheet, Tone::Bad, "Held", &status["held"], |item| format!("{}: {}", text(&item["brake"]), text(&item["message"])));
     list(&mut sheet, Tone::Title, "Notes", &status["notes"], text);
     sheet
+}
+
+/// Of when a figure is, where it could not be read in this turn. The target is read less often than the rest.
+fn old(status: &Value, seen: &str) -> String {
+    let at = &status["progress"][seen];
+    let answers = |condition: &Value| condition["type"] != "TargetReachable" || condition["status"] != "False";
+    let is_fresh = match seen {
+        "targetSeenAt" => items(&status["conditions"]).all(answers),
+        _ => *at == status["lastAttempt"],
+    };
+    if at.is_null() || is_fresh { String::new() } else { format!(", as last seen at {}", text(at)) }
 }
 
 fn list(sheet: &mut Sheet, tone: Tone, title: &str, value: &Value, show: impl Fn(&Value) -> String) {

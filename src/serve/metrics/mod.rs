@@ -3,6 +3,7 @@
 mod labels;
 mod make;
 mod publish;
+mod unread;
 
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -17,10 +18,12 @@ use crate::model::status::TurnResult;
 use crate::world::http::{Api, Observer};
 pub use labels::operations;
 use make::{counters, gauge, gauges, histogram, histograms, real, waits};
+use unread::Unread;
 
 /// All metrics of the process, and its sign of life.
 pub struct Metrics {
     registry: Registry,
+    unread: Unread,
     beat: Mutex<Instant>,
     phase: IntGaugeVec,
     condition: IntGaugeVec,
@@ -77,6 +80,7 @@ impl Metrics {
         build.with_label_values(&[env!("CARGO_PKG_VERSION"), option_env!("UNSCIM_COMMIT").unwrap_or("unknown")]).set(1);
         registry.register(Box::new(ProcessCollector::for_self())).expect("each metric is registered once");
         let metrics = Metrics {
+            unread: publish::unread(),
             beat: Mutex::new(Instant::now()),
             phase: gauges(
                 r,
@@ -272,8 +276,13 @@ impl Metrics {
         metrics
     }
 
-    /// The text format.
+    /// The text format, of what is known.
     pub fn text(&self) -> prometheus::Result<String> {
+        Ok(self.unread.leave_out(&self.described()?))
+    }
+
+    /// The same of everything that there can be, read or not.
+    pub fn described(&self) -> prometheus::Result<String> {
         if let Some(share) = self.quota_now.get() {
             self.write_quota.set(share());
         }

@@ -4,11 +4,16 @@ use jiff::Timestamp;
 use prometheus::Gauge;
 
 use super::labels::{CODES, WRITES, brakes, known_brake, operations};
+use super::unread::{Unread, series};
 use super::{Metrics, unix};
 use crate::model::action::{Action, Done};
 use crate::model::condition::{ConditionKind, Reason, Truth};
 use crate::model::status::{Gauges, Phase, Status, TurnResult};
 use crate::world::http::Api;
+
+const USERS: [&str; 4] = ["group_only", "direct_and_group", "direct_only", "lost"];
+const GROUPS: [&str; 4] = ["assigned", "emptied", "unassigned", "refused"];
+const TRUTHS: [&str; 2] = ["true", "false"];
 
 impl Metrics {
     /// Sets every gauge that a status speaks of; what it does not know stays as it was.
@@ -32,12 +37,14 @@ impl Metrics {
         }
         set_time(&self.last_cycle, status.cycle.last_ended);
         if status.gauges.job_quarantined.is_some() {
+            self.unread.seen(&series("sync_cycle_expected_by_timestamp_seconds", None));
             self.cycle_expected.set(status.cycle.expected_by.map_or(0.0, unix));
         }
         let remaining = &status.remaining;
         let writes = [remaining.assignments, remaining.member_removals, remaining.unassignments];
         for (kind, left) in WRITES.into_iter().zip(writes) {
             if let Some(left) = left {
+                self.unread.seen(&series("writes_remaining", Some(("kind", kind))));
                 self.writes_remaining.with_label_values(&[kind]).set(whole(left));
             }
         }
@@ -68,33 +75,41 @@ impl Metrics {
         } = gauges;
         self.credential_expiry.set(credential_expires.map_or(0.0, unix));
         let labelled = [
-            (&self.users, "group_only", users_group_only),
-            (&self.users, "direct_and_group", users_direct_and_group),
-            (&self.users, "direct_only", users_direct_only),
-            (&self.users, "lost", users_lost),
-            (&self.groups, "assigned", groups_assigned),
-            (&self.groups, "emptied", groups_emptied),
-            (&self.groups, "unassigned", groups_unassigned),
-            (&self.groups, "refused", groups_refused),
-            (&self.target_users, "true", target_users_active),
-            (&self.target_users, "false", target_users_inactive),
-            (&self.target_groups, "true", target_groups_managed),
-            (&self.target_groups, "false", target_groups_unmanaged),
+            (&self.users, ("users", "state"), "group_only", users_group_only),
+            (&self.users, ("users", "state"), "direct_and_group", users_direct_and_group),
+            (&self.users, ("users", "state"), "direct_only", users_direct_only),
+            (&self.users, ("users", "state"), "lost", users_lost),
+            (&self.groups, ("groups", "state"), "assigned", groups_assigned),
+            (&self.groups, ("groups", "state"), "emptied", groups_emptied),
+            (&self.groups, ("groups", "state"), "unassigned", groups_unassigned),
+            (&self.groups, ("groups", "state"), "refused", groups_refused),
+            (&self.target_users, ("target_users", "active"), "true", target_users_active),
+            (&self.target_users, ("target_users", "active"), "false", target_users_inactive),
+            (&self.target_groups, ("target_groups", "managed"), "true", target_groups_managed),
+            (&self.target_groups, ("target_groups", "managed"), "false", target_groups_unmanaged),
         ];
-        for (gauge, label, value) in labelled {
+        for (gauge, (name, key), label, value) in labelled {
             if let Some(value) = value {
+                self.unread.seen(&series(name, Some((key, label))));
                 gauge.with_label_values(&[label]).set(whole(*value));
             }
         }
-        for (gauge, value) in [(&self.group_members, group_members), (&self.users_lost, users_lost)] {
+        for (gauge, name, value) in
+            [(&self.group_members, "group_members", group_members), (&self.users_lost, "users_lost", users_lost)]
+        {
             if let Some(value) = value {
+                self.unread.seen(&series(name, None));
                 gauge.set(whole(*value));
             }
         }
-        let flags =
-            [(&self.token_revoked, token_revoked), (&self.quarantined, job_quarantined), (&self.cycle_overdue, cycle_overdue)];
-        for (gauge, value) in flags {
+        let flags = [
+            (&self.token_revoked, "token_revoked", token_revoked),
+            (&self.quarantined, "sync_job_quarantined", job_quarantined),
+            (&self.cycle_overdue, "sync_cycle_overdue", cycle_overdue),
+        ];
+        for (gauge, name, value) in flags {
             if let Some(value) = value {
+                self.unread.seen(&series(name, None));
                 gauge.set(i64::from(*value));
             }
         }
@@ -113,16 +128,16 @@ impl Metrics {
         for reason in Reason::ALL {
             self.reason.with_label_values(&[reason.as_str()]);
         }
-        for state in ["group_only", "direct_and_group", "direct_only", "lost"] {
+        for state in USERS {
             self.users.with_label_values(&[state]);
         }
-        for state in ["assigned", "emptied", "unassigned", "refused"] {
+        for state in GROUPS {
             self.groups.with_label_values(&[state]);
         }
         for kind in WRITES {
             self.writes_remaining.with_label_values(&[kind]);
         }
-        for truth in ["true", "false"] {
+        for truth in TRUTHS {
             self.target_users.with_label_values(&[truth]);
             self.target_groups.with_label_values(&[truth]);
         }
@@ -148,6 +163,27 @@ impl Metrics {
             }
         }
     }
+}
+
+/// What a look must have seen first.
+pub(super) fn unread() -> Unread {
+    let labelled = [
+        ("users", "state", USERS.as_slice()),
+        ("groups", "state", &GROUPS),
+        ("writes_remaining", "kind", &WRITES),
+        ("target_users", "active", &TRUTHS),
+        ("target_groups", "managed", &TRUTHS),
+    ];
+    let labelled = labelled.iter().flat_map(|(name, key, labels)| labels.iter().map(|label| series(name, Some((*key, *label)))));
+    let plain = [
+        "group_members",
+        "users_lost",
+        "token_revoked",
+        "sync_job_quarantined",
+        "sync_cycle_overdue",
+        "sync_cycle_expected_by_timestamp_seconds",
+    ];
+    Unread::of(labelled.chain(plain.into_iter().map(|name| series(name, None))))
 }
 
 fn whole(value: u64) -> i64 {

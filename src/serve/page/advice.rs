@@ -1,6 +1,26 @@
 //! What a person must do: one sentence for each reason and brake that waits for one, nothing for the others.
 
+use serde_json::Value;
+
 use crate::model::condition::Reason;
+use crate::model::status::Status;
+
+pub(super) struct Advice<'a> {
+    pub text: &'static str,
+    /// Where to click, one after the other.
+    pub clicks: Vec<String>,
+    /// To be copied as it is.
+    pub copy: Option<String>,
+    pub says: Vec<Said<'a>>,
+    /// The name of its entry in the runbook.
+    pub entry: &'a str,
+}
+
+/// A message, and the brake that it is from.
+pub(super) struct Said<'a> {
+    pub message: String,
+    pub brake: Option<&'a str>,
+}
 
 pub(super) fn for_reason(reason: Reason) -> Option<&'static str> {
     match reason {
@@ -29,9 +49,7 @@ pub(super) fn for_reason(reason: Reason) -> Option<&'static str> {
             "Records of the users named have other names at the app, and Entra does not say why. See whose they are, or put the users into spec.released.",
         ),
         Reason::UsersLost => Some("Users are missing or inactive at the target. Find out why before anything else."),
-        Reason::AwaitingOperator => Some(
-            "Delete the SCIM token in the app's settings. Everything before it is proven, and the deletion is noticed by itself.",
-        ),
+        Reason::AwaitingOperator => Some("Delete the SCIM token in the app's settings. It is noticed by itself."),
         Reason::UnmanagedGroupAssigned => Some(
             "A group that was not handed over is assigned to the app: the token serves it too. Remove it, or leave the token.",
         ),
@@ -112,18 +130,65 @@ pub(super) fn for_brake(brake: &str) -> Option<&'static str> {
     }
 }
 
-/// Where the token is deleted.
-pub(super) fn clicks(profile: Option<&str>) -> &'static [&'static str] {
-    match profile {
-        Some("uniqkey") => &[
-            "Sign in to Uniqkey as an administrator.",
-            "Open Settings, then Integrations.",
-            "Delete the secret token. Leave unscim's own token file as it is.",
+/// Where to click, one after the other.
+pub(super) fn clicks(reason: Reason, spec: &Value, status: &Status) -> Vec<String> {
+    let app = status.app.as_ref().map_or("the app", |app| &app.name);
+    let provisioning = |then: &str| {
+        vec![
+            "Sign in to the Microsoft Entra admin center.".into(),
+            format!("Open Enterprise applications, then {app}, then Provisioning."),
+            then.into(),
+        ]
+    };
+    match reason {
+        Reason::AwaitingOperator => {
+            let way = match spec["target"]["profile"].as_str() {
+                Some("uniqkey") => [
+                    "Sign in to Uniqkey as an administrator.",
+                    "Open Settings, then Integrations.",
+                    "Delete the secret token. Leave unscim's own token file as it is.",
+                ],
+                _ => [
+                    "Sign in to the app as an administrator.",
+                    "Open the settings of its SCIM or user provisioning.",
+                    "Delete the token that Entra uses. Leave unscim's own token file as it is.",
+                ],
+            };
+            way.map(String::from).into()
+        }
+        Reason::CycleOverdue | Reason::JobQuarantined => {
+            provisioning("Read the state of the last cycle and its errors there. Don't restart anything.")
+        }
+        Reason::JobNotActive => provisioning("Choose Start provisioning, and never Restart provisioning."),
+        Reason::CredentialExpiring | Reason::CredentialExpired => {
+            let client = spec["entra"]["credential"]["clientId"].as_str().unwrap_or("of unscim");
+            vec![
+                "Sign in to the Microsoft Entra admin center.".into(),
+                format!("Open App registrations, then the application {client}, then Certificates & secrets."),
+                "Make a new one, and put it into the file that the config names. It is read by itself.".into(),
+            ]
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// What is left for people when it is over.
+pub(super) fn after(status: &Status) -> Advice<'_> {
+    let quarantined = if status.cycle.quarantined {
+        "It is in quarantine now, as expected"
+    } else {
+        "It goes into quarantine now, as expected"
+    };
+    Advice {
+        text: "It is over. What is left for you:",
+        clicks: vec![
+            "Keep the evidence with the change ticket, and the ledger with it.".into(),
+            "Take unscim's write permissions away at Entra, or its credential. With them it corrects only a group that is assigned again.".into(),
+            format!("Stop the provisioning job when it suits you. {quarantined}: its token is refused."),
+            "Take access away by the person's own assignment from now on, and in the app: groups no longer decide.".into(),
         ],
-        _ => &[
-            "Sign in to the app as an administrator.",
-            "Open the settings of its SCIM or user provisioning.",
-            "Delete the token that Entra uses. Leave unscim's own token file as it is.",
-        ],
+        copy: Some("unscim report --data-dir DIR > report.html".into()),
+        says: Vec::new(),
+        entry: "Retired",
     }
 }

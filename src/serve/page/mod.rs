@@ -1,15 +1,26 @@
-//! The status page: the status in words, for whoever has to wait or to decide. It says what `/status` says, and loads
-//! nothing from elsewhere.
+//! The status page: the status in words, for whoever has to wait or to decide. It says what `/status` says, each thing once,
+//! and loads nothing from elsewhere.
 
 mod advice;
+mod groups;
+mod headline;
+mod timeline;
+mod todo;
 mod words;
 
 use askama::Template;
 use jiff::Timestamp;
+use serde_json::Value;
+
+pub(super) use groups::Query;
 
 use crate::model::condition::{Condition, ConditionKind, Reason, Truth};
-use crate::model::status::{GroupStatus, Held, JournalEntry, Progress, Status};
-use words::{group_words, outcome_words, step_title, words_of};
+use crate::model::status::{Held, JournalEntry, Phase, Progress, Status, figure};
+use advice::Advice;
+use groups::Table;
+use headline::{Headline, Safe, Trouble};
+use timeline::Picture;
+use words::{outcome_words, step_title};
 
 pub(super) const CSS: &str = include_str!("page.css");
 pub(super) const JS: &str = include_str!("page.js");
@@ -28,62 +39,49 @@ const STEPS: [ConditionKind; 5] = [
 struct Page<'a> {
     name: &'a str,
     version: &'static str,
+    mode: &'a str,
+    app: Option<&'a str>,
+    about: Vec<(&'static str, String)>,
+    runbook: Option<&'a str>,
     view: Option<View<'a>>,
 }
 
 struct View<'a> {
     phase: &'static str,
-    tone: &'static str,
-    words: &'static str,
-    advice: Vec<Advice<'a>>,
-    tiles: Vec<Tile>,
+    headline: Headline,
+    safe: Safe,
+    troubles: Vec<Trouble<'a>>,
+    todo: Vec<Advice<'a>>,
+    todo_tone: &'static str,
     finish: Option<Time>,
     /// Beside the time, or in its place.
     finish_words: &'static str,
     left: String,
-    steps: Vec<Row<'a>>,
+    steps: Vec<Step<'a>>,
     rest: Vec<Row<'a>>,
-    /// What is not said under the advice already.
+    /// What is not said above already.
     held: Vec<&'a Held>,
-    groups: Vec<Group<'a>>,
+    picture: Option<Picture>,
+    groups: Table<'a>,
     /// Newest first.
     journal: Vec<Entry<'a>>,
     pending: Vec<(&'a str, u64)>,
     times: Vec<(&'static str, Time)>,
     cycle_state: Option<&'a str>,
+    cycle_old: Option<Time>,
     notes: &'a [String],
     turn: u64,
 }
 
-impl View<'_> {
-    fn is_quiet(&self) -> bool {
-        self.advice.is_empty()
-    }
-}
-
-struct Advice<'a> {
-    text: &'static str,
-    /// Where to click, one after the other.
-    clicks: &'static [&'static str],
-    message: &'a str,
-    /// The entry of `held` that says the same.
-    brake: Option<&'a str>,
-}
-
-impl Advice<'_> {
-    fn tells(&self, held: &Held) -> bool {
-        self.brake == Some(&held.brake) && self.message == held.message
-    }
-}
-
-struct Tile {
-    label: &'static str,
-    tone: &'static str,
+struct Step<'a> {
+    row: Row<'a>,
+    is_present: bool,
     figure: String,
     value: u64,
     /// Without a bar where it is 0.
     max: u64,
-    more: String,
+    /// Of when the figure is, where it could not be read in this turn.
+    old: Option<Time>,
 }
 
 struct Row<'a> {
@@ -92,18 +90,10 @@ struct Row<'a> {
     tone: &'static str,
     state: &'static str,
     reason: &'static str,
-    message: &'a str,
+    /// `None`: it is said above.
+    message: Option<&'a str>,
     since: Time,
     expected: Option<Time>,
-}
-
-struct Group<'a> {
-    id: String,
-    name: &'a str,
-    tone: &'static str,
-    state: &'static str,
-    members: String,
-    why: Option<&'a str>,
 }
 
 struct Entry<'a> {
@@ -120,13 +110,42 @@ struct Time {
     shown: String,
 }
 
-/// The whole page; without a status it says that the first look is under way. `profile` is the target's, as in the spec.
-pub(super) fn render(name: &str, profile: Option<&str>, status: Option<&Status>) -> askama::Result<String> {
-    Page { name, version: env!("CARGO_PKG_VERSION"), view: status.map(|status| view(profile, status)) }.render()
+impl Page<'_> {
+    /// Where the runbook tells of this reason or brake.
+    fn entry(&self, name: &str) -> Option<String> {
+        Some(format!("{}#{}", self.runbook?, name.to_lowercase()))
+    }
 }
 
-fn view<'a>(profile: Option<&str>, status: &'a Status) -> View<'a> {
-    let (words, tone) = words_of(status.phase);
+/// The whole page; without a status it says that the first look is under way. `spec` is the one that `/status` shows.
+pub(super) fn render(name: &str, spec: &Value, query: Query, status: Option<&Status>) -> askama::Result<String> {
+    Page {
+        name,
+        version: env!("CARGO_PKG_VERSION"),
+        mode: spec["mode"].as_str().unwrap_or_default(),
+        app: status.and_then(|status| Some(status.app.as_ref()?.name.as_str())),
+        about: about(spec, status),
+        runbook: spec["telemetry"]["runbookUrl"].as_str(),
+        view: status.map(|status| view(spec, query, status)),
+    }
+    .render()
+}
+
+/// Whose provisioning it is.
+fn about(spec: &Value, status: Option<&Status>) -> Vec<(&'static str, String)> {
+    let app = status.and_then(|status| status.app.as_ref());
+    let told = &spec["entra"]["app"];
+    let told = ["servicePrincipalId", "appId", "displayName"].iter().find_map(|key| told[*key].as_str()).map(String::from);
+    let fields = [
+        ("App", app.map(|app| app.name.clone())),
+        ("Enterprise application", app.map(|app| app.id.to_string()).or(told)),
+        ("Tenant", spec["entra"]["tenantId"].as_str().map(String::from)),
+        ("SCIM address", spec["target"]["scimUrl"].as_str().map(String::from)),
+    ];
+    fields.into_iter().filter_map(|(label, value)| Some((label, value?))).collect()
+}
+
+fn view<'a>(spec: &Value, query: Query, status: &'a Status) -> View<'a> {
     let cycle = &status.cycle;
     let times = [
         ("Last cycle began", cycle.last_began),
@@ -135,119 +154,102 @@ fn view<'a>(profile: Option<&str>, status: &'a Status) -> View<'a> {
         ("Last look", status.last_attempt),
         ("Last look that saw everything", status.last_success),
     ];
-    let advice = advice(profile, status);
-    let held = status.held.iter().filter(|held| advice.iter().all(|advice| !advice.tells(held))).collect();
+    let troubles = headline::troubles(status);
+    let todo = todo::todo(spec, status, &troubles);
+    let in_todo = |text: &str| todo.iter().flat_map(|advice| &advice.says).any(|said| said.message.contains(text));
+    let told = |text: &str| !text.is_empty() && (in_todo(text) || headline::tells(&troubles, text));
+    let present = headline::present(status).map(|condition| condition.kind);
+    let steps = STEPS.iter().filter_map(|kind| status.condition(*kind));
+    let steps = steps.map(|condition| step(status, condition, present == Some(condition.kind), &told)).collect();
+    let rest = status.conditions.iter().filter(|condition| !STEPS.contains(&condition.kind));
     View {
         phase: status.phase.as_str(),
-        tone,
-        words,
-        advice,
-        tiles: tiles(&status.progress),
-        finish: status.remaining.earliest_finish.map(time),
+        headline: headline::headline(status, &troubles),
+        safe: headline::safe(status),
+        todo_tone: match status.phase {
+            _ if todo.is_empty() => "",
+            Phase::Retired => "done",
+            Phase::AwaitingRevocation => "busy",
+            _ => "stop",
+        },
+        finish: status.remaining.earliest_finish.map(|at| clock(at, status.last_attempt)),
         finish_words: status.remaining.outlook.words(),
         left: status.remaining.left(),
-        steps: STEPS.iter().filter_map(|kind| status.condition(*kind)).map(row).collect(),
-        rest: status.conditions.iter().filter(|condition| !STEPS.contains(&condition.kind)).map(row).collect(),
-        held,
-        groups: status.groups.iter().map(group).collect(),
+        steps,
+        rest: rest.map(|condition| row(status, condition, &told)).collect(),
+        held: status.held.iter().filter(|held| !told(&held.message)).collect(),
+        picture: timeline::picture(&status.timeline, |at| clock(at, status.timeline.until)),
+        groups: groups::table(&status.groups, query, in_todo, |at| clock(at, status.last_attempt), status.last_attempt),
         journal: status.journal.iter().rev().map(entry).collect(),
         pending: status.pending.iter().map(|pending| (pending.action.as_str(), pending.count)).collect(),
         times: times.into_iter().filter_map(|(label, at)| Some((label, time(at?)))).collect(),
         cycle_state: if cycle.quarantined { Some("in quarantine") } else { cycle.last_state.as_deref() },
+        cycle_old: cycle.seen_at.filter(|at| Some(*at) != status.last_attempt).map(|at| clock(at, status.last_attempt)),
         notes: &status.notes,
         turn: status.turn,
+        troubles,
+        todo,
     }
 }
 
-/// What only a person can do: one line for each reason and brake, once.
-fn advice<'a>(profile: Option<&str>, status: &'a Status) -> Vec<Advice<'a>> {
-    let mut found: Vec<Advice> = Vec::new();
-    let mut add = |text: Option<&'static str>, clicks, message: &'a str| {
-        let is_new = |text: &&str| found.iter().all(|other| other.text != *text && !other.message.contains(message));
-        if let Some(text) = text.filter(is_new) {
-            found.push(Advice { text, clicks, message, brake: None });
-        }
+fn step<'a>(status: &Status, condition: &'a Condition, is_present: bool, told: &impl Fn(&str) -> bool) -> Step<'a> {
+    let progress = &status.progress;
+    let Progress { users_assigned, users_protected, groups, .. } = *progress;
+    let (assignments, members) = (progress.assignments_seen_at, progress.memberships_seen_at);
+    let of = |n: Option<u64>, all: Option<u64>, what: &str| match n {
+        Some(n) => format!("{n} of {} {what}", figure(all)),
+        None => format!("{what}: not known"),
     };
-    for condition in &status.conditions {
-        let clicks = if condition.reason == Reason::AwaitingOperator { advice::clicks(profile) } else { &[] };
-        add(advice::for_reason(condition.reason), clicks, condition.message.as_str());
-    }
-    for held in &status.held {
-        add(advice::for_brake(&held.brake), &[], held.message.as_str());
-    }
-    for advice in &mut found {
-        advice.brake = status.held.iter().find(|held| held.message == advice.message).map(|held| held.brake.as_str());
-    }
-    found
+    let bar = |n: Option<u64>, all: Option<u64>| n.zip(all).unwrap_or_default();
+    let (figure, (value, max), seen) = match condition.kind {
+        ConditionKind::UsersAssigned => {
+            (of(users_assigned, users_protected, "people"), bar(users_assigned, users_protected), assignments)
+        }
+        ConditionKind::GroupsEmptied => (left(progress.memberships, "membership left", "memberships left"), (0, 0), members),
+        ConditionKind::GroupsUnassigned => {
+            let off = progress.groups_off();
+            (of(off, groups, "groups off"), bar(off, groups), assignments)
+        }
+        ConditionKind::CycleCompleted => {
+            (left(progress.target_groups, "group still at the app", "groups still at the app"), (0, 0), None)
+        }
+        _ => (String::new(), (0, 0), None),
+    };
+    let old = match condition.kind {
+        ConditionKind::CycleCompleted if condition.status != Truth::True => headline::target_old(status),
+        _ => seen.filter(|at| Some(*at) != status.last_attempt).map(|at| clock(at, status.last_attempt)),
+    };
+    Step { row: row(status, condition, told), is_present, figure, value, max, old }
 }
 
-fn tiles(progress: &Progress) -> Vec<Tile> {
-    let Progress {
-        users_protected,
-        users_assigned,
-        memberships,
-        groups,
-        groups_assigned,
-        target_groups,
-        users_lost,
-        users_counted,
-        users_kept,
-        users_not_known,
-    } = *progress;
-    let gone = groups.saturating_sub(groups_assigned);
-    let tone = |done: bool| if done { "done" } else { "busy" };
-    vec![
-        Tile {
-            label: "Protected users assigned",
-            tone: tone(users_assigned == users_protected),
-            figure: format!("{users_assigned} of {users_protected}"),
-            value: users_assigned,
-            max: users_protected,
-            more: left(users_protected.saturating_sub(users_assigned), "to go"),
-        },
-        Tile {
-            label: "Users lost at the target",
-            tone: if users_lost > 0 { "stop" } else { tone(users_kept == users_counted) },
-            figure: format!("{users_lost} lost"),
-            value: users_kept,
-            max: users_counted,
-            more: match users_not_known {
-                0 => format!("{users_kept} of {users_counted} kept"),
-                _ => format!("{users_kept} of {} kept, {users_not_known} not known there", users_counted + users_not_known),
-            },
-        },
-        Tile {
-            label: "Memberships to remove",
-            tone: tone(memberships == Some(0)),
-            figure: memberships.map_or_else(|| "not known".into(), |memberships| left(memberships, "left")),
-            value: 0,
-            max: 0,
-            more: "of users, in groups that are still assigned".into(),
-        },
-        Tile {
-            label: "Groups taken off the app",
-            tone: tone(groups_assigned == 0 && target_groups == 0),
-            figure: format!("{gone} of {groups}"),
-            value: gone,
-            max: groups,
-            more: format!("{groups_assigned} still assigned, {target_groups} still at the target"),
-        },
-    ]
+fn left(n: Option<u64>, one: &str, more: &str) -> String {
+    match n {
+        None => format!("{more}: not known"),
+        Some(0) => format!("no {one}"),
+        Some(1) => format!("1 {one}"),
+        Some(n) => format!("{n} {more}"),
+    }
 }
 
-fn left(n: u64, what: &str) -> String {
-    if n == 0 { format!("none {what}") } else { format!("{n} {what}") }
-}
-
-fn row(condition: &Condition) -> Row<'_> {
+fn row<'a>(status: &Status, condition: &'a Condition, told: &impl Fn(&str) -> bool) -> Row<'a> {
     let (tone, state) = match (condition.kind, condition.status) {
         (ConditionKind::Held, Truth::True) => ("stop", "Held"),
         (ConditionKind::Held, Truth::False) => ("done", "Free"),
         (_, Truth::True) => ("done", "Done"),
         (_, Truth::False | Truth::Unknown) if condition.reason == Reason::Blocked => ("later", "Later"),
         (_, Truth::False) if advice::for_reason(condition.reason).is_some() => ("stop", "Needs you"),
+        (ConditionKind::GraphReachable | ConditionKind::TargetReachable, Truth::False) => ("stop", "No"),
         (_, Truth::False) => ("busy", "Under way"),
         (_, Truth::Unknown) => ("later", "Not known"),
+    };
+    // Notes and holds have places of their own.
+    let message = match condition.kind {
+        ConditionKind::Held => "",
+        ConditionKind::Preflight => {
+            let notes = status.notes.join("; ");
+            condition.message.strip_suffix(notes.as_str()).map_or(condition.message.as_str(), |rest| rest.trim_end_matches("; "))
+        }
+        _ => &condition.message,
     };
     Row {
         kind: condition.kind.as_str(),
@@ -255,21 +257,10 @@ fn row(condition: &Condition) -> Row<'_> {
         tone,
         state,
         reason: condition.reason.as_str(),
-        message: &condition.message,
-        since: time(condition.last_transition_time),
-        expected: condition.expected_by.map(time),
-    }
-}
-
-fn group(group: &GroupStatus) -> Group<'_> {
-    let (tone, state) = group_words(group.state);
-    Group {
-        id: group.id.to_string(),
-        name: &group.name,
-        tone,
-        state,
-        members: group.members.map_or_else(|| "–".into(), |members| members.to_string()),
-        why: group.why.as_deref(),
+        message: Some(message)
+            .filter(|message| !message.is_empty() && !told(message) && advice::for_reason(condition.reason).is_none()),
+        since: clock(condition.last_transition_time, status.last_attempt),
+        expected: condition.expected_by.map(|at| clock(at, status.last_attempt)),
     }
 }
 
@@ -280,4 +271,11 @@ fn entry(entry: &JournalEntry) -> Entry<'_> {
 
 fn time(at: Timestamp) -> Time {
     Time { machine: at.to_string(), shown: at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string() }
+}
+
+/// To the minute, and with the date where it is another day's.
+fn clock(at: Timestamp, now: Option<Timestamp>) -> Time {
+    let day = |at: Timestamp| at.strftime("%F").to_string();
+    let form = if now.is_some_and(|now| day(now) == day(at)) { "%H:%M UTC" } else { "%F %H:%M UTC" };
+    Time { machine: at.to_string(), shown: at.strftime(form).to_string() }
 }

@@ -11,8 +11,10 @@ function patch(old, now) {
     if (old.data !== now.data) old.data = now.data;
     return;
   }
-  for (const { name } of [...old.attributes]) if (name !== "open" && !now.hasAttribute(name)) old.removeAttribute(name);
-  for (const { name, value } of now.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+  // The present step unfolds, and the one before folds, when it moves on; otherwise whoever reads decides.
+  const moves = old.hasAttribute("data-now") !== now.hasAttribute("data-now");
+  for (const { name } of [...old.attributes]) if ((moves || name !== "open") && !now.hasAttribute(name)) old.removeAttribute(name);
+  for (const { name, value } of now.attributes) if ((moves || name !== "open") && old.getAttribute(name) !== value) old.setAttribute(name, value);
   while (old.childNodes.length > now.childNodes.length) old.lastChild.remove();
   [...now.childNodes].forEach((child, n) => {
     if (n < old.childNodes.length) patch(old.childNodes[n], child);
@@ -26,7 +28,7 @@ async function refresh() {
   do {
     again = false;
     try {
-      const answer = await fetch(location.pathname, { cache: "no-store", signal: AbortSignal.timeout(5000) });
+      const answer = await fetch(location.pathname + location.search, { cache: "no-store", signal: AbortSignal.timeout(5000) });
       if (!answer.ok) throw new Error(String(answer.status));
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       document.title = page.title;
@@ -44,7 +46,7 @@ async function refresh() {
 const isLive = () => events.readyState === EventSource.OPEN;
 
 function tell() {
-  const text = failed ? `No connection since ${new Date(fresh).toLocaleTimeString()}. What you see is stale.`
+  const text = failed ? `No connection since ${new Date(fresh).toISOString().slice(11, 19)} UTC. What you see is stale.`
     : isLive() ? "" : "Live updates are lost. Asking every few seconds instead.";
   if (stale.textContent !== text) stale.textContent = text;
 }

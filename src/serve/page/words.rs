@@ -3,20 +3,18 @@
 use crate::model::condition::ConditionKind;
 use crate::model::status::{DeedOutcome, GroupState, Phase};
 
-/// A phase as a sentence, and its tone.
+/// A phase as a headline, where nothing more is known, and its tone.
 pub(super) fn words_of(phase: Phase) -> (&'static str, &'static str) {
     match phase {
-        Phase::Observing => ("Looking and reporting. Nothing is written.", "busy"),
-        Phase::Preflight => ("Checking whether it is safe to begin.", "busy"),
-        Phase::AssigningUsers => ("Giving every user an assignment of his own.", "busy"),
-        Phase::EmptyingGroups => ("Taking the users out of the groups, now that each has an assignment of his own.", "busy"),
-        Phase::UnassigningGroups => ("Taking the groups off the app.", "busy"),
-        Phase::AwaitingCycle => {
-            ("Waiting for provisioning to run, then checking at the target that everyone is still there.", "busy")
-        }
-        Phase::AwaitingRevocation => ("Everything is proven. Waiting until the app refuses the SCIM token.", "busy"),
-        Phase::Retired => ("Done: no groups, every user kept, the token refused.", "done"),
-        Phase::Held => ("A brake bites, or a decision is needed: see below.", "stop"),
+        Phase::Observing => ("Looking only. Nothing is written", "busy"),
+        Phase::Preflight => ("Checking whether it is safe to begin", "busy"),
+        Phase::AssigningUsers => ("Giving each person an assignment of their own", "busy"),
+        Phase::EmptyingGroups => ("Taking people out of the groups, now that each has an assignment of their own", "busy"),
+        Phase::UnassigningGroups => ("Taking the groups off the app", "busy"),
+        Phase::AwaitingCycle => ("Checking at the app that everybody is still there", "busy"),
+        Phase::AwaitingRevocation => ("Everything is proven. Waiting until the app refuses the SCIM token", "busy"),
+        Phase::Retired => ("Done: no group and no token provisions the app any more", "done"),
+        Phase::Held => ("Held", "stop"),
     }
 }
 

@@ -1,5 +1,7 @@
 //! What a status tells of single groups and of the last writes.
 
+use jiff::Timestamp;
+
 use crate::judge::facts::Facts;
 use crate::judge::group_plan::GroupPlan;
 use crate::judge::steps::empty::{self, Progress};
@@ -7,16 +9,24 @@ use crate::judge::way::by_name;
 use crate::judge::{group_plan, kept};
 use crate::model::deed::{Deed, Known};
 use crate::model::id::GroupId;
-use crate::model::status::{DeedOutcome, GroupState, GroupStatus, JournalEntry};
+use crate::model::status::{DeedOutcome, GroupState, GroupStatus, JournalEntry, LastKnown, Status};
 
 /// The managed groups, by name; before there is a baseline, the listed ones that are assigned.
-pub(super) fn groups(facts: &Facts) -> Vec<GroupStatus> {
+pub(super) fn groups(facts: &Facts, before: Option<&Status>) -> Vec<GroupStatus> {
+    let last = before.map(|before| before.groups.as_slice()).unwrap_or_default();
+    let at = before.and_then(|before| before.last_attempt).unwrap_or(facts.now);
+    if let Some(why) = facts.seen.assignments.unknown().filter(|_| facts.memory.baseline.is_absent()) {
+        let unknown = |last: &GroupStatus| GroupStatus { state: GroupState::Unknown, why: Some(why.to_string()), ..last.clone() };
+        return last.iter().map(|last| remembering(unknown(last), Some(last), at)).collect();
+    }
     let remaining = remaining(facts);
     let ids: Vec<GroupId> = match facts.baseline() {
         Some(baseline) => baseline.groups.keys().copied().collect(),
         None => facts.wished_groups().into_iter().filter(|group| facts.is_on(*group)).collect(),
     };
-    let mut groups: Vec<_> = ids.into_iter().map(|id| group(facts, id, remaining.as_deref())).collect();
+    let last = |id: GroupId| last.iter().find(|last| last.id == id);
+    let group = |id| remembering(group(facts, id, remaining.as_deref()), last(id), at);
+    let mut groups: Vec<_> = ids.into_iter().map(group).collect();
     groups.sort_by_key(|group| (group.name.to_lowercase(), group.id));
     groups
 }
@@ -36,7 +46,19 @@ fn group(facts: &Facts, id: GroupId, remaining: Option<&[GroupId]>) -> GroupStat
     let members = seen.and_then(|seen| seen.members.known()).map(|look| look.value.users.len() as u64);
     let (state, why) = state(facts, id, remaining);
     let name = known.or(profile).cloned().unwrap_or_else(|| id.to_string());
-    GroupStatus { id, name, state, members, why }
+    let members_seen_at = members.map(|_| facts.now);
+    GroupStatus { id, name, state, members, members_seen_at, last_known: None, why }
+}
+
+/// Where it is not known now, with what the status before, of `at`, knew of it.
+fn remembering(now: GroupStatus, last: Option<&GroupStatus>, at: Timestamp) -> GroupStatus {
+    let Some(last) = last.filter(|_| now.state == GroupState::Unknown) else { return now };
+    let known = if last.state == GroupState::Unknown { last.last_known } else { Some(LastKnown { state: last.state, at }) };
+    let (members, members_seen_at) = match now.members_seen_at {
+        Some(_) => (now.members, now.members_seen_at),
+        None => (last.members, last.members_seen_at),
+    };
+    GroupStatus { members, members_seen_at, last_known: known, ..now }
 }
 
 fn state(facts: &Facts, id: GroupId, remaining: Option<&[GroupId]>) -> (GroupState, Option<String>) {

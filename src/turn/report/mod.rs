@@ -4,6 +4,7 @@ mod credential;
 mod detail;
 mod expected;
 mod remaining;
+mod timeline;
 
 use jiff::Timestamp;
 
@@ -19,7 +20,7 @@ use crate::model::memory::{self, BaselineSource};
 use crate::model::moment::{later, since};
 use crate::model::snapshot::{Job, ScheduleState, TokenState};
 use crate::model::spec::Mode;
-use crate::model::status::{CycleStatus, Gauges, Held, Phase, Progress, Status};
+use crate::model::status::{AppStatus, CycleStatus, Gauges, Held, Phase, Progress, Status};
 use crate::model::words::count;
 use crate::turn::act::Acted;
 
@@ -71,10 +72,11 @@ pub fn report(facts: &Facts, acted: &Acted, recent: Option<Vec<Deed>>, trouble: 
         )
     });
     let phase = phase(facts, acted, before, &held, retired, looked);
-    let cycle = cycle(facts);
+    let cycle = cycle(facts, before);
     let blind = !looked || !plan.findings.unknowns.is_empty();
     let remaining = remaining::remaining(facts, &judged, phase, !held.is_empty(), blind, are_members_read(facts));
     let expected: Vec<_> = judged.iter().map(|judged| expected::expected(facts, judged, &cycle)).collect();
+    let timeline = timeline::timeline(facts, &judged, &held, phase, before);
     let conditions = judged.into_iter().zip(expected).map(|(judged, expected)| dated(judged, expected, before, facts.now));
     let mut status = Status {
         phase,
@@ -84,7 +86,7 @@ pub fn report(facts: &Facts, acted: &Acted, recent: Option<Vec<Deed>>, trouble: 
         pending: acted.approved().planned().to_vec(),
         held,
         cycle,
-        groups: detail::groups(facts),
+        groups: detail::groups(facts, before),
         journal: match recent {
             Some(deeds) => detail::journal(facts, &deeds),
             None => before.map(|before| before.journal.clone()).unwrap_or_default(),
@@ -93,10 +95,17 @@ pub fn report(facts: &Facts, acted: &Acted, recent: Option<Vec<Deed>>, trouble: 
         last_attempt: Some(facts.now),
         last_success: if looked { Some(facts.now) } else { before.and_then(|before| before.last_success) },
         turn: facts.memory.remembered.turn,
+        app: app(facts).or_else(|| before?.app.clone()),
+        timeline,
         gauges: gauges(facts),
     };
     status.withhold(facts.memory.names);
     status
+}
+
+fn app(facts: &Facts) -> Option<AppStatus> {
+    let app = facts.seen.app.known()?;
+    Some(AppStatus { id: app.id, app_id: app.app_id, name: app.display_name.clone() })
 }
 
 fn config_loaded(trouble: Option<&str>) -> Judged {
@@ -241,53 +250,65 @@ fn reachable_target(facts: &Facts) -> Judged {
 }
 
 fn progress(facts: &Facts, before: Option<&Status>) -> Progress {
-    let mut progress = Progress::default();
-    let Some(baseline) = facts.baseline() else { return progress };
-    let remembered = &facts.memory.remembered;
-    progress.users_protected = baseline.users.len() as u64;
-    progress.users_assigned = facts.people().iter().filter(|person| is_assigned(person)).count() as u64;
-    progress.groups = baseline.groups.len() as u64;
-    let on = |group: &&GroupId| facts.rows().map_or_else(|| !remembered.unassigned.contains_key(group), |rows| rows.has(**group));
-    progress.groups_assigned = baseline.groups.keys().filter(on).count() as u64;
-    // A group that was not read has the members that it was last seen with.
-    let last = || before.and_then(|before| before.progress.memberships).or_else(|| last_memberships(facts));
-    progress.memberships = if are_members_read(facts) { Some(memberships(facts)) } else { last() };
-    if let Some(tally) = kept::tally(facts) {
-        progress.users_lost = tally.lost.len() as u64;
-        progress.users_counted = tally.counted as u64;
-        progress.users_kept = tally.kept as u64;
-        progress.users_not_known = tally.not_known() as u64;
-    } else {
-        // Who was lost stays lost until the target is read again.
-        progress.users_lost = remembered.lost_since.len() as u64;
+    let last = before.map(|before| before.progress.clone()).unwrap_or_default();
+    let Some(baseline) = facts.baseline() else {
+        // A ledger that is another's, or can't be read, says nothing of this retirement.
+        return if facts.memory.baseline.is_absent() { last } else { Progress::default() };
+    };
+    let target = target_progress(facts);
+    let mut progress = Progress {
+        users_protected: Some(baseline.users.len() as u64),
+        groups: Some(baseline.groups.len() as u64),
+        users_assigned: last.users_assigned,
+        groups_assigned: last.groups_assigned,
+        assignments_seen_at: last.assignments_seen_at,
+        memberships: last.memberships,
+        memberships_seen_at: last.memberships_seen_at,
+        ..target
+    };
+    if facts.rows().is_some() {
+        progress.users_assigned = Some(facts.people().iter().filter(|person| is_assigned(person)).count() as u64);
+        progress.groups_assigned = Some(baseline.groups.keys().filter(|group| facts.is_on(**group)).count() as u64);
+        progress.assignments_seen_at = Some(facts.now);
     }
-    if facts.is_target_closed() && remembered.cycle_proof.is_some() {
-        progress.users_lost = 0;
-    }
-    if let Some(proof) = &remembered.cycle_proof {
-        (progress.users_kept, progress.users_counted) = (proof.users_kept, proof.users_counted);
-        progress.users_not_known = proof.users_not_known;
-    } else if let Some(remaining) = facts.memory.target.as_ref().and_then(|look| kept::groups_remaining(facts, look).ok()) {
-        progress.target_groups = remaining.len() as u64;
+    if are_members_read(facts) {
+        (progress.memberships, progress.memberships_seen_at) = (Some(memberships(facts)), Some(facts.now));
     }
     progress
 }
 
-/// As far as is known: where the assignments could not be read in this turn, as they were last seen.
-fn is_assigned(person: &Person) -> bool {
-    match person.cover {
-        Cover::Missing(_) => false,
-        Cover::NotRead => person.roles.iter().all(|role| person.in_sight.is_some_and(|roles| roles.get(role).is_some())),
-        Cover::Settling | Cover::AwaitingCycle | Cover::Settled | Cover::Departed => true,
+/// What is known of the target, by the last look at it or by the proof.
+fn target_progress(facts: &Facts) -> Progress {
+    let remembered = &facts.memory.remembered;
+    let look = facts.memory.target.as_ref();
+    let mut progress = Progress { target_seen_at: look.map(|look| look.at.wall), ..Progress::default() };
+    if let Some(tally) = kept::tally(facts) {
+        progress.users_lost = Some(tally.lost.len() as u64);
+        progress.users_counted = Some(tally.counted as u64);
+        progress.users_kept = Some(tally.kept as u64);
+        progress.users_not_known = Some(tally.not_known() as u64);
+    } else if !remembered.lost_since.is_empty() {
+        // Who was lost stays lost until the target is read again.
+        progress.users_lost = Some(remembered.lost_since.len() as u64);
     }
+    if let Some(proof) = &remembered.cycle_proof {
+        if facts.is_target_closed() {
+            progress.users_lost = Some(0);
+        }
+        (progress.users_kept, progress.users_counted) = (Some(proof.users_kept), Some(proof.users_counted));
+        progress.users_not_known = Some(proof.users_not_known);
+        progress.target_groups = Some(0);
+    } else {
+        progress.target_groups = look.and_then(|look| kept::groups_remaining(facts, look).ok()).map(|groups| groups.len() as u64);
+    }
+    progress
 }
 
-/// By the sizes of the lists when they were last read, where each of them was.
-fn last_memberships(facts: &Facts) -> Option<u64> {
-    let sizes = &facts.memory.remembered.sizes;
-    let groups = facts.baseline().into_iter().flat_map(|baseline| baseline.groups.keys());
-    let assigned = groups.filter(|group| !facts.memory.remembered.unassigned.contains_key(group));
-    assigned.map(|group| Some(sizes.get(&format!("members/{group}"))?.count)).sum()
+fn is_assigned(person: &Person) -> bool {
+    match person.cover {
+        Cover::Missing(_) | Cover::NotRead => false,
+        Cover::Settling | Cover::AwaitingCycle | Cover::Settled | Cover::Departed => true,
+    }
 }
 
 /// The lists of members of all managed groups that are assigned.
@@ -312,8 +333,8 @@ fn is_due(facts: &Facts, job: &Job) -> bool {
     job.schedule == ScheduleState::Active && !facts.is_token_rejected()
 }
 
-fn cycle(facts: &Facts) -> CycleStatus {
-    let Some(job) = facts.job() else { return CycleStatus::default() };
+fn cycle(facts: &Facts, before: Option<&Status>) -> CycleStatus {
+    let Some(job) = facts.job() else { return before.map(|before| before.cycle.clone()).unwrap_or_default() };
     let last = job.last.as_ref();
     let expected = last.and_then(|last| last.ended).filter(|_| is_due(facts, job));
     CycleStatus {
@@ -325,6 +346,7 @@ fn cycle(facts: &Facts) -> CycleStatus {
         }),
         expected_by: expected.map(|ended| later(ended, job.interval.unwrap_or(facts.spec.provisioning.cycle_timeout))),
         quarantined: job.quarantine.is_some(),
+        seen_at: Some(facts.now),
     }
 }
 
@@ -344,7 +366,7 @@ fn gauges(facts: &Facts) -> Gauges {
     };
     let Some(baseline) = facts.baseline() else { return gauges };
     let remembered = &facts.memory.remembered;
-    gauges.users_lost = Some(progress(facts, None).users_lost);
+    gauges.users_lost = target_progress(facts).users_lost;
     gauges.token_revoked = Some(facts.is_token_rejected());
     if are_members_read(facts) {
         let (mut group_only, mut both, mut direct) = (0, 0, 0);

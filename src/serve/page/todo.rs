@@ -1,0 +1,87 @@
+//! What a person must do: each thing once, with where to click and what to copy.
+
+use serde_json::Value;
+
+use super::advice::{Advice, Said};
+use super::headline::Trouble;
+use super::{advice, headline};
+use crate::model::condition::Reason;
+use crate::model::status::{GroupState, Held, Phase, Status};
+
+pub(super) fn todo<'a>(spec: &Value, status: &'a Status, troubles: &[Trouble]) -> Vec<Advice<'a>> {
+    let mut found: Vec<Advice> = Vec::new();
+    for condition in &status.conditions {
+        let Some(text) = advice::for_reason(condition.reason) else { continue };
+        let said = Said { message: condition.message.clone(), brake: None };
+        match found.iter_mut().find(|advice| advice.text == text) {
+            Some(advice) if tells(advice, &said.message) => {}
+            Some(advice) => advice.says.push(said),
+            None => found.push(Advice {
+                text,
+                clicks: advice::clicks(condition.reason, spec, status),
+                copy: to_copy(condition.reason, status),
+                // That a person is waited for is what the advice says; of a webhook there is more to tell.
+                says: match condition.reason {
+                    Reason::AwaitingOperator if spec["target"]["revocation"]["by"] != "Webhook" => Vec::new(),
+                    _ => vec![said],
+                },
+                entry: condition.reason.as_str(),
+            }),
+        }
+    }
+    for held in &status.held {
+        let told = found.iter_mut().find(|advice| tells(advice, &held.message));
+        let told = match (told.is_some(), advice::for_brake(&held.brake)) {
+            (true, _) => told,
+            (false, None) => continue,
+            (false, Some(text)) => {
+                if !found.iter().any(|advice| advice.text == text) {
+                    found.push(Advice { text, clicks: Vec::new(), copy: None, says: Vec::new(), entry: &held.brake });
+                }
+                found.iter_mut().find(|advice| advice.text == text)
+            }
+        };
+        if let Some(advice) = told {
+            take(advice, held);
+        }
+    }
+    // What stops it says so for itself.
+    found.retain_mut(|advice| {
+        advice.says.retain(|said| !headline::tells(troubles, &said.message));
+        advice.entry != Reason::PreflightFailed.as_str() || !advice.says.is_empty()
+    });
+    if status.phase == Phase::Retired {
+        found.push(advice::after(status));
+    }
+    found
+}
+
+fn tells(advice: &Advice, message: &str) -> bool {
+    !message.is_empty() && advice.says.iter().any(|said| said.message.contains(message))
+}
+
+/// A condition joins what holds it into one sentence; here each stands for itself, once.
+fn take<'a>(advice: &mut Advice<'a>, held: &'a Held) {
+    for said in advice.says.iter_mut().filter(|said| said.brake.is_none()) {
+        let rest = said.message.replacen(&held.message, "", 1);
+        said.message = rest.trim_matches([';', ' ']).replace("; ; ", "; ");
+    }
+    advice.says.retain(|said| said.brake.is_some() || !said.message.is_empty());
+    if !tells(advice, &held.message) {
+        advice.says.push(Said { message: held.message.clone(), brake: Some(&held.brake) });
+    }
+}
+
+fn to_copy(reason: Reason, status: &Status) -> Option<String> {
+    match reason {
+        Reason::DecisionNeeded => {
+            let undecided = status.groups.iter().filter(|group| group.state == GroupState::Refused);
+            let entry = |name: &str, id: String| format!("\n      - id: {id}   # {name}\n        members: Remove   # or Keep");
+            let name = |name: &str| name.chars().map(|c| if c.is_control() { ' ' } else { c }).collect::<String>();
+            let entries: String = undecided.map(|group| entry(&name(&group.name), group.id.to_string())).collect();
+            (!entries.is_empty()).then(|| format!("spec:\n  groups:\n    list:{entries}"))
+        }
+        Reason::NewBaselineNeeded => Some("--new-baseline".into()),
+        _ => None,
+    }
+}

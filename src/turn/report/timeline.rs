@@ -1,0 +1,99 @@
+//! The run as a picture, from the ledger as far as it tells; what it does not keep is carried from the status before.
+
+use jiff::Timestamp;
+
+use crate::judge::facts::Facts;
+use crate::judge::plan::Judged;
+use crate::judge::steps::GUIDE;
+use crate::model::condition::Truth;
+use crate::model::key::Kin;
+use crate::model::memory::BaselineSource;
+use crate::model::moment::since;
+use crate::model::snapshot::ExecutionState;
+use crate::model::status::{Held, Phase, Status};
+use crate::model::timeline::{Burst, Cycle, Hold, StepDone, Timeline};
+
+/// What a picture can tell apart: writes that lie closer than this share of the run are drawn as one.
+const PARTS: u128 = 60;
+const MOST_CYCLES: usize = 60;
+const MOST_HOLDS: usize = 20;
+
+pub(super) fn timeline(facts: &Facts, judged: &[Judged], held: &[Held], phase: Phase, before: Option<&Status>) -> Timeline {
+    let last = before.map(|before| before.timeline.clone()).unwrap_or_default();
+    let baseline = facts.baseline().filter(|_| facts.memory.source == BaselineSource::Ledger);
+    // Another's ledger, or none that can be read, tells of another run, or of none.
+    let Some(baseline) = baseline else { return Timeline::default() };
+    let heard = facts.seen.jobs.known().map(|look| look.at);
+    let is_over = phase == Phase::Retired && before.is_some_and(|before| before.phase == Phase::Retired);
+    let until = if is_over { last.until.or(heard) } else { heard.or(last.until) };
+    // Nothing has a place in it before the service was heard once.
+    let Some(until) = until else { return Timeline { began: Some(baseline.taken), ..last } };
+    Timeline {
+        began: Some(baseline.taken),
+        until: Some(until),
+        writes: writes(facts, baseline.taken, until),
+        cycles: cycles(facts, last.cycles),
+        holds: holds(held, last.holds, until),
+        steps: steps(judged, &last.steps, until),
+    }
+}
+
+/// In one pass over the journal, which may be long: a place for each part of the run, and neighbours as one.
+fn writes(facts: &Facts, began: Timestamp, until: Timestamp) -> Vec<Burst> {
+    let whole = since(began, until).as_nanos().max(1);
+    let mut all = Vec::new();
+    for (action, kin) in [("AssignUser", Kin::Assigns), ("RemoveMember", Kin::Members), ("UnassignGroup", Kin::Unassigns)] {
+        let mut parts: [Option<(u64, Timestamp, Timestamp)>; PARTS as usize + 1] = [None; PARTS as usize + 1];
+        for at in facts.memory.journal.of(kin).filter_map(|(_, entry)| entry.last_confirmed()) {
+            let part = (since(began, at).as_nanos() * PARTS / whole).min(PARTS);
+            let part = &mut parts[usize::try_from(part).unwrap_or(PARTS as usize)];
+            let (count, from, to) = part.unwrap_or((0, at, at));
+            *part = Some((count + 1, from.min(at), to.max(at)));
+        }
+        for parts in parts.split(Option::is_none).filter(|parts| !parts.is_empty()) {
+            let known = || parts.iter().flatten();
+            let from = known().map(|(_, from, _)| *from).min().unwrap_or(began);
+            let to = known().map(|(_, _, to)| *to).max().unwrap_or(until);
+            all.push(Burst { action: action.into(), count: known().map(|(count, ..)| count).sum(), from, to });
+        }
+    }
+    all
+}
+
+fn cycles(facts: &Facts, mut cycles: Vec<Cycle>) -> Vec<Cycle> {
+    let good = facts.memory.remembered.cycles.iter().map(|cycle| Cycle { began: cycle.began, ended: cycle.ended, counts: true });
+    let last = facts.job().and_then(|job| job.last.as_ref()).and_then(|last| {
+        let ended = last.ended.filter(|_| last.state != ExecutionState::Succeeded)?;
+        Some(Cycle { began: last.began, ended, counts: false })
+    });
+    for cycle in last.into_iter().chain(good) {
+        match cycles.iter_mut().find(|known| known.began == cycle.began) {
+            Some(known) => *known = cycle,
+            None => cycles.push(cycle),
+        }
+    }
+    cycles.sort_by_key(|cycle| cycle.began);
+    let surplus = cycles.len().saturating_sub(MOST_CYCLES);
+    cycles.split_off(surplus)
+}
+
+fn holds(held: &[Held], mut holds: Vec<Hold>, now: Timestamp) -> Vec<Hold> {
+    let bites = |brake: &String| held.iter().any(|held| held.brake == *brake);
+    for hold in holds.iter_mut().filter(|hold| hold.to.is_none() && !bites(&hold.brake)) {
+        hold.to = Some(now);
+    }
+    for held in held {
+        if !holds.iter().any(|hold| hold.to.is_none() && hold.brake == held.brake) {
+            holds.push(Hold { brake: held.brake.clone(), from: now, to: None });
+        }
+    }
+    let surplus = holds.len().saturating_sub(MOST_HOLDS);
+    holds.split_off(surplus)
+}
+
+fn steps(judged: &[Judged], last: &[StepDone], now: Timestamp) -> Vec<StepDone> {
+    let done =
+        |step: &&crate::judge::step::Step| judged.iter().any(|one| one.condition == step.condition && one.truth == Truth::True);
+    let since = |kind| last.iter().find(|done| done.kind == kind).map_or(now, |done| done.at);
+    GUIDE.iter().filter(done).map(|step| StepDone { kind: step.condition, at: since(step.condition) }).collect()
+}
