@@ -23,6 +23,8 @@ pub enum Listed<T> {
     Unknown(Why),
 }
 
+/// A kind of thing that is not known here: no reading again tells what it is.
+pub const UNHEARD_OF: &str = "unheard-of";
 const NOT_LOOKED: &str = "not-looked";
 
 /// Why a look brought nothing, as one sentence for an operator.

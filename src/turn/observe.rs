@@ -14,7 +14,7 @@ use crate::model::id::{GroupId, ScimId, ServicePrincipalId, UserId};
 use crate::model::key::Key;
 use crate::model::memory::Memory;
 use crate::model::moment::{Moment, earlier, is_ahead, lasts, since};
-use crate::model::seen::{Listed, Seen, Why};
+use crate::model::seen::{Listed, Seen, UNHEARD_OF, Why};
 use crate::model::snapshot::{
     Assignment, Calibration, DirectoryUser, GroupProfile, GroupSeen, Job, Log, Look, Members, OptionalLook, Permissions, Policy,
     Principal, Rounds, ScimUser, Signature, Snapshot, TargetLook, TargetSeen, TokenState,
@@ -186,12 +186,23 @@ fn optional<T>(read: Result<T, Error>, held: &Permissions, look: OptionalLook, w
 /// Two lists of the same members, one of them of users alone: whoever is only in that one is missing in the other. A removal of ours
 /// may show in one of them first.
 fn contradiction(memory: &Memory, group: GroupId, members: Option<&Look<Members>>, users: &[DirectoryUser]) -> Option<Why> {
-    let listed = &members?.value.users;
+    let members = &members?.value;
+    let listed = &members.users;
     let removed = |user: UserId| memory.journal.entry(&Key::Member(group, user)).is_some();
     let missing = users.iter().filter(|user| !listed.contains(&user.id) && !removed(user.id)).count();
     (missing > 0).then(|| {
-        let text = format!("the list of the members of group {group} lacks {missing} of the users whom its list of users has; they are read again");
-        Why::new("incomplete", text)
+        let what = format!("the list of the members of group {group} lacks {missing} of the users whom its list of users has");
+        match members.unheard_of().next() {
+            // A new kind of user stands in both lists, and in one of them under a name that says nothing here.
+            Some(kind) => Why::new(
+                UNHEARD_OF,
+                format!(
+                    "{what}, and has a member of a kind that is not known here ({kind}): whether Entra provisions them can't be told; take them out of the \
+                     group by hand, or use a newer unscim"
+                ),
+            ),
+            None => Why::new("incomplete", format!("{what}; they are read again")),
+        }
     })
 }
 
@@ -219,7 +230,10 @@ async fn target(world: &impl World, spec: &Spec, memory: &Memory, now: &mut Snap
     now.target = match world.target().users().await {
         // What opens one list is not revoked, whatever the other one says.
         Ok(users) => match look_at_target(world, memory, at, users, &mut now.rounds).await {
-            Ok(look) => TargetSeen { token: TokenState::Accepted, token_ends, look: Listed::Known(Arc::new(look)) },
+            Ok(mut look) => {
+                members_at_app(world, memory, &now.groups, &mut look).await;
+                TargetSeen { token: TokenState::Accepted, token_ends, look: Listed::Known(Arc::new(look)) }
+            }
             Err(error) => TargetSeen { token: TokenState::Unknown, token_ends, look: listed(Err(error)) },
         },
         Err(error) => {
@@ -309,6 +323,21 @@ async fn look_at_target(
         }
     }
     Ok(look)
+}
+
+/// Before there is a baseline, a group that shows nobody is held against the app's own: whoever is in that one is in scope by it.
+async fn members_at_app(world: &impl World, memory: &Memory, groups: &BTreeMap<GroupId, GroupSeen>, look: &mut TargetLook) {
+    if !memory.baseline.is_absent() {
+        return;
+    }
+    let shows_nobody = |seen: &&GroupSeen| seen.members.known().is_some_and(|members| members.value.users.is_empty());
+    let empty = groups.values().filter(shows_nobody).filter_map(|seen| seen.profile.known());
+    let alike: BTreeSet<ScimId> =
+        empty.flat_map(|profile| look.groups_like(profile.id, &profile.display_name)).map(|group| group.id.clone()).collect();
+    for id in alike {
+        let members = listed(world.target().group_members(&id).await);
+        look.group_members.insert(id, members);
+    }
 }
 
 /// One record that can't be read is not known, and makes nothing else so.

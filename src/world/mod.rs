@@ -137,6 +137,8 @@ pub trait Target {
     /// Those are given only where a whole list lacks the record.
     async fn user(&self, id: &ScimId, no_such: &[Signature]) -> Result<Seen<ScimUser>>;
     async fn group(&self, id: &ScimId, no_such: &[Signature]) -> Result<Seen<ScimGroup>>;
+    /// How many members the app's own group has; `None` where its record does not say.
+    async fn group_members(&self, id: &ScimId) -> Result<Option<u64>>;
     /// Learns how a good token, a bad one and none are answered. An error where the good one is refused.
     async fn calibrate(&self, at: Timestamp) -> Result<Calibration>;
     /// It was made for this URL and the token that is in the file now.

@@ -335,6 +335,9 @@ impl Target for Fake {
     async fn group(&self, id: &ScimId, _: &[Signature]) -> Result<Seen<ScimGroup>> {
         self.at_target(|look| look.groups.get(id).cloned().map_or(Seen::Absent, Seen::Known))
     }
+    async fn group_members(&self, id: &ScimId) -> Result<Option<u64>> {
+        self.at_target(|look| look.group_members.get(id).and_then(|members| members.known().copied()).flatten())
+    }
     async fn calibrate(&self, at: Timestamp) -> Result<Calibration> {
         self.note("make a calibration".into());
         Ok(calibration(at))

@@ -217,7 +217,7 @@ fn there_is_one_job_and_it_runs() {
 fn the_scope_is_assigned_only_and_groups_leave() {
     refuses("synchronizes all users and groups (SyncAll)", |case| settings(case).sync_all = Some(true));
     refuses("(SyncAll) is not known; look in the portal", |case| settings(case).sync_all = None);
-    refuses("is not known: the service is down; look", |case| case.seen.settings = Listed::Unknown(failed("transient")));
+    refuses("is not known: no; look", |case| case.seen.settings = Listed::Unknown(Why::new("denied", "no")));
     let word = |case: &mut Case| {
         settings(case).sync_all = None;
         case.spec.provisioning.scope_confirmed = Some(ScopeConfirmed::AssignedOnly);
@@ -461,6 +461,86 @@ fn listed_groups_exist_are_assigned_and_count() {
     for change in unasked {
         assert!(found(change).notes.iter().all(|note| !note.contains("Policy")));
     }
+}
+
+#[test]
+fn what_else_uses_a_group_is_read_before_the_baseline_where_it_decides() {
+    let unread = |case: &mut Case| {
+        provisional(case);
+        case.spec.groups.empty_groups = EmptyGroups::WhenExclusive;
+        case.seen.groups.get_mut(&group(1)).unwrap().uses = Listed::Unknown(failed("transient"));
+    };
+    let told = found(unread);
+    assert!(matches!(&told.unknowns[..], [one] if one.contains("what else uses group")), "{told:#?}");
+    passes(|case| {
+        unread(case);
+        case.spec.groups.list.iter_mut().find(|entry| entry.id == group(1)).unwrap().members = Some(MembersDecision::Remove);
+    });
+    passes(|case| {
+        unread(case);
+        case.spec.groups.empty_groups = EmptyGroups::Always;
+    });
+    // Once under way, step 2 asks for it group by group.
+    passes(|case| {
+        unread(case);
+        case.memory.source = BaselineSource::Ledger;
+    });
+    let policies = found(|case| {
+        provisional(case);
+        case.spec.groups.empty_groups = EmptyGroups::WhenExclusive;
+        case.seen.policies = Listed::Unknown(failed("transient"));
+    });
+    assert_eq!(policies.unknowns.len(), 2, "{policies:#?}");
+}
+
+#[test]
+fn a_group_that_shows_nobody_is_held_against_the_apps_own() {
+    let own = unscim::model::id::ScimId::from("own-group");
+    let empty = |case: &mut Case, members: Option<Listed<Option<u64>>>| {
+        provisional(case);
+        let seen = case.seen.groups.get_mut(&group(1)).unwrap();
+        let Listed::Known(look) = &mut seen.members else { panic!() };
+        look.value.users.clear();
+        let name = seen.profile.known().unwrap().display_name.clone();
+        let mut look = (**case.memory.target.as_ref().unwrap()).clone();
+        look.groups.retain(|_, other| other.display_name.as_ref() != Some(&name));
+        look.groups.insert(own.clone(), ScimGroup { id: own.clone(), display_name: Some(name), external_id: None });
+        look.group_members.extend(members.map(|members| (own.clone(), members)));
+        case.memory.target = Some(look.into());
+    };
+    let decided = |case: &mut Case| {
+        case.spec.groups.list.iter_mut().find(|entry| entry.id == group(1)).unwrap().members = Some(MembersDecision::Remove);
+    };
+    refuses("and the app's own group has 5 members", |case| empty(case, Some(Listed::Known(Some(5)))));
+    refuses("and the app's own group has 5 members", |case| {
+        empty(case, Some(Listed::Known(Some(5))));
+        decided(case);
+    });
+    let unread = found(|case| {
+        empty(case, Some(Listed::Unknown(failed("transient"))));
+        decided(case);
+    });
+    assert!(unread.refusals.is_empty() && unread.unknowns[0].contains("the app's own group could not be read"), "{unread:#?}");
+    // Where the app says nothing of it, or that it is empty, a person says that it is.
+    for silent in [None, Some(Listed::Known(None)), Some(Listed::Known(Some(0)))] {
+        refuses("which is no proof that it brings nobody into scope", |case| empty(case, silent.clone()));
+        notes("is the operator's word (members: Remove)", |case| {
+            empty(case, silent.clone());
+            decided(case);
+        });
+    }
+    // Emptied by hand before it began, and carried out: the word for that is enough.
+    passes(|case| {
+        empty(case, Some(Listed::Known(Some(0))));
+        case.spec.groups.acknowledge.push(Acknowledgement::AlreadyDirect);
+    });
+}
+
+#[test]
+fn settings_that_could_not_be_read_are_no_decision_for_a_person() {
+    let told = found(|case| case.seen.settings = Listed::Unknown(failed("transient")));
+    assert!(told.refusals.is_empty() && told.unknowns[0].contains("the job's settings"), "{told:#?}");
+    refuses("set provisioning.scopeConfirmed", |case| case.seen.settings = Listed::Unknown(Why::new("denied", "no")));
 }
 
 #[test]

@@ -8,7 +8,8 @@ use crate::judge::facts::Facts;
 use crate::judge::steps::cycle;
 use crate::model::baseline::{AtTarget, Baseline, Protected};
 use crate::model::id::{AppRoleId, GroupId, UserId};
-use crate::model::snapshot::Principal;
+use crate::model::seen::{Listed, UNHEARD_OF, Why};
+use crate::model::snapshot::{GroupSeen, Principal};
 use crate::model::spec::{Acknowledgement, Mode};
 use crate::model::words::{count, part, some_of};
 
@@ -24,23 +25,51 @@ pub(super) fn known(facts: &Facts, found: &mut Findings) {
     let assigned = facts.wished_groups().into_iter().filter(|group| facts.is_on(*group));
     let security_enabled =
         |group: &GroupId| facts.seen.groups.get(group)?.profile.known().map(|profile| profile.security_enabled);
-    let mut unread = false;
+    let (mut unread, mut empty) = (false, Vec::new());
     for group in assigned.filter(|group| security_enabled(group) == Some(true)) {
         let Some(seen) = facts.seen.groups.get(&group) else { continue };
         for (what, why) in [("the members", seen.members.unknown()), ("the properties of the members", seen.properties.unknown())]
         {
             if let Some(why) = why.filter(|why| !why.is_not_looked()) {
-                found.unknowns.push(format!("{what} of group {} could not be read: {why}", facts.group_name(group)));
+                // Reading again tells nothing of a kind that is not known here.
+                let list = if why.kind == UNHEARD_OF { &mut found.refusals } else { &mut found.unknowns };
+                list.push(format!("{what} of group {} could not be read: {why}", facts.group_name(group)));
                 unread = true;
             }
         }
         // The app may say otherwise, and an empty list is what a hidden, a lagging and a filtered one look like.
-        if seen.members.known().is_some_and(|look| look.value.users.is_empty()) && facts.decision(group).is_none() {
-            found.refusals.push(format!(
-                "group {} shows no user among its members, which is no proof that it brings nobody into scope; look at it in the portal and in the app, and \
-                 where it is really empty set members: Remove (or Keep) for it, else find out why its members are not shown",
-                facts.group_name(group)
-            ));
+        if seen.members.known().is_some_and(|look| look.value.users.is_empty()) && !hides(facts, seen) {
+            empty.push(group);
+        }
+    }
+    for group in &empty {
+        let name = facts.group_name(*group);
+        match at_app(facts, *group) {
+            Err(why) => {
+                found.unknowns.push(format!(
+                    "group {name} shows no user among its members, and the app's own group could not be read: {why}"
+                ));
+                continue;
+            }
+            Ok(Some(members)) if members > 0 => {
+                found.refusals.push(format!(
+                    "group {name} shows no user among its members, and the app's own group has {}: whoever they are is in scope by it, and not known here; \
+                     where it was emptied just now, it goes on after the next cycle, else find out why its members are not shown, or take it off groups.list",
+                    count(members as usize, "member")
+                ));
+                continue;
+            }
+            Ok(Some(_)) if facts.is_already_direct() => continue,
+            Ok(_) => {}
+        }
+        match facts.decision(*group) {
+            None => found.refusals.push(format!(
+                "group {name} shows no user among its members, which is no proof that it brings nobody into scope; look at it in the portal and in the app, and \
+                 where it is really empty set members: Remove (or Keep) for it, else find out why its members are not shown"
+            )),
+            Some(decision) => found.notes.push(format!(
+                "group {name} shows no user among its members; that it brings nobody into scope is the operator's word (members: {decision:?})"
+            )),
         }
     }
     // Before its first cycle nobody has a record.
@@ -55,12 +84,50 @@ pub(super) fn known(facts: &Facts, found: &mut Findings) {
             };
             let uncounted = baseline.users.iter().filter(missing).map(|(id, _)| *id).collect();
             found.refusals.extend(cycle::uncounted(facts, baseline.users.len(), &uncounted));
+            found.notes.extend(unexplained(facts, &baseline).filter(|_| !empty.is_empty()));
             found.refusals.extend(earlier(facts, &baseline));
             found.refusals.extend(nobody(facts, &baseline));
         }
         Err(why) if found.unknowns.is_empty() => found.unknowns.push(why),
         Err(_) => {}
     }
+}
+
+/// Where a group shows nobody: records at the app of people who would not be protected. They may be in scope by what it does not show.
+fn unexplained(facts: &Facts, baseline: &Baseline) -> Option<String> {
+    let direct: BTreeSet<UserId> = facts.rows().into_iter().flat_map(|rows| rows.users()).map(|(user, _)| user).collect();
+    let ours: BTreeSet<_> = baseline.users.values().filter_map(|user| user.target.record()).map(|record| &record.id).collect();
+    let look = facts.memory.target.as_ref()?;
+    let others = look.users.values().filter(|record| record.active != Some(false) && !ours.contains(&record.id)).count();
+    (others > direct.len()).then(|| {
+        format!(
+            "the app has {} of people who would not be protected, of whom {} may be explained by direct assignments: see that nobody of the others is in a \
+             group that shows no member",
+            count(others, "active record"),
+            direct.len()
+        )
+    })
+}
+
+/// How many members the app's own group has; `None` where it does not say, or there is no such group.
+fn at_app<'a>(facts: &'a Facts, group: GroupId) -> Result<Option<u64>, &'a Why> {
+    let profile = facts.seen.groups.get(&group).and_then(|seen| seen.profile.known());
+    let (Some(look), Some(profile)) = (facts.memory.target.as_ref(), profile) else { return Ok(None) };
+    let mut most = None;
+    for own in look.groups_like(group, &profile.display_name) {
+        match look.group_members.get(&own.id) {
+            Some(Listed::Known(members)) => most = most.max(*members),
+            Some(Listed::Unknown(why)) => return Err(why),
+            None => {}
+        }
+    }
+    Ok(most)
+}
+
+/// It hides its members from this token.
+fn hides(facts: &Facts, seen: &GroupSeen) -> bool {
+    let shown = facts.seen.permissions.known().is_none_or(|held| held.has_directory_role() || held.roles.contains(HIDDEN));
+    seen.profile.known().is_some_and(|profile| profile.hidden) && !shown
 }
 
 /// Before the first baseline: most of those who would be protected hold their roles themselves already, as a run leaves it whose
@@ -96,10 +163,9 @@ fn nobody(facts: &Facts, baseline: &Baseline) -> Option<String> {
 
 /// Groups whose list of members can't be taken for what it shows, at any time.
 pub(super) fn shown(facts: &Facts, found: &mut Findings) {
-    let shown = facts.seen.permissions.known().is_none_or(|held| held.has_directory_role() || held.roles.contains(HIDDEN));
     for (group, seen) in &facts.seen.groups {
         let name = || facts.group_name(*group);
-        if seen.profile.known().is_some_and(|profile| profile.hidden) && !shown {
+        if hides(facts, seen) {
             found.refusals.push(format!(
                 "group {} hides its members (visibility HiddenMembership), and Graph shows an empty list of them to a token without {HIDDEN}: who is in it is \
                  not known; grant the permission with admin consent, or take the group off groups.list",

@@ -19,7 +19,7 @@ use crate::judge::{group_plan, waves};
 use crate::model::id::{AppRoleId, GroupId};
 use crate::model::key::Key;
 use crate::model::memory::BaselineSource;
-use crate::model::seen::Seen;
+use crate::model::seen::{Seen, Why};
 use crate::model::snapshot::{JobCode, Principal, ScheduleState};
 use crate::model::spec::{Acknowledgement, AppRef, Mode, ScopeConfirmed, Select};
 use crate::model::words::{count, part, some_of};
@@ -40,15 +40,16 @@ pub fn check(facts: &Facts) -> Findings {
     found
 }
 
+/// It does not go away by itself.
+fn asks_for_a_person(why: &Why) -> bool {
+    matches!(why.kind.as_str(), "denied" | "credential" | "ambiguous" | "file" | "malformed")
+}
+
 fn looks(facts: &Facts, found: &mut Findings) {
     let seen = facts.seen;
-    let mut need = |what: &str, why: Option<&crate::model::seen::Why>, absent: bool| {
+    let mut need = |what: &str, why: Option<&Why>, absent: bool| {
         if let Some(why) = why {
-            let list = if matches!(why.kind.as_str(), "denied" | "credential" | "ambiguous" | "file" | "malformed") {
-                &mut found.refusals
-            } else {
-                &mut found.unknowns
-            };
+            let list = if asks_for_a_person(why) { &mut found.refusals } else { &mut found.unknowns };
             list.push(format!("{what} could not be read: {why}"));
         } else if absent {
             found.refusals.push(format!("{what} does not exist; correct the config"));
@@ -183,6 +184,10 @@ fn scope(facts: &Facts, found: &mut Findings) {
         ),
         Some(false) => {}
         None if confirmed => found.notes.push("that the scope is \"assigned only\" is the operator's word (scopeConfirmed)".into()),
+        None if unreadable.is_some_and(|why| !asks_for_a_person(why)) => {
+            let why = unreadable.map(ToString::to_string).unwrap_or_default();
+            found.unknowns.push(format!("the job's settings (secrets) could not be read: {why}"));
+        }
         None => found.refusals.push(format!(
             "whether the job synchronizes all users and groups (SyncAll) is not known{}; look in the portal and set provisioning.scopeConfirmed: AssignedOnly if it does not",
             unreadable.map(|why| format!(": {why}")).unwrap_or_default()

@@ -8,13 +8,14 @@ use crate::model::id::{GroupId, UserId};
 use crate::model::memory::BaselineSource;
 use crate::model::seen::Why;
 use crate::model::snapshot::{GroupProfile, GroupSeen, OptionalLook};
-use crate::model::spec::{Acknowledgement, MembersDecision};
+use crate::model::spec::{Acknowledgement, EmptyGroups, MembersDecision};
 use crate::model::words::{count, some_of};
 
 pub(super) fn found(facts: &Facts, found: &mut Findings) {
     not_looked(facts, found);
     let assigned = facts.seen.groups.iter().filter(|(id, _)| facts.is_on(**id));
     for (id, seen) in assigned {
+        unread(facts, *id, seen, found);
         for_a_while(facts, *id, seen, found);
         on_call(facts, *id, seen, found);
         if let Some(profile) = seen.profile.known() {
@@ -49,6 +50,21 @@ fn not_looked(facts: &Facts, found: &mut Findings) {
                 ));
             }
         }
+    }
+}
+
+/// Before the baseline: where what else hangs on the group decides what becomes of its members, and could not be read.
+fn unread(facts: &Facts, id: GroupId, seen: &GroupSeen, found: &mut Findings) {
+    let begun = facts.baseline().is_some() && facts.memory.source == BaselineSource::Ledger;
+    if begun || facts.decision(id).is_some() || facts.spec.groups.empty_groups != EmptyGroups::WhenExclusive {
+        return;
+    }
+    let name = facts.group_name(id);
+    if let Some(why) = seen.uses.unknown().filter(|why| !why.is_not_looked()) {
+        found.unknowns.push(format!("what else uses group {name} could not be read: {why}"));
+    }
+    if let Some(why) = facts.seen.policies.unknown().filter(|why| !why.is_not_looked()) {
+        found.unknowns.push(format!("whether Conditional Access names group {name} could not be read: {why}"));
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::model::id::ScimId;
+use crate::model::id::{GroupId, ScimId};
 use crate::model::moment::Moment;
 use crate::model::seen::{Listed, Seen};
 
@@ -47,9 +47,20 @@ pub struct TargetLook {
     pub read_before: BTreeMap<ScimId, u64>,
     /// Managed groups that the list lacked, read by id. `Absent` is a 404 or 410 with a SCIM error body.
     pub groups_by_id: BTreeMap<ScimId, Seen<ScimGroup>>,
+    /// Before the baseline: how many members the app's own groups have of those that show nobody in the directory.
+    pub group_members: BTreeMap<ScimId, Listed<Option<u64>>>,
 }
 
 impl TargetLook {
+    /// The app's own groups that may be this one, by its Entra id or by its name.
+    pub fn groups_like(&self, id: GroupId, name: &str) -> impl Iterator<Item = &ScimGroup> {
+        let (id, name) = (id.to_string(), name.to_lowercase());
+        self.groups.values().filter(move |group| {
+            group.external_id.as_deref().is_some_and(|external| external.eq_ignore_ascii_case(&id))
+                || group.display_name.as_deref().is_some_and(|display| display.to_lowercase() == name)
+        })
+    }
+
     /// The record under this id; a read by id decides over the list.
     pub fn user(&self, id: &ScimId) -> Seen<&ScimUser> {
         match (self.users_by_id.get(id), self.users.get(id)) {

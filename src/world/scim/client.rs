@@ -182,6 +182,19 @@ impl Client {
         }
     }
 
+    /// How many members the group's record has, whole as the service gives it; `None` where it does not say.
+    pub async fn group_members(&self, id: &ScimId) -> Result<Option<u64>> {
+        let doing = format!("reading the members of group {id} at {}/{}", self.shown(), Kind::Groups.segment());
+        let token = self.token()?;
+        let url = self.address(&doing, &[Kind::Groups.segment(), &id.to_string()], &[])?;
+        let answer = self.get_patiently(Kind::Groups.reading(), &doing, &url, &token).await?;
+        if answer.status != http::StatusCode::OK {
+            return Err(self.refusal(&doing, &answer, &token));
+        }
+        let value = wire::resource(&answer.body).map_err(|why| Error::Malformed { doing, why })?;
+        Ok(wire::members(&value))
+    }
+
     /// What is answered when one record is asked for.
     pub async fn ask(&self, kind: Kind, id: &ScimId, doing: &str, token: &SecretString) -> Result<Answer> {
         let url = self.address(doing, &[kind.segment(), &id.to_string()], kind.trimming())?;

@@ -60,6 +60,10 @@ impl Target for ScimTarget {
         self.client.read_one(Kind::Groups, id, no_such, |value| wire::group(value).map(|group| (group.id.clone(), group))).await
     }
 
+    async fn group_members(&self, id: &ScimId) -> Result<Option<u64>> {
+        self.client.group_members(id).await
+    }
+
     async fn calibrate(&self, at: Timestamp) -> Result<Calibration> {
         probe::calibrate(&self.client, at).await
     }

@@ -106,6 +106,11 @@ pub fn group(value: &Value) -> Result<ScimGroup, String> {
     Ok(ScimGroup { id: id(value)?, display_name: text(value, "displayName"), external_id: text(value, "externalId") })
 }
 
+/// How many members a group's record has; `None` where it does not say.
+pub fn members(value: &Value) -> Option<u64> {
+    field(value, "members").and_then(Value::as_array).map(|members| members.len() as u64)
+}
+
 /// The SCIM error in a body, where it is one.
 pub fn fault(body: &[u8]) -> Option<Fault> {
     #[expect(clippy::disallowed_methods, reason = "what is no JSON is no SCIM error either")]
