@@ -3,6 +3,7 @@
 pub mod args;
 pub mod check;
 pub mod demo;
+mod hangup;
 pub mod plan;
 pub mod practice;
 pub mod report;

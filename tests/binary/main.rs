@@ -5,6 +5,7 @@ mod evidence;
 mod lives;
 mod support;
 mod terminal;
+mod told;
 mod traced;
 mod undone;
 mod verbs;
