@@ -47,7 +47,7 @@ fn queries(dashboard: &Value) -> Vec<(String, String)> {
 /// Series of a fresh process -> label -> values.
 fn shown() -> BTreeMap<String, BTreeMap<String, BTreeSet<String>>> {
     let mut shown: BTreeMap<String, BTreeMap<String, BTreeSet<String>>> = BTreeMap::new();
-    for line in Metrics::new().text().unwrap().lines().filter(|line| !line.starts_with('#')) {
+    for line in Metrics::new().described().unwrap().lines().filter(|line| !line.starts_with('#')) {
         let sample = line.rsplit_once(' ').unwrap().0;
         let (name, labels) = sample.split_once('{').unwrap_or((sample, "}"));
         let of_name = shown.entry(name.to_owned()).or_default();

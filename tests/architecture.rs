@@ -52,7 +52,7 @@ const TABLE: &[(&str, &[&str], &str)] = &[
     ("practice", &["model::id", "model::engine", "practice"], "the practice tenant is no part of the daemon"),
     ("cli/terminal", &["model", "cli::terminal"], "it prints what it is given"),
     ("cli/telemetry", &["model", "cli::terminal", "world::http::SPANS"], "the log"),
-    ("cli/args", &["cli::telemetry"], "flags"),
+    ("cli/args", &["cli::telemetry", "model::status"], "flags"),
     (
         "cli",
         &["cli", "config", "evidence", "judge", "model", "practice", "serve", "turn", "undo", "world"],

@@ -201,7 +201,7 @@ fn wrapped(out: &mut String, first: &str, text: &str) {
 
 /// The page about the metrics, from what a fresh process shows: every label set is there from the start.
 fn metrics_page() -> String {
-    let text = Metrics::new().text().unwrap();
+    let text = Metrics::new().described().unwrap();
     let (mut helps, mut kinds) = (BTreeMap::new(), BTreeMap::new());
     let mut labels: BTreeMap<&str, BTreeMap<&str, BTreeSet<&str>>> = BTreeMap::new();
     for line in text.lines() {
@@ -222,7 +222,7 @@ fn metrics_page() -> String {
     }
     let mut page = String::from(
         "# Metrics\n\nWhat `/metrics` shows, from the program itself; `UNSCIM_WRITE_DOCS=1 cargo test --locked --test docs` writes this page.\n\
-         No label ever bears a user, a mail or a token, and every label set is there from the start. Beside these there are the usual\n\
+         No label ever bears a user, a mail or a token, and every label set but those of requests is there from the start. Beside these there are the usual\n\
          `process_*` metrics. [monitoring.md](monitoring.md) says what to do with all of it.\n",
     );
     for (name, help) in helps.iter().filter(|(name, _)| name.starts_with("unscim_")) {
@@ -266,7 +266,8 @@ fn cli_page() -> String {
          variable in\nthe environment, that over the config, that over the default. Tables and paragraphs fold to the width of the terminal, \
          or to 100 columns\nwhere there is none; colours are for terminals alone, and `NO_COLOR` switches them off. `--output json` is for \
          machines.\n\n| exit code | |\n|---|---|\n| 0 | done, or nothing to do |\n| 1 | trouble: could not look |\n| 2 | changes are pending (`plan`, \
-         `rollback`) |\n| 3 | refused or held: a person must decide |\n| 4 | waiting for a cycle or a person (`--once`, `rollback`) |\n\
+         `rollback`) |\n| 3 | refused or held: a person must decide |\n| 4 | waiting for a cycle or a person (`--once`, `rollback`, `status --wait-for`) |\n\
+         | 5 | retired: all five steps hold (`status`) |\n\
          | 64 | usage or config |\n\n## JSON\n\n| verb | fields |\n|---|---|\n\
          | `plan` | `conditions`, `progress`, `way` (digest, users, groups, steps, calls), `actions`, `held`, `notes` |\n\
          | `check` | `config`, `mode`, `offline`, `passed`, `refused`, `unknown`, `heldLater`, `notes`, `progress` |\n\
@@ -308,7 +309,7 @@ fn the_page_about_the_command_line_is_what_the_program_takes() {
 
 #[test]
 fn every_metric_of_ours_says_what_to_do_with_it() {
-    let text = Metrics::new().text().unwrap();
+    let text = Metrics::new().described().unwrap();
     let helps: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("# HELP unscim_")).collect();
     assert!(helps.len() > 25);
     for help in helps {

@@ -3,6 +3,7 @@
 pub mod args;
 pub mod check;
 pub mod demo;
+pub mod freeze;
 mod hangup;
 pub mod plan;
 pub mod practice;
