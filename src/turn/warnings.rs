@@ -276,7 +276,7 @@ mod tests {
     #[test]
     fn a_hold_is_told_again_where_it_says_something_else_than_other_figures() {
         let mut warnings = Warnings::default();
-        let held = |why| status(&[], &[("refused", why)]);
+        let held = |why: &str| status(&[], &[("refused", why)]);
         let (one, two) = ("2f5a9a1c-0000-4000-8000-000000000001", "2f5a9a1c-0000-4000-8000-000000000002");
         assert_eq!(
             told(&mut warnings, &held(&format!("group {one}: 3 members, since 10:00"))),
