@@ -21,7 +21,7 @@ use unscim::model::status::{
     Brake, CycleStatus, DeedOutcome, Gauges, GroupState, GroupStatus, Held, JournalEntry, Outlook, Pending, Phase, Progress,
     Remaining, Status, TurnResult,
 };
-use unscim::serve::metrics::{Metrics, operations};
+use unscim::serve::metrics::Metrics;
 use unscim::serve::{Hosts, State, bind};
 use unscim::world::http::{Api, Observer};
 

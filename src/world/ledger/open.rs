@@ -44,6 +44,9 @@ pub(super) fn exclusive(dir: &Path) -> Result<(Connection, File)> {
     let explain = |trouble: Trouble| trouble.at(culprit(&path)).explain("opening the ledger", &dir.display().to_string());
     if !is_there(dir, &path)? {
         create(dir, &path).map_err(explain)?;
+    } else if let Some(file) = culprit(&path) {
+        // SQLite reads on with it, and fails with the first write.
+        return Err(explain(Trouble::Refused(file)));
     }
     let mut connection = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)
         .map_err(|error| explain(error.into()))?;
@@ -187,7 +190,8 @@ pub(super) fn exists(path: &Path) -> Result<bool> {
     }
 }
 
-/// Which of the ledger's files can't be used, where SQLite says only that one can't. Looked for after it has failed and closed them.
+/// Which of the ledger's files can't be used, where SQLite says only that one can't. Asked for while SQLite has none of
+/// them open in this process: closing one would drop its locks.
 fn culprit(path: &Path) -> Option<String> {
     ["", "-wal", "-shm"].into_iter().find_map(|suffix| {
         let file = beside(path, suffix);
