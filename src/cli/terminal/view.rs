@@ -42,8 +42,14 @@ pub fn render(document: &Value, depth: Depth, mut sheet: Sheet) -> Sheet {
     if well > 0 {
         sheet.item("  ", Tone::Good, "", &format!("{well} of {} are as they should be", items(&status["conditions"]).count()));
     }
-    let all = items(&status["conditions"]).filter(|condition| !on_screen || !is_good(condition) && condition["type"] != "Held");
-    for condition in all.take(if on_screen { 2 * FEW } else { usize::MAX }) {
+    let mut told: Vec<&Value> = items(&status["conditions"]).collect();
+    if on_screen {
+        told.retain(|condition| is_in_the_way(condition));
+        // Everything else follows from it.
+        told.sort_by_key(|condition| condition["reason"] != "Unreachable");
+        told.truncate(2 * FEW);
+    }
+    for condition in told {
         let [kind, truth, reason] = ["type", "status", "reason"].map(|key| text(&condition[key]));
         let tone = match (kind.as_str() == "Held", truth.as_str()) {
             _ if is_good(condition) => Tone::Good,
@@ -51,10 +57,12 @@ pub fn render(document: &Value, depth: Depth, mut sheet: Sheet) -> Sheet {
             _ => Tone::Open,
         };
         let since = text(&condition["lastTransitionTime"]);
+        let since =
+            if on_screen { since.split('.').next().unwrap_or_default().trim_end_matches('Z').to_owned() + "Z" } else { since };
         if on_screen {
             let message = text_or(&condition["message"], "");
             let room = 2 * sheet.width.saturating_sub(16);
-            sheet.item("  ", tone, &format!("{truth:<8}"), &short(&format!("{kind}: {reason}: {message}"), room));
+            sheet.item("  ", tone, &format!("{truth:<8}"), &short(&format!("{kind}: {reason}, since {since}: {message}"), room));
             continue;
         }
         sheet.item("  ", tone, &format!("{truth:<8}"), &format!("{kind}: {reason}, since {since}"));
@@ -121,6 +129,12 @@ pub fn render(document: &Value, depth: Depth, mut sheet: Sheet) -> Sheet {
 fn is_good(condition: &Value) -> bool {
     let good = if condition["type"] == "Held" { "False" } else { "True" };
     condition["status"] == good
+}
+
+/// Neither well, nor told elsewhere, nor only waiting for the others.
+fn is_in_the_way(condition: &Value) -> bool {
+    let waits = ["Blocked", "InProgress", "ExpiryNotKnown"].iter().any(|reason| condition["reason"] == *reason);
+    !is_good(condition) && condition["type"] != "Held" && !(waits && condition["status"] != "True")
 }
 
 /// What stops it stands on top.
@@ -270,7 +284,10 @@ mod tests {
         let held: Vec<Value> = (0..9).map(|n| json!({"brake": format!("brake{n}"), "message": "no ".repeat(300)})).collect();
         let groups: Vec<Value> = (0..200).map(|n| json!({"name": format!("g{n}"), "id": n, "state": "ToBeEmptied"})).collect();
         let mut conditions: Vec<Value> = (0..13).map(condition).collect();
-        conditions.push(json!({"type": "GraphReachable", "status": "True", "reason": "Reachable", "message": "answered"}));
+        conditions.push(json!({"type": "TargetReachable", "status": "True", "reason": "Reachable", "message": "answered"}));
+        conditions.push(json!({"type": "GraphReachable", "status": "False", "reason": "Unreachable", "message": "a 502",
+            "lastTransitionTime": "2026-11-24T10:00:00.123Z"}));
+        conditions.push(json!({"type": "Step99", "status": "Unknown", "reason": "Blocked", "message": "waits"}));
         let document = json!({"metadata": {"name": "uniqkey"}, "status": {
             "phase": "Held", "turn": 42, "conditions": conditions, "held": held, "groups": groups,
             "cycle": {"lastState": "Succeeded", "quarantined": true}, "notes": ["a", "b"],
@@ -279,12 +296,19 @@ mod tests {
             let shown = anstream::adapter::strip_str(&render(&document, Depth::Screen, Sheet::of(width)).into_text()).to_string();
             assert!(shown.lines().count() <= 40, "{width}: {}\n{shown}", shown.lines().count());
             assert!(shown.trim_end().ends_with("--verbose tells all of it"), "{shown}");
-            for part in ["uniqkey: Held", "brake0: no", "and 6 more", "1 of 14"] {
+            for part in ["uniqkey: Held", "brake0: no", "and 6 more", "1 of 16"] {
                 assert!(shown.contains(part), "{width}: {part} in\n{shown}");
             }
         }
         let shown = anstream::adapter::strip_str(&render(&document, Depth::Screen, Sheet::of(100)).into_text()).to_string();
-        for part in ["200 ToBeEmptied", "2 x AssignUser", "QUARANTINE", "Step0: Waits"] {
+        assert!(!shown.contains("Step99"), "{shown}");
+        for part in [
+            "False   GraphReachable: Unreachable, since 2026-11-24T10:00:00Z: a 502",
+            "200 ToBeEmptied",
+            "2 x AssignUser",
+            "QUARANTINE",
+            "Step0: Waits, since",
+        ] {
             assert!(shown.contains(part), "{part} in\n{shown}");
         }
     }
