@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
 use tokio_util::sync::CancellationToken;
-use unscim::cli::args::{Cli, Exit, SchemaOf, Verb};
-use unscim::cli::{check, demo, plan, practice, report, rollback, run, status, telemetry, verify};
+use unscim::cli::args::{Cli, Exit, Misuse, SchemaOf, Verb};
+use unscim::cli::{check, demo, freeze, plan, practice, report, rollback, run, status, telemetry, verify};
 use unscim::config;
 use unscim::config::watch::Watched;
 
@@ -26,7 +26,7 @@ fn main() -> ExitCode {
             }
             None => {
                 eprintln!("unscim: {error:#}");
-                code(Exit::Trouble)
+                code(if error.is::<Misuse>() { Exit::Usage } else { Exit::Trouble })
             }
         },
     }
@@ -43,6 +43,8 @@ fn start(verb: &Verb) -> anyhow::Result<Exit> {
         | Verb::Plan(_)
         | Verb::Check(_)
         | Verb::Status(_)
+        | Verb::Freeze(_)
+        | Verb::Unfreeze(_)
         | Verb::Practice(_)
         | Verb::Rollback(_)
         | Verb::Report(_)
@@ -67,7 +69,9 @@ fn start(verb: &Verb) -> anyhow::Result<Exit> {
             }
             Verb::Plan(args) => plan::run(args, &stop).await,
             Verb::Check(args) => check::run(args, &stop).await,
-            Verb::Status(args) => status::run(args).await,
+            Verb::Status(args) => status::run(args, &stop).await,
+            Verb::Freeze(args) => freeze::freeze(args),
+            Verb::Unfreeze(args) => freeze::unfreeze(args),
             Verb::Practice(args) => practice::run(args, &stop).await,
             Verb::Rollback(args) => rollback::run(args, &stop).await,
             Verb::Report(args) => report::run(args),

@@ -3,13 +3,15 @@
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use clap::builder::{BoolishValueParser, PathBufValueParser, TypedValueParser};
+use clap::builder::{BoolishValueParser, PathBufValueParser, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use url::Url;
 
 use crate::cli::telemetry::LogFormat;
+use crate::model::status::Phase;
 
 /// Retires SCIM group provisioning from Microsoft Entra ID without touching a single user.
 ///
@@ -37,6 +39,10 @@ pub enum Verb {
     Check(Check),
     /// The running daemon's status, readable
     Status(Status),
+    /// Stop every write at once, by the file that does it; looking goes on
+    Freeze(Freeze),
+    /// Take that file away again
+    Unfreeze(Freeze),
     /// The practice tenant alone, for rehearsals
     Practice(Practice),
     /// Put back what the daemon has changed: group assignments, members; shown first
@@ -155,6 +161,24 @@ pub struct Status {
     pub ready: bool,
     #[arg(long, env = "UNSCIM_OUTPUT", default_value = "text")]
     pub output: Output,
+    /// All of it: every condition, group, write and note; without it what fits a screen
+    #[arg(long, short, env = "UNSCIM_VERBOSE", value_parser = BoolishValueParser::new())]
+    pub verbose: bool,
+    /// Show it again whenever it has changed, until Ctrl-C
+    #[arg(long, conflicts_with_all = ["ready", "wait_for"])]
+    pub watch: bool,
+    /// Show it once this phase is there: 0 then; 5 if it is retired instead, and after --timeout what is the matter: 1, 3, or 4
+    #[arg(long, value_name = "PHASE", ignore_case = true, value_parser = phase(), conflicts_with = "ready")]
+    pub wait_for: Option<Phase>,
+    /// How long to wait for it, as in 90s or 2h; without it for as long as it takes
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, requires = "wait_for")]
+    pub timeout: Option<Duration>,
+}
+
+#[derive(Debug, Args)]
+pub struct Freeze {
+    #[command(flatten)]
+    pub config: Config,
 }
 
 #[derive(Debug, Args)]
@@ -227,6 +251,18 @@ pub enum SchemaOf {
     Config,
 }
 
+/// What a person gave is wrong, beyond what flags can tell by themselves: exit code 64.
+#[derive(Debug)]
+pub struct Misuse(pub String);
+
+impl std::fmt::Display for Misuse {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Misuse {}
+
 /// How the process ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -240,6 +276,8 @@ pub enum Exit {
     Held = 3,
     /// Waiting for a cycle or a person.
     Waiting = 4,
+    /// All five steps hold (`status`).
+    Retired = 5,
     /// Usage or config.
     Usage = 64,
 }
@@ -252,6 +290,13 @@ fn host_name(text: &str) -> Result<String, &'static str> {
     } else {
         Err("write the name alone, as in unscim.example.com, without scheme, port or wildcard")
     }
+}
+
+fn phase() -> impl TypedValueParser<Value = Phase> {
+    PossibleValuesParser::new(Phase::ALL.iter().map(|phase| phase.as_str())).map(|name| {
+        let of_that_name = Phase::ALL.iter().find(|phase| phase.as_str().eq_ignore_ascii_case(&name));
+        *of_that_name.expect("it is one of the possible values")
+    })
 }
 
 /// As `verify` and `report` show it.

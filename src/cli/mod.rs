@@ -3,6 +3,8 @@
 pub mod args;
 pub mod check;
 pub mod demo;
+pub mod freeze;
+mod hangup;
 pub mod plan;
 pub mod practice;
 pub mod report;

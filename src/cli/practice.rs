@@ -16,10 +16,10 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::args::{self, Exit};
+use crate::cli::args::{self, Exit, Misuse};
 use crate::model::spec::Mode;
-use crate::practice::Practice;
 use crate::practice::scenario::Scenario;
+use crate::practice::{Practice, PracticeError};
 use crate::world::file;
 
 /// A practice tenant that answers on loopback, with its provisioning engine at work.
@@ -147,7 +147,10 @@ pub async fn run(args: &args::Practice, stop: &CancellationToken) -> Result<Exit
         }
         None => own_folder("unscim-practice")?,
     };
-    let served = Served::start(scenario, args.listen).await?;
+    let served = Served::start(scenario, args.listen).await.map_err(|error| match error.downcast_ref::<PracticeError>() {
+        Some(PracticeError::Scenario(_)) => Misuse(format!("{error:#}")).into(),
+        Some(PracticeError::Target(_)) | None => error,
+    })?;
     let config = served.write_config(&folder, speed, Mode::Observe)?;
     let root = &served.root;
     println!("practice tenant at {root}; nothing outside this machine is touched");
@@ -160,8 +163,11 @@ pub async fn run(args: &args::Practice, stop: &CancellationToken) -> Result<Exit
 }
 
 fn read_scenario(path: &Path) -> Result<Scenario> {
-    let text = String::from_utf8(file::read(path).with_context(|| format!("reading {}", path.display()))?)?;
-    serde_saphyr::from_str(&text).map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))
+    let wrong = |why: String| Misuse(format!("{}: {why}", path.display()));
+    let bytes =
+        file::read(path).map_err(|error| wrong(format!("can't be read: {error}; name a readable file with --scenario")))?;
+    let text = String::from_utf8(bytes).map_err(|_| wrong("not UTF-8 text; save it as UTF-8".into()))?;
+    Ok(serde_saphyr::from_str(&text).map_err(|error| wrong(error.to_string()))?)
 }
 
 /// A new folder under the temporary directory.

@@ -7,11 +7,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use crate::cli::args::{self, Exit};
+use crate::cli::hangup;
 use crate::cli::telemetry::{LogFormat, Telemetry, trace_id};
 use crate::cli::terminal::bars::Bars;
 use crate::config::begun::Begun;
@@ -26,6 +28,7 @@ use crate::serve::metrics::Metrics;
 pub use crate::serve::{Hosts, bind};
 use crate::serve::{State, listen};
 use crate::turn::act::Acted;
+use crate::turn::warnings::{self, Warnings};
 use crate::turn::{self, LoopState, Permit, Turn, wait_after};
 use crate::world::connect::{Outside, network};
 use crate::world::http::{Api, Observer};
@@ -56,6 +59,7 @@ pub async fn run(args: &args::Run, config: (Spec, Watched), telemetry: Telemetry
     daemon.config = Some(Live { file: config, telemetry });
     daemon.begun = Some(begun);
     let Some(socket) = socket else { return Ok(daemon.once(permit, stop).await) };
+    daemon.hung_up = hangup::heard(stop.clone())?;
     let seen = daemon.listen(socket, Hosts::new(&args.names.allowed_host))?;
     tracing::info!(name = daemon.spec.name, mode = ?daemon.spec.mode, address = %seen.address, data_dir = %Data(&args.data_dir), "listening");
     daemon.until_stopped(permit, stop).await;
@@ -82,6 +86,9 @@ pub struct Daemon {
     /// Until it was left.
     begun: Option<Begun>,
     bars: Bars,
+    warnings: Warnings,
+    /// SIGHUP has come.
+    hung_up: Arc<Notify>,
 }
 
 impl Drop for Daemon {
@@ -112,7 +119,17 @@ impl Daemon {
         let pace = world.directory.pace();
         metrics.ask_write_quota(move || pace.write_quota_ratio());
         let shown = State::new(&spec.name, serde_json::to_value(&spec)?, metrics, spec.timing.interval + SILENCE);
-        Ok(Daemon { world, spec, shown, state: LoopState { names, ..LoopState::default() }, config: None, begun: None, bars })
+        Ok(Daemon {
+            world,
+            spec,
+            shown,
+            state: LoopState { names, ..LoopState::default() },
+            config: None,
+            begun: None,
+            bars,
+            warnings: Warnings::default(),
+            hung_up: Arc::default(),
+        })
     }
 
     pub fn spec(&self) -> &Spec {
@@ -142,7 +159,10 @@ impl Daemon {
         }
         self.shown.publish(&turn.status);
         self.bars.show(&turn.status);
-        span.in_scope(|| turn::log(&turn));
+        span.in_scope(|| {
+            turn::log(&turn);
+            warnings::log(&self.warnings.of(&turn.status, turn.acted.done()));
+        });
         Some(turn)
     }
 
@@ -156,7 +176,12 @@ impl Daemon {
         match &trouble {
             None => {
                 self.shown.metrics().reloaded();
-                tracing::info!(name = self.spec.name, mode = ?self.spec.mode, "the config has changed and is in force");
+                let (name, mode) = (&self.spec.name, self.spec.mode);
+                if self.state.config_trouble.is_some() {
+                    tracing::warn!(name, ?mode, "the config is right again and in force");
+                } else {
+                    tracing::info!(name, ?mode, "the config has changed and is in force");
+                }
             }
             Some(why) => {
                 self.shown.metrics().reload_failed();
@@ -192,7 +217,11 @@ impl Daemon {
         let wait = wait_after(turn, &self.spec);
         let changing = self.config.as_ref().is_some_and(|live| live.file.is_changing());
         let wait = if changing { wait.min(CHANGING) } else { wait };
-        let _ = stop.run_until_cancelled(tokio::time::sleep(wait)).await;
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = stop.cancelled() => {}
+            () = self.hung_up.notified() => tracing::info!("SIGHUP: the config is looked at now"),
+        }
     }
 
     pub async fn until_stopped(&mut self, permit: Permit, stop: &CancellationToken) {

@@ -21,7 +21,7 @@ closed_list! {
 
 closed_list! {
     /// A limit over a whole plan.
-    Brake { Frozen, Blind, UsersLost, Uncovered, Foreseen, TooMuch, Shrunk, NotApproved, Fights, Undone, AnotherAtWork, WriteRefused, Window }
+    Brake { Frozen, Blind, UsersLost, Uncovered, Foreseen, TooMuch, Shrunk, NotApproved, Fights, Undone, AnotherAtWork, WriteRefused, Window, RolledBack }
 }
 
 impl Brake {
@@ -41,6 +41,7 @@ impl Brake {
             Brake::AnotherAtWork => "another-at-work",
             Brake::WriteRefused => "write-refused",
             Brake::Window => "window",
+            Brake::RolledBack => "rolled-back",
         }
     }
 }

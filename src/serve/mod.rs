@@ -7,19 +7,22 @@ pub mod metrics;
 mod page;
 mod seats;
 
+use std::io::Write as _;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{RawQuery, Request, State as Shared};
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY,
-    X_CONTENT_TYPE_OPTIONS,
+    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName,
+    HeaderValue, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde::Serialize;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
@@ -216,14 +219,41 @@ async fn show_status(Shared(state): Shared<State>) -> Response {
     }
 }
 
-async fn show_metrics(Shared(state): Shared<State>) -> Response {
-    match state.metrics().text() {
-        Ok(text) => ([(CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response(),
+async fn show_metrics(Shared(state): Shared<State>, asked: HeaderMap) -> Response {
+    let text = match state.metrics().text() {
+        Ok(text) if accepts_gzip(&asked) => packed(&text).map_err(prometheus::Error::Io).map(|bytes| (Some("gzip"), bytes)),
+        other => other.map(|text| (None, text.into_bytes())),
+    };
+    match text {
+        Ok((encoding, bytes)) => {
+            let mut answer = ([(CONTENT_TYPE, prometheus::TEXT_FORMAT), (VARY, ACCEPT_ENCODING.as_str())], bytes).into_response();
+            if let Some(encoding) = encoding {
+                answer.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
+            }
+            answer
+        }
         Err(error) => {
             tracing::error!(%error, "the metrics can't be written");
             (StatusCode::INTERNAL_SERVER_ERROR, "the metrics can't be written\n").into_response()
         }
     }
+}
+
+/// Named, and not refused by `q=0`.
+fn accepts_gzip(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|part| {
+        let mut words = part.split(';').map(str::trim);
+        let is_gzip = words.next().is_some_and(|word| word.eq_ignore_ascii_case("gzip"));
+        let refused = words.filter_map(|word| word.strip_prefix("q=")).any(|q| q.parse().is_ok_and(|q: f64| q <= 0.0));
+        is_gzip && !refused
+    })
+}
+
+fn packed(text: &str) -> std::io::Result<Vec<u8>> {
+    let mut packer = GzEncoder::new(Vec::new(), Compression::fast());
+    packer.write_all(text.as_bytes())?;
+    packer.finish()
 }
 
 async fn livez(Shared(state): Shared<State>) -> Response {

@@ -8,6 +8,7 @@ pub mod record;
 pub mod remember;
 pub mod report;
 pub mod settle;
+pub mod warnings;
 pub mod witness;
 
 pub use loop_state::LoopState;
@@ -23,7 +24,7 @@ use crate::judge::facts::Facts;
 use crate::judge::plan::plan;
 use crate::judge::way::{Way, way};
 use crate::model::action::Done;
-use crate::model::condition::{ConditionKind, Reason, Truth};
+use crate::model::condition::{ConditionKind, Truth};
 use crate::model::memory::Memory;
 use crate::model::moment::Moment;
 use crate::model::snapshot::Snapshot;
@@ -120,7 +121,7 @@ pub fn wait_after(turn: &Turn, spec: &Spec) -> Duration {
     base.mul_f64(0.95 + rand::random::<f64>() * 0.1)
 }
 
-/// The one line that a turn leaves in the log, and one more where the ledger fails.
+/// The one line that a turn leaves in the log, whatever came of it; [`warnings`] has what begins and ends.
 pub fn log(turn: &Turn) {
     let status = &turn.status;
     let held: Vec<String> = status.held.iter().map(|held| format!("{}: {}", held.brake, held.message)).collect();
@@ -152,8 +153,4 @@ pub fn log(turn: &Turn) {
         stopped = turn.acted.stopped(),
         "turn"
     );
-    let recorded = status.condition(ConditionKind::BaselineRecorded);
-    if let Some(unreadable) = recorded.filter(|condition| condition.reason == Reason::LedgerUnreadable) {
-        tracing::error!(why = unreadable.message, "the ledger can't be used; nothing is written anywhere until it can");
-    }
 }

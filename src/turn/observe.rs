@@ -244,7 +244,9 @@ async fn target(world: &impl World, spec: &Spec, memory: &Memory, now: &mut Snap
     };
     // Only a good token can be calibrated, and there is no telling which look is the last at which it is good.
     let fits = |calibration: &Calibration| {
-        let whole = calibration.no_such.is_some() && lasts(calibration.at, at.wall, CALIBRATED_FOR);
+        // What was refused without a token may have been something in between, of a minute: the next look asks again.
+        let was_up = (200..300).contains(&calibration.liveness);
+        let whole = calibration.no_such.is_some() && was_up && lasts(calibration.at, at.wall, CALIBRATED_FOR);
         whole && world.target().fits(calibration)
     };
     if now.target.token == TokenState::Accepted && !remembered.calibration.as_ref().is_some_and(fits) {

@@ -42,6 +42,7 @@ const TABLE: &[(&str, &[&str], &str)] = &[
     ("turn/settle", &["model", "judge", "turn::settle"], "pure"),
     ("turn/remember", &["model", "judge", "turn::permit", "turn::settle", "turn::remember"], "pure"),
     ("turn/witness", &["model", "judge", "turn::witness"], "pure"),
+    ("turn/warnings", &["model"], "pure"),
     ("turn/act", &["model", "world", "judge::brakes", "undo", "turn::act"], "what is carried out was judged before"),
     ("turn/report", &["model", "judge", "turn::act", "turn::report"], "pure"),
     ("turn", &["model", "judge", "world", "turn"], "the loop knows nobody who calls it"),
@@ -57,7 +58,7 @@ const TABLE: &[(&str, &[&str], &str)] = &[
     ("practice", &["model::id", "model::engine", "practice"], "the practice tenant is no part of the daemon"),
     ("cli/terminal", &["model", "cli::terminal"], "it prints what it is given"),
     ("cli/telemetry", &["model", "cli::terminal", "world::http::SPANS"], "the log"),
-    ("cli/args", &["cli::telemetry"], "flags"),
+    ("cli/args", &["cli::telemetry", "model::status"], "flags"),
     (
         "cli",
         &["cli", "config", "evidence", "judge", "model", "practice", "serve", "turn", "undo", "world"],
@@ -106,7 +107,12 @@ fn every_module_imports_only_what_its_row_allows() {
 #[test]
 fn judgement_knows_no_clock_and_no_network() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut files = vec![root.join("turn/settle.rs"), root.join("turn/witness.rs"), root.join("undo/judge.rs")];
+    let mut files = vec![
+        root.join("turn/settle.rs"),
+        root.join("turn/witness.rs"),
+        root.join("turn/warnings.rs"),
+        root.join("undo/judge.rs"),
+    ];
     for pure in ["judge", "turn/remember", "turn/report", "evidence"] {
         sources(&root.join(pure), &mut files);
     }

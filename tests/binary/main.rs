@@ -7,6 +7,7 @@ mod network;
 #[path = "../common/daemon.rs"]
 mod support;
 mod terminal;
+mod told;
 mod traced;
 mod undone;
 mod verbs;

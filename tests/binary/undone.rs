@@ -45,7 +45,7 @@ async fn rollback_shows_first_needs_the_daemon_stopped_and_holds_the_ledger_afte
     let writes = rig.served.practice.writes().len();
     let mut daemon = rig.start();
     let held = daemon.until_phase("Held").await;
-    assert!(held["held"].to_string().contains("was rolled back at"), "{held:#}");
+    assert!(held["held"].to_string().contains("\"rolled-back\""), "{held:#}");
     daemon.signal("-TERM");
     daemon.exit_code().await;
     assert_eq!(rig.served.practice.writes().len(), writes);

@@ -216,7 +216,7 @@ fn metrics_page() -> String {
     }
     let mut page = String::from(
         "# Metrics\n\nWhat `/metrics` shows, from the program itself; `UNSCIM_WRITE_DOCS=1 cargo test --locked --test docs` writes this page.\n\
-         No label ever bears a user, a mail or a token, and every label set is there from the start; only gauges\n\
+         No label ever bears a user, a mail or a token, and every label set but those of requests is there from the start; only gauges\n\
          of what a look sees are left out until one has seen it, and what is not known later stays as it was. Beside these there are the usual\n\
          `process_*` metrics. [monitoring.md](monitoring.md) says what to do with all of it.\n",
     );
@@ -261,7 +261,8 @@ fn cli_page() -> String {
          variable in\nthe environment, that over the config, that over the default. Tables and paragraphs fold to the width of the terminal, \
          or to 100 columns\nwhere there is none; colours are for terminals alone, and `NO_COLOR` switches them off. `--output json` is for \
          machines.\n\n| exit code | |\n|---|---|\n| 0 | done, or nothing to do |\n| 1 | trouble: could not look |\n| 2 | changes are pending (`plan`, \
-         `rollback`) |\n| 3 | refused or held: a person must decide |\n| 4 | waiting for a cycle or a person (`--once`, `rollback`) |\n\
+         `rollback`) |\n| 3 | refused or held: a person must decide |\n| 4 | waiting for a cycle or a person (`--once`, `rollback`, `status --wait-for`) |\n\
+         | 5 | retired: all five steps hold (`status`) |\n\
          | 64 | usage or config |\n\n## JSON\n\n| verb | fields |\n|---|---|\n\
          | `plan` | `conditions`, `progress`, `way` (digest, users, groups, steps, calls), `actions`, `held`, `notes` |\n\
          | `check` | `config`, `mode`, `offline`, `passed`, `refused`, `unknown`, `heldLater`, `notes`, `progress` |\n\

@@ -359,3 +359,14 @@ fn a_copy_is_current_and_writes_nothing_where_it_came_from() {
     assert_eq!(SqliteLedger::open_read_only(&odd).unwrap().remembered().unwrap().turn, 43);
     running.remember(&Remembered { turn: 44, ..remembered() }).unwrap();
 }
+
+#[test]
+fn a_file_of_the_ledger_that_cant_be_used_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(SqliteLedger::open(dir.path()).unwrap());
+    let shm = dir.path().join("ledger.db-shm");
+    let _ = std::fs::remove_file(&shm);
+    std::fs::create_dir(&shm).unwrap();
+    let error = SqliteLedger::open(dir.path()).err().unwrap().to_string();
+    assert!(error.contains("ledger.db-shm is a directory") && error.contains("move it away"), "{error}");
+}

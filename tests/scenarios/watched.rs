@@ -84,13 +84,13 @@ async fn in_an_outage_the_last_figures_stay_with_their_age_and_a_new_process_say
     let members = |status: &Status| status.groups.iter().map(|group| group.members).collect::<Vec<_>>();
     assert!(members(&seen)[0] > Some(0) && members(&status) == members(&seen));
     let document = serde_json::json!({ "status": status });
-    let text = view::render(&document, Sheet::of(140)).plain();
+    let text = view::render(&document, view::Depth::Whole, Sheet::of(140)).plain();
     assert!(text.contains(&format!("8 of 8, as last seen at {}", seen.last_attempt.unwrap())), "{text}");
     rig.restart();
     let status = rig.turn().await.status;
     let Progress { users_protected, users_assigned, groups_assigned, memberships, .. } = status.progress;
     assert_eq!((users_protected, users_assigned, groups_assigned, memberships), (Some(8), None, None, None));
-    let text = view::render(&serde_json::json!({ "status": status }), Sheet::of(140)).plain();
+    let text = view::render(&serde_json::json!({ "status": status }), view::Depth::Whole, Sheet::of(140)).plain();
     assert!(text.contains("not known of 8") && !text.contains("0 of 8"), "{text}");
 }
 

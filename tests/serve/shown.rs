@@ -22,7 +22,7 @@ use unscim::model::status::{
     Progress, Remaining, Status, TurnResult,
 };
 use unscim::model::timeline::Timeline;
-use unscim::serve::metrics::{Metrics, operations};
+use unscim::serve::metrics::Metrics;
 use unscim::serve::{Hosts, State, bind};
 use unscim::world::http::{Api, Observer};
 
@@ -238,7 +238,7 @@ async fn a_published_status_shows_everywhere() {
         assert_eq!(shown.get(name), Some(&value), "{name}");
     }
 
-    let text = view::render(&document, Sheet::of(100)).plain();
+    let text = view::render(&document, view::Depth::Whole, Sheet::of(100)).plain();
     assert!(text.starts_with("uniqkey: EmptyingGroups (turn 42, mode Enforce)\n"), "{text}");
     assert_eq!(document["status"]["remaining"]["writing"], "6s");
 }
@@ -263,7 +263,7 @@ async fn where_no_end_is_in_sight_none_is_shown_and_it_says_why() {
         assert!(card.contains(why) && !card.contains("<time"), "{card}");
         let document: Value = serde_json::from_str(&get(&router, "/status").await.1).unwrap();
         assert_eq!(document["status"]["remaining"]["earliestFinish"], Value::Null);
-        let text = view::render(&document, Sheet::of(140)).plain();
+        let text = view::render(&document, view::Depth::Whole, Sheet::of(140)).plain();
         assert!(text.contains(&format!("earliest finish       {why}")), "{text}");
         let shown = series(&get(&router, "/metrics").await.1);
         assert_eq!(shown["unscim_earliest_finish_timestamp_seconds"], 0.0, "{outlook}");
@@ -341,12 +341,6 @@ fn every_label_set_starts_at_zero() {
         let label = api.label();
         expected.push(format!("unscim_throttled_total{{api=\"{label}\"}}"));
         expected.push(format!("unscim_throttle_wait_seconds_total{{api=\"{label}\"}}"));
-        for operation in operations(api) {
-            expected.push(format!("unscim_http_request_duration_seconds_count{{api=\"{label}\",operation=\"{operation}\"}}"));
-            for code in ["200", "429", "unreachable"] {
-                expected.push(format!("unscim_http_requests_total{{api=\"{label}\",code=\"{code}\",operation=\"{operation}\"}}"));
-            }
-        }
     }
     for name in [
         "group_members",
@@ -370,6 +364,9 @@ fn every_label_set_starts_at_zero() {
     for name in expected {
         assert_eq!(shown.get(&name), Some(&0.0), "{name}");
     }
+    let shown = series(&Metrics::new().text().unwrap());
+    let requests: Vec<_> = shown.keys().filter(|name| name.starts_with("unscim_http_")).collect();
+    assert!(requests.is_empty(), "a request is there when it was made: {requests:?}");
     assert!(shown.keys().any(|name| name.starts_with("unscim_build_info{") && name.contains(env!("CARGO_PKG_VERSION"))));
     assert!(shown.contains_key("process_start_time_seconds"), "as every standard dashboard asks for it");
 }
@@ -429,9 +426,40 @@ fn what_happens_is_counted() {
     ] {
         assert_eq!(shown.get(name), Some(&value), "{name}");
     }
+    let requests = shown.keys().filter(|name| name.starts_with("unscim_http_requests_total")).count();
+    let timed = shown.keys().filter(|name| name.starts_with("unscim_http_request_duration_seconds_count")).count();
+    assert_eq!((requests, timed), (2, 2), "and no other");
     metrics.reload_failed();
     let shown = series(&metrics.text().unwrap());
     assert_eq!(shown["unscim_config_last_reload_success"], 0.0);
+}
+
+#[test]
+fn a_share_of_nothing_is_zero_and_not_less() {
+    let metrics = Metrics::new();
+    metrics.ask_write_quota(|| std::iter::empty::<f64>().sum());
+    let text = metrics.text().unwrap();
+    assert!(text.contains("\nunscim_write_quota_ratio 0\n") && !text.contains(" -0"), "{text}");
+}
+
+#[tokio::test]
+async fn the_metrics_are_compressed_for_whoever_asks_for_it() {
+    let router = router(state());
+    let asked = async |accepts: &str| {
+        let request =
+            Request::get("/metrics").header("host", "localhost").header("accept-encoding", accepts).body(Body::empty()).unwrap();
+        let answer = router.clone().oneshot(request).await.unwrap();
+        let encoding = answer.headers().get("content-encoding").map(|value| value.to_str().unwrap().to_owned());
+        assert_eq!(answer.headers()["vary"], "accept-encoding");
+        (encoding, to_bytes(answer.into_body(), usize::MAX).await.unwrap())
+    };
+    let (plain, whole) = asked("gzip;q=0, identity").await;
+    assert_eq!(plain, None);
+    let (packed, bytes) = asked("deflate, gzip;q=0.5").await;
+    assert_eq!(packed.as_deref(), Some("gzip"));
+    let mut text = String::new();
+    std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(&bytes[..]), &mut text).unwrap();
+    assert!(text.contains("unscim_phase{") && bytes.len() * 3 < whole.len(), "{} of {}", bytes.len(), whole.len());
 }
 
 #[tokio::test(start_paused = true)]

@@ -129,6 +129,17 @@ impl Sheet {
         self.blank();
     }
 
+    /// No more lines than these, the last of which says how to see the rest.
+    pub fn within(mut self, most: usize, rest: &str) -> Self {
+        let kept = self.out.split_inclusive('\n').take(most - 2).map(str::len).sum();
+        self.out.truncate(kept);
+        let last: String = rest.chars().take(self.width).collect();
+        self.blank();
+        self.out.push_str(&toned(Tone::Faint, &last));
+        self.blank();
+        self
+    }
+
     /// Without colours.
     pub fn plain(&self) -> String {
         anstream::adapter::strip_str(&self.out).to_string()

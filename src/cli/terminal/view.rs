@@ -6,8 +6,22 @@ use serde_json::Value;
 use crate::cli::terminal::{Sheet, Tone, clean};
 use crate::model::status::Remaining;
 
+/// Lines of a screen.
+const SCREEN: usize = 40;
+/// Things of one kind that a screen has room for.
+const FEW: usize = 3;
+
+/// How much of it is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// What fits a screen: what is in the way, and how far it is.
+    Screen,
+    Whole,
+}
+
 /// No control characters but our own colours.
-pub fn render(document: &Value, mut sheet: Sheet) -> Sheet {
+pub fn render(document: &Value, depth: Depth, mut sheet: Sheet) -> Sheet {
+    let on_screen = depth == Depth::Screen;
     let status = &document["status"];
     let name = text(&document["metadata"]["name"]);
     let mode = document["spec"]["mode"].as_str().map(|mode| format!(", mode {}", clean(mode))).unwrap_or_default();
@@ -20,16 +34,37 @@ pub fn render(document: &Value, mut sheet: Sheet) -> Sheet {
     sheet.item("", tone, &format!("{name}: {phase} "), &format!("(turn {}{mode})", text(&status["turn"])));
     sheet.say(&format!("last look {}, last that saw everything {}", text(&status["lastAttempt"]), text(&status["lastSuccess"])));
 
+    if on_screen {
+        held_first(status, &mut sheet);
+    }
     sheet.title(Tone::Title, "Conditions");
-    for condition in items(&status["conditions"]) {
+    let well = items(&status["conditions"]).filter(|condition| on_screen && is_good(condition)).count();
+    if well > 0 {
+        sheet.item("  ", Tone::Good, "", &format!("{well} of {} are as they should be", items(&status["conditions"]).count()));
+    }
+    let mut told: Vec<&Value> = items(&status["conditions"]).collect();
+    if on_screen {
+        told.retain(|condition| is_in_the_way(condition));
+        // Everything else follows from it.
+        told.sort_by_key(|condition| condition["reason"] != "Unreachable");
+        told.truncate(2 * FEW);
+    }
+    for condition in told {
         let [kind, truth, reason] = ["type", "status", "reason"].map(|key| text(&condition[key]));
-        // True is the good value for all but this one.
         let tone = match (kind.as_str() == "Held", truth.as_str()) {
-            (false, "True") | (true, "False") => Tone::Good,
+            _ if is_good(condition) => Tone::Good,
             (true, "True") => Tone::Bad,
             _ => Tone::Open,
         };
         let since = text(&condition["lastTransitionTime"]);
+        let since =
+            if on_screen { since.split('.').next().unwrap_or_default().trim_end_matches('Z').to_owned() + "Z" } else { since };
+        if on_screen {
+            let message = text_or(&condition["message"], "");
+            let room = 2 * sheet.width.saturating_sub(16);
+            sheet.item("  ", tone, &format!("{truth:<8}"), &short(&format!("{kind}: {reason}, since {since}: {message}"), room));
+            continue;
+        }
         sheet.item("  ", tone, &format!("{truth:<8}"), &format!("{kind}: {reason}, since {since}"));
         sheet.item("          ", Tone::Plain, "", &text_or(&condition["message"], ""));
         if let Some(at) = condition["expectedBy"].as_str() {
@@ -61,6 +96,10 @@ pub fn render(document: &Value, mut sheet: Sheet) -> Sheet {
         sheet.item("  ", Tone::Faint, &format!("{:<22}", "earliest finish"), &format!("{at}{}", remaining.outlook.words()));
     }
 
+    if on_screen {
+        screen_ends(status, &mut sheet);
+        return sheet.within(SCREEN, "unscim status --verbose tells all of it");
+    }
     let cycle = &status["cycle"];
     sheet.title(Tone::Title, "Provisioning cycle");
     for (label, key) in [("state", "lastState"), ("began", "lastBegan"), ("ended", "lastEnded"), ("expected by", "expectedBy")] {
@@ -105,6 +144,70 @@ fn old(status: &Value, seen: &str) -> String {
     if at.is_null() || is_fresh { String::new() } else { format!(", as last seen at {}", text(at)) }
 }
 
+/// True is the good value for all but this one.
+fn is_good(condition: &Value) -> bool {
+    let good = if condition["type"] == "Held" { "False" } else { "True" };
+    condition["status"] == good
+}
+
+/// Neither well, nor told elsewhere, nor only waiting for the others.
+fn is_in_the_way(condition: &Value) -> bool {
+    let waits = ["Blocked", "InProgress", "ExpiryNotKnown"].iter().any(|reason| condition["reason"] == *reason);
+    !is_good(condition) && condition["type"] != "Held" && !(waits && condition["status"] != "True")
+}
+
+/// What stops it stands on top.
+fn held_first(status: &Value, sheet: &mut Sheet) {
+    let held: Vec<&Value> = items(&status["held"]).collect();
+    if held.is_empty() {
+        return;
+    }
+    sheet.title(Tone::Bad, "Held");
+    let room = 2 * sheet.width.saturating_sub(10);
+    for item in held.iter().take(FEW) {
+        sheet.item("  ", Tone::Plain, "- ", &short(&format!("{}: {}", text(&item["brake"]), text(&item["message"])), room));
+    }
+    if held.len() > FEW {
+        sheet.item("  ", Tone::Faint, "", &format!("and {} more", held.len() - FEW));
+    }
+}
+
+/// One line each for what has sections of its own otherwise.
+fn screen_ends(status: &Value, sheet: &mut Sheet) {
+    let cycle = &status["cycle"];
+    let quarantined = if cycle["quarantined"].as_bool() == Some(true) { ", the job is in QUARANTINE" } else { "" };
+    let expected = cycle["expectedBy"].as_str().map(|at| format!(", the next expected by {}", clean(at))).unwrap_or_default();
+    let last = format!("{} at {}{expected}{quarantined}", text(&cycle["lastState"]), text(&cycle["lastEnded"]));
+    let mut states: Vec<(String, usize)> = Vec::new();
+    for group in items(&status["groups"]) {
+        let state = text(&group["state"]);
+        match states.iter_mut().find(|(known, _)| *known == state) {
+            Some((_, n)) => *n += 1,
+            None => states.push((state, 1)),
+        }
+    }
+    let groups: Vec<String> = states.into_iter().map(|(state, n)| format!("{n} {state}")).collect();
+    let pending: Vec<String> =
+        items(&status["pending"]).map(|item| format!("{} x {}", text(&item["count"]), text(&item["action"]))).collect();
+    let notes = items(&status["notes"]).count();
+    let notes = if notes == 0 { Vec::new() } else { vec![format!("{notes}; --verbose has them")] };
+    for (label, value) in [("last cycle", vec![last]), ("groups", groups), ("pending", pending), ("notes", notes)] {
+        if !value.is_empty() {
+            let value = short(&value.join(", "), 2 * sheet.width.saturating_sub(30));
+            sheet.item("  ", Tone::Faint, &format!("{label:<22}"), &value);
+        }
+    }
+}
+
+/// Cut where the room ends.
+fn short(text: &str, room: usize) -> String {
+    if text.chars().count() <= room {
+        return text.to_owned();
+    }
+    let cut: String = text.chars().take(room.saturating_sub(2)).collect();
+    format!("{} …", cut.trim_end())
+}
+
 fn list(sheet: &mut Sheet, tone: Tone, title: &str, value: &Value, show: impl Fn(&Value) -> String) {
     let lines: Vec<String> = items(value).map(show).collect();
     if !lines.is_empty() {
@@ -136,7 +239,7 @@ mod tests {
     use super::*;
 
     fn plain(document: &Value, width: usize) -> String {
-        anstream::adapter::strip_str(&render(document, Sheet::of(width)).into_text()).to_string()
+        anstream::adapter::strip_str(&render(document, Depth::Whole, Sheet::of(width)).into_text()).to_string()
     }
 
     #[test]
@@ -192,5 +295,40 @@ mod tests {
         let shown = plain(&json!({"status": {"phase": "Later", "conditions": 7}}), 100);
         assert!(shown.starts_with("-: Later (turn -)\n"), "{shown}");
         plain(&Value::Null, 100);
+    }
+
+    #[test]
+    fn a_screen_has_what_is_in_the_way_and_never_more_than_40_lines() {
+        let condition = |n: usize| json!({"type": format!("Step{n}"), "status": "False", "reason": "Waits", "message": "long words ".repeat(80)});
+        let held: Vec<Value> = (0..9).map(|n| json!({"brake": format!("brake{n}"), "message": "no ".repeat(300)})).collect();
+        let groups: Vec<Value> = (0..200).map(|n| json!({"name": format!("g{n}"), "id": n, "state": "ToBeEmptied"})).collect();
+        let mut conditions: Vec<Value> = (0..13).map(condition).collect();
+        conditions.push(json!({"type": "TargetReachable", "status": "True", "reason": "Reachable", "message": "answered"}));
+        conditions.push(json!({"type": "GraphReachable", "status": "False", "reason": "Unreachable", "message": "a 502",
+            "lastTransitionTime": "2026-11-24T10:00:00.123Z"}));
+        conditions.push(json!({"type": "Step99", "status": "Unknown", "reason": "Blocked", "message": "waits"}));
+        let document = json!({"metadata": {"name": "uniqkey"}, "status": {
+            "phase": "Held", "turn": 42, "conditions": conditions, "held": held, "groups": groups,
+            "cycle": {"lastState": "Succeeded", "quarantined": true}, "notes": ["a", "b"],
+            "pending": [{"action": "AssignUser", "count": 2}]}});
+        for width in [40, 60, 80, 100, 200] {
+            let shown = anstream::adapter::strip_str(&render(&document, Depth::Screen, Sheet::of(width)).into_text()).to_string();
+            assert!(shown.lines().count() <= 40, "{width}: {}\n{shown}", shown.lines().count());
+            assert!(shown.trim_end().ends_with("--verbose tells all of it"), "{shown}");
+            for part in ["uniqkey: Held", "brake0: no", "and 6 more", "1 of 16"] {
+                assert!(shown.contains(part), "{width}: {part} in\n{shown}");
+            }
+        }
+        let shown = anstream::adapter::strip_str(&render(&document, Depth::Screen, Sheet::of(100)).into_text()).to_string();
+        assert!(!shown.contains("Step99"), "{shown}");
+        for part in [
+            "False   GraphReachable: Unreachable, since 2026-11-24T10:00:00Z: a 502",
+            "200 ToBeEmptied",
+            "2 x AssignUser",
+            "QUARANTINE",
+            "Step0: Waits, since",
+        ] {
+            assert!(shown.contains(part), "{part} in\n{shown}");
+        }
     }
 }

@@ -86,8 +86,8 @@ impl Approved {
 }
 
 /// Brakes over the whole plan; those over single actions follow in [`approve`].
-const BRAKES: [fn(&Facts, &Plan) -> Option<Bite>; 11] =
-    [frozen, otherwise, blind, users_lost, foreseen, too_much, undone, shrunk, fights, another_at_work, window];
+const BRAKES: [fn(&Facts, &Plan) -> Option<Bite>; 12] =
+    [frozen, rolled_back, otherwise, blind, users_lost, foreseen, too_much, undone, shrunk, fights, another_at_work, window];
 
 pub fn approve(facts: &Facts, mut plan: Plan) -> Approved {
     let bites: Vec<Bite> = BRAKES.iter().filter_map(|brake| brake(facts, &plan)).collect();
@@ -181,12 +181,16 @@ fn bring_along(facts: &Facts, approved: &mut Approved) {
 
 fn frozen(facts: &Facts, _: &Plan) -> Option<Bite> {
     let held = (facts.spec.hold == Hold::Held).then(|| "spec.hold is Held; set it to None to go on".to_owned());
-    let rolled_back = facts.memory.remembered.rolled_back.map(|at| {
-        format!(
-            "the retirement was rolled back at {at:.0}; to begin it anew, run once with spec.mode: Observe, look at what it says, and set the mode again"
-        )
-    });
-    facts.seen.frozen.clone().or(held).or(rolled_back).map(|why| (Brake::Frozen, Strikes::Everything, why))
+    facts.seen.frozen.clone().or(held).map(|why| (Brake::Frozen, Strikes::Everything, why))
+}
+
+/// No hand is on the brake then, so no hand takes it off: another look has to come first.
+fn rolled_back(facts: &Facts, _: &Plan) -> Option<Bite> {
+    let at = facts.memory.remembered.rolled_back?;
+    let why = format!(
+        "the retirement was rolled back at {at:.0}; to begin it anew, run once with spec.mode: Observe, look at what it says, and set the mode again"
+    );
+    Some((Brake::RolledBack, Strikes::Everything, why))
 }
 
 /// The baseline, or the one that this turn would record.

@@ -12,6 +12,11 @@ use serde::{Deserialize, Serialize};
 pub use job::{ActiveBy, ExternalId, Job, JobState, Mapping, Sentinels, SignIn};
 pub use target::{ExternalTarget, Target, TargetToken};
 
+/// All of a tenant is held in memory; more would end in the middle.
+const MOST_USERS: usize = 100_000;
+const MOST_GROUPS: usize = 5_000;
+const MOST_COPIES: usize = 100;
+
 /// One practice tenant. Users and groups are named by their number, from 1.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -246,6 +251,16 @@ impl Scenario {
         if self.cycle_interval.is_zero() || self.page_size == 0 || self.job.count == 0 || self.replicas.count == 0 {
             return Some("cycleInterval, pageSize, job.count and replicas.count must be above 0".into());
         }
+        for (field, most, is) in [
+            ("users", MOST_USERS, self.users),
+            ("groups", MOST_GROUPS, self.groups),
+            ("job.count", MOST_COPIES, self.job.count),
+            ("replicas.count", MOST_COPIES, self.replicas.count as usize),
+        ] {
+            if is > most {
+                return Some(format!("{field} is {is}; no tenant of practice has more than {most}"));
+            }
+        }
         let quotas = [self.quotas.writes, self.quotas.resource_units, self.quotas.reports];
         if quotas.into_iter().flatten().any(|quota| quota.amount == 0 || quota.per.is_zero()) {
             return Some("a quota must be above 0; leave it out to have none".into());
@@ -313,6 +328,10 @@ mod tests {
         assert!(serde_json::from_str::<Scenario>(r#"{"cycleIntervall":"40m"}"#).is_err());
         let scenario: Scenario = serde_json::from_str(r#"{"groups":2,"groupTraits":{"3":["dynamic"]}}"#).unwrap();
         assert!(scenario.objection().unwrap().contains("group 3"));
+        for large in [r#"{"users":100001}"#, r#"{"groups":18446744073709551615}"#, r#"{"replicas":{"count":4000000000}}"#] {
+            let scenario: Scenario = serde_json::from_str(large).unwrap();
+            assert!(scenario.objection().unwrap().contains("no tenant of practice has more than"), "{large}");
+        }
         let twice = r#"{"target":{"query":"a","external":{"url":"http://127.0.0.1:1/v2","tokenFile":"t"}}}"#;
         let scenario: Scenario = serde_json::from_str(twice).unwrap();
         assert!(scenario.objection().unwrap().contains("put a query into target.external.url"));

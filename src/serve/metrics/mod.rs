@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use prometheus::process_collector::ProcessCollector;
+use prometheus::proto::MetricFamily;
 use prometheus::{CounterVec, Gauge, Histogram, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Registry, TextEncoder};
 use tokio::time::Instant;
 
@@ -105,14 +106,16 @@ impl Metrics {
                 r,
                 "users",
                 "Protected users by their path into provisioning scope, and those lost at the target. group_only goes to 0 in \
-                 step 1; any lost user needs a person at once.",
+                 step 1; any lost user needs a person at once. Never sum over state: \
+                 lost ones have a path, too.",
                 &["state"],
             ),
             groups: gauges(
                 r,
                 "groups",
                 "Managed groups: assigned to the app, of these the ones seen empty and the ones refused until somebody decides, and \
-                 unassigned. At the end all are unassigned; refused above 0: decide, /status names them.",
+                 unassigned. At the end all are unassigned; refused above 0: decide, /status names them. Never sum \
+                 over state: emptied and refused are parts of assigned.",
                 &["state"],
             ),
             group_members: gauge(
@@ -229,7 +232,7 @@ impl Metrics {
             requests: counters(
                 r,
                 "http_requests_total",
-                "Requests sent, by HTTP status, or by a word where no answer came; other codes appear with their first answer. \
+                "Requests sent, by HTTP status, or by a word where no answer came; a series appears with its first answer. \
                  A probe is meant to be refused (401).",
                 &["api", "operation", "code"],
             ),
@@ -278,15 +281,20 @@ impl Metrics {
 
     /// The text format, of what is known.
     pub fn text(&self) -> prometheus::Result<String> {
-        Ok(self.unread.leave_out(&self.described()?))
+        Ok(self.unread.leave_out(&TextEncoder::new().encode_to_string(&counted(self.gathered()))?))
     }
 
-    /// The same of everything that there can be, read or not.
+    /// The same of everything that there can be, counted or not.
     pub fn described(&self) -> prometheus::Result<String> {
+        TextEncoder::new().encode_to_string(&self.gathered())
+    }
+
+    fn gathered(&self) -> Vec<MetricFamily> {
         if let Some(share) = self.quota_now.get() {
-            self.write_quota.set(share());
+            // The sum of nothing is -0.0.
+            self.write_quota.set(share() + 0.0);
         }
-        TextEncoder::new().encode_to_string(&self.registry.gather())
+        self.registry.gather()
     }
 
     /// A turn begins.
@@ -352,6 +360,21 @@ impl Observer for Metrics {
         self.throttled.with_label_values(&[api.label()]).inc();
         self.throttle_wait.with_label_values(&[api.label()]).inc_by(wait.as_secs_f64());
     }
+}
+
+/// Of the requests only what was counted: what could ever be asked, times all answers, is most of a scrape and says nothing.
+fn counted(mut families: Vec<MetricFamily>) -> Vec<MetricFamily> {
+    for family in &mut families {
+        match family.name() {
+            "unscim_http_requests_total" => family.mut_metric().retain(|metric| metric.get_counter().get_value() > 0.0),
+            "unscim_http_request_duration_seconds" => {
+                family.mut_metric().retain(|metric| metric.get_histogram().get_sample_count() > 0);
+            }
+            _ => {}
+        }
+    }
+    families.retain(|family| !family.get_metric().is_empty());
+    families
 }
 
 fn unix(at: Timestamp) -> f64 {

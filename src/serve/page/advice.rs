@@ -107,6 +107,7 @@ pub(super) fn for_reason(reason: Reason) -> Option<&'static str> {
 pub(super) fn for_brake(brake: &str) -> Option<&'static str> {
     match brake {
         "frozen" => Some("Remove the file freeze, or set hold: None, when it may go on."),
+        "rolled-back" => Some("To begin anew, run once with mode: Observe, look at what it says, and set the mode again."),
         "uncovered" => Some("If this stays, find out who takes direct assignments away while unscim runs."),
         "foreseen" => Some("Look at the users named: Entra would change them at the app. unscim plan lists every call."),
         "too-much" => Some("Check that the number is meant, then raise the limit."),

@@ -114,7 +114,8 @@ pub async fn act(
                     acted.note(action.kind(), done);
                     if let Some(error) = error {
                         let words = memory.names.of(&error.to_string());
-                        tracing::warn!(action = %action, result = done.label(), error = words, "write not confirmed");
+                        // The warning is given once for its kind, by `turn::warnings`.
+                        tracing::info!(action = %action, result = done.label(), error = words, "write not confirmed");
                         // One user's refusal says nothing of the next one's row, and who waited for another is looked at
                         // again; anything else ends it.
                         let independent =

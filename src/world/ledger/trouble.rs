@@ -17,6 +17,21 @@ pub(super) const DAMAGED: &str =
     "it was left as it is: stop, keep a copy, and restore it from a backup; a new one would forget who is protected";
 
 impl Trouble {
+    /// Says which file it is, where SQLite only says that there is one.
+    pub(super) fn at(self, culprit: Option<String>) -> Self {
+        let names_none = match &self {
+            Trouble::Sql(error) => matches!(
+                error.sqlite_error_code(),
+                Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied | ErrorCode::SystemIoFailure)
+            ),
+            Trouble::Content(_) | Trouble::Refused(_) => false,
+        };
+        match culprit {
+            Some(file) if names_none => Trouble::Refused(file),
+            Some(_) | None => self,
+        }
+    }
+
     pub(super) fn explain(self, doing: &str, place: &str) -> Error {
         let why = match self {
             Trouble::Refused(why) => why,

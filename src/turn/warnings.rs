@@ -1,0 +1,335 @@
+//! What a turn tells the log as a warning or an error: once when it begins, and once when it ends. Pure: a process that has just
+//! been started knows of nothing before, and tells all of it again.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use crate::model::action::Done;
+use crate::model::condition::{Condition, ConditionKind, Reason, Truth};
+use crate::model::status::{Brake, DeedOutcome, Status};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// As the operator wants it; told for completeness.
+    Info,
+    Warn,
+    Error,
+}
+
+/// One line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    pub level: Level,
+    pub what: String,
+    /// As the status says it; nothing where it has ended.
+    pub why: Option<String>,
+    /// When it began, where it has ended.
+    pub since: Option<Timestamp>,
+}
+
+/// One thing that is wrong, whatever its message says from turn to turn.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Trouble {
+    Condition(ConditionKind, Reason),
+    Hold(String),
+    /// Writes of this kind ended without a confirmation.
+    Writes(&'static str),
+}
+
+#[derive(Clone, Debug)]
+struct Told {
+    since: Option<Timestamp>,
+    /// Without its figures: those change from turn to turn.
+    said: BTreeSet<String>,
+}
+
+/// What has been told and goes on.
+#[derive(Debug, Default)]
+pub struct Warnings {
+    told: BTreeMap<Trouble, Told>,
+}
+
+impl Warnings {
+    /// What is new with this turn. `done` is how its writes ended, by their kinds.
+    pub fn of(&mut self, status: &Status, done: &[(&'static str, Done, usize)]) -> Vec<Line> {
+        let now = troubles(status, done);
+        let mut lines: Vec<Line> = Vec::new();
+        for (trouble, messages) in &now {
+            let said: BTreeSet<String> = messages.iter().map(|message| without_figures(message)).collect();
+            let told = self.told.entry(trouble.clone()).or_insert(Told { since: status.last_attempt, said: BTreeSet::new() });
+            let is_new = said.iter().any(|message| !told.said.contains(message));
+            // For a condition and a write it is the thing itself that counts; a hold is what it says.
+            if told.said.is_empty() || is_new && matches!(trouble, Trouble::Hold(_)) {
+                let (level, what) = trouble.begun();
+                lines.push(Line { level, what, why: Some(messages.join("; ")), since: None });
+            }
+            told.said = said;
+        }
+        let ended: Vec<Trouble> =
+            self.told.keys().filter(|trouble| !now.contains_key(trouble) && is_over(trouble, status, done)).cloned().collect();
+        for trouble in ended {
+            let since = self.told.remove(&trouble).and_then(|told| told.since);
+            lines.push(Line { level: trouble.begun().0.min(Level::Warn), what: trouble.over(), why: None, since });
+        }
+        lines
+    }
+}
+
+fn troubles(status: &Status, done: &[(&'static str, Done, usize)]) -> BTreeMap<Trouble, Vec<String>> {
+    let mut found: BTreeMap<Trouble, Vec<String>> = BTreeMap::new();
+    let is_graph_away = status.condition(ConditionKind::GraphReachable).is_some_and(|graph| graph.status == Truth::False);
+    for condition in status.conditions.iter().filter(|condition| is_trouble(condition)) {
+        // Then everything that it would have shown fails with it.
+        let follows = is_graph_away && matches!(condition.reason, Reason::LookFailed | Reason::GroupReadFailed);
+        // A refusal stands in both places.
+        let is_held = status.held.iter().any(|held| condition.message.contains(&held.message));
+        // A token that was deleted, as it should be, and is asked about until that is proven.
+        let is_meant = condition.reason == Reason::Unreachable
+            && condition.kind == ConditionKind::TargetReachable
+            && status.condition(ConditionKind::TokenRevoked).is_some_and(|revoked| revoked.reason == Reason::Confirming);
+        if !follows && !is_held && !is_meant {
+            let trouble = Trouble::Condition(condition.kind, condition.reason);
+            found.entry(trouble).or_default().push(condition.message.clone());
+        }
+    }
+    let has = |reason| found.keys().any(|trouble| matches!(trouble, Trouble::Condition(_, found) if *found == reason));
+    let (are_lost, is_ledger_away) = (has(Reason::UsersLost), has(Reason::LedgerUnreadable) || has(Reason::LedgerBoundElsewhere));
+    for held in &status.held {
+        let said =
+            are_lost && held.brake == Brake::UsersLost.label() || is_ledger_away && held.message.starts_with("the ledger can't");
+        if !said {
+            found.entry(Trouble::Hold(held.brake.clone())).or_default().push(held.message.clone());
+        }
+    }
+    for (kind, _, _) in done.iter().filter(|(_, done, _)| is_unconfirmed(*done)) {
+        let of_kind = |entry: &&crate::model::status::JournalEntry| {
+            entry.action == *kind && matches!(entry.outcome, DeedOutcome::Failed | DeedOutcome::Unknown)
+        };
+        let last = status.journal.iter().rev().find(of_kind);
+        let why = last.map(|entry| match &entry.why {
+            Some(why) => format!("{}: {why}", entry.message),
+            None => entry.message.clone(),
+        });
+        found.insert(Trouble::Writes(kind), vec![why.unwrap_or_else(|| "see the journal".into())]);
+    }
+    found
+}
+
+fn is_unconfirmed(done: Done) -> bool {
+    matches!(done, Done::Failed | Done::Open)
+}
+
+fn is_trouble(condition: &Condition) -> bool {
+    condition.status != Truth::True
+        && matches!(
+            condition.reason,
+            Reason::LookFailed
+                | Reason::LedgerUnreadable
+                | Reason::LedgerBoundElsewhere
+                | Reason::GroupReadFailed
+                | Reason::CycleOverdue
+                | Reason::JobQuarantined
+                | Reason::JobNotActive
+                | Reason::EntriesFailed
+                | Reason::UsersLost
+                | Reason::UsersUncertain
+                | Reason::ProbeInconclusive
+                | Reason::UnmanagedGroupAssigned
+                | Reason::RevokedTooEarly
+                | Reason::CredentialExpiring
+                | Reason::CredentialExpired
+                | Reason::CredentialRefused
+                | Reason::Unreachable
+        )
+        // That it is not ready is what the others say.
+        && condition.kind != ConditionKind::Ready
+}
+
+/// Not knowing is never "no": what a look could not see goes on.
+fn is_over(trouble: &Trouble, status: &Status, done: &[(&'static str, Done, usize)]) -> bool {
+    match trouble {
+        Trouble::Writes(kind) => done.iter().any(|(done, _, _)| done == kind),
+        Trouble::Hold(_) => status.is_true(ConditionKind::GraphReachable),
+        Trouble::Condition(ConditionKind::GraphReachable, _) => true,
+        Trouble::Condition(kind, reason) => {
+            let unknown = status.condition(*kind).is_none_or(|condition| condition.status == Truth::Unknown);
+            status.is_true(ConditionKind::GraphReachable) && (!unknown || *reason == Reason::LookFailed)
+        }
+    }
+}
+
+impl Trouble {
+    fn begun(&self) -> (Level, String) {
+        match self {
+            Trouble::Condition(kind, reason) => match (kind, reason) {
+                (ConditionKind::GraphReachable, _) => (Level::Warn, "Graph can't be read".into()),
+                (ConditionKind::TargetReachable, Reason::Unreachable) => (Level::Warn, "the target can't be read".into()),
+                (_, Reason::LedgerUnreadable | Reason::LedgerBoundElsewhere) => {
+                    (Level::Error, "the ledger can't be used; nothing is written anywhere until it can".into())
+                }
+                (_, Reason::UsersLost) => (Level::Error, "users are lost at the target".into()),
+                (_, Reason::RevokedTooEarly) => (Level::Error, "the token was revoked too early".into()),
+                (_, Reason::CredentialExpired | Reason::CredentialRefused) => (Level::Error, format!("{kind}: {reason}")),
+                _ => (Level::Warn, format!("{kind}: {reason}")),
+            },
+            // The operator's own hours.
+            Trouble::Hold(brake) if brake == Brake::Window.label() => (Level::Info, "outside the windows for writes".into()),
+            Trouble::Hold(brake) => (Level::Warn, format!("held: {brake}")),
+            Trouble::Writes(kind) => (Level::Warn, format!("{kind}: writes not confirmed")),
+        }
+    }
+
+    fn over(&self) -> String {
+        match self {
+            Trouble::Condition(ConditionKind::GraphReachable, _) => "Graph can be read again".into(),
+            Trouble::Condition(ConditionKind::TargetReachable, Reason::Unreachable) => "the target can be read again".into(),
+            Trouble::Condition(_, Reason::LedgerUnreadable | Reason::LedgerBoundElsewhere) => {
+                "the ledger can be used again".into()
+            }
+            Trouble::Condition(_, Reason::UsersLost) => "nobody is lost at the target any more".into(),
+            Trouble::Condition(kind, reason) => format!("{kind}: {reason} is over"),
+            Trouble::Hold(brake) if brake == Brake::Window.label() => "inside a window for writes".into(),
+            Trouble::Hold(brake) => format!("no longer held: {brake}"),
+            Trouble::Writes(kind) => format!("{kind}: writes are confirmed again"),
+        }
+    }
+}
+
+/// Numbers, times and durations change while the thing goes on; ids tell one thing from another.
+fn without_figures(message: &str) -> String {
+    let is_figure = |word: &str| {
+        let word = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
+        word.starts_with(|c: char| c.is_ascii_digit()) && uuid::Uuid::try_parse(word).is_err()
+    };
+    message.split_whitespace().map(|word| if is_figure(word) { "#" } else { word }).collect::<Vec<_>>().join(" ")
+}
+
+/// To the log.
+pub fn log(lines: &[Line]) {
+    for Line { level, what, why, since } in lines {
+        let (why, since) = (why.as_deref(), since.map(|since| format!("{since:.0}")));
+        match level {
+            Level::Info => tracing::info!(why, since, "{what}"),
+            Level::Warn => tracing::warn!(why, since, "{what}"),
+            Level::Error => tracing::error!(why, since, "{what}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::status::{CycleStatus, Gauges, Held, JournalEntry, Phase, Progress, Remaining};
+    use crate::model::timeline::Timeline;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + second).unwrap()
+    }
+
+    fn status(conditions: &[(ConditionKind, Truth, Reason, &str)], held: &[(&str, &str)]) -> Status {
+        let condition = |(kind, status, reason, message): &(ConditionKind, Truth, Reason, &str)| Condition {
+            kind: *kind,
+            status: *status,
+            reason: *reason,
+            message: (*message).into(),
+            last_transition_time: at(0),
+            expected_by: None,
+        };
+        let mut conditions: Vec<Condition> = conditions.iter().map(condition).collect();
+        if !conditions.iter().any(|condition| condition.kind == ConditionKind::GraphReachable) {
+            conditions.push(condition(&(ConditionKind::GraphReachable, Truth::True, Reason::Reachable, "Graph answered")));
+        }
+        Status {
+            phase: Phase::AssigningUsers,
+            conditions,
+            progress: Progress::default(),
+            remaining: Remaining::default(),
+            pending: Vec::new(),
+            held: held.iter().map(|(brake, why)| Held { brake: (*brake).into(), message: (*why).into() }).collect(),
+            cycle: CycleStatus::default(),
+            groups: Vec::new(),
+            journal: Vec::new(),
+            notes: Vec::new(),
+            last_attempt: Some(at(0)),
+            last_success: None,
+            turn: 1,
+            gauges: Gauges::default(),
+            app: None,
+            timeline: Timeline::default(),
+        }
+    }
+
+    fn told(warnings: &mut Warnings, status: &Status) -> Vec<(Level, String)> {
+        warnings.of(status, &[]).into_iter().map(|line| (line.level, line.what)).collect()
+    }
+
+    const GRAPH: (ConditionKind, Truth, Reason, &str) =
+        (ConditionKind::GraphReachable, Truth::False, Reason::Unreachable, "502 after 3 tries");
+
+    #[test]
+    fn a_failed_look_is_told_once_and_so_is_its_end_with_when_it_began() {
+        let mut warnings = Warnings::default();
+        let failed = (ConditionKind::Preflight, Truth::Unknown, Reason::LookFailed, "the app: 502");
+        assert_eq!(told(&mut warnings, &status(&[], &[])), []);
+        assert_eq!(told(&mut warnings, &status(&[GRAPH, failed], &[])), [(Level::Warn, "Graph can't be read".into())]);
+        assert_eq!(told(&mut warnings, &status(&[GRAPH, failed], &[])), []);
+        let lines = warnings.of(&status(&[], &[]), &[]);
+        assert_eq!((lines.len(), lines[0].what.as_str(), lines[0].since), (1, "Graph can be read again", Some(at(0))));
+        // A new process tells what goes on once again.
+        assert_eq!(told(&mut Warnings::default(), &status(&[GRAPH], &[])).len(), 1);
+    }
+
+    #[test]
+    fn a_hold_is_told_again_where_it_says_something_else_than_other_figures() {
+        let mut warnings = Warnings::default();
+        let held = |why: &str| status(&[], &[("refused", why)]);
+        let (one, two) = ("2f5a9a1c-0000-4000-8000-000000000001", "2f5a9a1c-0000-4000-8000-000000000002");
+        assert_eq!(
+            told(&mut warnings, &held(&format!("group {one}: 3 members, since 10:00"))),
+            [(Level::Warn, "held: refused".into())]
+        );
+        assert_eq!(told(&mut warnings, &held(&format!("group {one}: 4 members, since 10:01"))), []);
+        assert_eq!(told(&mut warnings, &held(&format!("group {two}: 4 members, since 10:01"))).len(), 1);
+        let mut closed = held("");
+        closed.held.clear();
+        assert_eq!(told(&mut warnings, &closed), [(Level::Warn, "no longer held: refused".into())]);
+        assert_eq!(told(&mut warnings, &status(&[], &[("window", "closed until 22:00")]))[0].0, Level::Info);
+    }
+
+    #[test]
+    fn what_a_failed_look_could_not_see_has_not_ended() {
+        let mut warnings = Warnings::default();
+        let lost = (ConditionKind::UsersKept, Truth::False, Reason::UsersLost, "Anna: inactive");
+        let both = status(&[lost], &[("users-lost", "Anna: inactive, first seen at 10:00"), ("shrunk", "the list shrank")]);
+        let begun = [(Level::Error, "users are lost at the target".into()), (Level::Warn, "held: shrunk".into())];
+        assert_eq!(told(&mut warnings, &both), begun);
+        assert_eq!(told(&mut warnings, &status(&[GRAPH], &[])), [(Level::Warn, "Graph can't be read".into())]);
+        let unread = (ConditionKind::UsersKept, Truth::Unknown, Reason::TargetUnread, "the target was not read");
+        let ended = ["Graph can be read again", "no longer held: shrunk"];
+        assert_eq!(told(&mut warnings, &status(&[unread], &[])).into_iter().map(|(_, what)| what).collect::<Vec<_>>(), ended);
+        assert_eq!(told(&mut warnings, &both).len(), 1, "the hold; that they are lost has not ended");
+        let kept = (ConditionKind::UsersKept, Truth::True, Reason::AllKept, "12 of 12");
+        let ended = told(&mut warnings, &status(&[kept], &[]));
+        assert!(ended.contains(&(Level::Warn, "nobody is lost at the target any more".into())), "{ended:?}");
+    }
+
+    #[test]
+    fn writes_that_fail_in_every_turn_are_told_once_and_their_end_by_one_that_goes_through() {
+        let mut warnings = Warnings::default();
+        let mut failing = status(&[], &[]);
+        failing.journal.push(JournalEntry {
+            line: 7,
+            at: at(0),
+            action: "AssignUser".into(),
+            message: "assign Anna".into(),
+            outcome: DeedOutcome::Failed,
+            why: Some("503".into()),
+        });
+        let lines = warnings.of(&failing, &[("AssignUser", Done::Failed, 2)]);
+        assert_eq!((lines[0].level, lines[0].why.as_deref()), (Level::Warn, Some("assign Anna: 503")));
+        assert_eq!(warnings.of(&failing, &[("AssignUser", Done::Ok, 9), ("AssignUser", Done::Open, 1)]), []);
+        assert_eq!(warnings.of(&status(&[], &[]), &[("RemoveMember", Done::Ok, 1)]), [], "nothing of it was tried");
+        assert_eq!(warnings.of(&status(&[], &[]), &[("AssignUser", Done::Ok, 1)]).len(), 1);
+    }
+}
