@@ -630,6 +630,16 @@ fn the_target_can_be_read_and_the_probe_is_calibrated() {
     };
     refuses("can't be calibrated: the service is down", uncalibrated(Some(Seen::Unknown(failed("transient")))));
     refuses("the service has no such path", uncalibrated(Some(Seen::Absent)));
+    let throttled = || Why::new("throttled", "throttled, retry after 1s");
+    let waits = found(uncalibrated(Some(Seen::Unknown(throttled()))));
+    let told = "the revocation probe can't be calibrated: throttled, retry after 1s";
+    assert!(waits.refusals.is_empty() && waits.unknowns == [told], "{waits:#?}");
+    let waits = found(|case| {
+        case.memory.target = None;
+        case.seen.target.look = Listed::Unknown(throttled());
+    });
+    let told = "the target can't be read: throttled, retry after 1s";
+    assert!(waits.refusals.is_empty() && waits.unknowns.iter().any(|why| why == told), "{waits:#?}");
     let later = found(uncalibrated(None));
     assert!(later.refusals.is_empty() && later.unknowns == ["the revocation probe is not calibrated yet"], "{later:#?}");
     refuses("the target can't be read", |case| {

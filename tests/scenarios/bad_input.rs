@@ -7,7 +7,7 @@ use uuid::Uuid;
 use unscim::model::condition::{ConditionKind, Reason, Truth};
 use unscim::model::id::{GroupId, ServicePrincipalId, TenantId};
 use unscim::model::spec::{AppRef, Credential, GroupEntry};
-use unscim::model::status::Status;
+use unscim::model::status::{Phase, Status};
 use unscim::practice::scenario::{ClientSecret, Job, JobState, Mapping, Scenario};
 use unscim::practice::scim_app::Quirk;
 use unscim::practice::{Effect, Fault};
@@ -262,6 +262,22 @@ async fn a_scim_service_that_checks_no_token_can_prove_nothing() {
     let mut rig = rig(|_| {}).await;
     rig.practice.scim_app().unwrap().set_quirk(Quirk::AcceptsAnyToken);
     is_refused(&mut rig, &["the revocation probe can't be calibrated", "a made-up token is accepted too"]).await;
+}
+
+/// A rate limit, however low, is a matter of time: it asks nobody for a decision.
+#[tokio::test(start_paused = true)]
+async fn a_scim_service_over_its_rate_is_looked_at_again() {
+    for (every, seconds) in [(3, 1), (1, 5), (5, 3600)] {
+        let mut rig = rig(|_| {}).await;
+        rig.practice.scim_app().unwrap().set_quirk(Quirk::RateLimited { every, status: 429, seconds });
+        for _ in 0..3 {
+            let status = rig.turn().await.status;
+            assert!(status.held.is_empty(), "{every}, {seconds}: {:#?}", status.held);
+            tokio::time::sleep(rig.spec.timing.interval).await;
+        }
+        rig.practice.scim_app().unwrap().clear_quirks();
+        rig.until_phase(Phase::EmptyingGroups).await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

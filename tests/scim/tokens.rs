@@ -153,3 +153,24 @@ async fn made_up_tokens_resemble_the_real_one_and_are_few() {
         assert_eq!(heard.lock().unwrap().drain(..).filter(|token| *token != real).count(), 1, "{quirks:?}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_calibration_waits_for_a_service_over_its_rate_and_learns_nothing_of_it() {
+    let calm = stage(2).target.calibrate(AT).await.unwrap();
+    for (status, every) in [(429, 2), (503, 2), (429, 3), (503, 3), (429, 4), (429, 5)] {
+        let stage = stage(2);
+        stage.app.set_quirk(Quirk::RateLimited { every, status, seconds: 1 });
+        let began = tokio::time::Instant::now();
+        let learned = stage.target.calibrate(AT).await.unwrap_or_else(|error| panic!("{status}, {every}: {error}"));
+        assert_eq!(learned, calm, "{status}, {every}");
+        assert!(began.elapsed() >= Duration::from_secs(1) && began.elapsed() <= Duration::from_secs(60));
+    }
+    for (status, every, seconds) in [(429, 1, 9), (503, 1, 9), (429, 2, 3600), (503, 3, 3600), (429, 4, 3600), (503, 7, 3600)] {
+        let stage = stage(2);
+        stage.app.set_quirk(Quirk::RateLimited { every, status, seconds });
+        let began = tokio::time::Instant::now();
+        let error = stage.target.calibrate(AT).await.unwrap_err();
+        assert_eq!((error.label(), error.class()), ("throttled", Class::Transient), "{status}, {every}: {error}");
+        assert!(began.elapsed() <= Duration::from_secs(60), "one look waits a minute in all");
+    }
+}

@@ -8,7 +8,7 @@ use crate::judge::baseline::matching;
 use crate::judge::facts::Facts;
 use crate::model::id::UserId;
 use crate::model::memory::BaselineSource;
-use crate::model::seen::Seen;
+use crate::model::seen::{Seen, Why};
 use crate::model::snapshot::TokenState;
 use crate::model::spec::{Acknowledgement, MatchBy, Mode, Profile};
 use crate::model::words::{count, some_of};
@@ -39,11 +39,11 @@ pub(super) fn check(facts: &Facts, found: &mut Findings) {
         return;
     }
     if let (None, Some(why)) = (&facts.memory.target, facts.seen.target.look.unknown()) {
-        found.refusals.push(format!("the target can't be read: {why}"));
+        unread(why, found).push(format!("the target can't be read: {why}"));
     }
     if remembered.calibration.is_none() {
         match &facts.seen.calibration {
-            Some(Seen::Unknown(why)) => found.refusals.push(format!("the revocation probe can't be calibrated: {why}")),
+            Some(Seen::Unknown(why)) => unread(why, found).push(format!("the revocation probe can't be calibrated: {why}")),
             Some(Seen::Absent) => {
                 found.refusals.push("the revocation probe can't be calibrated: the service has no such path".into())
             }
@@ -54,6 +54,11 @@ pub(super) fn check(facts: &Facts, found: &mut Findings) {
     }
     silence(facts, found);
     records(facts, found);
+}
+
+/// A service over its rate has refused nothing: the next look asks again.
+fn unread<'f>(why: &Why, found: &'f mut Findings) -> &'f mut Vec<String> {
+    if why.kind == "throttled" { &mut found.unknowns } else { &mut found.refusals }
 }
 
 /// What the app leaves out, so that nobody can see it change.

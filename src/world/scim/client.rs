@@ -139,9 +139,15 @@ impl Client {
     }
 
     /// The same, and again after the wait that a service over its rate asks for, as long as the look has patience left.
-    pub async fn get_patiently(&self, operation: &'static str, doing: &str, url: &Url, token: &SecretString) -> Result<Answer> {
+    pub async fn get_patiently(
+        &self,
+        operation: &'static str,
+        doing: &str,
+        url: &Url,
+        token: Option<&SecretString>,
+    ) -> Result<Answer> {
         loop {
-            let answer = self.get(operation, doing, url, Some(token)).await?;
+            let answer = self.get(operation, doing, url, token).await?;
             let Some(wait) = asks_to_wait(&answer) else { return Ok(answer) };
             let wait = wait.unwrap_or(SHORT_WAIT).max(Duration::from_secs(1));
             {
@@ -198,15 +204,15 @@ impl Client {
     /// What is answered when one record is asked for.
     pub async fn ask(&self, kind: Kind, id: &ScimId, doing: &str, token: &SecretString) -> Result<Answer> {
         let url = self.address(doing, &[kind.segment(), &id.to_string()], kind.trimming())?;
-        self.get_patiently(kind.reading(), doing, &url, token).await
+        self.get_patiently(kind.reading(), doing, &url, Some(token)).await
     }
 
     /// Fails unless the token opens a list at this moment.
     pub async fn opens(&self, kind: Kind, token: &SecretString) -> Result<Page> {
         let doing = format!("reading the beginning of {}/{}", self.shown(), kind.segment());
-        let mut answer = self.get_patiently(kind.listing(), &doing, &self.first(kind, &doing)?, token).await?;
+        let mut answer = self.get_patiently(kind.listing(), &doing, &self.first(kind, &doing)?, Some(token)).await?;
         if refuses_paging(answer.status.as_u16()) {
-            answer = self.get_patiently(kind.listing(), &doing, &self.bare(kind, &doing)?, token).await?;
+            answer = self.get_patiently(kind.listing(), &doing, &self.bare(kind, &doing)?, Some(token)).await?;
         }
         if answer.status != http::StatusCode::OK {
             return Err(self.refusal(&doing, &answer, token));
@@ -227,18 +233,23 @@ impl Client {
     /// What the service says of itself: that its lists are read with cursors, and in no other way.
     pub async fn pages_by_cursor_only(&self, doing: &str, token: &SecretString) -> Result<bool> {
         let url = self.address(doing, &["ServiceProviderConfig"], &[])?;
-        let answer = self.get_patiently("probe", doing, &url, token).await?;
+        let answer = self.get_patiently("probe", doing, &url, Some(token)).await?;
         Ok(answer.status == http::StatusCode::OK && wire::is_cursor_only(&answer.body))
+    }
+
+    /// The look's patience is spent, and the service still asks to wait.
+    pub fn throttled(&self, doing: &str, retry_after: Option<Duration>) -> Error {
+        self.http.observer().throttled(self.http.api(), retry_after.unwrap_or_default());
+        Error::Throttled { doing: doing.to_owned(), retry_after }
     }
 
     /// What an answer other than 200 means.
     pub fn refusal(&self, doing: &str, answer: &Answer, token: &SecretString) -> Error {
+        if let Some(retry_after) = asks_to_wait(answer) {
+            return self.throttled(doing, retry_after);
+        }
         let doing = doing.to_owned();
         let status = answer.status.as_u16();
-        if let Some(retry_after) = asks_to_wait(answer) {
-            self.http.observer().throttled(self.http.api(), retry_after.unwrap_or_default());
-            return Error::Throttled { doing, retry_after };
-        }
         let fault = wire::fault(&answer.body);
         let (scim_type, detail) = fault.map(|fault| (fault.scim_type, fault.detail)).unwrap_or_default();
         let code = scim_type.map(|code| clean(&code, token)).filter(|code| !code.is_empty());
@@ -269,7 +280,7 @@ pub fn refuses_paging(status: u16) -> bool {
 }
 
 /// It is too much for the service now, and it says so; how long it wants us to wait, where it says that too.
-fn asks_to_wait(answer: &Answer) -> Option<Option<Duration>> {
+pub fn asks_to_wait(answer: &Answer) -> Option<Option<Duration>> {
     match (answer.status.as_u16(), answer.retry_after()) {
         (429, wait) => Some(wait),
         (503, Some(wait)) => Some(Some(wait)),

@@ -3,7 +3,7 @@
 use secrecy::SecretString;
 use uuid::Uuid;
 
-use super::client::{Client, Kind};
+use super::client::{Client, Kind, asks_to_wait};
 use super::wire::{self, signature};
 use crate::model::id::ScimId;
 use crate::model::snapshot::{NoSuch, Signature};
@@ -26,6 +26,9 @@ async fn shapes(client: &Client, kind: Kind, doing: &str, token: &SecretString) 
     };
     if let Some(id) = &there {
         let answer = client.ask(kind, id, doing, token).await?;
+        if asks_to_wait(&answer).is_some() {
+            return Err(client.refusal(doing, &answer, token));
+        }
         let found = answer.status == http::StatusCode::OK && wire::resource(&answer.body).is_ok();
         // Where not even a listed record can be read, a refusal tells nothing.
         if !found {
@@ -35,7 +38,7 @@ async fn shapes(client: &Client, kind: Kind, doing: &str, token: &SecretString) 
     let mut heard: Vec<Signature> = Vec::new();
     for id in nobody(there.as_ref()) {
         let answer = client.ask(kind, &id, doing, token).await?;
-        if answer.status.as_u16() == 429 {
+        if asks_to_wait(&answer).is_some() {
             return Err(client.refusal(doing, &answer, token));
         }
         heard.push(signature(&answer));

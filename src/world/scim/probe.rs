@@ -5,7 +5,7 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 use uuid::Uuid;
 
-use super::client::{Client, Kind, refuses_paging};
+use super::client::{Client, Kind, asks_to_wait, refuses_paging};
 use super::control::{has_form, made_up};
 use super::missing;
 use super::verdict::{Heard, Round, judge, tells, two_ways};
@@ -13,6 +13,7 @@ use super::wire::{self, signature};
 use crate::model::moment::{SKEW, later};
 use crate::model::snapshot::{Calibration, Control, Probe, ProbeVerdict};
 use crate::world::error::{Error, Result};
+use crate::world::http::Answer;
 use crate::world::secret::ends;
 
 const OPERATION: &str = "probe";
@@ -24,10 +25,10 @@ pub async fn calibrate(client: &Client, at: Timestamp) -> Result<Calibration> {
     let token = client.token()?;
     let mut url = client.first(Kind::Users, &doing)?;
 
-    let mut good = client.get(OPERATION, &doing, &url, Some(&token)).await?;
+    let mut good = heard(client, &doing, &url, Some(&token)).await?;
     if refuses_paging(good.status.as_u16()) {
         url = client.bare(Kind::Users, &doing)?;
-        good = client.get(OPERATION, &doing, &url, Some(&token)).await?;
+        good = heard(client, &doing, &url, Some(&token)).await?;
     }
     if good.status != http::StatusCode::OK {
         return Err(refused_early(client.refusal(&doing, &good, &token)));
@@ -36,12 +37,12 @@ pub async fn calibrate(client: &Client, at: Timestamp) -> Result<Calibration> {
 
     let mut control = Control::Alike;
     let mut fresh = made_up(&token, control);
-    let mut bad = client.get(OPERATION, &doing, &url, Some(&fresh)).await?;
+    let mut bad = heard(client, &doing, &url, Some(&fresh)).await?;
     if bad.status.is_success() && has_form(&token) {
         // It looks at no signature. One that was let in is no bad one to a service that counts those.
         control = Control::Garbled;
         fresh = made_up(&token, control);
-        bad = client.get(OPERATION, &doing, &url, Some(&fresh)).await?;
+        bad = heard(client, &doing, &url, Some(&fresh)).await?;
     }
     if bad.status.is_success() {
         return Err(malformed(
@@ -49,11 +50,11 @@ pub async fn calibrate(client: &Client, at: Timestamp) -> Result<Calibration> {
         ));
     }
     // Twice: an answer of the moment must not become what is believed for good.
-    let again = client.get(OPERATION, &doing, &url, Some(&made_up(&token, control))).await?;
+    let again = heard(client, &doing, &url, Some(&made_up(&token, control))).await?;
     let (bad_token, bad_token_too) = two_ways(&signature(&bad), &signature(&again)).map_err(malformed)?;
     let nobody = without_token(client, &doing)?;
-    let liveness = client.get(OPERATION, &doing, &nobody, None).await?;
-    let again = client.get(OPERATION, &doing, &nobody, None).await?;
+    let liveness = heard(client, &doing, &nobody, None).await?;
+    let again = heard(client, &doing, &nobody, None).await?;
     if again.status != liveness.status {
         return Err(malformed(format!(
             "/ServiceProviderConfig without a token is answered {}, then {}",
@@ -63,7 +64,7 @@ pub async fn calibrate(client: &Client, at: Timestamp) -> Result<Calibration> {
     }
     for (answer, token) in [(&bad, &fresh), (&liveness, &token)] {
         let is_of_the_moment = answer.status.is_server_error() && answer.status != http::StatusCode::INTERNAL_SERVER_ERROR;
-        if is_of_the_moment || answer.status.as_u16() == 429 {
+        if is_of_the_moment {
             return Err(client.refusal(&doing, answer, token));
         }
     }
@@ -72,6 +73,15 @@ pub async fn calibrate(client: &Client, at: Timestamp) -> Result<Calibration> {
     let no_such = missing::learn(client, &doing, &token).await?;
     let (url, token, no_such) = (url.into(), tag(&token), Some(no_such));
     Ok(Calibration { url, token, bad_token, bad_token_too, control, liveness, no_such, at })
+}
+
+/// One answer for good: what a service over its rate says is told of nobody's token.
+async fn heard(client: &Client, doing: &str, url: &Url, token: Option<&SecretString>) -> Result<Answer> {
+    let answer = client.get_patiently(OPERATION, doing, url, token).await?;
+    match asks_to_wait(&answer) {
+        Some(retry_after) => Err(client.throttled(doing, retry_after)),
+        None => Ok(answer),
+    }
 }
 
 /// It was made for this URL and this token; where they can't be told, it was not.

@@ -146,7 +146,7 @@ impl Pass<'_> {
             (Way::Pages | Way::Cursor, _) => &parameters[..],
         };
         let url = self.client.address(self.doing, &[self.kind.segment()], parameters)?;
-        self.client.get_patiently(self.kind.listing(), self.doing, &url, self.token).await
+        self.client.get_patiently(self.kind.listing(), self.doing, &url, Some(self.token)).await
     }
 
     /// The only page came again: asks for the second entry alone.
