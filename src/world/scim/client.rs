@@ -193,7 +193,7 @@ impl Client {
         let doing = format!("reading the members of group {id} at {}/{}", self.shown(), Kind::Groups.segment());
         let token = self.token()?;
         let url = self.address(&doing, &[Kind::Groups.segment(), &id.to_string()], &[])?;
-        let answer = self.get_patiently(Kind::Groups.reading(), &doing, &url, &token).await?;
+        let answer = self.get_patiently(Kind::Groups.reading(), &doing, &url, Some(&token)).await?;
         if answer.status != http::StatusCode::OK {
             return Err(self.refusal(&doing, &answer, &token));
         }
