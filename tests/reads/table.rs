@@ -265,7 +265,7 @@ pub fn named(pattern: &str) -> Vec<Cell> {
 const RARE: [&str; 2] = ["scim-user/500/awaiting-cycle/turns/loss", "scim-group/500/awaiting-cycle/turns"];
 
 /// Cells in which something went wrong once, one of each kind: they are never left out.
-const TOLD: [&str; 13] = [
+const TOLD: [&str; 14] = [
     "policies/403-html/emptying/once",
     "policies/404-json/canary/turns",
     "policies/empty/emptying/once",
@@ -276,6 +276,7 @@ const TOLD: [&str; 13] = [
     "members-of-plain/stale/emptying/once",
     "scim-users/empty/first/once",
     "scim-config/404-json/first/once",
+    "scim-config/403-html/first/turns",
     "user/404-json/awaiting-cycle/for-good/loss",
     "assignments/404-json/assigning/turns",
     "jobs/404-json/awaiting-cycle/turns",
