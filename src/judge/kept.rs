@@ -110,8 +110,8 @@ fn unread(facts: &Facts, id: UserId) -> Kept {
     let seen = facts.seen.users.get(&id);
     match (explained(facts, id), seen) {
         (Some(kind), _) => Kept::Explained(kind),
-        (None, Some(Seen::Unknown(why))) => Kept::Unknown(format!("which record is his was not read: {why}")),
-        (None, _) => Kept::Unknown("which record is his was not read, or there is more than one".into()),
+        (None, Some(Seen::Unknown(why))) => Kept::Unknown(format!("which record is theirs was not read: {why}")),
+        (None, _) => Kept::Unknown("which record is theirs was not read, or there is more than one".into()),
     }
 }
 

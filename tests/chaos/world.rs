@@ -285,7 +285,7 @@ impl World {
                 self.rig.spec.released.insert(*user);
             }
             // The rollback has taken back whose own row it was.
-            let bare = format!("{user} is released, holds no assignment of his own");
+            let bare = format!("{user} is released, has no direct assignment");
             if says(&bare) && practice.admin().assign_user(*user, ids.role_user).is_ok() {
                 self.admins.told.push(format!("{} operator: assigns {user}", practice.now()));
             }

@@ -276,7 +276,7 @@ fn nobody_loses_anything_who_does_not_hold_all_his_roles_at_that_moment() {
     };
     let (_, done, stopped) = removing(&case, 31, without(1, 1));
     assert_eq!(done, 0, "user 1 is the first");
-    assert!(stopped.unwrap().contains("no longer holds his roles himself"));
+    assert!(stopped.unwrap().contains("no longer holds their roles directly"));
     let (_, done, _) = removing(&case, 31, without(2, 2));
     assert_eq!(done, 1, "one of his two roles is not enough, whichever group it is");
     // What the turn itself saw counts as well, without another look.

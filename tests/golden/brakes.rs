@@ -430,7 +430,7 @@ fn released_users_are_judged_no_more_and_still_never_removed_uncovered() {
     case.unrow(Principal::User(user(1)));
     let approved = case.approve();
     assert!(approved.actions().iter().all(|action| matches!(action, Action::RemoveMember { group: g, .. } if *g == group(2))));
-    assert!(approved.plan().refused.iter().any(|why| why.contains("assign him, or take him out of that group by hand")));
+    assert!(approved.plan().refused.iter().any(|why| why.contains("assign them, or take them out of that group by hand")));
     let forced = case.approve_with([Action::RemoveMember { group: group(1), user: user(1) }]);
     assert!(forced.held().iter().any(|(brake, _)| *brake == Brake::Uncovered), "{:#?}", forced.held());
     let forced = case.approve_with([Action::AssignUser { user: user(1), role: role(1) }]);

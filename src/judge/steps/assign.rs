@@ -42,7 +42,7 @@ fn judge(facts: &Ground) -> Verdict {
                 let holds = groups.iter().find(|group| assigned(group) && !facts.is_let_go(person, **group));
                 stranded.extend(holds.map(|group| {
                     format!(
-                        "{} is released, holds no assignment of his own and is a member of {}: assign him, or take him out of that group by hand",
+                        "{} is released, has no direct assignment and is a member of {}: assign them, or take them out of that group by hand",
                         facts.user_name(id),
                         facts.group_name(*group)
                     )

@@ -61,7 +61,7 @@ pub async fn put_back(
                 batch.retain(|action| {
                     let stands = sight.as_ref().is_some_and(|sight| sight.carries(undo, action));
                     if !stands {
-                        back.failed.push(format!("{action}: no group carries him any more"));
+                        back.failed.push(format!("{action}: no group carries them any more"));
                     }
                     stands
                 });

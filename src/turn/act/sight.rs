@@ -99,7 +99,7 @@ impl Sight {
         let has_any = self.direct.get(first).is_some_and(|(other, _)| *other == user);
         let held = |role: &AppRoleId| self.direct.binary_search(&(user, *role)).is_ok();
         match approved.needs(user) {
-            Some(needs) if !(has_any && needs.iter().all(held)) => Err(format!("user {user} no longer holds his roles himself")),
+            Some(needs) if !(has_any && needs.iter().all(held)) => Err(format!("user {user} no longer holds their roles directly")),
             Some(_) | None => Ok(()),
         }
     }
