@@ -3,7 +3,7 @@
 use crate::judge::facts::Facts;
 use crate::judge::group_plan::{GroupPlan, plan_for};
 use crate::judge::{good_cycle, waves};
-use crate::model::key::{Key, Kin};
+use crate::model::key::{Key, KeyKind};
 use crate::model::spec::Rollout;
 
 /// Some group of this wave that is assigned has members that are to go one by one, now or later: the canary is one of them.
@@ -38,7 +38,7 @@ pub fn canary(facts: &Facts) -> Canary {
         _ => false,
     };
     let taken = || {
-        let taken = [Kin::Members, Kin::Unassigns].into_iter().flat_map(|kin| facts.memory.journal.of(kin));
+        let taken = [KeyKind::Members, KeyKind::Unassigns].into_iter().flat_map(|kin| facts.memory.journal.of(kin));
         taken.filter(|(key, _)| concerning(key))
     };
     let Some(first) = facts.first_confirmed(taken()) else {

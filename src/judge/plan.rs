@@ -7,7 +7,7 @@ use crate::judge::step::{Reach, Verdict};
 use crate::judge::steps::GUIDE;
 use crate::model::action::Action;
 use crate::model::condition::{ConditionKind, Reason, Truth};
-use crate::model::key::Kin;
+use crate::model::key::KeyKind;
 use crate::model::memory::BaselineSource;
 use crate::model::seen::Seen;
 use crate::model::spec::Mode;
@@ -95,7 +95,7 @@ pub fn plan(facts: &Facts, new_baseline: NewBaseline) -> Plan {
 
 /// A refusal before the first write means: no write at all. Once under way, covering users goes on through any trouble.
 fn started_writing(facts: &Facts, plan: &Plan) -> bool {
-    let under_way = facts.memory.journal.of(Kin::Assigns).next().is_some();
+    let under_way = facts.memory.journal.of(KeyKind::Assigns).next().is_some();
     under_way || plan.findings.refusals.iter().all(|refusal| plan.findings.paused.as_ref() == Some(refusal))
 }
 

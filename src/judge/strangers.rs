@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::judge::facts::Facts;
 use crate::judge::lent;
 use crate::model::id::{GroupId, ScimId, UserId};
-use crate::model::key::Kin;
+use crate::model::key::KeyKind;
 use crate::model::memory::Stranger;
 use crate::model::seen::Seen;
 use crate::model::snapshot::{DirectoryUser, LogRow, ScimUser, TargetLook};
@@ -64,7 +64,7 @@ fn rows<'a>(facts: &Facts<'a>) -> Vec<(UserId, &'a LogRow)> {
 }
 
 fn first_taken(facts: &Facts) -> Option<Timestamp> {
-    let taken = [Kin::Members, Kin::Unassigns].into_iter().flat_map(|kin| facts.memory.journal.of(kin));
+    let taken = [KeyKind::Members, KeyKind::Unassigns].into_iter().flat_map(|kin| facts.memory.journal.of(kin));
     facts.first_confirmed(taken)
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::judge::facts::Facts;
 use crate::judge::{good_cycle, kept};
 use crate::model::id::GroupId;
-use crate::model::key::Kin;
+use crate::model::key::KeyKind;
 use crate::model::spec::Rollout;
 use crate::model::words::{count, some_of};
 
@@ -44,7 +44,7 @@ fn doubling(groups: Vec<GroupId>) -> Vec<Vec<GroupId>> {
 
 fn has_begun(facts: &Facts, group: GroupId) -> bool {
     let begun = |kin| facts.memory.journal.of(kin).any(|(_, entry)| entry.intents > 0);
-    begun(Kin::MembersOf(group)) || begun(Kin::UnassignsOf(group))
+    begun(KeyKind::MembersOf(group)) || begun(KeyKind::UnassignsOf(group))
 }
 
 /// The groups of this wave and of those before it; everything once step 4 was proven.
@@ -111,7 +111,7 @@ pub fn room(facts: &Facts) -> Option<usize> {
     // At a threshold of one, one group is all that can ever go; Entra stages what is above it.
     let most = threshold.saturating_sub(1).max(1);
     let in_flight = facts.baseline().into_iter().flat_map(|baseline| baseline.groups.keys()).filter(|group| {
-        let gone = facts.last_confirmed(Kin::UnassignsOf(**group));
+        let gone = facts.last_confirmed(KeyKind::UnassignsOf(**group));
         !facts.is_on(**group) && gone.is_some_and(|gone| facts.good_cycles_after(gone).is_empty())
     });
     Some(most.saturating_sub(in_flight.count()))

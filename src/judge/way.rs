@@ -1,4 +1,4 @@
-//! The whole way from here to the end, for people: who and what is concerned, what is left of each step (`legs.rs`), the calls
+//! The whole way from here to the end, for people: who and what is concerned, what is left of each step (`steps_left.rs`), the calls
 //! that would follow, and the digest of the decisions in it. It plans nothing and approves nothing.
 
 use jiff::Timestamp;
@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::judge::facts::{Cover, Facts, Person};
 use crate::judge::foresight::{self, Stage};
 use crate::judge::group_plan::GroupPlan;
-use crate::judge::legs::{Leg, earliest, legs};
+use crate::judge::steps_left::{StepLeft, earliest, steps_left};
 use crate::judge::{decisions, group_plan};
 use crate::model::action::Action;
 use crate::model::baseline::{AtTarget, Baseline};
@@ -24,7 +24,7 @@ pub struct Way {
     pub digest: String,
     pub users: Users,
     pub groups: Vec<Group>,
-    pub steps: Vec<Leg>,
+    pub steps: Vec<StepLeft>,
     pub writes: u64,
     /// By the service's clock, at the quota, with every cycle on time and nobody to wait for.
     pub earliest: Timestamp,
@@ -90,12 +90,12 @@ pub struct Calls {
 /// `None` where there is no baseline, not even a provisional one.
 pub fn way(facts: &Facts, now: &[Action]) -> Option<Way> {
     let baseline = facts.baseline()?;
-    let steps = legs(facts)?;
+    let steps = steps_left(facts)?;
     Some(Way {
         digest: decisions::digest(facts.spec, baseline),
         users: users(facts),
         groups: groups(facts, baseline),
-        writes: steps.iter().map(|leg| leg.writes).sum(),
+        writes: steps.iter().map(|step| step.writes).sum(),
         earliest: earliest(facts, &steps),
         steps,
         calls: foresight::foresee(facts).iter().map(|stage| calls(facts, stage)).collect(),

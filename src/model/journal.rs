@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::model::key::{Key, Kin};
+use crate::model::key::{Key, KeyKind};
 
 /// What the journal adds up to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -83,7 +83,7 @@ impl From<Timestamp> for Nanos {
 impl Journal {
     /// Whether anything was ever tried to be taken away.
     pub fn has_taken(&self) -> bool {
-        [Kin::Members, Kin::Unassigns].into_iter().flat_map(|kin| self.of(kin)).any(|(_, entry)| entry.intents > 0)
+        [KeyKind::Members, KeyKind::Unassigns].into_iter().flat_map(|kin| self.of(kin)).any(|(_, entry)| entry.intents > 0)
     }
 }
 
@@ -166,7 +166,7 @@ impl Journal {
         self.entries.get(key)
     }
 
-    pub fn of(&self, kin: Kin) -> impl Iterator<Item = (&Key, &Entry)> {
+    pub fn of(&self, kin: KeyKind) -> impl Iterator<Item = (&Key, &Entry)> {
         self.entries.range(kin.keys())
     }
 }

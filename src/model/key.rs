@@ -108,7 +108,7 @@ impl TryFrom<String> for Key {
 
 /// Writes that belong together, side by side in the order of their keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kin {
+pub enum KeyKind {
     Assigns,
     AssignsOf(UserId),
     Members,
@@ -117,17 +117,17 @@ pub enum Kin {
     UnassignsOf(GroupId),
 }
 
-impl Kin {
+impl KeyKind {
     pub fn keys(self) -> RangeInclusive<Key> {
         const LEAST: Uuid = Uuid::nil();
         const MOST: Uuid = Uuid::max();
         match self {
-            Kin::Assigns => Key::Assign(UserId(LEAST), AppRoleId(LEAST))..=Key::Assign(UserId(MOST), AppRoleId(MOST)),
-            Kin::AssignsOf(user) => Key::Assign(user, AppRoleId(LEAST))..=Key::Assign(user, AppRoleId(MOST)),
-            Kin::Members => Key::Member(GroupId(LEAST), UserId(LEAST))..=Key::Member(GroupId(MOST), UserId(MOST)),
-            Kin::MembersOf(group) => Key::Member(group, UserId(LEAST))..=Key::Member(group, UserId(MOST)),
-            Kin::Unassigns => Key::Unassign(GroupId(LEAST), AppRoleId(LEAST))..=Key::Unassign(GroupId(MOST), AppRoleId(MOST)),
-            Kin::UnassignsOf(group) => Key::Unassign(group, AppRoleId(LEAST))..=Key::Unassign(group, AppRoleId(MOST)),
+            KeyKind::Assigns => Key::Assign(UserId(LEAST), AppRoleId(LEAST))..=Key::Assign(UserId(MOST), AppRoleId(MOST)),
+            KeyKind::AssignsOf(user) => Key::Assign(user, AppRoleId(LEAST))..=Key::Assign(user, AppRoleId(MOST)),
+            KeyKind::Members => Key::Member(GroupId(LEAST), UserId(LEAST))..=Key::Member(GroupId(MOST), UserId(MOST)),
+            KeyKind::MembersOf(group) => Key::Member(group, UserId(LEAST))..=Key::Member(group, UserId(MOST)),
+            KeyKind::Unassigns => Key::Unassign(GroupId(LEAST), AppRoleId(LEAST))..=Key::Unassign(GroupId(MOST), AppRoleId(MOST)),
+            KeyKind::UnassignsOf(group) => Key::Unassign(group, AppRoleId(LEAST))..=Key::Unassign(group, AppRoleId(MOST)),
         }
     }
 }
@@ -180,12 +180,12 @@ mod tests {
     #[test]
     fn kin_are_side_by_side() {
         let (least, most) = (Uuid::nil(), Uuid::max());
-        for kin in [Kin::Assigns, Kin::Members, Kin::Unassigns] {
+        for kin in [KeyKind::Assigns, KeyKind::Members, KeyKind::Unassigns] {
             let keys = kin.keys();
             let others = every().into_iter().filter(|key| std::mem::discriminant(key) != std::mem::discriminant(keys.start()));
             assert!(others.into_iter().all(|key| !keys.contains(&key)), "{kin:?}");
         }
-        let one = Kin::MembersOf(GroupId(Uuid::from_u128(2))).keys();
+        let one = KeyKind::MembersOf(GroupId(Uuid::from_u128(2))).keys();
         assert!([least, most].into_iter().all(|user| one.contains(&Key::Member(GroupId(Uuid::from_u128(2)), UserId(user)))));
         assert!([1, 3].into_iter().all(|group| !one.contains(&Key::Member(GroupId(Uuid::from_u128(group)), UserId(most)))));
     }

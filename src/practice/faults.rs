@@ -51,7 +51,7 @@ pub enum Effect {
 }
 
 impl Fault {
-    /// Strikes the next matching request, once.
+    /// HoldsBack the next matching request, once.
     pub fn once(path: &str, effect: Effect) -> Self {
         Fault { place: Place::Anywhere, method: None, path: path.to_owned(), skip: 0, times: 1, effect }
     }
@@ -66,7 +66,7 @@ impl Fault {
         self
     }
 
-    /// Strikes the n-th matching request (from 1) instead of the first.
+    /// HoldsBack the n-th matching request (from 1) instead of the first.
     pub fn nth(mut self, n: usize) -> Self {
         self.skip = n.saturating_sub(1);
         self

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::judge::facts::Facts;
 use crate::model::journal::Entry;
-use crate::model::key::{Key, Kin};
+use crate::model::key::{Key, KeyKind};
 use crate::model::memory::{LOOKS, Streak};
 use crate::model::moment::lasts;
 
@@ -56,7 +56,7 @@ pub fn settled(facts: &Facts) -> Vec<(i64, Settled)> {
 }
 
 fn open<'a>(facts: &'a Facts) -> impl Iterator<Item = (&'a Key, &'a Entry)> {
-    [Kin::Assigns, Kin::Members, Kin::Unassigns]
+    [KeyKind::Assigns, KeyKind::Members, KeyKind::Unassigns]
         .into_iter()
         .flat_map(|kin| facts.memory.journal.of(kin))
         .filter(|(_, entry)| entry.is_open())

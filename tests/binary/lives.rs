@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use unscim::model::key::Kin;
+use unscim::model::key::KeyKind;
 use unscim::model::spec::Mode;
 use unscim::practice::{Effect, Fault};
 use unscim::serve::metrics::operations;
@@ -126,7 +126,7 @@ async fn sigterm_finishes_the_batch_in_hand_and_begins_no_other() {
     let written = rig.served.practice.writes().len();
     assert_eq!(written, 8, "the quick batch, and the slow one that was in hand");
     let journal = SqliteLedger::open(&rig.data()).unwrap().journal().unwrap();
-    let entries: Vec<_> = journal.of(Kin::Assigns).collect();
+    let entries: Vec<_> = journal.of(KeyKind::Assigns).collect();
     assert!(entries.len() == written && entries.iter().all(|(_, entry)| !entry.is_open() && entry.confirmed == 1), "{entries:?}");
 }
 

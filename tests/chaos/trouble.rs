@@ -93,7 +93,7 @@ fn answer(dice: &mut Dice, status: u16) -> Effect {
     Effect::Answer { status, headers, body: refusal(status) }
 }
 
-/// Strikes a `$batch`: single items of it, or all of it; now and then many in a row.
+/// HoldsBack a `$batch`: single items of it, or all of it; now and then many in a row.
 pub fn batch(dice: &mut Dice) -> Fault {
     let times = if dice.one_in(4) { 5 + dice.below(40) } else { 1 + dice.below(3) };
     if dice.one_in(4) {

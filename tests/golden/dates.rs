@@ -2,7 +2,7 @@
 
 use unscim::judge::dates::{self, misdated};
 use unscim::model::action::Action;
-use unscim::model::key::{Key, Kin};
+use unscim::model::key::{Key, KeyKind};
 use unscim::model::seen::Listed;
 use unscim::model::snapshot::{Look, Snapshot};
 
@@ -50,9 +50,9 @@ fn a_confirmation_from_the_future_counts_as_made_shortly_after_the_look_that_sho
     let mut next = case.memory.remembered.clone();
     misdated(&case.facts(), &mut next);
     assert_eq!(next.misdated.keys().collect::<Vec<_>>(), [&Key::Member(group(1), user(2))]);
-    assert_eq!(case.facts().last_confirmed(Kin::MembersOf(group(1))), Some(at(90_000)));
+    assert_eq!(case.facts().last_confirmed(KeyKind::MembersOf(group(1))), Some(at(90_000)));
     case.memory.remembered = next.clone();
-    let dated = case.facts().last_confirmed(Kin::MembersOf(group(1)));
+    let dated = case.facts().last_confirmed(KeyKind::MembersOf(group(1)));
     assert_eq!(dated, Some(at(NOW + 15)), "no earlier than it can have been");
     // It stays so, until the write is done once more.
     let Listed::Known(rows) = &mut case.seen.assignments else { panic!() };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use unscim::judge::legs::Leg;
+use unscim::judge::steps_left::StepLeft;
 use unscim::judge::way::{Way, by_name, way};
 use unscim::model::action::Action;
 use unscim::model::baseline::AtTarget;
@@ -23,7 +23,7 @@ fn figures(case: &Case) -> Vec<(u64, u64)> {
     of(case).steps.iter().map(|leg| (leg.writes, leg.cycles)).collect()
 }
 
-fn leg(case: &Case, step: usize) -> Leg {
+fn leg(case: &Case, step: usize) -> StepLeft {
     of(case).steps.swap_remove(step - 1)
 }
 

@@ -1,12 +1,12 @@
 //! Brakes over what others do meanwhile: they undo the run, shorten its lists, fight it, or are at the same work.
 
-use super::bite::{Bite, Strikes};
+use super::hit::{BrakeHit, HoldsBack};
 use crate::judge::facts::Facts;
 use crate::judge::others::{self, Least};
 use crate::judge::plan::Plan;
 use crate::model::action::Action;
 use crate::model::id::{GroupId, UserId};
-use crate::model::key::{Key, Kin};
+use crate::model::key::{Key, KeyKind};
 use crate::model::memory::LOOKS;
 use crate::model::status::Brake;
 use crate::model::words::{count, part, some_of};
@@ -15,13 +15,13 @@ use crate::model::words::{count, part, some_of};
 const UNDONE: usize = 4;
 
 /// Many of the assignments that we made are gone at once: whatever took them may take more.
-pub(super) fn undone(facts: &Facts, plan: &Plan) -> Option<Bite> {
+pub(super) fn undone(facts: &Facts, plan: &Plan) -> Option<BrakeHit> {
     let made = |key: &Key| facts.written(key).is_some_and(|entry| entry.confirmed > 0);
     let again = plan.actions.iter().filter(|action| matches!(action, Action::AssignUser { .. }) && made(&action.key())).count();
     if again < UNDONE {
         return None;
     }
-    let of = facts.memory.journal.of(Kin::Assigns).filter(|(_, entry)| entry.confirmed > 0).count();
+    let of = facts.memory.journal.of(KeyKind::Assigns).filter(|(_, entry)| entry.confirmed > 0).count();
     (again > facts.spec.limits.max_shrink.of(of)).then(|| {
         let message = format!(
             "{} made here are gone at once: somebody undoes this run; they are made anew before anything else is written; find out who it was, and stop it: \
@@ -29,11 +29,11 @@ pub(super) fn undone(facts: &Facts, plan: &Plan) -> Option<Bite> {
              looks show them again",
             part(again, of, "direct assignment")
         );
-        (Brake::Undone, Strikes::Destructive, message)
+        (Brake::Undone, HoldsBack::Destructive, message)
     })
 }
 
-pub(super) fn shrunk(facts: &Facts, plan: &Plan) -> Option<Bite> {
+pub(super) fn shrunk(facts: &Facts, plan: &Plan) -> Option<BrakeHit> {
     let is_told = |list: &String| list == "assignments" && undone(facts, plan).is_some();
     let small: Vec<_> = facts
         .memory
@@ -64,7 +64,7 @@ pub(super) fn shrunk(facts: &Facts, plan: &Plan) -> Option<Bite> {
                 some_of(small),
                 facts.spec.limits.max_shrink.0
             );
-        (Brake::Shrunk, Strikes::Destructive, message)
+        (Brake::Shrunk, HoldsBack::Destructive, message)
     })
 }
 
@@ -77,7 +77,7 @@ fn missing_from(facts: &Facts, list: &str) -> Vec<String> {
             facts.gone_from(group).map(|person| person.id).filter(|user| !ours(*user)).collect()
         }
         None => {
-            let ours = |user| facts.memory.journal.of(Kin::AssignsOf(user)).any(|(_, entry)| entry.confirmed > 0);
+            let ours = |user| facts.memory.journal.of(KeyKind::AssignsOf(user)).any(|(_, entry)| entry.confirmed > 0);
             let without = facts.people().iter().filter(|person| !person.has_row());
             without.map(|person| person.id).filter(|user| ours(*user)).collect()
         }
@@ -85,11 +85,11 @@ fn missing_from(facts: &Facts, list: &str) -> Vec<String> {
     missing.into_iter().map(|user| facts.user_name(user)).collect()
 }
 
-pub(super) fn another_at_work(facts: &Facts, _: &Plan) -> Option<Bite> {
-    others::sign(facts, Least::InNumber).map(|why| (Brake::AnotherAtWork, Strikes::Destructive, why))
+pub(super) fn another_at_work(facts: &Facts, _: &Plan) -> Option<BrakeHit> {
+    others::sign(facts, Least::InNumber).map(|why| (Brake::AnotherAtWork, HoldsBack::Destructive, why))
 }
 
-pub(super) fn fights(facts: &Facts, plan: &Plan) -> Option<Bite> {
+pub(super) fn fights(facts: &Facts, plan: &Plan) -> Option<BrakeHit> {
     let again: Vec<_> = plan
         .actions
         .iter()
@@ -110,6 +110,6 @@ pub(super) fn fights(facts: &Facts, plan: &Plan) -> Option<Bite> {
             count(facts.spec.limits.fights as usize, "time"),
             some_of(told)
         );
-        (Brake::Fights, Strikes::Destructive, message)
+        (Brake::Fights, HoldsBack::Destructive, message)
     })
 }

@@ -1,7 +1,7 @@
 //! Limits over a whole plan. [`approve`] is the only maker of [`Approved`]; it trusts no step and looks at every action again.
 
-mod bite;
 mod by_others;
+mod hit;
 mod refused;
 mod single;
 
@@ -18,7 +18,7 @@ use crate::model::action::Action;
 use crate::model::baseline::Baseline;
 use crate::model::compact::Few;
 use crate::model::id::{AppRoleId, GroupId, UserId};
-use crate::model::key::{Key, Kin};
+use crate::model::key::{Key, KeyKind};
 use crate::model::memory::BaselineSource;
 use crate::model::moment::Moment;
 use crate::model::seen::{Listed, Seen};
@@ -26,8 +26,8 @@ use crate::model::spec::Hold;
 use crate::model::status::{Brake, Pending};
 use crate::model::window::Hours;
 use crate::model::words::{count, part, some_of};
-use bite::{Bite, Strikes};
 use by_others::{another_at_work, fights, shrunk, undone};
+use hit::{BrakeHit, HoldsBack};
 use single::{not_approved, uncovered};
 
 /// A plan that passed every brake, in order, good until it expires.
@@ -86,19 +86,19 @@ impl Approved {
 }
 
 /// Brakes over the whole plan; those over single actions follow in [`approve`].
-const BRAKES: [fn(&Facts, &Plan) -> Option<Bite>; 12] =
+const BRAKES: [fn(&Facts, &Plan) -> Option<BrakeHit>; 12] =
     [frozen, rolled_back, otherwise, blind, users_lost, foreseen, too_much, undone, shrunk, fights, another_at_work, window];
 
 pub fn approve(facts: &Facts, mut plan: Plan) -> Approved {
-    let bites: Vec<Bite> = BRAKES.iter().filter_map(|brake| brake(facts, &plan)).collect();
+    let bites: Vec<BrakeHit> = BRAKES.iter().filter_map(|brake| brake(facts, &plan)).collect();
     let planned = counted(&plan.actions);
     let mut actions = std::mem::take(&mut plan.actions);
     let mut held = Vec::new();
     for (brake, strikes, message) in bites {
         match strikes {
-            Strikes::Destructive => actions.retain(|action| !action.is_destructive()),
-            Strikes::AllButHealing => actions.retain(|action| single::heals(facts, action)),
-            Strikes::Everything => actions.clear(),
+            HoldsBack::Destructive => actions.retain(|action| !action.is_destructive()),
+            HoldsBack::AllButHealing => actions.retain(|action| single::heals(facts, action)),
+            HoldsBack::Everything => actions.clear(),
         }
         held.push((brake, message));
     }
@@ -179,18 +179,18 @@ fn bring_along(facts: &Facts, approved: &mut Approved) {
     approved.needs.shrink_to_fit();
 }
 
-fn frozen(facts: &Facts, _: &Plan) -> Option<Bite> {
+fn frozen(facts: &Facts, _: &Plan) -> Option<BrakeHit> {
     let held = (facts.spec.hold == Hold::Held).then(|| "spec.hold is Held; set it to None to go on".to_owned());
-    facts.seen.frozen.clone().or(held).map(|why| (Brake::Frozen, Strikes::Everything, why))
+    facts.seen.frozen.clone().or(held).map(|why| (Brake::Frozen, HoldsBack::Everything, why))
 }
 
 /// No hand is on the brake then, so no hand takes it off: another look has to come first.
-fn rolled_back(facts: &Facts, _: &Plan) -> Option<Bite> {
+fn rolled_back(facts: &Facts, _: &Plan) -> Option<BrakeHit> {
     let at = facts.memory.remembered.rolled_back?;
     let why = format!(
         "the retirement was rolled back at {at:.0}; to begin it anew, run once with spec.mode: Observe, look at what it says, and set the mode again"
     );
-    Some((Brake::RolledBack, Strikes::Everything, why))
+    Some((Brake::RolledBack, HoldsBack::Everything, why))
 }
 
 /// The baseline, or the one that this turn would record.
@@ -200,7 +200,7 @@ fn baseline<'a>(facts: &Facts<'a>) -> Option<Cow<'a, Baseline>> {
 }
 
 /// Decided otherwise than was approved.
-fn otherwise(facts: &Facts, plan: &Plan) -> Option<Bite> {
+fn otherwise(facts: &Facts, plan: &Plan) -> Option<BrakeHit> {
     let approved = facts.spec.approval.as_ref().filter(|_| !plan.actions.is_empty())?;
     let now = baseline(facts).map(|baseline| decisions::digest(facts.spec, &baseline));
     (now.as_ref() != Some(approved)).then(|| {
@@ -208,11 +208,11 @@ fn otherwise(facts: &Facts, plan: &Plan) -> Option<Bite> {
             "the decisions of this plan have the digest {}, and spec.approval is {approved}; read `unscim plan`, then approve what it says or undo what was changed",
             now.as_deref().unwrap_or("(not known)")
         );
-        (Brake::NotApproved, Strikes::AllButHealing, message)
+        (Brake::NotApproved, HoldsBack::AllButHealing, message)
     })
 }
 
-fn window(facts: &Facts, plan: &Plan) -> Option<Bite> {
+fn window(facts: &Facts, plan: &Plan) -> Option<BrakeHit> {
     let windows = facts.spec.windows.as_ref()?;
     let waiting = plan.actions.iter().filter(|action| action.is_destructive()).count();
     let Hours::Closed(next) = windows.at(facts.now) else { return None };
@@ -226,15 +226,15 @@ fn window(facts: &Facts, plan: &Plan) -> Option<Bite> {
             windows.time_zone,
             if waiting == 1 { "1 action waits".into() } else { format!("{waiting} actions wait") }
         );
-        (Brake::Window, Strikes::Destructive, message)
+        (Brake::Window, HoldsBack::Destructive, message)
     })
 }
 
-fn blind(facts: &Facts, plan: &Plan) -> Option<Bite> {
+fn blind(facts: &Facts, plan: &Plan) -> Option<BrakeHit> {
     if let Seen::Unknown(why) = &facts.memory.baseline {
         return Some((
             Brake::Blind,
-            Strikes::Everything,
+            HoldsBack::Everything,
             format!("the ledger can't be used: {why}; nothing is written until it can"),
         ));
     }
@@ -272,11 +272,11 @@ fn blind(facts: &Facts, plan: &Plan) -> Option<Bite> {
     }
     (!missing.is_empty()).then(|| {
         let message = format!("not known: {}; it goes on by itself after a look that shows it", missing.join("; "));
-        (Brake::Blind, Strikes::Destructive, message)
+        (Brake::Blind, HoldsBack::Destructive, message)
     })
 }
 
-fn users_lost(facts: &Facts, _: &Plan) -> Option<Bite> {
+fn users_lost(facts: &Facts, _: &Plan) -> Option<BrakeHit> {
     if facts.is_token_rejected() {
         return None;
     }
@@ -293,10 +293,10 @@ fn users_lost(facts: &Facts, _: &Plan) -> Option<Bite> {
             part(tally.lost.len(), tally.counted, "protected user"),
             some_of(names)
         );
-        return Some((Brake::UsersLost, Strikes::Destructive, message));
+        return Some((Brake::UsersLost, HoldsBack::Destructive, message));
     }
     if !tally.uncertain.is_empty() {
-        return Some((Brake::UsersLost, Strikes::Destructive, kept::uncertain(facts, tally)));
+        return Some((Brake::UsersLost, HoldsBack::Destructive, kept::uncertain(facts, tally)));
     }
     let names = tally.strangers.iter().map(|(who, why)| format!("{who}: {why}"));
     (!tally.strangers.is_empty()).then(|| {
@@ -306,11 +306,11 @@ fn users_lost(facts: &Facts, _: &Plan) -> Option<Bite> {
             count(tally.strangers.len(), "user"),
             some_of(names)
         );
-        (Brake::UsersLost, Strikes::Destructive, message)
+        (Brake::UsersLost, HoldsBack::Destructive, message)
     })
 }
 
-fn foreseen(facts: &Facts, plan: &Plan) -> Option<Bite> {
+fn foreseen(facts: &Facts, plan: &Plan) -> Option<BrakeHit> {
     if !plan.actions.iter().any(Action::is_destructive) {
         return None;
     }
@@ -321,16 +321,16 @@ fn foreseen(facts: &Facts, plan: &Plan) -> Option<Bite> {
             "Entra would change {} at the target in a cycle after it, and none may be: {names}; nothing is taken away until a look shows that it would not",
             part(harm.len(), facts.baseline().map_or(0, |baseline| baseline.users.len()), "protected user")
         );
-        (Brake::Foreseen, Strikes::Destructive, message)
+        (Brake::Foreseen, HoldsBack::Destructive, message)
     })
 }
 
-fn too_much(facts: &Facts, plan: &Plan) -> Option<Bite> {
+fn too_much(facts: &Facts, plan: &Plan) -> Option<BrakeHit> {
     let baseline = baseline(facts)?;
     let limits = &facts.spec.limits;
     let tried = |key: &Key| facts.written(key).is_some_and(|entry| entry.intents > 0);
     let removals = plan.actions.iter().filter(|action| matches!(action, Action::RemoveMember { .. }));
-    let removals = facts.memory.journal.of(Kin::Members).filter(|(_, entry)| entry.intents > 0).count()
+    let removals = facts.memory.journal.of(KeyKind::Members).filter(|(_, entry)| entry.intents > 0).count()
         + removals.filter(|action| !tried(&action.key())).count();
     let leaving: BTreeSet<_> = plan
         .actions
@@ -342,7 +342,7 @@ fn too_much(facts: &Facts, plan: &Plan) -> Option<Bite> {
             "{} to unassign are more than Entra's threshold against accidental deletions leaves room for in one cycle ({room}); it goes on after a cycle",
             count(leaving.len(), "group")
         );
-        return Some((Brake::TooMuch, Strikes::Destructive, message));
+        return Some((Brake::TooMuch, HoldsBack::Destructive, message));
     }
     let over: Vec<_> = [
         ("groups", baseline.groups.len(), limits.max_groups, "maxGroups"),
@@ -357,5 +357,5 @@ fn too_much(facts: &Facts, plan: &Plan) -> Option<Bite> {
     })
     .collect();
     (!over.is_empty())
-        .then(|| (Brake::TooMuch, Strikes::AllButHealing, format!("{}; raise the limit if that is meant", over.join("; "))))
+        .then(|| (Brake::TooMuch, HoldsBack::AllButHealing, format!("{}; raise the limit if that is meant", over.join("; "))))
 }

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use crate::judge::facts::Facts;
 use crate::model::action::Action;
 use crate::model::journal::Refusal;
-use crate::model::key::{Key, Kin};
+use crate::model::key::{Key, KeyKind};
 use crate::model::moment::{lasts, later};
 use crate::model::words::{count, some_of};
 
@@ -90,11 +90,11 @@ fn denied_kinds<'a>(facts: &Facts<'a>) -> BTreeMap<&'static str, (Key, &'a Refus
     denied
 }
 
-fn kind_of(key: &Key) -> Option<(&'static str, Kin)> {
+fn kind_of(key: &Key) -> Option<(&'static str, KeyKind)> {
     match key {
-        Key::Assign(..) => Some(("AssignUser", Kin::Assigns)),
-        Key::Member(..) => Some(("RemoveMember", Kin::Members)),
-        Key::Unassign(..) => Some(("UnassignGroup", Kin::Unassigns)),
+        Key::Assign(..) => Some(("AssignUser", KeyKind::Assigns)),
+        Key::Member(..) => Some(("RemoveMember", KeyKind::Members)),
+        Key::Unassign(..) => Some(("UnassignGroup", KeyKind::Unassigns)),
         _ => None,
     }
 }

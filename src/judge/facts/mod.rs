@@ -17,7 +17,7 @@ use crate::model::baseline::Baseline;
 use crate::model::compact::{Few, InOrder};
 use crate::model::id::{AppRoleId, GroupId, UserId};
 use crate::model::journal::Entry;
-use crate::model::key::{Key, Kin};
+use crate::model::key::{Key, KeyKind};
 use crate::model::memory::{Departure, DepartureKind, GoodCycle, LOOKS, Memory};
 use crate::model::moment::{Moment, SKEW, lasts, later, since};
 use crate::model::names::Names;
@@ -279,7 +279,7 @@ impl<'a> Facts<'a> {
     }
 
     /// Latest confirmation by the service of any of these writes of ours.
-    pub fn last_confirmed(&self, kin: Kin) -> Option<Timestamp> {
+    pub fn last_confirmed(&self, kin: KeyKind) -> Option<Timestamp> {
         self.memory.journal.of(kin).filter_map(|(key, entry)| self.dated(key, entry.last_confirmed())).max()
     }
 

@@ -8,7 +8,7 @@ use crate::judge::{good_cycle, waves};
 use crate::model::action::Action;
 use crate::model::condition::{ConditionKind, Reason};
 use crate::model::id::GroupId;
-use crate::model::key::{Key, Kin};
+use crate::model::key::{Key, KeyKind};
 use crate::model::memory::LOOKS;
 use crate::model::words::count;
 
@@ -66,7 +66,7 @@ pub fn progress(facts: &Facts, group: GroupId) -> Progress {
     if !believed {
         return Progress::Wait(Reason::ReadingAgain, format!("{LOOKS} agreeing complete looks that show {name} empty"));
     }
-    match facts.last_confirmed(Kin::MembersOf(group)) {
+    match facts.last_confirmed(KeyKind::MembersOf(group)) {
         Some(removed) if facts.good_cycles_after(removed).len() < facts.spec.provisioning.settle_cycles as usize => {
             Progress::Wait(
                 Reason::AwaitingEmptyCycle,

@@ -2,7 +2,7 @@
 
 use tokio_util::sync::CancellationToken;
 
-use super::sight::Sight;
+use super::fresh_look::FreshLook;
 use super::{Ours, carry_out, halted, room, taken, volley};
 use crate::model::action::{Action, Done};
 use crate::model::id::{GroupId, ServicePrincipalId};
@@ -33,7 +33,7 @@ pub async fn put_back(
 ) -> PutBack {
     let mut back = PutBack::default();
     let carriers: Vec<GroupId> = undo.carriers().into_iter().collect();
-    let mut sight: Option<Sight> = None;
+    let mut fresh: Option<FreshLook> = None;
     let mut rest = undo.actions().to_vec();
     while let Some(room) = room(world, &rest, stop).await {
         if let Some(why) = halted(world, stop) {
@@ -48,9 +48,9 @@ pub async fn put_back(
         let mut batches = taken(&mut rest, &next);
         let takes = batches.iter().flatten().any(Action::is_destructive);
         if takes {
-            if !sight.as_ref().is_some_and(|sight| sight.is_fresh(world.clock().moment())) {
-                match Sight::look(world, app, &carriers).await {
-                    Ok(look) => sight = Some(look),
+            if !fresh.as_ref().is_some_and(|look| look.is_fresh(world.clock().moment())) {
+                match FreshLook::look(world, app, &carriers).await {
+                    Ok(look) => fresh = Some(look),
                     Err(why) => {
                         back.stopped = Some(why);
                         break;
@@ -59,7 +59,7 @@ pub async fn put_back(
             }
             for batch in &mut batches {
                 batch.retain(|action| {
-                    let stands = sight.as_ref().is_some_and(|sight| sight.carries(undo, action));
+                    let stands = fresh.as_ref().is_some_and(|look| look.carries(undo, action));
                     if !stands {
                         back.failed.push(format!("{action}: no group carries them any more"));
                     }
@@ -72,8 +72,8 @@ pub async fn put_back(
             }
         }
         let last_word = || {
-            let fresh = sight.as_ref().is_some_and(|sight| sight.is_fresh(world.clock().moment()));
-            let old = takes && !fresh;
+            let is_fresh = fresh.as_ref().is_some_and(|look| look.is_fresh(world.clock().moment()));
+            let old = takes && !is_fresh;
             halted(world, stop).or_else(|| old.then(|| "it waited too long; the groups have to be looked at again".to_owned()))
         };
         match carry_out(world, spec, turn, app, Ours::default(), &batches, &last_word).await {

@@ -1,7 +1,7 @@
 //! Carries out an [`Approved`], in order, and nothing else. Dry-run is here and only here.
 
 pub mod back;
-mod sight;
+mod fresh_look;
 pub mod volley;
 
 use std::collections::BTreeSet;
@@ -18,7 +18,7 @@ use crate::model::snapshot::Snapshot;
 use crate::model::spec::{Mode, RevocationBy, Spec};
 use crate::world::error::{Class, Error, Result};
 use crate::world::{Clock, Directory, Freeze, Hook, LastWord, Ledger, Outcome, World, Written};
-use sight::{Sight, ending};
+use fresh_look::{FreshLook, ending};
 
 /// What was done of a plan. Made by [`act`] only.
 #[derive(Debug)]
@@ -64,7 +64,7 @@ pub async fn act(
         return acted;
     }
     let Some(app) = seen.app.known().map(|app| app.id) else { return acted };
-    let mut sight = Sight::of_turn(seen);
+    let mut fresh = FreshLook::of_turn(seen);
     let mut rest = acted.approved.take();
     while let Some(room) = room(world, &rest, stop).await {
         let forbidden = || {
@@ -78,16 +78,16 @@ pub async fn act(
         let mut next = volley::next(&rest, room);
         let takes = next.iter().flatten().any(|index| rest[*index].is_destructive());
         let groups = ending(next.iter().flatten().map(|index| &rest[*index]));
-        if takes && !sight.serves(&groups, world.clock().moment()) {
-            match Sight::look(world, app, &groups).await {
-                Ok(look) => sight = look,
+        if takes && !fresh.serves(&groups, world.clock().moment()) {
+            match FreshLook::look(world, app, &groups).await {
+                Ok(look) => fresh = look,
                 Err(why) => {
                     acted.stopped = Some(why);
                     break;
                 }
             }
         }
-        let judged = |index: &usize| sight.covers(&acted.approved, &rest[*index]).err().map(|why| (*index, why));
+        let judged = |index: &usize| fresh.covers(&acted.approved, &rest[*index]).err().map(|why| (*index, why));
         let uncovered = next.concat().iter().find_map(judged);
         let ends = uncovered.is_some();
         if let Some((first, why)) = uncovered {
@@ -104,7 +104,7 @@ pub async fn act(
             break;
         }
         let last_word = || {
-            let old = takes && !sight.is_fresh(world.clock().moment());
+            let old = takes && !fresh.is_fresh(world.clock().moment());
             forbidden().or_else(|| old.then(|| "it waited too long; who is covered has to be looked at again".to_owned()))
         };
         let ours = Ours { baseline: acted.approved.baseline(), hook_key: hook_key(spec, memory) };

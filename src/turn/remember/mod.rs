@@ -11,7 +11,7 @@ use crate::judge::{baseline, dates, good_cycle, group_plan, kept, lent};
 use crate::model::baseline::Growth;
 use crate::model::compact::{Few, InOrder, Pool};
 use crate::model::id::{GroupId, UserId};
-use crate::model::key::{Key, Kin};
+use crate::model::key::{Key, KeyKind};
 use crate::model::memory::{
     BaselineSource, Departure, DepartureKind, KnownUses, LOOKS, Latest, LogSeen, Memory, Remembered, RevocationProof, Since,
     Size, Streak, Uses,
@@ -261,7 +261,7 @@ fn departures(facts: &Facts, next: &mut Remembered) {
 fn has_left(facts: &Ground, id: UserId, groups: &Few<GroupId>) -> bool {
     let by_us = |group: GroupId| facts.memory.journal.entry(&Key::Member(group, id)).is_some();
     facts.rows.of_user(id).next().is_none()
-        && !facts.memory.journal.of(Kin::AssignsOf(id)).any(|(_, entry)| entry.intents > 0)
+        && !facts.memory.journal.of(KeyKind::AssignsOf(id)).any(|(_, entry)| entry.intents > 0)
         && groups.iter().all(|group| {
             !by_us(*group)
                 && facts

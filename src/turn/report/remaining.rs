@@ -5,27 +5,27 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::judge::facts::Facts;
-use crate::judge::legs::{earliest, legs};
 use crate::judge::plan::Judged;
+use crate::judge::steps_left::{earliest, steps_left};
 use crate::model::condition::{ConditionKind, Reason, Truth};
 use crate::model::spec::RevocationBy;
 use crate::model::status::{Outlook, Phase, Remaining};
 
 /// `holds`: a brake bites, or somebody must decide; `blind`: a look has failed; `read`: the members of all groups are known.
 pub(super) fn remaining(facts: &Facts, judged: &[Judged], phase: Phase, holds: bool, blind: bool, read: bool) -> Remaining {
-    let steps = legs(facts).filter(|_| facts.seen.assignments.is_known());
-    let Some(legs) = steps else {
+    let steps = steps_left(facts).filter(|_| facts.seen.assignments.is_known());
+    let Some(steps) = steps else {
         return Remaining { outlook: outlook(facts, judged, phase, holds, true), ..Remaining::default() };
     };
     let whole = read && (facts.job().is_some() || facts.is_token_rejected());
     let outlook = outlook(facts, judged, phase, holds, blind || !whole);
-    let writing: Duration = legs.iter().map(|leg| leg.writing).sum();
-    let ends: Option<Timestamp> = (outlook == Outlook::InSight).then(|| earliest(facts, &legs));
+    let writing: Duration = steps.iter().map(|step| step.writing).sum();
+    let ends: Option<Timestamp> = (outlook == Outlook::InSight).then(|| earliest(facts, &steps));
     Remaining {
-        assignments: Some(legs[0].writes),
-        member_removals: read.then_some(legs[1].writes),
-        unassignments: Some(legs[2].writes),
-        cycles: whole.then(|| legs.iter().map(|leg| leg.cycles).sum()),
+        assignments: Some(steps[0].writes),
+        member_removals: read.then_some(steps[1].writes),
+        unassignments: Some(steps[2].writes),
+        cycles: whole.then(|| steps.iter().map(|step| step.cycles).sum()),
         writing: read.then(|| Duration::from_secs(writing.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX))),
         outlook,
         earliest_finish: ends,

@@ -6,7 +6,7 @@ use crate::judge::facts::Facts;
 use crate::judge::plan::Judged;
 use crate::judge::steps::GUIDE;
 use crate::model::condition::Truth;
-use crate::model::key::Kin;
+use crate::model::key::KeyKind;
 use crate::model::memory::BaselineSource;
 use crate::model::moment::since;
 use crate::model::snapshot::ExecutionState;
@@ -42,7 +42,9 @@ pub(super) fn timeline(facts: &Facts, judged: &[Judged], held: &[Held], phase: P
 fn writes(facts: &Facts, began: Timestamp, until: Timestamp) -> Vec<Burst> {
     let whole = since(began, until).as_nanos().max(1);
     let mut all = Vec::new();
-    for (action, kin) in [("AssignUser", Kin::Assigns), ("RemoveMember", Kin::Members), ("UnassignGroup", Kin::Unassigns)] {
+    for (action, kin) in
+        [("AssignUser", KeyKind::Assigns), ("RemoveMember", KeyKind::Members), ("UnassignGroup", KeyKind::Unassigns)]
+    {
         let mut parts: [Option<(u64, Timestamp, Timestamp)>; PARTS as usize + 1] = [None; PARTS as usize + 1];
         for at in facts.memory.journal.of(kin).filter_map(|(_, entry)| entry.last_confirmed()) {
             let part = (since(began, at).as_nanos() * PARTS / whole).min(PARTS);

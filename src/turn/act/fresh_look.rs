@@ -16,7 +16,7 @@ use crate::world::{Clock, Directory, World};
 /// longer to read than this.
 const FRESH: Duration = Duration::from_secs(30);
 
-pub(super) struct Sight {
+pub(super) struct FreshLook {
     began: Moment,
     lasts: Duration,
     /// In order.
@@ -26,10 +26,10 @@ pub(super) struct Sight {
     members: Option<BTreeMap<GroupId, BTreeSet<UserId>>>,
 }
 
-impl Sight {
-    pub(super) fn of_turn(seen: &Snapshot) -> Sight {
+impl FreshLook {
+    pub(super) fn of_turn(seen: &Snapshot) -> FreshLook {
         let rows = seen.assignments.known().map(|look| look.value.as_slice()).unwrap_or_default();
-        Sight::new(seen.began, FRESH, rows, None)
+        FreshLook::new(seen.began, FRESH, rows, None)
     }
 
     /// Looks now: at who holds what, and last, which is soon done where they are empty, at who is in these groups.
@@ -37,7 +37,7 @@ impl Sight {
         world: &impl World,
         app: ServicePrincipalId,
         groups: &[GroupId],
-    ) -> std::result::Result<Sight, String> {
+    ) -> std::result::Result<FreshLook, String> {
         let began = world.clock().moment();
         let rows = world.directory().assignments(app).await;
         let rows = rows.map_err(|error| format!("coverage could not be read again: {error}"))?;
@@ -52,10 +52,15 @@ impl Sight {
         });
         let members = of_groups.collect::<std::result::Result<_, String>>()?;
         let took = began.age(world.clock().moment());
-        Ok(Sight::new(began, FRESH.max(took * 2), &rows.value, Some(members)))
+        Ok(FreshLook::new(began, FRESH.max(took * 2), &rows.value, Some(members)))
     }
 
-    fn new(began: Moment, lasts: Duration, rows: &[Assignment], members: Option<BTreeMap<GroupId, BTreeSet<UserId>>>) -> Sight {
+    fn new(
+        began: Moment,
+        lasts: Duration,
+        rows: &[Assignment],
+        members: Option<BTreeMap<GroupId, BTreeSet<UserId>>>,
+    ) -> FreshLook {
         let (mut direct, mut groups) = (Vec::new(), BTreeSet::new());
         for row in rows {
             match row.principal {
@@ -65,7 +70,7 @@ impl Sight {
             }
         }
         direct.sort_unstable();
-        Sight { began, lasts, direct, groups, members }
+        FreshLook { began, lasts, direct, groups, members }
     }
 
     pub(super) fn is_fresh(&self, now: Moment) -> bool {
@@ -99,7 +104,9 @@ impl Sight {
         let has_any = self.direct.get(first).is_some_and(|(other, _)| *other == user);
         let held = |role: &AppRoleId| self.direct.binary_search(&(user, *role)).is_ok();
         match approved.needs(user) {
-            Some(needs) if !(has_any && needs.iter().all(held)) => Err(format!("user {user} no longer holds their roles directly")),
+            Some(needs) if !(has_any && needs.iter().all(held)) => {
+                Err(format!("user {user} no longer holds their roles directly"))
+            }
             Some(_) | None => Ok(()),
         }
     }

@@ -4,7 +4,7 @@ use crate::model::status::Brake;
 
 /// What it holds back.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Strikes {
+pub(super) enum HoldsBack {
     Destructive,
     /// And whoever still has a path through a group waits for his own row, too. Nobody else does.
     AllButHealing,
@@ -13,4 +13,4 @@ pub(super) enum Strikes {
 }
 
 /// What a brake found: which it is, what it strikes, and why with the figures.
-pub(super) type Bite = (Brake, Strikes, String);
+pub(super) type BrakeHit = (Brake, HoldsBack, String);

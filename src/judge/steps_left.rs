@@ -13,7 +13,7 @@ use crate::judge::steps::empty::{self};
 use crate::judge::{canary, group_plan, waves};
 use crate::model::baseline::Baseline;
 use crate::model::id::GroupId;
-use crate::model::key::Kin;
+use crate::model::key::KeyKind;
 use crate::model::memory::{LOOKS, Streak};
 use crate::model::moment::{later, since};
 use crate::model::spec::{Afterwards, RevocationBy};
@@ -25,7 +25,7 @@ const CYCLE: Duration = Duration::from_secs(40 * 60);
 /// What is left of one step.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Leg {
+pub struct StepLeft {
     pub number: u8,
     pub title: &'static str,
     pub writes: u64,
@@ -70,8 +70,8 @@ fn in_words<S: serde::Serializer>(value: &Duration, s: S) -> Result<S::Ok, S::Er
 }
 
 /// When all of them can be over.
-pub fn earliest(facts: &Facts, legs: &[Leg]) -> Timestamp {
-    later(clock(facts), legs.iter().map(|leg| leg.takes).sum())
+pub fn earliest(facts: &Facts, steps: &[StepLeft]) -> Timestamp {
+    later(clock(facts), steps.iter().map(|step| step.takes).sum())
 }
 
 /// The service's time of this look, where it was heard.
@@ -80,18 +80,18 @@ fn clock(facts: &Facts) -> Timestamp {
 }
 
 /// What is left of each step. One begins when those before it are over, unless it has begun already.
-pub fn legs(facts: &Facts) -> Option<Vec<Leg>> {
+pub fn steps_left(facts: &Facts) -> Option<Vec<StepLeft>> {
     let baseline = facts.baseline()?;
     let begun = |kin| facts.last_confirmed(kin).is_some();
     let steps = [
         (false, assign(facts)),
-        (begun(Kin::Members), empty(facts, baseline)),
-        (begun(Kin::Unassigns), unassign(facts, baseline)),
+        (begun(KeyKind::Members), empty(facts, baseline)),
+        (begun(KeyKind::Unassigns), unassign(facts, baseline)),
         (false, cycle(facts)),
         (false, revoke(facts)),
     ];
     let mut over = Duration::ZERO;
-    let legs = steps.into_iter().zip(&GUIDE).map(|((begun, need), step)| {
+    let left = steps.into_iter().zip(&GUIDE).map(|((begun, need), step)| {
         let begins = if begun { Duration::ZERO } else { over };
         let begins = need.canary.map_or(begins, |after| cycled(facts, begins, 1, after));
         let writing = Duration::from_secs_f64(need.writes as f64 / facts.spec.limits.writes_per_second());
@@ -101,7 +101,7 @@ pub fn legs(facts: &Facts) -> Option<Vec<Leg>> {
         let ends = settled.max(cycled(facts, written, need.cycles, after)) + need.waits;
         let takes = ends.saturating_sub(over);
         over = over.max(ends);
-        Leg {
+        StepLeft {
             number: step.number,
             title: step.title,
             writes: need.writes as u64,
@@ -111,7 +111,7 @@ pub fn legs(facts: &Facts) -> Option<Vec<Leg>> {
             takes,
         }
     });
-    Some(legs.collect())
+    Some(left.collect())
 }
 
 /// When, from now, so many cycles have ended at the soonest. They begin at the job's interval after the last one, however
@@ -180,7 +180,7 @@ fn assign(facts: &Facts) -> Need {
         left.push(format!("{} assigned, and not settled yet", count(waiting, "user")));
     }
     let cycles = if rows + waiting > 0 && !facts.is_token_rejected() { facts.spec.provisioning.settle_cycles } else { 0 };
-    let after = if rows > 0 { After::Writing } else { After::Done(facts.last_confirmed(Kin::Assigns)) };
+    let after = if rows > 0 { After::Writing } else { After::Done(facts.last_confirmed(KeyKind::Assigns)) };
     Need { writes: rows, cycles, after, settles, left, ..Need::default() }
 }
 
@@ -226,7 +226,7 @@ fn empty(facts: &Facts, baseline: &Baseline) -> Need {
         (After::Writing, looks(facts))
     } else {
         let streaks = waiting.iter().map(|group| remembered.empty.get(group));
-        (After::Done(facts.last_confirmed(Kin::Members)), unbelieved(facts, streaks))
+        (After::Done(facts.last_confirmed(KeyKind::Members)), unbelieved(facts, streaks))
     };
     let settling =
         usize::from(removals_now > 0 || !waiting.is_empty()) + to_come.iter().filter(|wave| removals_of(wave) > 0).count();
@@ -236,7 +236,7 @@ fn empty(facts: &Facts, baseline: &Baseline) -> Need {
 
 /// `None` where its cycle has come, and only the look at the target is missing.
 fn canary_awaits(facts: &Facts) -> Option<After> {
-    let first = facts.first_confirmed(facts.memory.journal.of(Kin::Members));
+    let first = facts.first_confirmed(facts.memory.journal.of(KeyKind::Members));
     let has_come = first.is_some_and(|first| !facts.good_cycles_after(first).is_empty());
     (!has_come).then_some(After::Done(first))
 }
