@@ -37,65 +37,8 @@ pub fn render(document: &Value, depth: Depth, mut sheet: Sheet) -> Sheet {
     if on_screen {
         held_first(status, &mut sheet);
     }
-    sheet.title(Tone::Title, "Conditions");
-    let well = items(&status["conditions"]).filter(|condition| on_screen && is_good(condition)).count();
-    if well > 0 {
-        sheet.item("  ", Tone::Good, "", &format!("{well} of {} are as they should be", items(&status["conditions"]).count()));
-    }
-    let mut told: Vec<&Value> = items(&status["conditions"]).collect();
-    if on_screen {
-        told.retain(|condition| is_in_the_way(condition));
-        // Everything else follows from it.
-        told.sort_by_key(|condition| condition["reason"] != "Unreachable");
-        told.truncate(2 * FEW);
-    }
-    for condition in told {
-        let [kind, truth, reason] = ["type", "status", "reason"].map(|key| text(&condition[key]));
-        let tone = match (kind.as_str() == "Held", truth.as_str()) {
-            _ if is_good(condition) => Tone::Good,
-            (true, "True") => Tone::Bad,
-            _ => Tone::Open,
-        };
-        let since = text(&condition["lastTransitionTime"]);
-        let since =
-            if on_screen { since.split('.').next().unwrap_or_default().trim_end_matches('Z').to_owned() + "Z" } else { since };
-        if on_screen {
-            let message = text_or(&condition["message"], "");
-            let room = 2 * sheet.width.saturating_sub(16);
-            sheet.item("  ", tone, &format!("{truth:<8}"), &short(&format!("{kind}: {reason}, since {since}: {message}"), room));
-            continue;
-        }
-        sheet.item("  ", tone, &format!("{truth:<8}"), &format!("{kind}: {reason}, since {since}"));
-        sheet.item("          ", Tone::Plain, "", &text_or(&condition["message"], ""));
-        if let Some(at) = condition["expectedBy"].as_str() {
-            sheet.item("          ", Tone::Plain, "", &format!("expected by {at}"));
-        }
-    }
-
-    sheet.title(Tone::Title, "Progress");
-    let count = |key: &str| text_or(&status["progress"][key], "not known");
-    for (label, value, seen) in [
-        ("users assigned", format!("{} of {}", count("usersAssigned"), count("usersProtected")), "assignmentsSeenAt"),
-        ("memberships left", count("memberships"), "membershipsSeenAt"),
-        ("groups assigned", format!("{} of {}", count("groupsAssigned"), count("groups")), "assignmentsSeenAt"),
-        ("groups at the target", count("targetGroups"), "targetSeenAt"),
-        (
-            "users kept",
-            format!("{} of {}, {} lost", count("usersKept"), count("usersCounted"), count("usersLost")),
-            "targetSeenAt",
-        ),
-        ("users without record", count("usersNotKnown"), "targetSeenAt"),
-    ] {
-        let age = if value.starts_with("not known") { String::new() } else { old(status, seen) };
-        sheet.item("  ", Tone::Faint, &format!("{label:<22}"), &format!("{value}{age}"));
-    }
-
-    if let Ok(remaining) = Remaining::deserialize(&status["remaining"]) {
-        sheet.item("  ", Tone::Faint, &format!("{:<22}", "left"), &remaining.left());
-        let at = remaining.earliest_finish.map(|at| format!("{at}, ")).unwrap_or_default();
-        sheet.item("  ", Tone::Faint, &format!("{:<22}", "earliest finish"), &format!("{at}{}", remaining.outlook.words()));
-    }
-
+    conditions(status, depth, &mut sheet);
+    progress(status, &mut sheet);
     if on_screen {
         screen_ends(status, &mut sheet);
         return sheet.within(SCREEN, "unscim status --verbose tells all of it");
@@ -131,6 +74,70 @@ pub fn render(document: &Value, depth: Depth, mut sheet: Sheet) -> Sheet {
     list(&mut sheet, Tone::Bad, "Held", &status["held"], |item| format!("{}: {}", text(&item["brake"]), text(&item["message"])));
     list(&mut sheet, Tone::Title, "Notes", &status["notes"], text);
     sheet
+}
+
+fn conditions(status: &Value, depth: Depth, sheet: &mut Sheet) {
+    let on_screen = depth == Depth::Screen;
+    sheet.title(Tone::Title, "Conditions");
+    let well = items(&status["conditions"]).filter(|condition| on_screen && is_good(condition)).count();
+    if well > 0 {
+        sheet.item("  ", Tone::Good, "", &format!("{well} of {} are as they should be", items(&status["conditions"]).count()));
+    }
+    let mut told: Vec<&Value> = items(&status["conditions"]).collect();
+    if on_screen {
+        told.retain(|condition| is_in_the_way(condition));
+        // Everything else follows from it.
+        told.sort_by_key(|condition| condition["reason"] != "Unreachable");
+        told.truncate(2 * FEW);
+    }
+    for condition in told {
+        let [kind, truth, reason] = ["type", "status", "reason"].map(|key| text(&condition[key]));
+        let tone = match (kind.as_str() == "Held", truth.as_str()) {
+            _ if is_good(condition) => Tone::Good,
+            (true, "True") => Tone::Bad,
+            _ => Tone::Open,
+        };
+        let since = text(&condition["lastTransitionTime"]);
+        let since =
+            if on_screen { since.split('.').next().unwrap_or_default().trim_end_matches('Z').to_owned() + "Z" } else { since };
+        if on_screen {
+            let message = text_or(&condition["message"], "");
+            let room = 2 * sheet.width.saturating_sub(16);
+            sheet.item("  ", tone, &format!("{truth:<8}"), &short(&format!("{kind}: {reason}, since {since}: {message}"), room));
+            continue;
+        }
+        sheet.item("  ", tone, &format!("{truth:<8}"), &format!("{kind}: {reason}, since {since}"));
+        sheet.item("          ", Tone::Plain, "", &text_or(&condition["message"], ""));
+        if let Some(at) = condition["expectedBy"].as_str() {
+            sheet.item("          ", Tone::Plain, "", &format!("expected by {at}"));
+        }
+    }
+}
+
+fn progress(status: &Value, sheet: &mut Sheet) {
+    sheet.title(Tone::Title, "Progress");
+    let count = |key: &str| text_or(&status["progress"][key], "not known");
+    for (label, value, seen) in [
+        ("users assigned", format!("{} of {}", count("usersAssigned"), count("usersProtected")), "assignmentsSeenAt"),
+        ("memberships left", count("memberships"), "membershipsSeenAt"),
+        ("groups assigned", format!("{} of {}", count("groupsAssigned"), count("groups")), "assignmentsSeenAt"),
+        ("groups at the target", count("targetGroups"), "targetSeenAt"),
+        (
+            "users kept",
+            format!("{} of {}, {} lost", count("usersKept"), count("usersCounted"), count("usersLost")),
+            "targetSeenAt",
+        ),
+        ("users without record", count("usersNotKnown"), "targetSeenAt"),
+    ] {
+        let age = if value.starts_with("not known") { String::new() } else { old(status, seen) };
+        sheet.item("  ", Tone::Faint, &format!("{label:<22}"), &format!("{value}{age}"));
+    }
+
+    if let Ok(remaining) = Remaining::deserialize(&status["remaining"]) {
+        sheet.item("  ", Tone::Faint, &format!("{:<22}", "left"), &remaining.left());
+        let at = remaining.earliest_finish.map(|at| format!("{at}, ")).unwrap_or_default();
+        sheet.item("  ", Tone::Faint, &format!("{:<22}", "earliest finish"), &format!("{at}{}", remaining.outlook.words()));
+    }
 }
 
 /// Of when a figure is, where it could not be read in this turn. The target is read less often than the rest.
