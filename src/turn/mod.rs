@@ -2,6 +2,7 @@
 
 pub mod act;
 mod loop_state;
+mod matched;
 pub mod observe;
 mod permit;
 pub mod record;

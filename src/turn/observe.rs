@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::matched;
 use crate::model::baseline::Baseline;
 use crate::model::compact::packed;
 use crate::model::id::{GroupId, ScimId, ServicePrincipalId, UserId};
@@ -34,7 +35,7 @@ const LOG_OVERLAP: Duration = Duration::from_secs(2 * 3600);
 /// After this it is read from the baseline on once more, for rows that came later than that.
 const LOG_WHOLE: Duration = Duration::from_secs(24 * 3600);
 /// Kinds of failure after which the next one by id would not fare better.
-const STALLS: [&str; 4] = ["unreachable", "broken", "timed-out", "throttled"];
+pub(super) const STALLS: [&str; 4] = ["unreachable", "broken", "timed-out", "throttled"];
 /// Between probes once the token has been proven dead.
 const PROBE_AFTERWARDS: Duration = Duration::from_secs(3600);
 
@@ -61,6 +62,7 @@ pub async fn observe(world: &impl World, spec: &Spec, memory: &Memory) -> Snapsh
     }
     target(world, spec, memory, &mut now).await;
     users(world, spec, memory, &mut now).await;
+    matched::look_up(world, spec, memory, &mut now).await;
     probe(world, spec, memory, &mut now).await;
     now
 }
@@ -254,7 +256,8 @@ async fn look_at_target(
 ) -> Result<TargetLook, Error> {
     let target = world.target();
     let turn = memory.remembered.turn;
-    let mut look = TargetLook { turn, at, users, groups: target.groups().await?, ..TargetLook::default() };
+    let may_lack_users = target.may_lack_users();
+    let mut look = TargetLook { turn, at, users, may_lack_users, groups: target.groups().await?, ..TargetLook::default() };
     if let Some(before) = &memory.target {
         look.compare(before);
     }
@@ -312,7 +315,7 @@ async fn look_at_target(
 }
 
 /// One record that can't be read is not known, and makes nothing else so.
-fn one<T>(read: Result<Seen<T>, Error>) -> Seen<T> {
+pub(super) fn one<T>(read: Result<Seen<T>, Error>) -> Seen<T> {
     match read {
         Ok(seen) => seen,
         Err(error) => Seen::Unknown(Why::new(error.label(), error.to_string())),
@@ -320,7 +323,7 @@ fn one<T>(read: Result<Seen<T>, Error>) -> Seen<T> {
 }
 
 /// As many as one turn asks for, from behind the last one of the turn before on, and round.
-fn in_turn<T, K: Ord>(all: &[T], last: Option<K>, key: impl Fn(&T) -> K) -> impl Iterator<Item = &T> {
+pub(super) fn in_turn<T, K: Ord>(all: &[T], last: Option<K>, key: impl Fn(&T) -> K) -> impl Iterator<Item = &T> {
     let first = last.map_or(0, |last| all.partition_point(|one| key(one) <= last));
     all[first..].iter().chain(&all[..first]).take(USERS_PER_TURN)
 }

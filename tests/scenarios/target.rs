@@ -91,3 +91,36 @@ async fn an_app_that_refuses_what_entra_sends_is_waited_for_until_it_takes_it() 
     rig.retire().await;
     rig.assert_nobody_hurt(&before);
 }
+
+/// The service gives the same first records whatever is asked, and counts no others.
+#[tokio::test(start_paused = true)]
+async fn whom_a_list_that_repeats_itself_lacks_is_looked_up_before_anybody_is_called_without_a_record() {
+    let mut rig = Rig::new(small()).await;
+    let before = rig.active_users();
+    rig.practice.scim_app().unwrap().set_quirk(Quirk::FirstOnly(5));
+    let status = rig.retire().await;
+    rig.assert_nobody_hurt(&before);
+    let text = format!("{:?}", status.conditions);
+    assert!(text.contains("8 of 8 users kept"), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_no_filter_helps_it_is_not_known_who_has_a_record() {
+    for (quirk, words) in [
+        (Quirk::RefusesFilter(501), "501"),
+        (Quirk::IgnoresFilter, "several records"),
+        (Quirk::FilterFindsNobody, "the app's filter does not find record"),
+    ] {
+        let mut rig = Rig::new(small()).await;
+        rig.practice.scim_app().unwrap().set_quirk(Quirk::FirstOnly(5));
+        rig.practice.scim_app().unwrap().set_quirk(quirk.clone());
+        for _ in 0..4 {
+            let status = rig.turn().await.status;
+            let text = format!("{:?} {:?}", status.held, status.conditions);
+            assert!(!text.contains("without a record at the app"), "{quirk:?}: {text}");
+            assert!(text.contains("could not be read") && text.contains(words), "{quirk:?}: {text}");
+            tokio::time::sleep(rig.spec.timing.interval).await;
+        }
+        assert_eq!(rig.practice.writes(), []);
+    }
+}
