@@ -2,7 +2,6 @@
 
 pub mod act;
 mod loop_state;
-mod matched;
 pub mod observe;
 mod permit;
 pub mod record;

@@ -2,13 +2,14 @@
 
 #![deny(clippy::disallowed_methods)]
 
+mod matched;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::matched;
 use crate::model::baseline::Baseline;
 use crate::model::compact::packed;
 use crate::model::id::{GroupId, ScimId, ServicePrincipalId, UserId};
@@ -35,7 +36,7 @@ const LOG_OVERLAP: Duration = Duration::from_secs(2 * 3600);
 /// After this it is read from the baseline on once more, for rows that came later than that.
 const LOG_WHOLE: Duration = Duration::from_secs(24 * 3600);
 /// Kinds of failure after which the next one by id would not fare better.
-pub(super) const STALLS: [&str; 4] = ["unreachable", "broken", "timed-out", "throttled"];
+const STALLS: [&str; 4] = ["unreachable", "broken", "timed-out", "throttled"];
 /// Between probes once the token has been proven dead.
 const PROBE_AFTERWARDS: Duration = Duration::from_secs(3600);
 
@@ -315,7 +316,7 @@ async fn look_at_target(
 }
 
 /// One record that can't be read is not known, and makes nothing else so.
-pub(super) fn one<T>(read: Result<Seen<T>, Error>) -> Seen<T> {
+fn one<T>(read: Result<Seen<T>, Error>) -> Seen<T> {
     match read {
         Ok(seen) => seen,
         Err(error) => Seen::Unknown(Why::new(error.label(), error.to_string())),
@@ -323,7 +324,7 @@ pub(super) fn one<T>(read: Result<Seen<T>, Error>) -> Seen<T> {
 }
 
 /// As many as one turn asks for, from behind the last one of the turn before on, and round.
-pub(super) fn in_turn<T, K: Ord>(all: &[T], last: Option<K>, key: impl Fn(&T) -> K) -> impl Iterator<Item = &T> {
+fn in_turn<T, K: Ord>(all: &[T], last: Option<K>, key: impl Fn(&T) -> K) -> impl Iterator<Item = &T> {
     let first = last.map_or(0, |last| all.partition_point(|one| key(one) <= last));
     all[first..].iter().chain(&all[..first]).take(USERS_PER_TURN)
 }
