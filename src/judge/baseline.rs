@@ -63,7 +63,10 @@ pub fn take_baseline(facts: &Facts) -> Result<Baseline, String> {
         unread => Err(format!(
             "who of {} has a record at the target could not be read{}: {}",
             count(baseline.users.len(), "member"),
-            why_unread(facts).map_or_else(String::new, |why| format!(" ({why})")),
+            why_unread(facts)
+                .map(ToString::to_string)
+                .or_else(|| unmatched(facts, &unread))
+                .map_or_else(String::new, |why| format!(" ({why})")),
             some_of(unread)
         )),
     }
@@ -80,6 +83,19 @@ pub fn why_unread<'a>(facts: &Facts<'a>) -> Option<&'a Why> {
     failed.into_iter().find(|why| !why.is_not_looked())
 }
 
+/// Why it is not known whether the app has a record of one of these, where its list of users may not be whole.
+fn unmatched(facts: &Facts, users: &[UserId]) -> Option<String> {
+    let look = facts.memory.target.as_ref().filter(|look| look.may_lack_users)?;
+    let seen = users.iter().filter(|id| !look.has_looked_for(**id)).map(|id| look.users_by_match.get(id));
+    let (asked, unasked): (Vec<_>, Vec<_>) = seen.partition(Option::is_some);
+    let why = asked.into_iter().flatten().find_map(Seen::unknown).map(ToString::to_string);
+    why.or_else(|| {
+        let waits =
+            "the app gives the same list whatever is asked, so it may not be whole, and who is not in it is looked up one by one";
+        (!unasked.is_empty()).then(|| waits.to_owned())
+    })
+}
+
 /// A user as he is when he is first seen.
 pub fn new_protected(facts: &Facts, id: UserId) -> Protected {
     let known = facts.seen.users.get(&id).and_then(Seen::known);
@@ -94,12 +110,13 @@ pub fn new_protected(facts: &Facts, id: UserId) -> Protected {
 /// The one record that matches. Several tell nothing, nor does a user whose properties Graph did not show: everybody has a user
 /// principal name.
 fn match_user(facts: &Facts, user: &DirectoryUser) -> AtTarget {
-    if facts.memory.target.is_none() || user.user_principal_name.is_none() {
+    let Some(look) = facts.memory.target.as_ref().filter(|_| user.user_principal_name.is_some()) else {
         return AtTarget::NotRead;
-    }
+    };
     match matching(facts, user).as_slice() {
         [one] => AtTarget::Record((*one).clone()),
-        [] => AtTarget::NoRecord,
+        [] if look.has_looked_for(user.id) => AtTarget::NoRecord,
+        [] => AtTarget::NotRead,
         _ => AtTarget::NotRead,
     }
 }

@@ -108,8 +108,12 @@ pub fn is_renamed_in_entra(facts: &Facts, id: UserId, now: &ScimUser) -> bool {
 /// He is protected, and which record is his could not be read yet.
 fn unread(facts: &Facts, id: UserId) -> Kept {
     let seen = facts.seen.users.get(&id);
+    let looked_up = facts.memory.target.as_ref().and_then(|look| look.users_by_match.get(&id)?.unknown());
     match (explained(facts, id), seen) {
         (Some(kind), _) => Kept::Explained(kind),
+        (None, Some(Seen::Known(_))) if let Some(why) = looked_up => {
+            Kept::Unknown(format!("which record is theirs was not read: {why}"))
+        }
         (None, Some(Seen::Unknown(why))) => Kept::Unknown(format!("which record is theirs was not read: {why}")),
         (None, _) => Kept::Unknown("which record is theirs was not read, or there is more than one".into()),
     }

@@ -2,6 +2,8 @@
 
 #![deny(clippy::disallowed_methods)]
 
+mod matched;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -61,6 +63,7 @@ pub async fn observe(world: &impl World, spec: &Spec, memory: &Memory) -> Snapsh
     }
     target(world, spec, memory, &mut now).await;
     users(world, spec, memory, &mut now).await;
+    matched::look_up(world, spec, memory, &mut now).await;
     probe(world, spec, memory, &mut now).await;
     now
 }
@@ -270,7 +273,8 @@ async fn look_at_target(
 ) -> Result<TargetLook, Error> {
     let target = world.target();
     let turn = memory.remembered.turn;
-    let mut look = TargetLook { turn, at, users, groups: target.groups().await?, ..TargetLook::default() };
+    let may_lack_users = target.may_lack_users();
+    let mut look = TargetLook { turn, at, users, may_lack_users, groups: target.groups().await?, ..TargetLook::default() };
     if let Some(before) = &memory.target {
         look.compare(before);
     }

@@ -33,7 +33,7 @@ use crate::model::snapshot::{
     App, Assignment, Calibration, CredentialLife, DirectoryUser, GroupProfile, GroupUses, Job, Log, Look, Members, Permissions,
     Policy, Probe, ScimGroup, ScimUser, Signature, SyncSchema, SyncSettings,
 };
-use crate::model::spec::AppRef;
+use crate::model::spec::{AppRef, MatchBy};
 use crate::model::witness::Witnessed;
 use error::{Error, Result};
 
@@ -132,10 +132,17 @@ pub struct Written {
 pub trait Target {
     /// Every look begins with this one.
     async fn users(&self) -> Result<BTreeMap<ScimId, ScimUser>>;
+    /// Of the last list of users: nothing shows that it is whole.
+    fn may_lack_users(&self) -> bool {
+        false
+    }
     async fn groups(&self) -> Result<BTreeMap<ScimId, ScimGroup>>;
     /// `Absent` only for a 404 or 410 with a SCIM error body, or for one of the shapes in which the service is known to say "no".
     /// Those are given only where a whole list lacks the record.
     async fn user(&self, id: &ScimId, no_such: &[Signature]) -> Result<Seen<ScimUser>>;
+    /// The one record with this value. `Absent` only where the service answers with an empty list; another's record, or several, are
+    /// an error.
+    async fn user_by(&self, attribute: MatchBy, value: &str) -> Result<Seen<ScimUser>>;
     async fn group(&self, id: &ScimId, no_such: &[Signature]) -> Result<Seen<ScimGroup>>;
     /// How many members the app's own group has; `None` where its record does not say.
     async fn group_members(&self, id: &ScimId) -> Result<Option<u64>>;

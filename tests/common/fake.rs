@@ -16,7 +16,7 @@ use unscim::model::memory::Remembered;
 use unscim::model::moment::since;
 use unscim::model::seen::{Listed, Seen};
 use unscim::model::snapshot::*;
-use unscim::model::spec::AppRef;
+use unscim::model::spec::{AppRef, MatchBy};
 use unscim::model::witness::Witnessed;
 use unscim::world::error::{Error, Result};
 use unscim::world::{Clock, Directory, Freeze, Hook, LastWord, Ledger, Outcome, Target, World, Written};
@@ -331,6 +331,11 @@ impl Target for Fake {
     }
     async fn user(&self, id: &ScimId, _: &[Signature]) -> Result<Seen<ScimUser>> {
         self.at_target(|look| look.users.get(id).cloned().map_or(Seen::Absent, Seen::Known))
+    }
+    async fn user_by(&self, attribute: MatchBy, value: &str) -> Result<Seen<ScimUser>> {
+        self.at_target(|look| {
+            look.users.values().find(|user| user.matches(attribute, value)).cloned().map_or(Seen::Absent, Seen::Known)
+        })
     }
     async fn group(&self, id: &ScimId, _: &[Signature]) -> Result<Seen<ScimGroup>> {
         self.at_target(|look| look.groups.get(id).cloned().map_or(Seen::Absent, Seen::Known))

@@ -3,7 +3,7 @@
 use unscim::judge::baseline::take_baseline;
 use unscim::model::baseline::{AtTarget, Baseline};
 use unscim::model::id::ScimId;
-use unscim::model::seen::{Listed, Seen};
+use unscim::model::seen::{Listed, Seen, Why};
 use unscim::model::snapshot::{DirectoryUser, Principal, ScimGroup, ScimUser};
 use unscim::model::spec::MatchBy;
 
@@ -125,4 +125,25 @@ fn a_group_is_the_one_with_its_entra_id_or_else_the_one_with_its_name() {
     assert_eq!(put("g-8", "Group 1", None), None, "two of its name");
     assert_eq!(put("g-9", "renamed", Some(group(1).to_string().to_uppercase())).as_deref(), Some("g-9"));
     assert_eq!(put("g-7", "renamed too", Some(group(1).to_string())), None, "two with its id, and two of its name");
+}
+
+#[test]
+fn a_list_that_may_not_be_whole_makes_nobody_one_without_a_record() {
+    let mut case = Case::untouched();
+    knows(&mut case, 1, "somebody.else@contoso.example", true);
+    assert_eq!(taken(&case).users[&user(1)].target, AtTarget::NoRecord, "the list is whole");
+    case.target().may_lack_users = true;
+    for u in [2, 3] {
+        case.target().users_by_match.insert(user(u), Seen::Absent);
+    }
+    let untaken = |case: &Case| take_baseline(&case.facts()).unwrap_err();
+    assert!(untaken(&case).contains("who is not in it is looked up one by one"), "{}", untaken(&case));
+    case.target().users_by_match.insert(user(1), Seen::Unknown(Why::new("refused", "501 no filters here")));
+    let told = untaken(&case);
+    assert!(told.contains("(501 no filters here)") && told.contains(&user(1).to_string()), "{told}");
+    case.target().users_by_match.insert(user(1), Seen::Absent);
+    assert_eq!(taken(&case).users[&user(1)].target, AtTarget::NoRecord, "looked up");
+    // What is found lies in the look like a record of the list.
+    record(&mut case, "found", "somebody.else@contoso.example", None);
+    assert_eq!(matched(&case, 1).as_deref(), Some("found"));
 }

@@ -272,8 +272,20 @@ impl Form<'_> {
     }
 
     fn look(&self, look: &TargetLook, out: &mut Two) {
-        // Of records that the tenants date there are none, and members at the app matter before the baseline only.
-        let TargetLook { turn: _, at, moved: _, users, groups, users_by_id, groups_by_id, read_before, group_members: _ } = look;
+        // Of records that the tenants date there are none, their lists are whole, and members at the app matter before the baseline only.
+        let TargetLook {
+            turn: _,
+            at,
+            moved: _,
+            users,
+            groups,
+            may_lack_users: _,
+            users_by_match: _,
+            users_by_id,
+            groups_by_id,
+            read_before,
+            group_members: _,
+        } = look;
         let read_before: Vec<_> = read_before.keys().collect();
         (self.age(at.wall), users, groups, users_by_id, groups_by_id, read_before).hash(out);
     }

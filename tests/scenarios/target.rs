@@ -1,7 +1,8 @@
 //! SCIM services that answer otherwise than the standard says, over the whole way.
 
+use unscim::model::condition::ConditionKind;
 use unscim::model::status::Phase;
-use unscim::practice::scenario::ActiveBy;
+use unscim::practice::scenario::{ActiveBy, Scenario};
 use unscim::practice::scim_app::Quirk;
 use unscim::practice::{Effect, Fault};
 
@@ -90,4 +91,52 @@ async fn an_app_that_refuses_what_entra_sends_is_waited_for_until_it_takes_it() 
     app.clear_quirks();
     rig.retire().await;
     rig.assert_nobody_hurt(&before);
+}
+
+/// The service gives the same first records whatever is asked, and counts no others.
+#[tokio::test(start_paused = true)]
+async fn whom_a_list_that_repeats_itself_lacks_is_looked_up_before_anybody_is_called_without_a_record() {
+    let mut rig = Rig::new(small()).await;
+    let before = rig.active_users();
+    rig.practice.scim_app().unwrap().set_quirk(Quirk::FirstOnly(5));
+    let status = rig.retire().await;
+    rig.assert_nobody_hurt(&before);
+    let text = format!("{:?}", status.conditions);
+    assert!(text.contains("8 of 8 users kept"), "{text}");
+}
+
+/// More of them than one look asks for: the baseline waits until the last one was looked up.
+#[tokio::test(start_paused = true)]
+async fn a_round_over_whom_a_list_lacks_takes_several_looks() {
+    let mut rig = Rig::new(Scenario { users: 130, groups: 4, ..Scenario::default() }).await;
+    rig.practice.scim_app().unwrap().set_quirk(Quirk::FirstOnly(21));
+    let first = rig.turn().await.status;
+    assert!(!first.is_true(ConditionKind::BaselineRecorded), "9 of them are still to be looked up");
+    let text = format!("{:?}", first.conditions);
+    assert!(text.contains("looked up one by one") && !text.contains("without a record at the app"), "{text}");
+    rig.until(20, |status| status.is_true(ConditionKind::BaselineRecorded)).await;
+    rig.practice.scim_app().unwrap().clear_quirks();
+    let status = rig.until_phase(Phase::EmptyingGroups).await;
+    assert!(status.held.is_empty(), "{:#?}", status.held);
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_no_filter_helps_it_is_not_known_who_has_a_record() {
+    for (quirk, words) in [
+        (Quirk::RefusesFilter(501), "501"),
+        (Quirk::IgnoresFilter, "several records"),
+        (Quirk::FilterFindsNobody, "the app's filter does not find record"),
+    ] {
+        let mut rig = Rig::new(small()).await;
+        rig.practice.scim_app().unwrap().set_quirk(Quirk::FirstOnly(5));
+        rig.practice.scim_app().unwrap().set_quirk(quirk.clone());
+        for _ in 0..4 {
+            let status = rig.turn().await.status;
+            let text = format!("{:?} {:?}", status.held, status.conditions);
+            assert!(!text.contains("without a record at the app"), "{quirk:?}: {text}");
+            assert!(text.contains("could not be read") && text.contains(words), "{quirk:?}: {text}");
+            tokio::time::sleep(rig.spec.timing.interval).await;
+        }
+        assert_eq!(rig.practice.writes(), []);
+    }
 }

@@ -1,6 +1,7 @@
 //! The SCIM client against the practice app and against answers that no good service gives; no sockets.
 
 mod lists;
+mod matching;
 mod records;
 mod tokens;
 

@@ -64,6 +64,8 @@ pub struct Snapshot {
 pub struct Rounds {
     /// Of records that are read at the target by id.
     pub target: Option<UserId>,
+    /// Of users who are looked up at the target by what they are matched by.
+    pub matched: Option<UserId>,
     /// Of users whom the directory is asked for.
     pub users: Option<UserId>,
 }

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::model::id::{GroupId, ScimId};
+use crate::model::id::{GroupId, ScimId, UserId};
 use crate::model::moment::Moment;
 use crate::model::seen::{Listed, Seen};
+use crate::model::spec::MatchBy;
 
 /// What the app's SCIM service showed.
 #[derive(Clone, Debug, Default)]
@@ -38,6 +39,10 @@ pub struct TargetLook {
     pub at: Moment,
     pub users: BTreeMap<ScimId, ScimUser>,
     pub groups: BTreeMap<ScimId, ScimGroup>,
+    /// Nothing shows that the list of users is whole: whoever is not in it may have a record all the same.
+    pub may_lack_users: bool,
+    /// Whom such a list lacked, looked up one by one by what they are matched by. Records that were found are in `users`, too.
+    pub users_by_match: BTreeMap<UserId, Seen<ScimUser>>,
     /// Every record that this look and the one before it have was made at another time by this one: the service keeps no such time.
     /// `None`: there was nothing to compare.
     pub moved: Option<bool>,
@@ -68,6 +73,11 @@ impl TargetLook {
             (None, Some(user)) => Seen::Known(user),
             (None, None) => Seen::default(),
         }
+    }
+
+    /// Whether it is known that nobody's record that could be this user's is missing in the list.
+    pub fn has_looked_for(&self, user: UserId) -> bool {
+        !self.may_lack_users || self.users_by_match.get(&user).is_some_and(|seen| !matches!(seen, Seen::Unknown(_)))
     }
 
     /// Whether the record is gone: the list lacks it, and whoever asks for it is told that there is none.
@@ -108,6 +118,15 @@ pub struct ScimUser {
 }
 
 impl ScimUser {
+    /// It has this value, in whatever case.
+    pub fn matches(&self, attribute: MatchBy, value: &str) -> bool {
+        let own = match attribute {
+            MatchBy::UserName => self.user_name.as_deref(),
+            MatchBy::ExternalId => self.external_id.as_deref(),
+        };
+        own.is_some_and(|own| own.to_lowercase() == value.to_lowercase())
+    }
+
     /// Made at another time than that one: another record, whatever its id. Not all answers tell parts of a second alike.
     pub fn is_another_than(&self, before: &ScimUser) -> bool {
         let both = self.created.zip(before.created);

@@ -208,7 +208,8 @@ async fn list(State(app): State<ScimApp>, Path(kind): Path<String>, Query(query)
     let inner = app.lock();
     let filter = query.get("filter").filter(|_| !inner.quirks.contains(&Quirk::IgnoresFilter));
     let conditions = filter.map(|text| filter::parse(text)).transpose()?.unwrap_or_default();
-    let matching: Vec<&Value> = inner.store.all(kind).iter().filter(|one| filter::holds(&conditions, one)).collect();
+    let finds = conditions.is_empty() || !inner.quirks.contains(&Quirk::FilterFindsNobody);
+    let matching: Vec<&Value> = inner.store.all(kind).iter().filter(|one| finds && filter::holds(&conditions, one)).collect();
     if let Some(status) = quirk::refused(matching.len(), &query, &inner.quirks) {
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::NOT_IMPLEMENTED);
         return Err(Failure::new(status, None, "this can't be asked for"));

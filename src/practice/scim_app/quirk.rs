@@ -31,6 +31,10 @@ pub enum Quirk {
     Truncated,
     /// Filters are not looked at.
     IgnoresFilter,
+    /// Filters are refused with this status.
+    RefusesFilter(u16),
+    /// A filter finds nobody, whoever is there.
+    FilterFindsNobody,
     /// `startIndex` and `count` are not looked at: everything, always.
     IgnoresPaging,
     /// `startIndex` is not looked at: the first page, always.
@@ -273,6 +277,7 @@ pub(super) fn refused(all: usize, query: &BTreeMap<String, String>, quirks: &BTr
     let (start, count) = (query.get("startIndex"), query.contains_key("count"));
     let behind = start.and_then(|start| start.parse::<usize>().ok()).is_some_and(|start| start > all.max(1));
     quirks.iter().find_map(|quirk| match quirk {
+        Quirk::RefusesFilter(status) if query.contains_key("filter") => Some(*status),
         Quirk::RefusesPaging(status) if start.is_some() || count => Some(*status),
         Quirk::RefusesCount(status) if count => Some(*status),
         Quirk::RefusesBehindEnd(status) if behind => Some(*status),

@@ -112,7 +112,7 @@ impl Client {
         url.set_fragment(None);
         url.path_segments_mut().map_err(|()| malformed("the SCIM URL takes no path"))?.pop_if_empty().extend(segments);
         if !parameters.is_empty() {
-            let ours = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish();
+            let ours = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish().replace('+', "%20");
             let query = match url.query() {
                 Some(theirs) if !theirs.is_empty() => format!("{theirs}&{ours}"),
                 Some(_) | None => ours,

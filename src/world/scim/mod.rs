@@ -3,6 +3,7 @@
 mod client;
 mod control;
 mod listing;
+mod matching;
 mod missing;
 mod probe;
 pub mod profiles;
@@ -10,6 +11,7 @@ mod verdict;
 mod wire;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -22,22 +24,29 @@ use super::secret::{SecretFile, ends};
 use crate::model::id::ScimId;
 use crate::model::seen::Seen;
 use crate::model::snapshot::{Calibration, Probe, ScimGroup, ScimUser, Signature};
-use crate::model::spec::Profile;
+use crate::model::spec::{MatchBy, Profile};
 use client::{Client, Kind};
 
 /// One SCIM base URL with the token that Entra uses; the token's file is read anew in every call.
 pub struct ScimTarget {
     client: Client,
     page_size: u32,
+    /// The last list of users need not be whole.
+    may_lack: AtomicBool,
 }
 
 impl ScimTarget {
     /// `base` is taken as it is, its query string too.
     pub fn new(http: Http, base: Url, token: SecretFile, profile: Profile) -> Self {
-        ScimTarget { client: Client::new(http, base, token), page_size: profiles::of(profile).page_size }
+        let page_size = profiles::of(profile).page_size;
+        ScimTarget { client: Client::new(http, base, token), page_size, may_lack: AtomicBool::new(false) }
     }
 
-    async fn list<T>(&self, kind: Kind, read: impl Fn(&Value) -> Result<(ScimId, T), String>) -> Result<BTreeMap<ScimId, T>> {
+    async fn list<T>(
+        &self,
+        kind: Kind,
+        read: impl Fn(&Value) -> Result<(ScimId, T), String>,
+    ) -> Result<(BTreeMap<ScimId, T>, bool)> {
         listing::read_all(&self.client, kind, self.page_size, read).await
     }
 }
@@ -45,11 +54,21 @@ impl ScimTarget {
 impl Target for ScimTarget {
     async fn users(&self) -> Result<BTreeMap<ScimId, ScimUser>> {
         self.client.begin_look();
-        self.list(Kind::Users, |value| wire::user(value).map(|user| (user.id.clone(), user))).await
+        let (users, whole) = self.list(Kind::Users, |value| wire::user(value).map(|user| (user.id.clone(), user))).await?;
+        self.may_lack.store(!whole, Ordering::Relaxed);
+        Ok(users)
+    }
+
+    fn may_lack_users(&self) -> bool {
+        self.may_lack.load(Ordering::Relaxed)
     }
 
     async fn groups(&self) -> Result<BTreeMap<ScimId, ScimGroup>> {
-        self.list(Kind::Groups, |value| wire::group(value).map(|group| (group.id.clone(), group))).await
+        Ok(self.list(Kind::Groups, |value| wire::group(value).map(|group| (group.id.clone(), group))).await?.0)
+    }
+
+    async fn user_by(&self, attribute: MatchBy, value: &str) -> Result<Seen<ScimUser>> {
+        matching::find(&self.client, attribute, value).await
     }
 
     async fn user(&self, id: &ScimId, no_such: &[Signature]) -> Result<Seen<ScimUser>> {

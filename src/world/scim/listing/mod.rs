@@ -29,20 +29,20 @@ enum Way {
     Cursor,
 }
 
-/// Reads all pages of a list, keyed by id.
+/// Reads all pages of a list, keyed by id, and tells whether they show that they are all.
 pub async fn read_all<T>(
     client: &Client,
     kind: Kind,
     page_size: u32,
     read: impl Fn(&Value) -> Result<(ScimId, T), String>,
-) -> Result<BTreeMap<ScimId, T>> {
+) -> Result<(BTreeMap<ScimId, T>, bool)> {
     let doing = format!("listing {}/{}", client.shown(), kind.segment());
     let (mut way, mut why, mut passes) = (Way::Pages, String::new(), 0);
     while passes < PASSES {
         let token = client.token()?;
         let pass = Pass { client, kind, way, page_size, doing: &doing, token: &token };
         match pass.run(&read).await? {
-            Ended::Complete(found) => return Ok(found),
+            Ended::Complete(found, whole) => return Ok((found, whole)),
             Ended::Short(reason) => {
                 passes += 1;
                 why = reason;
@@ -59,7 +59,8 @@ pub async fn read_all<T>(
 }
 
 enum Ended<T> {
-    Complete(BTreeMap<ScimId, T>),
+    /// Whether it is shown to be so; else there is no reason to doubt it.
+    Complete(BTreeMap<ScimId, T>, bool),
     Short(String),
     /// Paging itself, with this status.
     Refused(u16),
@@ -107,7 +108,7 @@ impl Pass<'_> {
                 match (self.way, answer.status.as_u16()) {
                     (Way::Pages, status) if walk.pages == 0 && refuses_paging(status) => return Ok(Ended::Refused(status)),
                     (Way::Pages, 400 | 404 | 416 | 422 | 501) if walk.is_full() => walk.refused(),
-                    (Way::Bare(first), status) if walk.is_full() && status == first && first != 500 => Step::Done,
+                    (Way::Bare(first), status) if walk.is_full() && status == first && first != 500 => Step::Taken,
                     (Way::Bare(first), status) if walk.is_full() && status == first => walk.unasked(),
                     (Way::Cursor, 400) if walk.pages > 0 => Step::Short("its cursor was refused half-way".into()),
                     _ => return Err(self.client.refusal(self.doing, &answer, self.token)),
@@ -117,14 +118,15 @@ impl Pass<'_> {
                 (Step::Doubt, Way::Pages) => self.settle(&walk).await?,
                 (Step::Doubt, _) => walk.unasked(),
                 // Some services answer nothing where nothing is asked for.
-                (Step::Done, Way::Bare(500)) if walk.found.is_empty() => Step::Short(
+                (Step::Done | Step::Taken, Way::Bare(500)) if walk.found.is_empty() => Step::Short(
                     "it answers 500 to startIndex and count, and an empty list without them, which proves nothing".into(),
                 ),
                 (step, _) => step,
             };
             match step {
                 Step::Ask => {}
-                Step::Done => return Ok(Ended::Complete(packed(walk.found))),
+                Step::Done => return Ok(Ended::Complete(packed(walk.found), true)),
+                Step::Taken => return Ok(Ended::Complete(packed(walk.found), false)),
                 Step::Short(why) => return Ok(Ended::Short(why)),
                 Step::TooLong(why) => return Err(malformed(why)),
                 Step::Doubt => return Ok(Ended::Short("its pages can't be told apart".into())),

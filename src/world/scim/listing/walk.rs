@@ -33,6 +33,8 @@ pub enum Ask {
 pub enum Step {
     Ask,
     Done,
+    /// Taken for the whole, which it need not be: the service gives the same whatever is asked.
+    Taken,
     /// The only page came again, and its totalResults may count that page alone: another question has to tell.
     Doubt,
     Short(String),
@@ -146,7 +148,7 @@ impl<T> Walk<T> {
                 "it gives the same {whole} entries whatever is asked, as many as services put on one page, so there may be more{PAGE}"
             ));
         }
-        Step::Done
+        Step::Taken
     }
 
     fn end(&self) -> Step {
