@@ -223,7 +223,7 @@ fn a_record_that_was_not_read_is_looked_for_until_it_is_and_blinds_until_then() 
     let Seen::Known(baseline) = &mut case.memory.baseline else { panic!() };
     baseline.users.get_mut(&user(2)).unwrap().target = AtTarget::NotRead;
     let approved = case.approve();
-    assert!(approved.held().iter().any(|(brake, why)| *brake == Brake::Blind && why.contains("which record is his")));
+    assert!(approved.held().iter().any(|(brake, why)| *brake == Brake::Blind && why.contains("which record is theirs")));
     assert!(approved.actions().iter().all(|action| !action.is_destructive()));
     let grown = growth(&case.facts()).records;
     assert_eq!(grown.keys().copied().collect::<Vec<_>>(), [user(2)]);
