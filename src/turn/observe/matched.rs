@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::{STALLS, in_turn, one};
+use super::target::{STALLS, in_turn, one};
 use crate::model::id::UserId;
 use crate::model::memory::Memory;
 use crate::model::seen::{Listed, Seen, Why};

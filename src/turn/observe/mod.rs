@@ -3,40 +3,35 @@
 #![deny(clippy::disallowed_methods)]
 
 mod matched;
+mod target;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use crate::model::baseline::Baseline;
 use crate::model::compact::packed;
-use crate::model::id::{GroupId, ScimId, ServicePrincipalId, UserId};
+use crate::model::id::{GroupId, ServicePrincipalId, UserId};
 use crate::model::key::Key;
 use crate::model::memory::Memory;
 use crate::model::moment::{Moment, earlier, is_ahead, lasts, since};
 use crate::model::seen::{Listed, Seen, UNHEARD_OF, Why};
 use crate::model::snapshot::{
-    Assignment, Calibration, DirectoryUser, GroupProfile, GroupSeen, Job, Log, Look, Members, OptionalLook, Permissions, Policy,
-    Principal, Rounds, ScimUser, Signature, Snapshot, TargetLook, TargetSeen, TokenState,
+    Assignment, DirectoryUser, GroupProfile, GroupSeen, Job, Log, Look, Members, OptionalLook, Permissions, Policy, Principal,
+    ScimUser, Snapshot, TargetLook,
 };
 use crate::model::spec::{Acknowledgement, Select, Spec};
 use crate::world::error::Error;
 use crate::world::{Clock, Directory, Freeze, Target, World, listed, seen};
+use target::{bystanders, in_turn};
 
-/// Single users asked for in one turn; more wait for the next one.
-const USERS_PER_TURN: usize = 100;
 /// Groups whose users are read in one go: their names are in memory all together.
 const GROUPS_AT_ONCE: usize = 100;
-/// An app that answers otherwise after an upgrade is noticed within this.
-const CALIBRATED_FOR: Duration = Duration::from_secs(24 * 3600);
 /// Rows of the provisioning log come minutes after what they tell; Microsoft promises nothing (facts/entra.md section 6.9).
 const LOG_OVERLAP: Duration = Duration::from_secs(2 * 3600);
 /// After this it is read from the baseline on once more, for rows that came later than that.
 const LOG_WHOLE: Duration = Duration::from_secs(24 * 3600);
-/// Kinds of failure after which the next one by id would not fare better.
-const STALLS: [&str; 4] = ["unreachable", "broken", "timed-out", "throttled"];
 /// Between probes once the token has been proven dead.
 const PROBE_AFTERWARDS: Duration = Duration::from_secs(3600);
 
@@ -61,7 +56,7 @@ pub async fn observe(world: &impl World, spec: &Spec, memory: &Memory) -> Snapsh
         now.assignments = listed(directory.assignments(app).await);
         groups(world, spec, memory, app, &mut now).await;
     }
-    target(world, spec, memory, &mut now).await;
+    target::target(world, spec, memory, &mut now).await;
     users(world, spec, memory, &mut now).await;
     matched::look_up(world, spec, memory, &mut now).await;
     probe(world, spec, memory, &mut now).await;
@@ -218,160 +213,6 @@ async fn policies(world: &impl World, now: &Snapshot) -> Listed<Vec<Policy>> {
     optional(world.directory().policies().await, held, OptionalLook::Policies, WHAT)
 }
 
-async fn target(world: &impl World, spec: &Spec, memory: &Memory, now: &mut Snapshot) {
-    let at = world.clock().moment();
-    let remembered = &memory.remembered;
-    let token_ends = world.target().token_ends();
-    // Until the probe is calibrated for the token in the file, every turn tries anew: preflight and step 5 stand and fall with it.
-    let due = !remembered.calibration.as_ref().is_some_and(|calibration| world.target().fits(calibration))
-        || is_after_cycle(spec, memory, now)
-        || memory.target.as_ref().is_none_or(|look| look.at.age(at) >= spec.target.read_interval);
-    if remembered.revocation_proof.is_some() || !due {
-        now.target = TargetSeen { token_ends, look: Listed::Unknown(Why::not_looked("the target")), ..TargetSeen::default() };
-        return;
-    }
-    now.target = match world.target().users().await {
-        // What opens one list is not revoked, whatever the other one says.
-        Ok(users) => match look_at_target(world, memory, at, users, &mut now.rounds).await {
-            Ok(mut look) => {
-                members_at_app(world, memory, &now.groups, &mut look).await;
-                TargetSeen { token: TokenState::Accepted, token_ends, look: Listed::Known(Arc::new(look)) }
-            }
-            Err(error) => TargetSeen { token: TokenState::Unknown, token_ends, look: listed(Err(error)) },
-        },
-        Err(error) => {
-            let token =
-                if let Error::Denied { status, .. } = &error { TokenState::Refused(*status) } else { TokenState::Unknown };
-            TargetSeen { token, token_ends, look: listed(Err(error)) }
-        }
-    };
-    // Only a good token can be calibrated, and there is no telling which look is the last at which it is good.
-    let fits = |calibration: &Calibration| {
-        // What was refused without a token may have been something in between, of a minute: the next look asks again.
-        let was_up = (200..300).contains(&calibration.liveness);
-        let whole = calibration.no_such.is_some() && was_up && lasts(calibration.at, at.wall, CALIBRATED_FOR);
-        whole && world.target().fits(calibration)
-    };
-    if now.target.token == TokenState::Accepted && !remembered.calibration.as_ref().is_some_and(fits) {
-        now.calibration = Some(seen(world.target().calibrate(at.wall).await));
-    }
-}
-
-/// A cycle that no turn has seen the end of yet: what it did at the target is looked for at once, before anything follows it.
-fn is_after_cycle(spec: &Spec, memory: &Memory, now: &Snapshot) -> bool {
-    let last = now.jobs.known().and_then(|look| spec.entra.job(&look.value)?.last.as_ref());
-    let seen = memory.remembered.seen_cycle.as_ref().map(|(activity, _)| activity);
-    last.zip(seen).is_some_and(|(last, seen)| last.ended.is_some() && *seen != last.activity)
-}
-
-async fn look_at_target(
-    world: &impl World,
-    memory: &Memory,
-    at: Moment,
-    users: BTreeMap<ScimId, ScimUser>,
-    rounds: &mut Rounds,
-) -> Result<TargetLook, Error> {
-    let target = world.target();
-    let turn = memory.remembered.turn;
-    let may_lack_users = target.may_lack_users();
-    let mut look = TargetLook { turn, at, users, may_lack_users, groups: target.groups().await?, ..TargetLook::default() };
-    if let Some(before) = &memory.target {
-        look.compare(before);
-    }
-    let Some(baseline) = memory.baseline.known() else { return Ok(look) };
-    for before in baseline.users.values().filter_map(|user| user.target.record()) {
-        if let Some(now) = look.users.get_mut(&before.id) {
-            now.share_texts(before);
-        }
-    }
-    let learned = memory.remembered.calibration.as_ref().filter(|calibration| target.fits(calibration));
-    let learned = learned.and_then(|calibration| calibration.no_such.clone()).unwrap_or_default();
-    // Before anyone is called lost he is read by id.
-    let is_dated = !memory.remembered.undated;
-    let doubtful: Vec<(UserId, &ScimUser)> = doubtful(baseline, &look.users, is_dated).collect();
-    let missing: Vec<&ScimId> = bystanders(memory).filter(|id| !look.users.contains_key(id)).collect();
-    for before in memory.target.iter() {
-        // Of bystanders it is enough that they were once read to be gone: no round waits for them.
-        for id in &missing {
-            look.take_over(before, id);
-            look.read_before.remove(*id);
-        }
-        doubtful.iter().for_each(|(_, record)| look.take_over(before, &record.id));
-    }
-    for (user, before) in in_turn(&doubtful, rounds.target, |(user, _)| *user) {
-        rounds.target = Some(*user);
-        // The service's own way of saying "no" counts where the list, read whole in this look, agrees.
-        let no_such: &[Signature] = if look.users.contains_key(&before.id) { &[] } else { &learned.users };
-        let read = one(target.user(&before.id, no_such).await);
-        let stalls = read.unknown().is_some_and(|why| STALLS.contains(&why.kind.as_str()));
-        look.read_before.remove(&before.id);
-        look.users_by_id.insert(before.id.clone(), read);
-        if stalls {
-            break;
-        }
-    }
-    let mut unread: Vec<&ScimId> = missing.into_iter().filter(|id| !look.users_by_id.contains_key(id)).collect();
-    // Whoever could not be read last time waits for the others.
-    let has_failed = |id: &ScimId| memory.target.as_ref().is_some_and(|before| before.users_by_id.contains_key(id));
-    unread.sort_by_key(|id| has_failed(id));
-    for id in unread.into_iter().take(USERS_PER_TURN) {
-        let read = one(target.user(id, &learned.users).await);
-        let stalls = read.unknown().is_some_and(|why| STALLS.contains(&why.kind.as_str()));
-        look.users_by_id.insert(id.clone(), read);
-        if stalls {
-            break;
-        }
-    }
-    for id in baseline.groups.values().filter_map(|group| group.scim.as_ref()) {
-        if !look.groups.contains_key(id) {
-            let group = one(target.group(id, &learned.groups).await);
-            look.groups_by_id.insert(id.clone(), group);
-        }
-    }
-    Ok(look)
-}
-
-/// Before there is a baseline, a group that shows nobody is held against the app's own: whoever is in that one is in scope by it.
-async fn members_at_app(world: &impl World, memory: &Memory, groups: &BTreeMap<GroupId, GroupSeen>, look: &mut TargetLook) {
-    if !memory.baseline.is_absent() {
-        return;
-    }
-    let shows_nobody = |seen: &&GroupSeen| seen.members.known().is_some_and(|members| members.value.users.is_empty());
-    let empty = groups.values().filter(shows_nobody).filter_map(|seen| seen.profile.known());
-    let alike: BTreeSet<ScimId> =
-        empty.flat_map(|profile| look.groups_like(profile.id, &profile.display_name)).map(|group| group.id.clone()).collect();
-    for id in alike {
-        let members = listed(world.target().group_members(&id).await);
-        look.group_members.insert(id, members);
-    }
-}
-
-/// One record that can't be read is not known, and makes nothing else so.
-fn one<T>(read: Result<Seen<T>, Error>) -> Seen<T> {
-    match read {
-        Ok(seen) => seen,
-        Err(error) => Seen::Unknown(Why::new(error.label(), error.to_string())),
-    }
-}
-
-/// As many as one turn asks for, from behind the last one of the turn before on, and round.
-fn in_turn<T, K: Ord>(all: &[T], last: Option<K>, key: impl Fn(&T) -> K) -> impl Iterator<Item = &T> {
-    let first = last.map_or(0, |last| all.partition_point(|one| key(one) <= last));
-    all[first..].iter().chain(&all[..first]).take(USERS_PER_TURN)
-}
-
-fn doubtful<'a, 'u>(
-    baseline: &'a Baseline,
-    users: &'u BTreeMap<ScimId, ScimUser>,
-    is_dated: bool,
-) -> impl Iterator<Item = (UserId, &'a ScimUser)> + use<'a, 'u> {
-    let records = baseline.users.iter().filter_map(|(id, user)| Some((*id, user.target.record()?)));
-    let is_worse = move |now: &ScimUser, before: &ScimUser| {
-        now.is_inactive_since(before) || now.is_silent_since(before) || (is_dated && now.is_another_than(before))
-    };
-    records.filter(move |(_, before)| users.get(&before.id).is_none_or(|now| is_worse(now, before)))
-}
-
 /// Single users whom a list has left open: what does the directory itself say of them?
 async fn users(world: &impl World, spec: &Spec, memory: &Memory, now: &mut Snapshot) {
     let looked_anew = now.target.look.is_known();
@@ -429,12 +270,6 @@ async fn users(world: &impl World, spec: &Spec, memory: &Memory, now: &mut Snaps
     for (id, user) in asked.iter().zip(world.directory().users_by_id(&asked, &attribute).await) {
         now.users.insert(*id, seen(user));
     }
-}
-
-/// Records that were there before anything was taken away; nobody's until then.
-fn bystanders(memory: &Memory) -> impl Iterator<Item = &ScimId> {
-    let has_taken = memory.journal.has_taken();
-    memory.remembered.bystanders.iter().filter(move |_| has_taken)
 }
 
 /// One of them is inactive or gone.
