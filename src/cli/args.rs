@@ -19,7 +19,8 @@ use crate::model::status::Phase;
 /// sets its level.
 ///
 /// Exit codes: 0 done or nothing to do, 1 trouble (could not look), 2 changes are pending (plan), 3 refused or held: a
-/// person must decide, 4 waiting for a cycle or a person (--once), 64 usage or config error.
+/// person must decide, 4 waiting for a cycle or a person (--once), 5 retired
+/// (status), 64 usage or config error.
 #[derive(Debug, Parser)]
 #[command(version, about, long_about, disable_help_subcommand = true)]
 pub struct Cli {

@@ -48,12 +48,14 @@ pub async fn run(args: &args::Check, stop: &CancellationToken) -> Result<Exit> {
     sheet.titled(Tone::Open, "Would be held later:", &later);
     sheet.titled(Tone::Title, "Notes:", &findings.notes);
     sheet.blank();
-    sheet.say(&format!(
-        "{} groups, {} users to protect, {} of them assigned themselves",
-        figure(progress.groups),
-        figure(progress.users_protected),
-        figure(progress.users_assigned)
-    ));
+    sheet.say(&match progress.users_protected {
+        None => "who is to be protected is not known yet".to_owned(),
+        Some(users) => format!(
+            "{} groups, {users} users to protect, {} of them assigned directly",
+            figure(progress.groups),
+            figure(progress.users_assigned)
+        ),
+    });
     if exit == Exit::Done {
         sheet.item("", Tone::Good, "preflight: passed", "");
     }
