@@ -521,8 +521,14 @@ fn a_group_that_shows_nobody_is_held_against_the_apps_own() {
         decided(case);
     });
     assert!(unread.refusals.is_empty() && unread.unknowns[0].contains("the app's own group could not be read"), "{unread:#?}");
+    // Nobody has asked: it was not empty yet when the app was read last.
+    let unasked = found(|case| {
+        empty(case, None);
+        decided(case);
+    });
+    assert!(unasked.refusals.is_empty() && unasked.unknowns[0].contains("the next one asks"), "{unasked:#?}");
     // Where the app says nothing of it, or that it is empty, a person says that it is.
-    for silent in [None, Some(Listed::Known(None)), Some(Listed::Known(Some(0)))] {
+    for silent in [Some(Listed::Known(None)), Some(Listed::Known(Some(0)))] {
         refuses("which is no proof that it brings nobody into scope", |case| empty(case, silent.clone()));
         notes("is the operator's word (members: Remove)", |case| {
             empty(case, silent.clone());

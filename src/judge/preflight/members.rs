@@ -8,7 +8,7 @@ use crate::judge::facts::Facts;
 use crate::judge::steps::cycle;
 use crate::model::baseline::{AtTarget, Baseline, Protected};
 use crate::model::id::{AppRoleId, GroupId, UserId};
-use crate::model::seen::{Listed, UNHEARD_OF, Why};
+use crate::model::seen::{Listed, UNHEARD_OF};
 use crate::model::snapshot::{GroupSeen, Principal};
 use crate::model::spec::{Acknowledgement, Mode};
 use crate::model::words::{count, part, some_of};
@@ -110,18 +110,23 @@ fn unexplained(facts: &Facts, baseline: &Baseline) -> Option<String> {
 }
 
 /// How many members the app's own group has; `None` where it does not say, or there is no such group.
-fn at_app<'a>(facts: &'a Facts, group: GroupId) -> Result<Option<u64>, &'a Why> {
+fn at_app(facts: &Facts, group: GroupId) -> Result<Option<u64>, String> {
     let profile = facts.seen.groups.get(&group).and_then(|seen| seen.profile.known());
-    let (Some(look), Some(profile)) = (facts.memory.target.as_ref(), profile) else { return Ok(None) };
-    let mut most = None;
+    let Some(look) = facts.memory.target.as_ref() else { return Err("the app was not read yet".into()) };
+    let Some(profile) = profile else { return Ok(None) };
+    let (mut most, mut all_tell) = (None, true);
     for own in look.groups_like(group, &profile.display_name) {
         match look.group_members.get(&own.id) {
-            Some(Listed::Known(members)) => most = most.max(*members),
-            Some(Listed::Unknown(why)) => return Err(why),
-            None => {}
+            Some(Listed::Known(members)) => {
+                most = most.max(*members);
+                all_tell &= members.is_some();
+            }
+            Some(Listed::Unknown(why)) => return Err(why.to_string()),
+            // The app is read less often than the directory, and the group has lost its members since.
+            None => return Err("it was not asked for in the last look at the app; the next one asks".into()),
         }
     }
-    Ok(most)
+    Ok(most.filter(|members| all_tell || *members > 0))
 }
 
 /// It hides its members from this token.
