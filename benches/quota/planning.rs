@@ -54,7 +54,7 @@ fn company(users: u128, step: u8) -> Result<Case> {
     (limits.max_groups, limits.max_users, limits.max_member_removals) = (u32::MAX, u32::MAX, u32::MAX);
     let Case { spec, seen, memory, .. } = &mut case;
     let baseline = match &mut memory.baseline {
-        unscim::model::seen::Seen::Known(baseline) => baseline,
+        unscim::model::observed::Observed::Known(baseline) => baseline,
         _ => anyhow::bail!("the golden case has no baseline"),
     };
     let (protected, record) =

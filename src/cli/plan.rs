@@ -12,7 +12,7 @@ use crate::cli::args::{self, Exit, Output};
 use crate::cli::terminal::{Sheet, Tone, print_json};
 use crate::config;
 use crate::config::freeze::ConfigFreeze;
-use crate::judge::way::Way;
+use crate::judge::roadmap::Roadmap;
 use crate::model::condition::{ConditionKind, Truth};
 use crate::model::names::Names;
 use crate::model::spec::Spec;
@@ -71,10 +71,10 @@ fn plan_text(spec: &Spec, turn: &Turn) -> Sheet {
         };
         sheet.item("  ", tone, &format!("{mark:<5}"), &format!("{title}: {} ({})", condition.message, condition.reason));
     }
-    if let Some(way) = &turn.way {
-        way_text(spec, way, &mut sheet);
+    if let Some(roadmap) = &turn.roadmap {
+        write_roadmap(spec, roadmap, &mut sheet);
     }
-    let now = turn.way.as_ref().map(|way| way.now.as_slice()).unwrap_or_default();
+    let now = turn.roadmap.as_ref().map(|roadmap| roadmap.now.as_slice()).unwrap_or_default();
     if now.is_empty() {
         sheet.title(Tone::Title, "A turn would do nothing now.");
     } else {
@@ -87,8 +87,8 @@ fn plan_text(spec: &Spec, turn: &Turn) -> Sheet {
     sheet
 }
 
-fn way_text(spec: &Spec, way: &Way, sheet: &mut Sheet) {
-    let users = &way.users;
+fn write_roadmap(spec: &Spec, roadmap: &Roadmap, sheet: &mut Sheet) {
+    let users = &roadmap.users;
     let kinds = [
         (users.enabled, "enabled"),
         (users.disabled, "disabled"),
@@ -105,10 +105,10 @@ fn way_text(spec: &Spec, way: &Way, sheet: &mut Sheet) {
     let kinds = if kinds.is_empty() { String::new() } else { format!(": {}", kinds.join(", ")) };
     sheet.blank();
     sheet.say(&format!("{}{kinds}", count(users.protected as usize, "protected user")));
-    sheet.title(Tone::Title, &format!("{}:", count(way.groups.len(), "managed group")));
+    sheet.title(Tone::Title, &format!("{}:", count(roadmap.groups.len(), "managed group")));
     sheet.table(
         &["group", "users", "members", "what hangs on it, and why"],
-        way.groups.iter().map(|group| {
+        roadmap.groups.iter().map(|group| {
             let users = group.users.map_or_else(|| "not known".to_owned(), |users| users.to_string());
             vec![format!("{} ({})", group.name, group.id), users, group.members.to_owned(), group.about()]
         }),
@@ -116,22 +116,22 @@ fn way_text(spec: &Spec, way: &Way, sheet: &mut Sheet) {
     sheet.title(Tone::Title, "The way from here:");
     sheet.table(
         &["step", "what is left", "cycles", "writes", "at least"],
-        way.steps.iter().map(|leg| {
-            let left = if leg.left.is_empty() { "nothing".to_owned() } else { leg.left.join("; ") };
-            let step = format!("{}. {}", leg.number, leg.title);
-            vec![step, left, leg.cycles.to_string(), leg.writes.to_string(), rounded(leg.takes)]
+        roadmap.steps.iter().map(|step| {
+            let left = if step.left.is_empty() { "nothing".to_owned() } else { step.left.join("; ") };
+            let title = format!("{}. {}", step.number, step.title);
+            vec![title, left, step.cycles.to_string(), step.writes.to_string(), rounded(step.takes)]
         }),
     );
-    let takes: Duration = way.steps.iter().map(|leg| leg.takes).sum();
+    let takes: Duration = roadmap.steps.iter().map(|step| step.takes).sum();
     sheet.say(&format!(
         "In all {}, and done {} from now at the soonest ({:.0}): at {}% of Graph's write quota, every cycle on time, nobody to wait for.",
-        count(way.writes as usize, "write"),
+        count(roadmap.writes as usize, "write"),
         rounded(takes),
-        way.earliest,
+        roadmap.earliest,
         spec.limits.write_share.0
     ));
     sheet.title(Tone::Title, "What Entra would then send to the app:");
-    for stage in &way.calls {
+    for stage in &roadmap.calls {
         sheet.item(
             "  ",
             Tone::Plain,
@@ -141,7 +141,7 @@ fn way_text(spec: &Spec, way: &Way, sheet: &mut Sheet) {
         sheet.list("    ", &stage.calls, SHOWN);
     }
     sheet.blank();
-    sheet.say(&format!("The decisions in it: {}", way.digest));
+    sheet.say(&format!("The decisions in it: {}", roadmap.digest));
     sheet.say("As spec.approval it makes Enforce refuse anything decided otherwise.");
 }
 
@@ -156,7 +156,7 @@ fn plan_json(turn: &Turn) -> Value {
     json!({
         "conditions": status.conditions,
         "progress": status.progress,
-        "way": turn.way,
+        "way": turn.roadmap,
         "actions": turn.acted.approved().actions(),
         "held": status.held,
         "notes": status.notes,

@@ -5,7 +5,7 @@ use anyhow::{Result, bail};
 use crate::cli::args::{self, Exit, Format};
 use crate::cli::terminal::{print, print_json};
 use crate::evidence::{Evidence, html, report};
-use crate::model::seen::Seen;
+use crate::model::observed::Observed;
 use crate::world::ledger::SqliteLedger;
 use crate::world::{Clock as _, Ledger as _, SystemClock};
 
@@ -20,14 +20,14 @@ pub fn run(args: &args::Report) -> Result<Exit> {
         );
         return Ok(Exit::Held);
     }
-    let Seen::Known(baseline) = ledger.baseline()? else {
+    let Observed::Known(baseline) = ledger.baseline()? else {
         bail!("the ledger in {} has no baseline: there is nothing to report", args.data_dir.display());
     };
     let evidence = Evidence {
         baseline,
         remembered: ledger.remembered()?,
-        deeds: ledger.deeds()?,
-        witnessed: ledger.witnessed()?,
+        writes: ledger.writes()?,
+        witnessed: ledger.history()?,
         lines: found.lines,
         head: found.head,
     };

@@ -243,10 +243,10 @@ impl Daemon {
     }
 
     /// Shows everything there is to see, from now on.
-    pub fn listen(&self, socket: TcpListener, hosts: Hosts) -> Result<Seen> {
+    pub fn listen(&self, socket: TcpListener, hosts: Hosts) -> Result<Listening> {
         let end = CancellationToken::new();
         let (address, serving) = listen(socket, self.shown.clone(), hosts, end.clone())?;
-        Ok(Seen { address, end, serving: tokio::spawn(serving) })
+        Ok(Listening { address, end, serving: tokio::spawn(serving) })
     }
 }
 
@@ -270,14 +270,14 @@ impl Observer for Watching {
 }
 
 /// The listener, open until it is closed.
-pub struct Seen {
+pub struct Listening {
     /// The one really bound, for port 0.
     pub address: SocketAddr,
     end: CancellationToken,
     serving: JoinHandle<std::io::Result<()>>,
 }
 
-impl Seen {
+impl Listening {
     pub async fn close(self) -> Result<()> {
         self.end.cancel();
         self.serving.await.context("the listener")?.context("the listener")

@@ -7,19 +7,19 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::model::baseline::{Baseline, Binding, without_query};
-use crate::model::deed::{Deed, Known};
+use crate::model::history::{Event, HistoryEntry, UserAfter, Verdict};
 use crate::model::id::{AppRoleId, GroupId, ScimId, UserId};
 use crate::model::memory::{CycleProof, Remembered, RevocationProof};
 use crate::model::snapshot::ScimUser;
-use crate::model::witness::{Event, UserAfter, Verdict, Witnessed};
 use crate::model::words::{count, some_of};
+use crate::model::write_record::{LastOutcome, WriteRecord};
 
 /// What the ledger holds, as it was read.
 pub struct Evidence {
     pub baseline: Baseline,
     pub remembered: Remembered,
-    pub deeds: Vec<Deed>,
-    pub witnessed: Vec<Witnessed>,
+    pub writes: Vec<WriteRecord>,
+    pub witnessed: Vec<HistoryEntry>,
     pub lines: u64,
     pub head: String,
 }
@@ -40,12 +40,12 @@ pub struct Report {
     pub journal: JournalSeal,
     pub users: Vec<UserRow>,
     pub groups: Vec<GroupRow>,
-    pub writes: Vec<Deed>,
+    pub writes: Vec<WriteRecord>,
     /// Objects that were corrected more than once: somebody undid it.
     pub repeated: BTreeMap<String, u32>,
     pub cycle_proof: Option<CycleProof>,
     pub revocation_proof: Option<RevocationProof>,
-    pub witnessed: Vec<Witnessed>,
+    pub witnessed: Vec<HistoryEntry>,
 }
 
 #[derive(Debug, Serialize)]
@@ -93,7 +93,7 @@ pub struct GroupRow {
 }
 
 pub fn report(evidence: Evidence, now: Timestamp) -> Report {
-    let Evidence { mut baseline, mut remembered, deeds, mut witnessed, lines, head } = evidence;
+    let Evidence { mut baseline, mut remembered, writes, mut witnessed, lines, head } = evidence;
     let told = witnessed.iter_mut().filter_map(|one| match &mut one.event {
         Event::TokenRejected { proof } => Some(proof),
         _ => None,
@@ -144,8 +144,8 @@ pub fn report(evidence: Evidence, now: Timestamp) -> Report {
         journal: JournalSeal { lines, head },
         groups: groups.collect(),
         users,
-        repeated: repeated(&deeds),
-        writes: deeds,
+        repeated: repeated(&writes),
+        writes,
         cycle_proof: remembered.cycle_proof,
         revocation_proof: remembered.revocation_proof,
         witnessed,
@@ -193,10 +193,10 @@ fn is_silent(users: &[UserRow]) -> bool {
     records.peek().is_some() && records.all(|record| record.active.is_none())
 }
 
-fn repeated(deeds: &[Deed]) -> BTreeMap<String, u32> {
+fn repeated(writes: &[WriteRecord]) -> BTreeMap<String, u32> {
     let mut times: BTreeMap<String, u32> = BTreeMap::new();
-    for deed in deeds.iter().filter(|deed| deed.is_ours()) {
-        *times.entry(deed.action.to_string()).or_default() += 1;
+    for write in writes.iter().filter(|write| write.is_ours()) {
+        *times.entry(write.action.to_string()).or_default() += 1;
     }
     times.retain(|_, times| *times > 1);
     times
@@ -255,19 +255,19 @@ impl Html<'_> {
         after.why.as_ref().map_or_else(|| word.into(), |why| format!("{word}: {why}"))
     }
 
-    fn outcome(&self, deed: &Deed) -> String {
-        let Some(ending) = &deed.ending else { return "nobody knows".into() };
+    fn outcome(&self, write: &WriteRecord) -> String {
+        let Some(ending) = &write.ending else { return "nobody knows".into() };
         let word = match (ending.outcome, ending.already) {
-            (Known::Done, Some(true)) => "it was so already",
-            (Known::Done, _) => "done",
-            (Known::Failed, _) => "not done",
-            (Known::Open, _) => "nobody knows",
+            (LastOutcome::Done, Some(true)) => "it was so already",
+            (LastOutcome::Done, _) => "done",
+            (LastOutcome::Failed, _) => "not done",
+            (LastOutcome::Open, _) => "nobody knows",
         };
         ending.text.as_ref().map_or_else(|| word.into(), |text| format!("{word}: {text}"))
     }
 
-    fn request(&self, deed: &Deed) -> String {
-        let ids = deed.ending.as_ref().map(|ending| (ending.request_id.as_deref(), ending.client_request_id.as_deref()));
+    fn request(&self, write: &WriteRecord) -> String {
+        let ids = write.ending.as_ref().map(|ending| (ending.request_id.as_deref(), ending.client_request_id.as_deref()));
         match ids {
             Some((Some(request), _)) => request.into(),
             Some((None, Some(client))) if !client.is_empty() => format!("ours: {client}"),

@@ -9,8 +9,8 @@ use crate::model::baseline::{AtTarget, Baseline, Binding, ManagedGroup, Protecte
 use crate::model::compact::Few;
 use crate::model::id::{GroupId, ScimId, UserId};
 use crate::model::memory::BaselineSource;
-use crate::model::seen::{Seen, Why};
-use crate::model::snapshot::{DirectoryUser, GroupSeen, ScimUser, TargetLook};
+use crate::model::observed::{Observed, Why};
+use crate::model::snapshot::{DirectoryUser, ObservedGroup, ScimUser, TargetLook};
 use crate::model::words::{count, some_of};
 
 /// The baseline as this turn's look gives it, or why it can't be taken from it.
@@ -55,7 +55,7 @@ pub fn take_baseline(facts: &Facts) -> Result<Baseline, String> {
         }
     }
     // Who has several records was read; preflight refuses that by name.
-    let known = |id: &UserId| facts.seen.users.get(id).and_then(Seen::known);
+    let known = |id: &UserId| facts.seen.users.get(id).and_then(Observed::known);
     let several = |id: &UserId| known(id).is_some_and(|user| matching(facts, user).len() > 1);
     let unread = baseline.users.iter().filter(|(id, user)| user.target == AtTarget::NotRead && !several(id)).map(|(id, _)| *id);
     match unread.collect::<Vec<_>>() {
@@ -88,7 +88,7 @@ fn unmatched(facts: &Facts, users: &[UserId]) -> Option<String> {
     let look = facts.memory.target.as_ref().filter(|look| look.may_lack_users)?;
     let seen = users.iter().filter(|id| !look.has_looked_for(**id)).map(|id| look.users_by_match.get(id));
     let (asked, unasked): (Vec<_>, Vec<_>) = seen.partition(Option::is_some);
-    let why = asked.into_iter().flatten().find_map(Seen::unknown).map(ToString::to_string);
+    let why = asked.into_iter().flatten().find_map(Observed::unknown).map(ToString::to_string);
     why.or_else(|| {
         let waits =
             "the app gives the same list whatever is asked, so it may not be whole, and who is not in it is looked up one by one";
@@ -98,7 +98,7 @@ fn unmatched(facts: &Facts, users: &[UserId]) -> Option<String> {
 
 /// A user as he is when he is first seen.
 pub fn new_protected(facts: &Facts, id: UserId) -> Protected {
-    let known = facts.seen.users.get(&id).and_then(Seen::known);
+    let known = facts.seen.users.get(&id).and_then(Observed::known);
     Protected {
         name: known.and_then(|user| user.user_principal_name.clone()),
         groups: Few::default(),
@@ -152,11 +152,11 @@ pub(super) fn matching<'a>(facts: &Facts<'a>, user: &DirectoryUser) -> Vec<&'a S
 }
 
 /// A group that is not on the app any more: only its record at the target is looked for, by its Entra id where Entra has deleted it.
-fn left(target: &TargetLook, id: GroupId, seen: &GroupSeen) -> Option<ManagedGroup> {
+fn left(target: &TargetLook, id: GroupId, seen: &ObservedGroup) -> Option<ManagedGroup> {
     let display_name = match &seen.profile {
-        Seen::Known(profile) => profile.display_name.clone(),
-        Seen::Absent => id.to_string(),
-        Seen::Unknown(_) => return None,
+        Observed::Known(profile) => profile.display_name.clone(),
+        Observed::Absent => id.to_string(),
+        Observed::Unknown(_) => return None,
     };
     let scim = match_group(target, id, &display_name);
     Some(ManagedGroup { display_name, roles: BTreeSet::new(), scim })

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use crate::judge::facts::Facts;
 use crate::model::memory::{LOOKS, Latest, Remembered, Streak};
 use crate::model::moment::{FUTURE, is_ahead, later};
-use crate::model::seen::{Listed, Why};
+use crate::model::observed::{Listed, Why};
 use crate::model::snapshot::{Look, Snapshot};
 use crate::model::spec::Spec;
 

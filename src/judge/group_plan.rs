@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use crate::judge::facts::Facts;
 use crate::model::id::GroupId;
 use crate::model::memory::Uses;
-use crate::model::seen::Why;
-use crate::model::snapshot::{GroupProfile, GroupSeen, GroupUses};
+use crate::model::observed::Why;
+use crate::model::snapshot::{GroupProfile, GroupUses, ObservedGroup};
 use crate::model::spec::{Acknowledgement, EmptyGroups, MembersDecision};
 use crate::model::words::{count, some_of};
 
@@ -92,12 +92,12 @@ fn some_people(n: usize, one: &str, many: &str) -> String {
 }
 
 /// Ids of those whose membership ends by itself; `None` where that was not read.
-pub fn lent_of(seen: &GroupSeen) -> Option<Vec<String>> {
+pub fn lent_of(seen: &ObservedGroup) -> Option<Vec<String>> {
     seen.lent.known().map(|lent| lent.keys().map(ToString::to_string).collect())
 }
 
 /// Ids of those who may become members for a while; `None` where that was not read.
-pub fn eligible_of(seen: &GroupSeen) -> Option<Vec<String>> {
+pub fn eligible_of(seen: &ObservedGroup) -> Option<Vec<String>> {
     seen.eligible.known().map(|eligible| eligible.iter().map(ToString::to_string).collect())
 }
 
@@ -181,7 +181,7 @@ pub fn plan_for(facts: &Facts, group: GroupId) -> GroupPlan {
 }
 
 /// What the group may serve without our seeing it.
-fn unsought(facts: &Facts, seen: &GroupSeen) -> String {
+fn unsought(facts: &Facts, seen: &ObservedGroup) -> String {
     let not_looked = |why: Option<&Why>| why.is_some_and(Why::is_not_looked);
     let mut unsought = vec!["Azure roles, Intune, SharePoint, access packages"];
     if not_looked(facts.seen.policies.unknown()) {

@@ -7,7 +7,7 @@ use crate::judge::strangers;
 use crate::model::baseline::AtTarget;
 use crate::model::id::{GroupId, UserId};
 use crate::model::memory::{DepartureKind, DoubtKind};
-use crate::model::seen::Seen;
+use crate::model::observed::Observed;
 use crate::model::snapshot::{ScimGroup, ScimUser, TargetLook};
 use crate::model::spec::MatchBy;
 use crate::model::words::{part, some_of};
@@ -34,9 +34,9 @@ pub fn of(facts: &Facts, person: &Person) -> Kept {
         AtTarget::Record(before) => before,
     };
     let Some(look) = &facts.memory.target else { return Kept::Unknown("the target was not read".into()) };
-    let verdict = match person.record.map_or_else(|| look.user(&before.id), Seen::Known) {
-        Seen::Known(now) => there(facts, person, before, now),
-        Seen::Absent => {
+    let verdict = match person.record.map_or_else(|| look.user(&before.id), Observed::Known) {
+        Observed::Known(now) => there(facts, person, before, now),
+        Observed::Absent => {
             let same_name =
                 lower(before.user_name.as_deref()).map(|name| facts.records_by(MatchBy::UserName, &name)).unwrap_or_default();
             Kept::Lost(match same_name.iter().find(|other| other.id != before.id) {
@@ -44,7 +44,7 @@ pub fn of(facts: &Facts, person: &Person) -> Kept {
                 None => format!("record {} is gone from the target", before.id),
             })
         }
-        Seen::Unknown(why) => return Kept::Unknown(format!("record {} was not read: {why}", before.id)),
+        Observed::Unknown(why) => return Kept::Unknown(format!("record {} was not read: {why}", before.id)),
     };
     match explained(facts, person.id) {
         Some(kind) if matches!(verdict, Kept::Lost(_) | Kept::Uncertain(_)) => Kept::Explained(kind),
@@ -98,7 +98,7 @@ fn there(facts: &Facts, person: &Person, before: &ScimUser, now: &ScimUser) -> K
 /// The directory has him under the name that the record has now, or had so in an earlier turn.
 pub fn is_renamed_in_entra(facts: &Facts, id: UserId, now: &ScimUser) -> bool {
     let Some(name) = lower(now.user_name.as_deref()) else { return false };
-    let known = facts.seen.users.get(&id).and_then(Seen::known);
+    let known = facts.seen.users.get(&id).and_then(Observed::known);
     let names = known.into_iter().flat_map(|user| [&user.user_principal_name, &user.match_value]).flatten();
     // As the baseline matches: without the marker of guests.
     let fits = |theirs: &String| lower(Some(theirs)).is_some_and(|theirs| theirs == name || theirs.replace("#ext#", "") == name);
@@ -111,10 +111,10 @@ fn unread(facts: &Facts, id: UserId) -> Kept {
     let looked_up = facts.memory.target.as_ref().and_then(|look| look.users_by_match.get(&id)?.unknown());
     match (explained(facts, id), seen) {
         (Some(kind), _) => Kept::Explained(kind),
-        (None, Some(Seen::Known(_))) if let Some(why) = looked_up => {
+        (None, Some(Observed::Known(_))) if let Some(why) = looked_up => {
             Kept::Unknown(format!("which record is theirs was not read: {why}"))
         }
-        (None, Some(Seen::Unknown(why))) => Kept::Unknown(format!("which record is theirs was not read: {why}")),
+        (None, Some(Observed::Unknown(why))) => Kept::Unknown(format!("which record is theirs was not read: {why}")),
         (None, _) => Kept::Unknown("which record is theirs was not read, or there is more than one".into()),
     }
 }
@@ -221,9 +221,9 @@ pub fn groups_remaining(facts: &Facts, look: &TargetLook) -> Result<Vec<GroupId>
             _ if made_from.contains(id) => true,
             Some(scim) if look.groups.contains_key(scim) => true,
             Some(scim) => match look.groups_by_id.get(scim) {
-                Some(Seen::Absent) => false,
-                Some(Seen::Known(_)) => true,
-                Some(Seen::Unknown(why)) => return Err(format!("group {scim} could not be read by id: {why}")),
+                Some(Observed::Absent) => false,
+                Some(Observed::Known(_)) => true,
+                Some(Observed::Unknown(why)) => return Err(format!("group {scim} could not be read by id: {why}")),
                 None => return Err(format!("group {scim} was not read by id")),
             },
             None => {

@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use crate::judge::facts::{Facts, Ground};
 use crate::model::id::{AppRoleId, GroupId, UserId};
 use crate::model::memory::KnownUses;
-use crate::model::seen::Listed;
-use crate::model::snapshot::GroupSeen;
+use crate::model::observed::Listed;
+use crate::model::snapshot::ObservedGroup;
 use crate::model::spec::Acknowledgement;
 use crate::model::words::some_of;
 
@@ -38,7 +38,7 @@ pub fn may_be_open(facts: &Facts) -> bool {
     facts.seen.groups.iter().any(|(id, seen)| is_in_doubt(facts, *id, seen))
 }
 
-fn is_in_doubt(facts: &Facts, id: GroupId, seen: &GroupSeen) -> bool {
+fn is_in_doubt(facts: &Facts, id: GroupId, seen: &ObservedGroup) -> bool {
     let by_this_look = match &seen.lent {
         Listed::Known(lent) => !lent.is_empty(),
         Listed::Unknown(why) => !why.is_not_looked(),
@@ -49,7 +49,7 @@ fn is_in_doubt(facts: &Facts, id: GroupId, seen: &GroupSeen) -> bool {
 
 /// Of somebody who was never seen in this group before. Nobody is protected through a membership that ends before that is decided:
 /// they would be owed its role when it has ended.
-pub fn of_newcomer(facts: &Facts, id: GroupId, seen: &GroupSeen, user: UserId) -> Option<Open> {
+pub fn of_newcomer(facts: &Facts, id: GroupId, seen: &ObservedGroup, user: UserId) -> Option<Open> {
     let asked = is_in_doubt(facts, id, seen) && !facts.is_released(user);
     asked.then(|| told_of(facts, user, in_group(facts, id, seen, user))).flatten()
 }
@@ -57,7 +57,7 @@ pub fn of_newcomer(facts: &Facts, id: GroupId, seen: &GroupSeen, user: UserId) -
 /// Members of managed groups who are not protected through them, as that is not decided.
 pub fn newcomers(facts: &Ground) -> Vec<Open> {
     let in_doubt = facts.seen.groups.iter().filter(|(id, seen)| facts.is_on(**id) && is_in_doubt(facts, **id, seen));
-    let of_group = |(id, seen): (&GroupId, &GroupSeen)| {
+    let of_group = |(id, seen): (&GroupId, &ObservedGroup)| {
         let members = seen.members.known().into_iter().flat_map(|look| &look.value.users);
         let managed = facts.baseline.groups.contains_key(id);
         let is_new = |user: &UserId| managed && facts.baseline.users.get(user).is_none_or(|known| !known.groups.contains(id));
@@ -76,7 +76,7 @@ fn hold(facts: &Facts, user: UserId, role: AppRoleId) -> Option<Hold> {
         let rows = facts.rows().into_iter().flat_map(|rows| rows.of(*id));
         rows.into_iter().any(|row| *facts.spec.roles.get(&row.role).unwrap_or(&row.role) == role)
     };
-    let carries = |(id, seen): &(&GroupId, &GroupSeen)| {
+    let carries = |(id, seen): &(&GroupId, &ObservedGroup)| {
         seen.members.known().is_some_and(|look| look.value.users.contains(&user)) && gives(id)
     };
     facts.seen.groups.iter().filter(carries).map(|(id, seen)| in_group(facts, *id, seen, user)).max()
@@ -101,7 +101,7 @@ fn told_of(facts: &Facts, user: UserId, hold: Hold) -> Option<Open> {
 
 /// By this look, and by the ones before it: an end that was known stays known until repeated looks leave it out, for a list of
 /// members may be older than the list of ends.
-fn in_group(facts: &Facts, id: GroupId, seen: &GroupSeen, user: UserId) -> Hold {
+fn in_group(facts: &Facts, id: GroupId, seen: &ObservedGroup, user: UserId) -> Hold {
     let remembered = known(facts, id).is_some_and(|known| known.lent.contains_key(&user.to_string()));
     match (seen.lent.known().and_then(|lent| lent.get(&user)), seen.lent.unknown()) {
         (Some(until), _) => Hold::Lent(*until, id),
@@ -117,7 +117,7 @@ fn known<'a>(facts: &Facts<'a>, id: GroupId) -> Option<&'a KnownUses> {
 
 /// Whom a row of their own would give a role of this group for good that they have for a while only, by this look; whoever the
 /// operator has released gets none.
-pub fn gaining(facts: &Facts, id: GroupId, seen: &GroupSeen) -> BTreeMap<UserId, Option<Timestamp>> {
+pub fn gaining(facts: &Facts, id: GroupId, seen: &ObservedGroup) -> BTreeMap<UserId, Option<Timestamp>> {
     let Some(rows) = facts.rows() else { return BTreeMap::new() };
     let gains = |user: UserId| {
         let mut roles = rows.of(id).iter().map(|row| *facts.spec.roles.get(&row.role).unwrap_or(&row.role));
@@ -133,7 +133,7 @@ pub fn gaining(facts: &Facts, id: GroupId, seen: &GroupSeen) -> BTreeMap<UserId,
 /// They come into a managed group by activation, and go when that ends: nobody has to ask by what path they were in scope.
 pub fn comes_and_goes(facts: &Facts, user: UserId) -> bool {
     let (id, known) = (user.to_string(), facts.memory.remembered.uses.values());
-    let by_this_look = |seen: &GroupSeen| {
+    let by_this_look = |seen: &ObservedGroup| {
         seen.lent.known().is_some_and(|lent| lent.contains_key(&user))
             || seen.eligible.known().is_some_and(|eligible| eligible.contains(&user))
     };

@@ -5,7 +5,7 @@ use crate::judge::facts::{Facts, Person};
 use crate::model::id::UserId;
 use crate::model::key::Key;
 use crate::model::memory::{BaselineSource, DepartureKind};
-use crate::model::seen::Seen;
+use crate::model::observed::Observed;
 use crate::model::spec::Acknowledgement;
 use crate::model::words::count;
 
@@ -41,7 +41,7 @@ pub fn sign(facts: &Facts, least: Least) -> Option<String> {
             .count();
     }
     let deleted = |user: UserId| {
-        facts.seen.users.get(&user).is_some_and(Seen::is_absent)
+        facts.seen.users.get(&user).is_some_and(Observed::is_absent)
             || facts.memory.remembered.departed.get(&user).is_some_and(|departure| departure.kind == DepartureKind::Deleted)
     };
     for group in baseline.groups.keys().filter(|group| ground.rows.has(**group)) {

@@ -9,7 +9,7 @@ use crate::model::action::Action;
 use crate::model::condition::{ConditionKind, Reason, Truth};
 use crate::model::key::KeyKind;
 use crate::model::memory::BaselineSource;
-use crate::model::seen::Seen;
+use crate::model::observed::Observed;
 use crate::model::spec::Mode;
 
 /// What one turn would do, and what it found.
@@ -102,7 +102,7 @@ fn started_writing(facts: &Facts, plan: &Plan) -> bool {
 fn judge_baseline(facts: &Facts, findings: &Findings, new: NewBaseline) -> (Judged, bool) {
     let judged = |truth, reason, message: String| Judged { condition: ConditionKind::BaselineRecorded, truth, reason, message };
     match (&facts.memory.baseline, facts.memory.source) {
-        (Seen::Known(baseline), BaselineSource::Ledger) => {
+        (Observed::Known(baseline), BaselineSource::Ledger) => {
             let message = format!(
                 "{} users in {} groups, first taken at {:.0}",
                 baseline.users.len(),
@@ -111,7 +111,7 @@ fn judge_baseline(facts: &Facts, findings: &Findings, new: NewBaseline) -> (Judg
             );
             (judged(Truth::True, Reason::Recorded, message), false)
         }
-        (Seen::Known(baseline), BaselineSource::Provisional) => {
+        (Observed::Known(baseline), BaselineSource::Provisional) => {
             let message = format!(
                 "judged on a provisional baseline in memory: {} users in {} groups",
                 baseline.users.len(),
@@ -119,11 +119,11 @@ fn judge_baseline(facts: &Facts, findings: &Findings, new: NewBaseline) -> (Judg
             );
             (judged(Truth::False, Reason::Provisional, message), false)
         }
-        (Seen::Unknown(why), _) if why.kind == "bound-elsewhere" => {
+        (Observed::Unknown(why), _) if why.kind == "bound-elsewhere" => {
             (judged(Truth::False, Reason::LedgerBoundElsewhere, why.to_string()), false)
         }
-        (Seen::Unknown(why), _) => (judged(Truth::Unknown, Reason::LedgerUnreadable, why.to_string()), false),
-        (Seen::Absent, _) => {
+        (Observed::Unknown(why), _) => (judged(Truth::Unknown, Reason::LedgerUnreadable, why.to_string()), false),
+        (Observed::Absent, _) => {
             let trouble = match take_baseline(facts) {
                 Err(why) => Some(why),
                 Ok(baseline) if baseline.groups.is_empty() && !facts.is_already_direct() => {

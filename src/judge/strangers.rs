@@ -9,7 +9,7 @@ use crate::judge::lent;
 use crate::model::id::{GroupId, ScimId, UserId};
 use crate::model::key::KeyKind;
 use crate::model::memory::Stranger;
-use crate::model::seen::Seen;
+use crate::model::observed::Observed;
 use crate::model::snapshot::{DirectoryUser, LogRow, ScimUser, TargetLook};
 
 /// Records at the target that are nobody's whom we protect, and are not said to be inactive.
@@ -71,9 +71,9 @@ fn first_taken(facts: &Facts) -> Option<Timestamp> {
 /// By the operator's word, or because the directory has ended him, too.
 fn is_cleared(facts: &Facts, id: UserId) -> bool {
     let by_the_directory = match facts.seen.users.get(&id) {
-        Some(Seen::Absent) => true,
-        Some(Seen::Known(user)) => user.enabled == Some(false),
-        Some(Seen::Unknown(_)) | None => false,
+        Some(Observed::Absent) => true,
+        Some(Observed::Known(user)) => user.enabled == Some(false),
+        Some(Observed::Unknown(_)) | None => false,
     };
     by_the_directory || facts.is_released(id) || lent::comes_and_goes(facts, id)
 }
@@ -84,9 +84,9 @@ fn records<'a>(facts: &Facts<'a>, look: &TargetLook) -> Vec<(&'a ScimId, &'stati
         return Vec::new();
     }
     let what = |id: &ScimId| match look.user(id) {
-        Seen::Known(record) if record.active == Some(false) => Some("is inactive at the target"),
-        Seen::Absent if look.has_gone(id) => Some("is gone from the target"),
-        Seen::Known(_) | Seen::Absent | Seen::Unknown(_) => None,
+        Observed::Known(record) if record.active == Some(false) => Some("is inactive at the target"),
+        Observed::Absent if look.has_gone(id) => Some("is gone from the target"),
+        Observed::Known(_) | Observed::Absent | Observed::Unknown(_) => None,
     };
     let ended = facts.memory.remembered.bystanders.iter().filter_map(|id| Some((id, what(id)?)));
     let ended: Vec<_> = ended.collect();

@@ -15,13 +15,13 @@ use crate::model::journal::Journal;
 use crate::model::key::Key;
 use crate::model::moment::{Moment, is_ahead, since};
 use crate::model::names::Names;
-use crate::model::seen::Seen;
+use crate::model::observed::Observed;
 use crate::model::snapshot::{Calibration, Log, Look, Probe, Rounds, TargetLook};
 
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
     /// `Unknown`: the ledger can't be read, and nothing may be written anywhere.
-    pub baseline: Seen<Baseline>,
+    pub baseline: Observed<Baseline>,
     /// Where the baseline comes from.
     pub source: BaselineSource,
     pub remembered: Remembered,
@@ -29,7 +29,7 @@ pub struct Memory {
     /// Kept by the process, not by the ledger: the last round over the target.
     pub target: Option<Arc<TargetLook>>,
     /// So too what was read of the provisioning log.
-    pub log: Option<LogSeen>,
+    pub log: Option<ObservedLog>,
     pub rounds: Rounds,
     /// Of the process too: whether messages may name users.
     pub names: Names,
@@ -37,7 +37,7 @@ pub struct Memory {
 
 /// What was read of the provisioning log, up to the last look at it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LogSeen {
+pub struct ObservedLog {
     pub job: JobId,
     pub look: Look<Log>,
     /// When it was last read from the baseline on.

@@ -316,7 +316,7 @@ pub struct GroupStatus {
 
 closed_list! {
     /// How a write ended, as far as is known.
-    DeedOutcome { Done, AlreadySo, Failed, Unknown }
+    WriteOutcome { Done, AlreadySo, Failed, Unknown }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -329,7 +329,7 @@ pub struct JournalEntry {
     pub action: String,
     /// The same in words.
     pub message: String,
-    pub outcome: DeedOutcome,
+    pub outcome: WriteOutcome,
     /// Why it is so, where something is to be said.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub why: Option<String>,

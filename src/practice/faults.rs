@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::Method;
 use jiff::SignedDuration;
 
-/// One fault. It lets `skip` requests of its kind pass, strikes `times` of them, and is spent.
+/// One fault. It lets `skip` requests of its kind pass, hits `times` of them, and is spent.
 #[derive(Clone, Debug)]
 pub struct Fault {
     pub place: Place,
@@ -96,7 +96,7 @@ impl Faults {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    /// What befalls this request. Every waiting fault counts it; the first that is due strikes.
+    /// What befalls this request. Every waiting fault counts it; the first that is due hits.
     pub(crate) fn strike(&self, place: Place, method: &Method, path_and_query: &str) -> Option<Effect> {
         let mut faults = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut struck = None;

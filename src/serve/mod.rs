@@ -1,4 +1,4 @@
-//! Seen from outside: one listener, read only. It shows the last published status and never looks at the world itself.
+//! Observed from outside: one listener, read only. It shows the last published status and never looks at the world itself.
 
 mod events;
 mod hosts;

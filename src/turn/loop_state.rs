@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::model::memory::{LogSeen, Memory};
+use crate::model::memory::{Memory, ObservedLog};
 use crate::model::names::Names;
 use crate::model::snapshot::{Rounds, TargetLook};
 use crate::model::status::Status;
@@ -14,7 +14,7 @@ pub struct LoopState {
     /// The last round over the target.
     pub target: Option<Arc<TargetLook>>,
     /// What was read of the provisioning log.
-    pub log: Option<LogSeen>,
+    pub log: Option<ObservedLog>,
     pub rounds: Rounds,
     pub names: Names,
     /// What is wrong with the config on disk; an older one is in force.

@@ -1,6 +1,7 @@
 //! One turn, and the loop around it: look, remember, plan, approve, act, report; then wait.
 
 pub mod act;
+pub mod history;
 mod loop_state;
 pub mod observe;
 mod permit;
@@ -9,7 +10,6 @@ pub mod remember;
 pub mod report;
 pub mod settle;
 pub mod warnings;
-pub mod witness;
 
 pub use loop_state::LoopState;
 pub use permit::Permit;
@@ -22,7 +22,7 @@ use crate::judge::brakes::{Approved, approve};
 use crate::judge::dates;
 use crate::judge::facts::Facts;
 use crate::judge::plan::plan;
-use crate::judge::way::{Way, way};
+use crate::judge::roadmap::{Roadmap, roadmap};
 use crate::model::action::Done;
 use crate::model::condition::{ConditionKind, Truth};
 use crate::model::memory::Memory;
@@ -45,7 +45,7 @@ pub struct Turn {
     pub status: Status,
     pub acted: Acted,
     /// The whole way from here; made where nothing may be written.
-    pub way: Option<Way>,
+    pub roadmap: Option<Roadmap>,
 }
 
 impl Turn {
@@ -80,8 +80,8 @@ pub async fn turn(
     let recent = world.ledger().recent(RECENT);
     let status = report(&facts, &acted, recent.ok(), state.config_trouble.as_deref(), state.status.as_ref());
     state.status = Some(status.clone());
-    let way = if permit == Permit::ReadOnly { way(&facts, acted.approved().actions()) } else { None };
-    Some(Turn { status, acted, way })
+    let roadmap = if permit == Permit::ReadOnly { roadmap(&facts, acted.approved().actions()) } else { None };
+    Some(Turn { status, acted, roadmap })
 }
 
 /// A turn before it writes to the tenant.

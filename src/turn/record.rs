@@ -6,12 +6,12 @@ use crate::judge::facts::Facts;
 use crate::model::baseline::Growth;
 use crate::model::memory::{BaselineSource, Memory, Remembered};
 use crate::model::moment::Moment;
-use crate::model::seen::{Seen, Why};
+use crate::model::observed::{Observed, Why};
 use crate::model::snapshot::Snapshot;
 use crate::model::spec::Spec;
+use crate::turn::history;
 use crate::turn::loop_state::LoopState;
 use crate::turn::settle::{Settled, settled};
-use crate::turn::witness::witness;
 use crate::world::error::Result;
 use crate::world::{Ledger, Outcome};
 
@@ -29,8 +29,8 @@ pub(crate) fn load(ledger: &impl Ledger, state: &LoopState) -> Memory {
         memory.journal = ledger.journal()?;
         ledger.baseline()
     })();
-    memory.baseline = read.unwrap_or_else(|error| Seen::Unknown(Why::new(error.label(), error.to_string())));
-    if let (Seen::Known(baseline), Some(look)) = (&mut memory.baseline, &memory.target) {
+    memory.baseline = read.unwrap_or_else(|error| Observed::Unknown(Why::new(error.label(), error.to_string())));
+    if let (Observed::Known(baseline), Some(look)) = (&mut memory.baseline, &memory.target) {
         for before in baseline.users.values_mut().filter_map(|user| user.target.record_mut()) {
             if let Some(last) = look.users.get(&before.id) {
                 before.share_texts(last);
@@ -54,10 +54,10 @@ pub(super) fn write_down(
     let facts = Facts::new(spec, look, &memory, now);
     let grows = memory.source == BaselineSource::Ledger && !growth.is_empty();
     let grown = if grows { ledger.grow_baseline(growth) } else { Ok(()) };
-    let written = grown.and_then(|()| ledger.witness(&memory.remembered, witness(&facts, before)));
+    let written = grown.and_then(|()| ledger.remember_with(&memory.remembered, history::since(&facts, before)));
     let settled = settled(&facts);
     if let Err(error) = written.and_then(|()| conclude_open(ledger, &mut memory, &settled, now)) {
-        memory.baseline = Seen::Unknown(Why::new(error.label(), error.to_string()));
+        memory.baseline = Observed::Unknown(Why::new(error.label(), error.to_string()));
     }
     memory
 }
@@ -66,7 +66,7 @@ pub(super) fn write_down(
 fn conclude_open(ledger: &impl Ledger, memory: &mut Memory, settled: &[(i64, Settled)], now: Moment) -> Result<()> {
     if !settled.is_empty() {
         let outcome = |settled: &Settled| match settled {
-            Settled::Done(at) => Outcome::Seen(*at),
+            Settled::Done(at) => Outcome::Observed(*at),
             Settled::NotDone(at) => Outcome::Failed(format!("no answer; the look at {at:.0} shows it not done")),
         };
         let outcomes: Vec<(i64, Outcome)> = settled.iter().map(|(intent, settled)| (*intent, outcome(settled))).collect();

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::model::action::Done;
 use crate::model::condition::{Condition, ConditionKind, Reason, Truth};
-use crate::model::status::{Brake, DeedOutcome, Status};
+use crate::model::status::{Brake, Status, WriteOutcome};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
@@ -104,7 +104,7 @@ fn troubles(status: &Status, done: &[(&'static str, Done, usize)]) -> BTreeMap<T
     }
     for (kind, _, _) in done.iter().filter(|(_, done, _)| is_unconfirmed(*done)) {
         let of_kind = |entry: &&crate::model::status::JournalEntry| {
-            entry.action == *kind && matches!(entry.outcome, DeedOutcome::Failed | DeedOutcome::Unknown)
+            entry.action == *kind && matches!(entry.outcome, WriteOutcome::Failed | WriteOutcome::Unknown)
         };
         let last = status.journal.iter().rev().find(of_kind);
         let why = last.map(|entry| match &entry.why {
@@ -323,7 +323,7 @@ mod tests {
             at: at(0),
             action: "AssignUser".into(),
             message: "assign Anna".into(),
-            outcome: DeedOutcome::Failed,
+            outcome: WriteOutcome::Failed,
             why: Some("503".into()),
         });
         let lines = warnings.of(&failing, &[("AssignUser", Done::Failed, 2)]);

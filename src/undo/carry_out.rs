@@ -10,21 +10,21 @@ use super::judge::{Direct, Undo, carried, undo};
 use crate::judge::baseline::bound_elsewhere;
 use crate::judge::dates;
 use crate::judge::facts::Facts;
-use crate::judge::way::by_name;
+use crate::judge::roadmap::by_name;
 use crate::model::action::Action;
-use crate::model::deed::Deed;
 use crate::model::id::UserId;
 use crate::model::memory::{Memory, Remembered};
 use crate::model::names::Names;
-use crate::model::seen::Seen;
+use crate::model::observed::Observed;
 use crate::model::snapshot::Snapshot;
 use crate::model::spec::{Hold, Mode, Spec};
 use crate::model::window::Hours;
+use crate::model::write_record::WriteRecord;
 use crate::turn::act::back::{PutBack, put_back};
 use crate::turn::observe::observe;
 use crate::turn::remember::take_in;
 use crate::turn::{LoopState, record};
-use crate::world::{Clock as _, Directory as _, Ledger as _, World, seen};
+use crate::world::{Clock as _, Directory as _, Ledger as _, World, observed};
 
 /// A rollback that was looked at and not yet done.
 #[derive(Debug)]
@@ -40,11 +40,11 @@ pub struct Rollback {
 pub async fn look(world: &impl World, spec: &Spec, direct: Direct, stop: &CancellationToken) -> Result<Rollback> {
     let mut memory = record::load(world.ledger(), &LoopState { names: Names::Shown, ..LoopState::default() });
     match &memory.baseline {
-        Seen::Known(_) => {}
-        Seen::Absent => bail!("this ledger has no baseline: nothing was ever done by it"),
-        Seen::Unknown(why) => bail!("the ledger can't be read: {why}"),
+        Observed::Known(_) => {}
+        Observed::Absent => bail!("this ledger has no baseline: nothing was ever done by it"),
+        Observed::Unknown(why) => bail!("the ledger can't be read: {why}"),
     }
-    let deeds = world.ledger().deeds()?;
+    let writes = world.ledger().writes()?;
     memory.remembered = anew(&memory.remembered);
     let look = stop.run_until_cancelled(observe(world, spec, &memory)).await.context("interrupted")?;
     let (mut now, latest) = dates::believed(spec, memory.remembered.latest, look);
@@ -53,16 +53,16 @@ pub async fn look(world: &impl World, spec: &Spec, direct: Direct, stop: &Cancel
     if let Some(why) = bound_elsewhere(&Facts::new(spec, &now, &memory, at)) {
         bail!("{why}");
     }
-    stop.run_until_cancelled(people(world, spec, &deeds, &mut now)).await.context("interrupted")?;
+    stop.run_until_cancelled(people(world, spec, &writes, &mut now)).await.context("interrupted")?;
     take_in(spec, &now, &mut memory, at);
-    memory.remembered.carried = carried(&Facts::new(spec, &now, &memory, at), &deeds);
+    memory.remembered.carried = carried(&Facts::new(spec, &now, &memory, at), &writes);
     let facts = Facts::new(spec, &now, &memory, at);
-    let undo = undo(&facts, &deeds, direct);
+    let undo = undo(&facts, &writes, direct);
     let names = undo.actions().iter().map(|action| by_name(&facts, action)).collect();
     Ok(Rollback { undo, names, seen: now, memory })
 }
 
-/// What holds of the memory once its deeds are undone: cycles, and how the target answers.
+/// What holds of the memory once its writes are undone: cycles, and how the target answers.
 fn anew(before: &Remembered) -> Remembered {
     Remembered {
         turn: before.turn,
@@ -76,15 +76,15 @@ fn anew(before: &Remembered) -> Remembered {
 }
 
 /// Whether those whom we removed from groups exist and are enabled.
-async fn people(world: &impl World, spec: &Spec, deeds: &[Deed], now: &mut Snapshot) {
+async fn people(world: &impl World, spec: &Spec, writes: &[WriteRecord], now: &mut Snapshot) {
     let attribute = spec.target.match_attribute(now.schema.known()).unwrap_or_else(|| "userPrincipalName".into());
-    let removed = deeds.iter().filter(|deed| deed.is_ours()).filter_map(|deed| match deed.action {
+    let removed = writes.iter().filter(|write| write.is_ours()).filter_map(|write| match write.action {
         Action::RemoveMember { user, .. } => Some(user).filter(|user| !now.users.contains_key(user)),
         _ => None,
     });
     let users: Vec<UserId> = removed.collect::<BTreeSet<_>>().into_iter().collect();
     for (user, found) in users.iter().zip(world.directory().users_by_id(&users, &attribute).await) {
-        now.users.insert(*user, seen(found));
+        now.users.insert(*user, observed(found));
     }
 }
 

@@ -10,14 +10,14 @@ use jiff::Timestamp;
 use crate::judge::facts::{Facts, Rows};
 use crate::judge::others::{self, Least};
 use crate::model::action::Action;
-use crate::model::deed::{Deed, Known};
 use crate::model::id::{AppRoleId, GroupId, UserId};
 use crate::model::key::Key;
 use crate::model::memory::{LOOKS, Streak};
 use crate::model::moment::later;
-use crate::model::seen::Seen;
+use crate::model::observed::Observed;
 use crate::model::snapshot::{Assignment, Principal};
 use crate::model::words::count;
+use crate::model::write_record::{LastOutcome, WriteRecord};
 
 /// Stamps of one write may lie this far apart.
 const STAMPS: Duration = Duration::from_secs(60);
@@ -75,27 +75,27 @@ struct Ours {
 }
 
 impl Ours {
-    fn of(deeds: &[Deed]) -> Ours {
+    fn of(writes: &[WriteRecord]) -> Ours {
         let mut ours = Ours::default();
-        for deed in deeds {
-            let open = deed.ending.as_ref().is_none_or(|ending| ending.outcome == Known::Open);
-            match &deed.action {
-                Action::UnassignGroup { group, role, .. } if deed.is_ours() => _ = ours.rows.insert((*group, *role)),
-                Action::RemoveMember { group, user } if deed.is_ours() => _ = ours.members.insert((*group, *user)),
+        for write in writes {
+            let open = write.ending.as_ref().is_none_or(|ending| ending.outcome == LastOutcome::Open);
+            match &write.action {
+                Action::UnassignGroup { group, role, .. } if write.is_ours() => _ = ours.rows.insert((*group, *role)),
+                Action::RemoveMember { group, user } if write.is_ours() => _ = ours.members.insert((*group, *user)),
                 // Only what was answered: a row that nobody confirmed may be somebody else's.
                 Action::AssignUser { user, role } => {
-                    let made = deed.ending.as_ref().filter(|ending| ending.already == Some(false));
+                    let made = write.ending.as_ref().filter(|ending| ending.already == Some(false));
                     ours.direct.extend(made.and_then(|ending| Some(((*user, *role), ending.service_at?))));
                 }
                 Action::RestoreAssignment { .. } | Action::RestoreMember { .. } => {
-                    ours.restored = ours.restored.max(deed.ending.as_ref().and_then(|ending| ending.service_at));
+                    ours.restored = ours.restored.max(write.ending.as_ref().and_then(|ending| ending.service_at));
                     if open {
-                        ours.unanswered.insert(deed.action.key());
+                        ours.unanswered.insert(write.action.key());
                     } else {
-                        ours.unanswered.remove(&deed.action.key());
+                        ours.unanswered.remove(&write.action.key());
                     }
                 }
-                Action::RemoveDirect { user, role, .. } if deed.is_ours() => _ = ours.direct.remove(&(*user, *role)),
+                Action::RemoveDirect { user, role, .. } if write.is_ours() => _ = ours.direct.remove(&(*user, *role)),
                 Action::UnassignGroup { .. } | Action::RemoveMember { .. } if open => ours.open += 1,
                 _ => {}
             }
@@ -104,8 +104,8 @@ impl Ours {
     }
 }
 
-pub fn undo(facts: &Facts, deeds: &[Deed], direct: Direct) -> Undo {
-    let ours = Ours::of(deeds);
+pub fn undo(facts: &Facts, writes: &[WriteRecord], direct: Direct) -> Undo {
+    let ours = Ours::of(writes);
     let mut undo = Undo::default();
     let Some(app) = facts.rows() else {
         undo.waits.push(format!(
@@ -172,16 +172,16 @@ fn members(facts: &Facts, ours: &Ours, undo: &mut Undo) {
             continue;
         }
         match facts.seen.users.get(user) {
-            Some(Seen::Known(person)) if person.enabled == Some(true) => {
+            Some(Observed::Known(person)) if person.enabled == Some(true) => {
                 undo.actions.push(action);
             }
-            Some(Seen::Known(person)) if person.enabled == Some(false) => {
+            Some(Observed::Known(person)) if person.enabled == Some(false) => {
                 undo.stays.push(format!("{who} is disabled in Entra and is not put back into group {name}"));
             }
-            Some(Seen::Absent) => {
+            Some(Observed::Absent) => {
                 undo.stays.push(format!("{who} is no longer in Entra and is not put back into group {name}"));
             }
-            Some(Seen::Known(_) | Seen::Unknown(_)) | None => {
+            Some(Observed::Known(_) | Observed::Unknown(_)) | None => {
                 undo.waits.push(format!("whether {who} exists and is enabled could not be read"));
             }
         }
@@ -209,13 +209,13 @@ fn paths(facts: &Facts, app: &Rows, user: UserId) -> Option<Paths> {
 }
 
 /// Whom groups carry whose own rows are to go, look after look: one look is no reason to take a row away.
-pub fn carried(facts: &Facts, deeds: &[Deed]) -> BTreeMap<UserId, Streak> {
+pub fn carried(facts: &Facts, writes: &[WriteRecord]) -> BTreeMap<UserId, Streak> {
     let before = &facts.memory.remembered.carried;
     let Some(app) = facts.rows() else { return before.clone() };
     let of = |(user, _): (UserId, &Assignment)| {
         paths(facts, app, user).map(|_| (user, Streak::extend(before.get(&user).copied(), app.at)))
     };
-    present(app, &Ours::of(deeds)).into_iter().filter_map(of).collect()
+    present(app, &Ours::of(writes)).into_iter().filter_map(of).collect()
 }
 
 /// A row goes only where each role of its user comes from groups again, by repeated looks and by a good cycle that has begun

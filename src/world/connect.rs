@@ -83,8 +83,8 @@ impl<C: Clock, F: Freeze> Outside<C, F> {
 #[expect(clippy::disallowed_methods, reason = "a ledger that can't be read stops every write anyway")]
 fn lately(spec: &Spec, ledger: &SqliteLedger, now: Timestamp) -> usize {
     let quota = spec.limits.write_quota;
-    let deeds = ledger.recent(quota.amount as usize).unwrap_or_default();
-    deeds.iter().filter(|deed| since(deed.at, now) < quota.per).count()
+    let writes = ledger.recent(quota.amount as usize).unwrap_or_default();
+    writes.iter().filter(|write| since(write.at, now) < quota.per).count()
 }
 
 /// The network as `new` wants it.

@@ -114,7 +114,7 @@ impl Error {
         error
     }
 
-    /// A fixed label for metrics and for [`crate::model::seen::Why`].
+    /// A fixed label for metrics and for [`crate::model::observed::Why`].
     pub fn label(&self) -> &'static str {
         match self {
             Error::Unreachable { .. } => "unreachable",

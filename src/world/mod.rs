@@ -23,18 +23,18 @@ use jiff::Timestamp;
 
 use crate::model::action::Action;
 use crate::model::baseline::{Baseline, Growth};
-use crate::model::deed::Deed;
+use crate::model::history::HistoryEntry;
 use crate::model::id::{GroupId, JobId, ScimId, ServicePrincipalId, UserId};
 use crate::model::journal::Journal;
 use crate::model::memory::Remembered;
 use crate::model::moment::Moment;
-use crate::model::seen::{Listed, Seen, Why};
+use crate::model::observed::{Listed, Observed, Why};
 use crate::model::snapshot::{
     App, Assignment, Calibration, CredentialLife, DirectoryUser, GroupProfile, GroupUses, Job, Log, Look, Members, Permissions,
     Policy, Probe, ScimGroup, ScimUser, Signature, SyncSchema, SyncSettings,
 };
 use crate::model::spec::{AppRef, MatchBy};
-use crate::model::witness::Witnessed;
+use crate::model::write_record::WriteRecord;
 use error::{Error, Result};
 
 /// Everything outside that one turn needs.
@@ -139,11 +139,11 @@ pub trait Target {
     async fn groups(&self) -> Result<BTreeMap<ScimId, ScimGroup>>;
     /// `Absent` only for a 404 or 410 with a SCIM error body, or for one of the shapes in which the service is known to say "no".
     /// Those are given only where a whole list lacks the record.
-    async fn user(&self, id: &ScimId, no_such: &[Signature]) -> Result<Seen<ScimUser>>;
+    async fn user(&self, id: &ScimId, no_such: &[Signature]) -> Result<Observed<ScimUser>>;
     /// The one record with this value. `Absent` only where the service answers with an empty list; another's record, or several, are
     /// an error.
-    async fn user_by(&self, attribute: MatchBy, value: &str) -> Result<Seen<ScimUser>>;
-    async fn group(&self, id: &ScimId, no_such: &[Signature]) -> Result<Seen<ScimGroup>>;
+    async fn user_by(&self, attribute: MatchBy, value: &str) -> Result<Observed<ScimUser>>;
+    async fn group(&self, id: &ScimId, no_such: &[Signature]) -> Result<Observed<ScimGroup>>;
     /// How many members the app's own group has; `None` where its record does not say.
     async fn group_members(&self, id: &ScimId) -> Result<Option<u64>>;
     /// Learns how a good token, a bad one and none are answered. An error where the good one is refused.
@@ -179,21 +179,21 @@ impl<F: Freeze> Freeze for Option<F> {
 /// Our own book. No write anywhere without its line here first.
 pub trait Ledger {
     /// `Absent`: the ledger is whole and has no baseline.
-    fn baseline(&self) -> Result<Seen<Baseline>>;
+    fn baseline(&self) -> Result<Observed<Baseline>>;
     fn remembered(&self) -> Result<Remembered>;
     fn journal(&self) -> Result<Arc<Journal>>;
     /// Every write that was ever begun, oldest first.
-    fn deeds(&self) -> Result<Vec<Deed>>;
+    fn writes(&self) -> Result<Vec<WriteRecord>>;
     /// The last of them, at most so many; for showing, so no chain is walked for it.
-    fn recent(&self, most: usize) -> Result<Vec<Deed>>;
+    fn recent(&self, most: usize) -> Result<Vec<WriteRecord>>;
     /// Writes what is remembered; only what changed since the last call.
     fn remember(&self, remembered: &Remembered) -> Result<()> {
-        self.witness(remembered, std::iter::empty())
+        self.remember_with(remembered, std::iter::empty())
     }
     /// The same, together with what it shows that must not be forgotten: all of it, or nothing.
-    fn witness(&self, remembered: &Remembered, witnessed: impl Iterator<Item = Witnessed>) -> Result<()>;
+    fn remember_with(&self, remembered: &Remembered, witnessed: impl Iterator<Item = HistoryEntry>) -> Result<()>;
     /// All of that, oldest first.
-    fn witnessed(&self) -> Result<Vec<Witnessed>>;
+    fn history(&self) -> Result<Vec<HistoryEntry>>;
     /// Creates the baseline; an error if there is one.
     fn create_baseline(&self, baseline: &Baseline) -> Result<()>;
     /// Adds to it; never removes.
@@ -209,7 +209,7 @@ pub trait Ledger {
 pub enum Outcome {
     Done(Written),
     /// Nobody answered, and later looks show it done before this service time.
-    Seen(Timestamp),
+    Observed(Timestamp),
     /// It certainly did not happen, and not because the service said so: it never left, or it waited for another.
     Failed(String),
     /// It certainly did not happen: the service refused it.
@@ -252,10 +252,10 @@ pub fn listed<T>(result: Result<T>) -> Listed<T> {
 }
 
 /// A failed look as a value. A thing that is not there is `Absent` only where the caller asked for one thing by id.
-pub fn seen<T>(result: Result<T>) -> Seen<T> {
+pub fn observed<T>(result: Result<T>) -> Observed<T> {
     match result {
-        Ok(value) => Seen::Known(value),
-        Err(Error::NotFound { .. }) => Seen::Absent,
-        Err(error) => Seen::Unknown(Why::new(error.label(), error.to_string())),
+        Ok(value) => Observed::Known(value),
+        Err(Error::NotFound { .. }) => Observed::Absent,
+        Err(error) => Observed::Unknown(Why::new(error.label(), error.to_string())),
     }
 }

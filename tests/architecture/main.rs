@@ -41,7 +41,7 @@ const TABLE: &[(&str, &[&str], &str)] = &[
     ("turn/observe", &["model", "world", "turn::observe"], "a look judges nothing"),
     ("turn/settle", &["model", "judge", "turn::settle"], "pure"),
     ("turn/remember", &["model", "judge", "turn::permit", "turn::settle", "turn::remember"], "pure"),
-    ("turn/witness", &["model", "judge", "turn::witness"], "pure"),
+    ("turn/history", &["model", "judge", "turn::history"], "pure"),
     ("turn/warnings", &["model"], "pure"),
     ("turn/act", &["model", "world", "judge::brakes", "undo", "turn::act"], "what is carried out was judged before"),
     ("turn/report", &["model", "judge", "turn::act", "turn::report"], "pure"),
@@ -49,7 +49,17 @@ const TABLE: &[(&str, &[&str], &str)] = &[
     ("undo/judge", &["model", "judge"], "pure"),
     (
         "undo",
-        &["model", "judge", "turn", "undo", "world::World", "world::Clock", "world::Directory", "world::Ledger", "world::seen"],
+        &[
+            "model",
+            "judge",
+            "turn",
+            "undo",
+            "world::World",
+            "world::Clock",
+            "world::Directory",
+            "world::Ledger",
+            "world::observed",
+        ],
         "a rollback goes through the same doors as a turn",
     ),
     ("evidence", &["model", "judge", "evidence"], "pure: it proves from what the ledger gave"),
@@ -109,7 +119,7 @@ fn judgement_knows_no_clock_and_no_network() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = vec![
         root.join("turn/settle.rs"),
-        root.join("turn/witness.rs"),
+        root.join("turn/history.rs"),
         root.join("turn/warnings.rs"),
         root.join("undo/judge.rs"),
     ];

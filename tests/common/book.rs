@@ -8,12 +8,12 @@ use unscim::model::baseline::Baseline;
 use unscim::model::journal::Journal;
 use unscim::model::key::Key;
 use unscim::model::memory::Remembered;
-use unscim::model::seen::Seen;
+use unscim::model::observed::Observed;
 use unscim::world::Outcome;
 
 #[derive(Clone, Debug, Default)]
 pub struct Book {
-    pub baseline: Seen<Baseline>,
+    pub baseline: Observed<Baseline>,
     pub remembered: Remembered,
     pub journal: Arc<Journal>,
     pub lines: i64,
@@ -46,7 +46,7 @@ impl Book {
         let key = found.map(|(key, _)| key.clone()).expect("an intent of ours");
         match outcome {
             Outcome::Done(written) => self.conclude(&key, Some(true), written.at, at),
-            Outcome::Seen(served) => self.conclude(&key, Some(true), *served, at),
+            Outcome::Observed(served) => self.conclude(&key, Some(true), *served, at),
             Outcome::Failed(_) | Outcome::Refused(_) => self.conclude(&key, Some(false), at, at),
             Outcome::Open(_) => self.conclude(&key, None, at, at),
         }

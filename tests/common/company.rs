@@ -17,7 +17,7 @@ use unscim::model::journal::Journal;
 use unscim::model::memory::*;
 use unscim::model::moment::{Moment, since};
 use unscim::model::names::Names;
-use unscim::model::seen::{Listed, Seen, Why};
+use unscim::model::observed::{Listed, Observed, Why};
 use unscim::model::snapshot::*;
 use unscim::model::spec::Spec;
 use uuid::Uuid;
@@ -223,13 +223,19 @@ pub fn seen(layout: Layout) -> Snapshot {
         let uses = Listed::Known(GroupUses::default());
         (
             group(g),
-            GroupSeen { profile: Seen::Known(profile), uses, members, properties: Listed::Known(()), ..GroupSeen::default() },
+            ObservedGroup {
+                profile: Observed::Known(profile),
+                uses,
+                members,
+                properties: Listed::Known(()),
+                ..ObservedGroup::default()
+            },
         )
     });
     Snapshot {
         began: moment(NOW),
-        permissions: Seen::Known(Permissions { roles: roles.map(String::from).into(), directory_roles: BTreeSet::new() }),
-        app: Seen::Known(App {
+        permissions: Observed::Known(Permissions { roles: roles.map(String::from).into(), directory_roles: BTreeSet::new() }),
+        app: Observed::Known(App {
             id: ServicePrincipalId(Uuid::from_u128(2)),
             app_id: None,
             display_name: "Uniqkey".into(),
@@ -238,7 +244,7 @@ pub fn seen(layout: Layout) -> Snapshot {
         assignments: Listed::Known(Look { at: at(NOW), value: Vec::new() }),
         groups: groups.collect(),
         jobs: look(vec![job]),
-        schema: Seen::Known(SyncSchema { user: Some(mapping.clone()), group: Some(mapping) }),
+        schema: Observed::Known(SyncSchema { user: Some(mapping.clone()), group: Some(mapping) }),
         settings: Listed::Known(SyncSettings {
             delete_threshold: None,
             sync_all: Some(false),
@@ -246,9 +252,9 @@ pub fn seen(layout: Layout) -> Snapshot {
             base_address: None,
             oauth: Vec::new(),
         }),
-        users: layout.iter().flat_map(|(_, users)| *users).map(|u| (user(*u), Seen::Known(known_user(*u)))).collect(),
+        users: layout.iter().flat_map(|(_, users)| *users).map(|u| (user(*u), Observed::Known(known_user(*u)))).collect(),
         log: Listed::Known(Look { at: at(NOW), value: Log::default() }),
-        target: TargetSeen {
+        target: ObservedTarget {
             token: TokenState::Accepted,
             token_ends: None,
             look: Listed::Unknown(Why::not_looked("the target")),
@@ -288,7 +294,7 @@ fn memory() -> Memory {
         ..TargetLook::default()
     };
     Memory {
-        baseline: Seen::Known(baseline),
+        baseline: Observed::Known(baseline),
         target: Some(Arc::new(target)),
         names: Names::Shown,
         remembered: Remembered { turn: 50, calibration: Some(calibration(at(0))), ..Remembered::default() },

@@ -9,15 +9,15 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use unscim::model::action::Action;
 use unscim::model::baseline::{Baseline, Growth};
-use unscim::model::deed::Deed;
+use unscim::model::history::HistoryEntry;
 use unscim::model::id::*;
 use unscim::model::journal::Journal;
 use unscim::model::memory::Remembered;
 use unscim::model::moment::since;
-use unscim::model::seen::{Listed, Seen};
+use unscim::model::observed::{Listed, Observed};
 use unscim::model::snapshot::*;
 use unscim::model::spec::{AppRef, MatchBy};
-use unscim::model::witness::Witnessed;
+use unscim::model::write_record::WriteRecord;
 use unscim::world::error::{Error, Result};
 use unscim::world::{Clock, Directory, Freeze, Hook, LastWord, Ledger, Outcome, Target, World, Written};
 
@@ -138,12 +138,12 @@ impl Fake {
     }
 
     /// A part of the snapshot.
-    fn one<T: Clone>(&self, read: Read, part: impl FnOnce(&Snapshot) -> Option<&Seen<T>>) -> Result<T> {
+    fn one<T: Clone>(&self, read: Read, part: impl FnOnce(&Snapshot) -> Option<&Observed<T>>) -> Result<T> {
         self.asked(read)?;
         match part(&self.seen.borrow()) {
-            Some(Seen::Known(value)) => Ok(value.clone()),
-            Some(Seen::Absent) => Err(Error::NotFound { doing: read.to_string(), request_id: None }),
-            Some(Seen::Unknown(_)) | None => timed_out(&read.to_string()),
+            Some(Observed::Known(value)) => Ok(value.clone()),
+            Some(Observed::Absent) => Err(Error::NotFound { doing: read.to_string(), request_id: None }),
+            Some(Observed::Unknown(_)) | None => timed_out(&read.to_string()),
         }
     }
 
@@ -280,7 +280,7 @@ impl Directory for Fake {
     }
     async fn user(&self, id: UserId, _: &str) -> Result<DirectoryUser> {
         let deleted = self.deleted.contains(&id);
-        self.one(Read::User, |seen| if deleted { Some(&Seen::Absent) } else { seen.users.get(&id) })
+        self.one(Read::User, |seen| if deleted { Some(&Observed::Absent) } else { seen.users.get(&id) })
     }
     async fn lent_in(&self, groups: &[GroupId]) -> Vec<Result<BTreeMap<UserId, Option<Timestamp>>>> {
         let lent = |id| self.list(Read::Other("who is lent"), |seen| Some(&seen.groups.get(id)?.lent));
@@ -329,16 +329,16 @@ impl Target for Fake {
     async fn groups(&self) -> Result<BTreeMap<ScimId, ScimGroup>> {
         self.at_target(|look| look.groups.clone())
     }
-    async fn user(&self, id: &ScimId, _: &[Signature]) -> Result<Seen<ScimUser>> {
-        self.at_target(|look| look.users.get(id).cloned().map_or(Seen::Absent, Seen::Known))
+    async fn user(&self, id: &ScimId, _: &[Signature]) -> Result<Observed<ScimUser>> {
+        self.at_target(|look| look.users.get(id).cloned().map_or(Observed::Absent, Observed::Known))
     }
-    async fn user_by(&self, attribute: MatchBy, value: &str) -> Result<Seen<ScimUser>> {
+    async fn user_by(&self, attribute: MatchBy, value: &str) -> Result<Observed<ScimUser>> {
         self.at_target(|look| {
-            look.users.values().find(|user| user.matches(attribute, value)).cloned().map_or(Seen::Absent, Seen::Known)
+            look.users.values().find(|user| user.matches(attribute, value)).cloned().map_or(Observed::Absent, Observed::Known)
         })
     }
-    async fn group(&self, id: &ScimId, _: &[Signature]) -> Result<Seen<ScimGroup>> {
-        self.at_target(|look| look.groups.get(id).cloned().map_or(Seen::Absent, Seen::Known))
+    async fn group(&self, id: &ScimId, _: &[Signature]) -> Result<Observed<ScimGroup>> {
+        self.at_target(|look| look.groups.get(id).cloned().map_or(Observed::Absent, Observed::Known))
     }
     async fn group_members(&self, id: &ScimId) -> Result<Option<u64>> {
         self.at_target(|look| look.group_members.get(id).and_then(|members| members.known().copied()).flatten())
@@ -364,7 +364,7 @@ impl Target for Fake {
 const NEVER: &str = "a turn asks for nothing of the kind";
 
 impl Ledger for Fake {
-    fn baseline(&self) -> Result<Seen<Baseline>> {
+    fn baseline(&self) -> Result<Observed<Baseline>> {
         self.note("read the baseline".into());
         Ok(self.book.borrow().baseline.clone())
     }
@@ -376,16 +376,16 @@ impl Ledger for Fake {
         self.note("read the journal".into());
         Ok(self.book.borrow().journal.clone())
     }
-    fn deeds(&self) -> Result<Vec<Deed>> {
+    fn writes(&self) -> Result<Vec<WriteRecord>> {
         unreachable!("{NEVER}")
     }
-    fn recent(&self, _: usize) -> Result<Vec<Deed>> {
+    fn recent(&self, _: usize) -> Result<Vec<WriteRecord>> {
         unreachable!("{NEVER}")
     }
-    fn witnessed(&self) -> Result<Vec<Witnessed>> {
+    fn history(&self) -> Result<Vec<HistoryEntry>> {
         unreachable!("{NEVER}")
     }
-    fn witness(&self, remembered: &Remembered, _: impl Iterator<Item = Witnessed>) -> Result<()> {
+    fn remember_with(&self, remembered: &Remembered, _: impl Iterator<Item = HistoryEntry>) -> Result<()> {
         self.note("remember".into());
         self.book.borrow_mut().remembered = remembered.clone();
         Ok(())
@@ -393,12 +393,12 @@ impl Ledger for Fake {
     fn create_baseline(&self, baseline: &Baseline) -> Result<()> {
         self.note(format!("baseline of {} users", baseline.users.len()));
         self.booked("baseline")?;
-        self.book.borrow_mut().baseline = Seen::Known(baseline.clone());
+        self.book.borrow_mut().baseline = Observed::Known(baseline.clone());
         Ok(())
     }
     fn grow_baseline(&self, growth: &Growth) -> Result<()> {
         self.note("grow the baseline".into());
-        if let Seen::Known(baseline) = &mut self.book.borrow_mut().baseline {
+        if let Observed::Known(baseline) = &mut self.book.borrow_mut().baseline {
             baseline.grow(growth);
         }
         Ok(())
@@ -414,7 +414,7 @@ impl Ledger for Fake {
             let outcome = match outcome {
                 Outcome::Done(written) if written.already => "already",
                 Outcome::Done(_) => "done",
-                Outcome::Seen(_) => "seen",
+                Outcome::Observed(_) => "seen",
                 Outcome::Failed(_) | Outcome::Refused(_) => "failed",
                 Outcome::Open(_) => "open",
             };

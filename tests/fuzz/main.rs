@@ -151,8 +151,8 @@ async fn a_garbled_ledger_is_refused_or_holds_what_it_held() {
         tokio::time::sleep(rig.spec.timing.interval).await;
     }
     let baseline = rig.world().ledger.baseline().unwrap();
-    let deeds = rig.world().ledger.deeds().unwrap();
-    assert!(!deeds.is_empty());
+    let writes = rig.world().ledger.writes().unwrap();
+    assert!(!writes.is_empty());
     rig.restart();
     let whole = std::fs::read(rig.dir.path().join("data/ledger.db")).unwrap();
     let dir = tempfile::tempdir().unwrap();
@@ -175,8 +175,8 @@ async fn a_garbled_ledger_is_refused_or_holds_what_it_held() {
             let ledger = SqliteLedger::open_evidence(dir.path())?;
             let found = ledger.verify(None)?;
             if found.breaks.is_empty() {
-                let now = ledger.deeds()?;
-                assert_eq!(now, deeds, "seed {seed}: the journal holds, and says something else");
+                let now = ledger.writes()?;
+                assert_eq!(now, writes, "seed {seed}: the journal holds, and says something else");
             }
             ledger.remembered()?;
             ledger.baseline()?;

@@ -7,12 +7,12 @@ use std::task::{Context, Poll, Waker};
 use jiff::SignedDuration;
 use tokio_util::sync::CancellationToken;
 use unscim::model::action::{Action, Done};
-use unscim::model::deed::{Deed, Ending, Known};
 use unscim::model::id::{AssignmentId, ServicePrincipalId};
 use unscim::model::memory::Streak;
-use unscim::model::seen::Seen;
+use unscim::model::observed::Observed;
 use unscim::model::snapshot::Principal;
 use unscim::model::spec::{Mode, RevocationBy, Rollout};
+use unscim::model::write_record::{Ending, LastOutcome, WriteRecord};
 use unscim::turn::act::back::{PutBack, put_back};
 use unscim::turn::act::{Acted, act};
 use unscim::undo::{Direct, Undo, undo};
@@ -162,7 +162,7 @@ fn nothing_is_written_in_observe_or_without_the_app() {
     let fake = world_of(&case);
     let acted = in_mode(&case, &fake, Mode::Observe, &CancellationToken::new());
     assert!(!acted.approved().actions().is_empty() && acted.done().is_empty());
-    case.seen.app = Seen::Unknown(failed("transient"));
+    case.seen.app = Observed::Unknown(failed("transient"));
     assert!(carry_out(&case, &fake).done().is_empty());
     assert_eq!(fake.did(), Vec::<String>::new());
 }
@@ -231,7 +231,7 @@ fn nothing_is_written_past_a_book_that_fails() {
 #[test]
 fn the_baseline_is_our_own_book_alone() {
     let mut case = Case::untouched();
-    case.memory.baseline = Seen::Absent;
+    case.memory.baseline = Observed::Absent;
     let facts = case.facts();
     let plan = unscim::judge::plan::plan(&facts, unscim::judge::plan::NewBaseline::Allowed);
     let approved = unscim::judge::brakes::approve(&facts, plan);
@@ -378,7 +378,7 @@ fn the_revocation_is_asked_of_a_person_by_the_journal_and_of_a_webhook_by_its_ke
 }
 
 /// Group 1 was unassigned and user 1 taken out of it; rows of users 1 and 2 are ours.
-fn deeds() -> Vec<Deed> {
+fn writes() -> Vec<WriteRecord> {
     let actions = [
         Action::AssignUser { user: user(1), role: role(1) },
         Action::AssignUser { user: user(2), role: role(1) },
@@ -387,7 +387,7 @@ fn deeds() -> Vec<Deed> {
         Action::UnassignGroup { group: group(1), assignment: AssignmentId::from("row").into(), role: role(1) },
     ];
     let ending = || Ending {
-        outcome: Known::Done,
+        outcome: LastOutcome::Done,
         at: at(100),
         service_at: Some(at(100)),
         already: Some(false),
@@ -395,8 +395,8 @@ fn deeds() -> Vec<Deed> {
         client_request_id: None,
         text: None,
     };
-    let deed = |(n, action)| Deed { line: n, at: at(100), turn: 3, action, ending: Some(ending()) };
-    (1..).zip(actions).map(deed).collect()
+    let write = |(n, action)| WriteRecord { line: n, at: at(100), turn: 3, action, ending: Some(ending()) };
+    (1..).zip(actions).map(write).collect()
 }
 
 fn back(case: &Case, fake: &Fake, undo: &Undo) -> PutBack {
@@ -409,9 +409,9 @@ fn taken_away() -> (Case, Undo) {
     let mut case = Case::emptied();
     case.unrow(Principal::Group(group(1)));
     for u in 1..=2 {
-        case.seen.users.insert(user(u), Seen::Known(known_user(u)));
+        case.seen.users.insert(user(u), Observed::Known(known_user(u)));
     }
-    let undo = undo(&case.facts(), &deeds(), Direct::Stay);
+    let undo = undo(&case.facts(), &writes(), Direct::Stay);
     (case, undo)
 }
 
@@ -451,7 +451,7 @@ fn a_row_of_ours_goes_back_only_while_a_group_carries_its_user() {
     let mut case = Case::assigned();
     let carried = Streak { since: at(10), last: at(NOW), looks: 3 };
     case.memory.remembered.carried = [1, 2].map(|u| (user(u), carried)).into();
-    let undo = undo(&case.facts(), &deeds()[..2], Direct::Go);
+    let undo = undo(&case.facts(), &writes()[..2], Direct::Go);
     let removed: Vec<_> = undo.actions().iter().map(Action::key).collect();
     let key = |u: u128| Action::RemoveDirect { user: user(u), assignment: AssignmentId::from("").into(), role: role(1) }.key();
     assert_eq!(removed, [key(1), key(2)], "{undo:?}");

@@ -3,7 +3,7 @@
 use unscim::judge::baseline::take_baseline;
 use unscim::model::baseline::{AtTarget, Baseline};
 use unscim::model::id::ScimId;
-use unscim::model::seen::{Listed, Seen, Why};
+use unscim::model::observed::{Listed, Observed, Why};
 use unscim::model::snapshot::{DirectoryUser, Principal, ScimGroup, ScimUser};
 use unscim::model::spec::MatchBy;
 
@@ -21,7 +21,7 @@ fn knows(case: &mut Case, u: u128, matched: &str, enabled: bool) {
         enabled: Some(enabled),
         guest: false,
     };
-    case.seen.users.insert(user(u), Seen::Known(person));
+    case.seen.users.insert(user(u), Observed::Known(person));
 }
 
 fn record(case: &mut Case, id: &str, user_name: &str, external: Option<&str>) {
@@ -63,7 +63,7 @@ fn it_has_everybody_with_his_groups_and_whether_he_was_disabled() {
 fn what_was_not_read_is_no_baseline() {
     type Change = fn(&mut Case);
     let changes: [(Change, &str); 6] = [
-        (|case| case.seen.app = Seen::Absent, "the app"),
+        (|case| case.seen.app = Observed::Absent, "the app"),
         (|case| case.seen.jobs = Listed::Unknown(failed("not-found")), "the job"),
         (|case| case.seen.assignments = Listed::Unknown(failed("not-found")), "the assignments"),
         (|case| case.memory.target = None, "the target"),
@@ -89,7 +89,7 @@ fn a_user_is_the_one_record_that_matches_and_no_other() {
     );
     // Without the permission for it Graph shows an id and nothing else.
     let bare = DirectoryUser { user_principal_name: None, match_value: None, enabled: None, ..known_user(1) };
-    case.seen.users.insert(user(1), Seen::Known(bare));
+    case.seen.users.insert(user(1), Observed::Known(bare));
     assert!(
         take_baseline(&case.facts())
             .is_err_and(|why| why.contains("who of 3 members has a record at the target could not be read"))
@@ -134,14 +134,14 @@ fn a_list_that_may_not_be_whole_makes_nobody_one_without_a_record() {
     assert_eq!(taken(&case).users[&user(1)].target, AtTarget::NoRecord, "the list is whole");
     case.target().may_lack_users = true;
     for u in [2, 3] {
-        case.target().users_by_match.insert(user(u), Seen::Absent);
+        case.target().users_by_match.insert(user(u), Observed::Absent);
     }
     let untaken = |case: &Case| take_baseline(&case.facts()).unwrap_err();
     assert!(untaken(&case).contains("who is not in it is looked up one by one"), "{}", untaken(&case));
-    case.target().users_by_match.insert(user(1), Seen::Unknown(Why::new("refused", "501 no filters here")));
+    case.target().users_by_match.insert(user(1), Observed::Unknown(Why::new("refused", "501 no filters here")));
     let told = untaken(&case);
     assert!(told.contains("(501 no filters here)") && told.contains(&user(1).to_string()), "{told}");
-    case.target().users_by_match.insert(user(1), Seen::Absent);
+    case.target().users_by_match.insert(user(1), Observed::Absent);
     assert_eq!(taken(&case).users[&user(1)].target, AtTarget::NoRecord, "looked up");
     // What is found lies in the look like a record of the list.
     record(&mut case, "found", "somebody.else@contoso.example", None);

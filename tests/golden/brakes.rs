@@ -10,7 +10,7 @@ use unscim::model::action::Action;
 use unscim::model::baseline::AtTarget;
 use unscim::model::memory::{BaselineSource, Size};
 use unscim::model::moment::Moment;
-use unscim::model::seen::{Listed, Seen};
+use unscim::model::observed::{Listed, Observed};
 use unscim::model::snapshot::{LogRow, Principal, TokenState};
 use unscim::model::spec::{Acknowledgement, GroupEntry, Hold, MembersDecision, Percent, Rollout};
 use unscim::model::status::Brake;
@@ -88,7 +88,7 @@ fn blind_and_users_lost_hold_the_revocation_while_the_target_is_open_or_silent()
 #[test]
 fn blind_on_the_ledger_strikes_everything_and_on_the_target_lets_users_be_covered() {
     let mut case = Case::untouched();
-    case.memory.baseline = Seen::Unknown(failed("ledger"));
+    case.memory.baseline = Observed::Unknown(failed("ledger"));
     let approved = case.approve();
     assert!(approved.actions().is_empty() && approved.held()[0].0 == Brake::Blind, "{:#?}", approved.held());
     let mut case = ready();
@@ -105,7 +105,7 @@ fn users_lost_strikes_removals_and_names_them() {
     bitten(&case, Brake::UsersLost, "1 of 3 protected users (33.4%) lost, and none may be: user1@contoso.example");
     let mut case = ready();
     case.target().users.remove(&scim(3));
-    case.target().users_by_id.insert(scim(3), Seen::Absent);
+    case.target().users_by_id.insert(scim(3), Observed::Absent);
     bitten(&case, Brake::UsersLost, "gone from the target");
 }
 
@@ -142,7 +142,7 @@ fn a_harmful_row_of_the_log_counts_until_a_later_cycle_and_look_show_him_kept() 
     assert_eq!(destructive(&with(row(45))), 4, "healed: a cycle that began 10 minutes after it, and a look");
     for (minute, expected) in [(55, None), (45, Some(4))] {
         let mut unknown = with(row(minute));
-        let Seen::Known(baseline) = &mut unknown.memory.baseline else { panic!() };
+        let Observed::Known(baseline) = &mut unknown.memory.baseline else { panic!() };
         baseline.users.get_mut(&user(2)).unwrap().target = AtTarget::NoRecord;
         match expected {
             None => bitten(&unknown, Brake::UsersLost, "row-7"),
@@ -240,12 +240,12 @@ fn shrunk_bites_while_a_shorter_list_is_unexplained() {
 fn undone_for(gone: u128) -> Case {
     let mut case = ready();
     case.spec.limits.max_users = 20;
-    let Seen::Known(baseline) = &mut case.memory.baseline else { panic!() };
+    let Observed::Known(baseline) = &mut case.memory.baseline else { panic!() };
     let like = baseline.users[&user(1)].clone();
     baseline.users.extend((4..=8).map(|u| (user(u), like.clone())));
     for u in 4..=8 {
         case.members(1).insert(user(u));
-        case.seen.users.insert(user(u), Seen::Known(known_user(u)));
+        case.seen.users.insert(user(u), Observed::Known(known_user(u)));
         if u >= 4 + gone {
             case.assign(u, 1, 10);
         }
@@ -465,12 +465,12 @@ fn foreseen_refuses_what_the_engine_would_answer_with_a_change_to_a_protected_us
 #[test]
 fn not_approved_refuses_everything_that_was_decided_otherwise_than_the_approval_says() {
     let mut case = ready();
-    let Seen::Known(baseline) = &case.memory.baseline else { panic!() };
+    let Observed::Known(baseline) = &case.memory.baseline else { panic!() };
     case.spec.approval = Some(digest(&case.spec, baseline));
     assert_eq!(destructive(&case), 4);
     // Each group's decision is in it, whichever place it has.
     let mut three = ready();
-    let Seen::Known(baseline) = &mut three.memory.baseline else { panic!() };
+    let Observed::Known(baseline) = &mut three.memory.baseline else { panic!() };
     let copy = baseline.groups[&group(2)].clone();
     baseline.groups.insert(group(3), copy);
     let baseline = baseline.clone();

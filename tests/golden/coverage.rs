@@ -9,7 +9,7 @@ use unscim::model::action::Action;
 use unscim::model::baseline::AtTarget;
 use unscim::model::id::{GroupId, ScimId};
 use unscim::model::memory::{Departure, DepartureKind, Streak};
-use unscim::model::seen::{Listed, Seen};
+use unscim::model::observed::{Listed, Observed};
 use unscim::model::snapshot::*;
 
 fn cover(case: &Case, u: u128) -> Cover {
@@ -17,8 +17,14 @@ fn cover(case: &Case, u: u128) -> Cover {
     facts.person(user(u)).unwrap().cover.clone()
 }
 
-fn person(u: u128, enabled: bool) -> Seen<DirectoryUser> {
-    Seen::Known(DirectoryUser { id: user(u), user_principal_name: None, match_value: None, enabled: Some(enabled), guest: false })
+fn person(u: u128, enabled: bool) -> Observed<DirectoryUser> {
+    Observed::Known(DirectoryUser {
+        id: user(u),
+        user_principal_name: None,
+        match_value: None,
+        enabled: Some(enabled),
+        guest: false,
+    })
 }
 
 #[test]
@@ -94,7 +100,7 @@ fn a_record_is_lost_when_it_is_gone_inactive_or_another_one() {
     assert_eq!(verdict(&case, 1), Kept::Kept);
     let gone = |case: &mut Case| {
         case.target().users.remove(&scim(1));
-        case.target().users_by_id.insert(scim(1), Seen::Absent);
+        case.target().users_by_id.insert(scim(1), Observed::Absent);
     };
     gone(&mut case);
     assert_eq!(verdict(&case, 1), Kept::Lost("record u-1 is gone from the target".into()));
@@ -105,7 +111,7 @@ fn a_record_is_lost_when_it_is_gone_inactive_or_another_one() {
     assert_eq!(verdict(&case, 1), Kept::Lost("record u-1 was replaced by u-9 at the target".into()));
     // What the list still has under the old id is not another one.
     let mut same = Case::assigned();
-    same.target().users_by_id.insert(scim(1), Seen::Absent);
+    same.target().users_by_id.insert(scim(1), Observed::Absent);
     assert_eq!(verdict(&same, 1), Kept::Lost("record u-1 is gone from the target".into()));
 }
 
@@ -169,14 +175,14 @@ fn a_harmful_row_counts_for_whom_it_names_and_for_nobody_else() {
     assert_eq!(lost(500, disabled), (0, 3, 3));
     // Who has no record from before is lost, and was never among the kept.
     let unknown: fn(&mut Case) = |case| {
-        let Seen::Known(baseline) = &mut case.memory.baseline else { panic!() };
+        let Observed::Known(baseline) = &mut case.memory.baseline else { panic!() };
         baseline.users.get_mut(&user(1)).unwrap().target = AtTarget::NoRecord;
     };
     assert_eq!(lost(500, unknown), (1, 2, 2));
     // Whose record could not be read was not among the kept either.
     let unread: fn(&mut Case) = |case| {
         case.target().users.remove(&scim(1));
-        case.target().users_by_id.insert(scim(1), Seen::Unknown(failed("transient")));
+        case.target().users_by_id.insert(scim(1), Observed::Unknown(failed("transient")));
     };
     assert_eq!(lost(500, unread), (1, 2, 3));
 }
@@ -198,7 +204,7 @@ fn put_group(case: &mut Case, name: Option<&str>, external_id: Option<String>) -
 fn a_group_without_a_known_id_is_looked_for_by_its_name_or_its_entra_id() {
     let mut case = Case::unassigned();
     case.groups_gone();
-    let Seen::Known(baseline) = &mut case.memory.baseline else { panic!() };
+    let Observed::Known(baseline) = &mut case.memory.baseline else { panic!() };
     baseline.groups.get_mut(&group(1)).unwrap().scim = None;
     assert_eq!(remaining(&case), []);
     let mut put = |name, external| put_group(&mut case, name, external);

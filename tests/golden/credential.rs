@@ -1,7 +1,7 @@
 //! The credential: in force, about to expire, expired, refused, not known; by Entra's clock where it was heard.
 
 use unscim::model::condition::{ConditionKind, Reason, Truth};
-use unscim::model::seen::{Listed, Seen, Why};
+use unscim::model::observed::{Listed, Observed, Why};
 use unscim::model::snapshot::CredentialLife;
 use unscim::turn::report::report;
 
@@ -47,7 +47,7 @@ fn what_lives_an_hour_is_told_in_its_last_tenth() {
 fn what_says_nothing_is_not_known_and_what_is_refused_is_told() {
     assert_eq!(of(None), (Truth::Unknown, Reason::ExpiryNotKnown));
     let refused = |kind: &'static str| {
-        move |case: &mut Case| case.seen.permissions = Seen::Unknown(Why::new(kind, "the client secret has expired"))
+        move |case: &mut Case| case.seen.permissions = Observed::Unknown(Why::new(kind, "the client secret has expired"))
     };
     for kind in ["credential", "file"] {
         let (truth, reason, message) = judged(None, refused(kind));

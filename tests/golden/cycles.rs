@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use unscim::judge::good_cycle::{doubt, good};
-use unscim::model::seen::{Listed, Seen};
+use unscim::model::observed::{Listed, Observed};
 use unscim::model::snapshot::{ExecutionState, Job, JobCode, Log, LogRow, Quarantine, ScheduleState};
 
 use crate::support::*;
@@ -112,10 +112,10 @@ fn errors_of_single_entries_count_only_where_the_log_shows_that_they_touch_nobod
     refused(with(vec![failure(581, stranger)], |case| case.seen.log = Listed::Unknown(failed("denied"))), "can't be read");
     assert_eq!(with(vec![failure(581, stranger)], |case| log_read(case, 583)), Ok(()));
     refused(with(vec![failure(581, stranger)], |case| log_read(case, 582)), "was read before it ended");
-    refused(with(vec![failure(581, stranger)], |case| case.memory.baseline = Seen::Absent), "no baseline");
+    refused(with(vec![failure(581, stranger)], |case| case.memory.baseline = Observed::Absent), "no baseline");
 }
 
-/// Seen at a tenant whose cycles all "Succeeded": what failed in them was escrowed, to be tried again some time.
+/// Observed at a tenant whose cycles all "Succeeded": what failed in them was escrowed, to be tried again some time.
 #[test]
 fn a_cycle_that_succeeded_and_left_entries_over_counts_as_long_as_nobody_of_ours_is_among_them() {
     let with = |escrowed: Option<u64>, about: &dyn Fn(&mut Case)| {

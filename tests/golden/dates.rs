@@ -3,7 +3,7 @@
 use unscim::judge::dates::{self, misdated};
 use unscim::model::action::Action;
 use unscim::model::key::{Key, KeyKind};
-use unscim::model::seen::Listed;
+use unscim::model::observed::Listed;
 use unscim::model::snapshot::{Look, Snapshot};
 
 use crate::support::*;

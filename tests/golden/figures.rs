@@ -4,7 +4,7 @@ use unscim::judge::facts::Facts;
 use unscim::model::action::Action;
 use unscim::model::condition::ConditionKind;
 use unscim::model::id::GroupId;
-use unscim::model::seen::Listed;
+use unscim::model::observed::Listed;
 use unscim::model::spec::{Hold, Mode};
 use unscim::model::status::{GroupState, LastKnown, Progress, Status};
 use unscim::turn::report::report;
@@ -77,12 +77,12 @@ fn observe_remembers_though_it_has_no_ledger() {
     case.spec.mode = Mode::Observe;
     let seen = status(&case, None);
     let mut blind = blind(case);
-    blind.memory.baseline = unscim::model::seen::Seen::Absent;
+    blind.memory.baseline = unscim::model::observed::Observed::Absent;
     let later = status(&blind, Some(&seen));
     assert_eq!(later.progress, seen.progress);
     assert_eq!(of(&later, group(1)).0, GroupState::Unknown);
     assert_eq!(later.groups.len(), seen.groups.len());
-    blind.memory.baseline = unscim::model::seen::Seen::Unknown(failed("bound-elsewhere"));
+    blind.memory.baseline = unscim::model::observed::Observed::Unknown(failed("bound-elsewhere"));
     assert_eq!(status(&blind, Some(&seen)).progress, Progress::default(), "what was seen of another app is not told of this one");
 }
 

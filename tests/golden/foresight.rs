@@ -7,7 +7,7 @@ use unscim::model::baseline::AtTarget;
 use unscim::model::engine::ScimCall;
 use unscim::model::id::UserId;
 use unscim::model::memory::{Departure, DepartureKind, Streak};
-use unscim::model::seen::{Listed, Seen};
+use unscim::model::observed::{Listed, Observed};
 use unscim::model::snapshot::*;
 use unscim::model::spec::{GroupEntry, MembersDecision};
 
@@ -24,7 +24,7 @@ fn foresight_shows_each_stage_once_and_nothing_where_there_is_nothing_to_go_by()
     // A mapping that does not delete, or is off, deletes no group.
     for change in [(|mapping: &mut Mapping| mapping.deletes = false) as fn(&mut Mapping), |mapping| mapping.enabled = false] {
         let mut case = Case::assigned();
-        let Seen::Known(schema) = &mut case.seen.schema else { panic!() };
+        let Observed::Known(schema) = &mut case.seen.schema else { panic!() };
         change(schema.group.as_mut().unwrap());
         assert!(calls(&case)[3] == 0, "{:?}", foresee(&case.facts()));
     }
@@ -55,7 +55,7 @@ const GROUPS: u128 = 4;
 fn odd(seed: u64) -> Case {
     let mut dice = StdRng::seed_from_u64(seed);
     let mut case = Case::assigned();
-    let Seen::Known(baseline) = &mut case.memory.baseline else { panic!() };
+    let Observed::Known(baseline) = &mut case.memory.baseline else { panic!() };
     for g in 3..=GROUPS {
         baseline.groups.insert(group(g), baseline.groups[&group(1)].clone());
         case.seen.groups.insert(group(g), case.seen.groups[&group(1)].clone());
@@ -104,7 +104,7 @@ fn odd(seed: u64) -> Case {
         if dice.random_ratio(1, 4) {
             let enabled = dice.random_bool(0.5).then_some(dice.random_bool(0.5));
             let seen = DirectoryUser { id: user(u), user_principal_name: None, match_value: None, enabled, guest: false };
-            case.seen.users.insert(user(u), Seen::Known(seen));
+            case.seen.users.insert(user(u), Observed::Known(seen));
         }
         if dice.random_ratio(1, 4) {
             case.target().users.remove(&scim(u));
@@ -117,7 +117,7 @@ fn odd(seed: u64) -> Case {
             case.spec.released.insert(user(u));
         }
     }
-    if let (Listed::Known(settings), Seen::Known(schema)) = (&mut case.seen.settings, &mut case.seen.schema) {
+    if let (Listed::Known(settings), Observed::Known(schema)) = (&mut case.seen.settings, &mut case.seen.schema) {
         settings.sync_all = [Some(false), Some(false), Some(true), None][dice.random_range(0..4)];
         settings.skip_out_of_scope_deletions = dice.random_ratio(1, 6).then_some(true);
         for mapping in [&mut schema.user, &mut schema.group].into_iter().flatten() {

@@ -7,7 +7,7 @@ use unscim::model::action::Action;
 use unscim::model::baseline::AtTarget;
 use unscim::model::condition::Reason;
 use unscim::model::memory::*;
-use unscim::model::seen::{Listed, Seen};
+use unscim::model::observed::{Listed, Observed};
 use unscim::model::snapshot::*;
 use unscim::model::status::Brake;
 use unscim::turn::remember::growth;
@@ -20,7 +20,7 @@ fn verdict(case: &Case) -> Kept {
 }
 
 fn before(case: &mut Case) -> &mut ScimUser {
-    let Seen::Known(baseline) = &mut case.memory.baseline else { panic!("the baseline is not known") };
+    let Observed::Known(baseline) = &mut case.memory.baseline else { panic!("the baseline is not known") };
     baseline.users.get_mut(&user(1)).unwrap().target.record_mut().unwrap()
 }
 
@@ -30,11 +30,11 @@ fn now(case: &mut Case) -> &mut ScimUser {
 
 fn gone(case: &mut Case, u: u128) {
     case.target().users.remove(&scim(u));
-    case.target().users_by_id.insert(scim(u), Seen::Absent);
+    case.target().users_by_id.insert(scim(u), Observed::Absent);
 }
 
 fn back(case: &mut Case, u: u128) {
-    let Seen::Known(baseline) = &case.memory.baseline else { panic!("the baseline is not known") };
+    let Observed::Known(baseline) = &case.memory.baseline else { panic!("the baseline is not known") };
     let record = baseline.users[&user(u)].target.record().unwrap().clone();
     case.target().users_by_id.remove(&scim(u));
     case.target().users.insert(scim(u), record);
@@ -140,12 +140,12 @@ fn when_a_record_was_made_is_learned_where_it_was_not_asked_before() {
     now(&mut case).created = Some(at(-9));
     let grown = growth(&case.facts());
     assert_eq!(grown.records.keys().copied().collect::<Vec<_>>(), [user(1)]);
-    let Seen::Known(baseline) = &mut case.memory.baseline else { panic!("the baseline is not known") };
+    let Observed::Known(baseline) = &mut case.memory.baseline else { panic!("the baseline is not known") };
     baseline.grow(&grown);
     assert_eq!(before(&mut case).created, Some(at(-9)));
     now(&mut case).created = Some(at(30));
     assert!(growth(&case.facts()).records.is_empty(), "and never again");
-    let Seen::Known(baseline) = &mut case.memory.baseline else { panic!("the baseline is not known") };
+    let Observed::Known(baseline) = &mut case.memory.baseline else { panic!("the baseline is not known") };
     baseline.grow(&grown);
     assert!(lost(&case).contains("another one"));
     // Not of whoever was seen gone, nor from an older look.
@@ -178,7 +178,7 @@ fn whoever_was_seen_gone_once_stays_lost_when_somebody_stands_under_his_id_again
 #[test]
 fn what_a_list_and_a_read_by_id_do_not_agree_on_condemns_nobody() {
     let mut case = Case::assigned();
-    case.target().users_by_id.insert(scim(1), Seen::Absent);
+    case.target().users_by_id.insert(scim(1), Observed::Absent);
     look(&mut case, NOW + 1);
     assert!(lost(&case).contains("is gone"), "as ever, while it lasts");
     case.target().users_by_id.clear();
@@ -186,7 +186,7 @@ fn what_a_list_and_a_read_by_id_do_not_agree_on_condemns_nobody() {
     assert_eq!(verdict(&case), Kept::Kept);
     // Nor does a list that lacks him while nobody could read him.
     case.target().users.remove(&scim(1));
-    case.target().users_by_id.insert(scim(1), Seen::Unknown(failed("transient")));
+    case.target().users_by_id.insert(scim(1), Observed::Unknown(failed("transient")));
     look(&mut case, NOW + 3);
     assert!(matches!(verdict(&case), Kept::Unknown(_)) && case.memory.remembered.doubts.is_empty());
     // Nor does the same look twice.
@@ -212,13 +212,13 @@ fn a_look_without_anybody_of_ours_must_come_again_before_it_condemns() {
 #[test]
 fn a_record_that_was_gone_while_the_directory_explained_it_is_not_kept_afterwards() {
     let mut case = Case::assigned();
-    let Some(Seen::Known(known)) = case.seen.users.get_mut(&user(1)) else { panic!() };
+    let Some(Observed::Known(known)) = case.seen.users.get_mut(&user(1)) else { panic!() };
     known.enabled = Some(false);
     gone(&mut case, 1);
     look(&mut case, NOW + 1);
     assert_eq!(verdict(&case), Kept::Explained(DepartureKind::Disabled));
     back(&mut case, 1);
-    case.seen.users.insert(user(1), Seen::Known(known_user(1)));
+    case.seen.users.insert(user(1), Observed::Known(known_user(1)));
     look(&mut case, NOW + 2);
     assert!(lost(&case).contains("was gone from the target at"));
 }
@@ -282,7 +282,7 @@ fn another_name_is_a_rename_where_the_directory_has_it_too() {
     let known = |case: &mut Case, upn: Option<&str>, value: Option<&str>| {
         let (upn, value) = (upn.map(str::to_owned), value.map(str::to_owned));
         let user_in_entra = DirectoryUser { user_principal_name: upn, match_value: value, ..known_user(1) };
-        case.seen.users.insert(user(1), Seen::Known(user_in_entra));
+        case.seen.users.insert(user(1), Observed::Known(user_in_entra));
         verdict(case)
     };
     assert_eq!(known(&mut case, Some("Ada_fabrikam.com#EXT#@contoso.example"), None), Kept::Kept, "a guest");
@@ -392,9 +392,9 @@ fn a_bystanders_record_that_ends_after_the_first_removal_holds() {
     // Gone is who is neither in the list nor by his id.
     case.target().users.remove(&scim(9));
     assert_eq!(strangers(&case), Vec::<String>::new());
-    case.target().users_by_id.insert(scim(9), Seen::Unknown(failed("transient")));
+    case.target().users_by_id.insert(scim(9), Observed::Unknown(failed("transient")));
     assert_eq!(strangers(&case), Vec::<String>::new());
-    case.target().users_by_id.insert(scim(9), Seen::Absent);
+    case.target().users_by_id.insert(scim(9), Observed::Absent);
     assert_eq!(strangers(&case), ["record:u-9: is gone from the target"]);
     look(&mut case, NOW + 2);
     assert!(case.memory.remembered.strangers.contains(&Stranger::Record(scim(9))), "for the report");
@@ -459,7 +459,7 @@ fn a_bystander_who_is_explained_known_or_protected_by_now_holds_nothing() {
     row(&mut case, Some(9));
     let told = format!("{}: disable at 2026-11-24T22:01:00Z (row row-9); record u-9 is inactive at the target", user(9));
     assert_eq!(strangers(&case), [told]);
-    case.seen.users.insert(user(9), Seen::Absent);
+    case.seen.users.insert(user(9), Observed::Absent);
     assert_eq!(strangers(&case), Vec::<String>::new(), "deleted");
     case.seen.users.clear();
     case.spec.released.insert(user(9));
@@ -467,7 +467,7 @@ fn a_bystander_who_is_explained_known_or_protected_by_now_holds_nothing() {
     // Another's row explains nothing of him.
     let mut case = ended();
     row(&mut case, Some(8));
-    case.seen.users.insert(user(9), Seen::Absent);
+    case.seen.users.insert(user(9), Observed::Absent);
     assert_eq!(strangers(&case), ["record:u-9: is inactive at the target"]);
     // By his name, or by his id in the record, where the directory was asked for him.
     for (name, external, cleared) in [
@@ -481,18 +481,18 @@ fn a_bystander_who_is_explained_known_or_protected_by_now_holds_nothing() {
         nine(&mut case).external_id = external.as_deref().map(Into::into);
         let found =
             DirectoryUser { user_principal_name: Some(name.into()), match_value: None, enabled: Some(true), ..known_user(9) };
-        case.seen.users.insert(user(9), Seen::Known(found.clone()));
+        case.seen.users.insert(user(9), Observed::Known(found.clone()));
         assert_eq!(strangers(&case).len(), 1, "{name}: an enabled account explains nothing");
-        case.seen.users.insert(user(9), Seen::Known(DirectoryUser { enabled: Some(false), ..found.clone() }));
+        case.seen.users.insert(user(9), Observed::Known(DirectoryUser { enabled: Some(false), ..found.clone() }));
         assert_eq!(strangers(&case).is_empty(), cleared, "{name}");
-        case.seen.users.insert(user(9), Seen::Known(found));
+        case.seen.users.insert(user(9), Observed::Known(found));
         case.spec.released.insert(user(9));
         assert_eq!(strangers(&case).is_empty(), cleared, "{name}, released");
     }
     // Whoever came to be protected since is judged as such.
     let mut case = ended();
     let record = nine(&mut case).clone();
-    let Seen::Known(baseline) = &mut case.memory.baseline else { panic!() };
+    let Observed::Known(baseline) = &mut case.memory.baseline else { panic!() };
     let mut joiner = baseline.users[&user(1)].clone();
     joiner.target = AtTarget::Record(record);
     baseline.users.insert(user(9), joiner);

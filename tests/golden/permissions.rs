@@ -1,7 +1,7 @@
 //! What the token may do, held against what the spec needs: each that is missing is named, and each that is too much.
 
 use unscim::judge::preflight;
-use unscim::model::seen::Seen;
+use unscim::model::observed::Observed;
 use unscim::model::snapshot::Permissions;
 use unscim::model::spec::{Afterwards, EmptyGroups, MembersDecision, Mode};
 
@@ -24,7 +24,7 @@ const WRITE: &[&str] = &["AppRoleAssignment.ReadWrite.All", "GroupMember.ReadWri
 fn found(held: &[&str], change: impl FnOnce(&mut Case)) -> (Vec<String>, Vec<String>) {
     let mut case = Case::untouched();
     case.seen.permissions =
-        Seen::Known(Permissions { roles: held.iter().map(|role| (*role).into()).collect(), ..Permissions::default() });
+        Observed::Known(Permissions { roles: held.iter().map(|role| (*role).into()).collect(), ..Permissions::default() });
     change(&mut case);
     let found = preflight::check(&case.facts());
     let about = |all: Vec<String>| all.into_iter().filter(|text| text.contains("the token ha")).collect();
@@ -133,7 +133,7 @@ fn each_that_is_more_than_needed_is_named_and_the_dangerous_ones_by_themselves()
 #[test]
 fn a_directory_role_may_stand_for_what_is_missing_and_hides_nothing_that_is_too_much() {
     let (refusals, notes) = found(&["User.ReadWrite.All"], |case| {
-        let Seen::Known(held) = &mut case.seen.permissions else { panic!("they are known") };
+        let Observed::Known(held) = &mut case.seen.permissions else { panic!("they are known") };
         held.directory_roles.insert("62e90394-69f5-4237-9190-012177145e10".into());
     });
     assert_eq!(refusals, [""; 0]);

@@ -4,7 +4,7 @@ use crate::support::*;
 use unscim::judge::plan::{NewBaseline, Plan, plan};
 use unscim::model::action::Action;
 use unscim::model::condition::{Reason, Truth};
-use unscim::model::seen::{Listed, Seen, Why};
+use unscim::model::observed::{Listed, Observed, Why};
 use unscim::model::snapshot::{Principal, ScheduleState};
 use unscim::model::spec::Mode;
 use unscim::model::words::{part, some_of};
@@ -43,7 +43,7 @@ fn a_job_that_somebody_else_has_paused_lets_users_be_covered_from_the_start() {
 fn a_look_of_preflight_that_failed_takes_nothing_away() {
     let mut case = Case::assigned();
     assert!(!planned(&case, NewBaseline::Forbidden).actions.is_empty());
-    case.seen.schema = Seen::Unknown(failed("transient"));
+    case.seen.schema = Observed::Unknown(failed("transient"));
     let plan = planned(&case, NewBaseline::Forbidden);
     assert!(plan.refused.is_empty() && !plan.findings.unknowns.is_empty() && plan.actions.is_empty(), "{:?}", plan.findings);
 }
@@ -70,15 +70,15 @@ fn the_ledger_says_which_baseline_there_is() {
     };
     let mut case = Case::untouched();
     assert_eq!(reason(&case, NewBaseline::Forbidden).1, Reason::Recorded);
-    case.memory.baseline = Seen::Unknown(Why::new("bound-elsewhere", "another tenant's"));
+    case.memory.baseline = Observed::Unknown(Why::new("bound-elsewhere", "another tenant's"));
     assert_eq!(reason(&case, NewBaseline::Allowed), (Truth::False, Reason::LedgerBoundElsewhere, vec![]));
-    case.memory.baseline = Seen::Unknown(failed("ledger"));
+    case.memory.baseline = Observed::Unknown(failed("ledger"));
     assert_eq!(reason(&case, NewBaseline::Allowed), (Truth::Unknown, Reason::LedgerUnreadable, vec![]));
-    case.memory.baseline = Seen::Absent;
+    case.memory.baseline = Observed::Absent;
     assert_eq!(reason(&case, NewBaseline::Forbidden), (Truth::False, Reason::NewBaselineNeeded, vec![]));
     assert_eq!(reason(&case, NewBaseline::Allowed), (Truth::False, Reason::NotRecordedYet, vec!["RecordBaseline"]));
     let mut observing = Case::untouched();
-    observing.memory.baseline = Seen::Absent;
+    observing.memory.baseline = Observed::Absent;
     observing.spec.mode = Mode::Observe;
     assert_eq!(
         reason(&observing, NewBaseline::Forbidden).1,
@@ -92,7 +92,7 @@ fn the_ledger_says_which_baseline_there_is() {
     refused.spec.groups.acknowledge.clear();
     assert_eq!(reason(&refused, NewBaseline::Allowed).2, Vec::<&str>::new());
     assert_eq!(message(&refused), "preflight has not passed");
-    refused.seen.schema = Seen::Unknown(failed("transient"));
+    refused.seen.schema = Observed::Unknown(failed("transient"));
     refused.spec = case.spec.clone();
     assert_eq!(message(&refused), "preflight has not passed");
     case.unrow(Principal::Group(group(1)));

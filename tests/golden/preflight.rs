@@ -3,7 +3,7 @@
 use unscim::judge::preflight::{Findings, check};
 use unscim::model::action::Action;
 use unscim::model::memory::{BaselineSource, Departure, DepartureKind, Streak};
-use unscim::model::seen::{Listed, Seen, Why};
+use unscim::model::observed::{Listed, Observed, Why};
 use unscim::model::snapshot::*;
 use unscim::model::spec::*;
 use unscim::model::status::Brake;
@@ -39,12 +39,12 @@ fn settings(case: &mut Case) -> &mut SyncSettings {
 }
 
 fn schema(case: &mut Case) -> &mut SyncSchema {
-    let Seen::Known(schema) = &mut case.seen.schema else { panic!() };
+    let Observed::Known(schema) = &mut case.seen.schema else { panic!() };
     schema
 }
 
 fn app(case: &mut Case) -> &mut App {
-    let Seen::Known(app) = &mut case.seen.app else { panic!() };
+    let Observed::Known(app) = &mut case.seen.app else { panic!() };
     app
 }
 
@@ -63,10 +63,10 @@ fn a_tenant_in_order_passes() {
 fn what_could_not_be_read_is_unknown_and_what_is_refused_or_absent_is_a_refusal() {
     type Look = fn(&mut Case, Why);
     let looks: [(&str, Look); 4] = [
-        ("the enterprise application with object id", |case, why| case.seen.app = Seen::Unknown(why)),
+        ("the enterprise application with object id", |case, why| case.seen.app = Observed::Unknown(why)),
         ("the app's assignments", |case, why| case.seen.assignments = Listed::Unknown(why)),
         ("the synchronization jobs", |case, why| case.seen.jobs = Listed::Unknown(why)),
-        ("the job's schema", |case, why| case.seen.schema = Seen::Unknown(why)),
+        ("the job's schema", |case, why| case.seen.schema = Observed::Unknown(why)),
     ];
     for (what, look) in looks {
         let unknown = found(|case| look(case, Why::new("transient", "the service is down")));
@@ -76,18 +76,18 @@ fn what_could_not_be_read_is_unknown_and_what_is_refused_or_absent_is_a_refusal(
             refuses(what, |case| look(case, Why::new(kind, "no")));
         }
     }
-    refuses("does not exist; correct the config", |case| case.seen.app = Seen::Absent);
+    refuses("does not exist; correct the config", |case| case.seen.app = Observed::Absent);
     let other = |app| {
         move |case: &mut Case| {
             case.spec.entra.app = app;
-            case.seen.app = Seen::Absent;
+            case.seen.app = Observed::Absent;
         }
     };
     refuses("with appId 00000000-0000-0000-0000-000000000009", other(AppRef::AppId(uuid::Uuid::from_u128(9))));
     refuses("the enterprise application \"Uniqkey\"", other(AppRef::DisplayName("Uniqkey".into())));
     // Without a job there is no schema and no log to read, and once the token is dead nobody asks for them.
     let unread = |case: &mut Case| {
-        case.seen.schema = Seen::Unknown(failed("transient"));
+        case.seen.schema = Observed::Unknown(failed("transient"));
         case.seen.log = Listed::Unknown(failed("transient"));
     };
     let without = found(|case| {
@@ -112,7 +112,7 @@ fn enforce_needs_the_permissions_for_what_it_would_do() {
             roles: roles.iter().map(ToString::to_string).collect(),
             directory_roles: wids.iter().map(ToString::to_string).collect(),
         };
-        move |case: &mut Case| case.seen.permissions = Seen::Known(permissions)
+        move |case: &mut Case| case.seen.permissions = Observed::Known(permissions)
     };
     let both = ["AppRoleAssignment.ReadWrite.All", "User.Read.All", "GroupMember.ReadWrite.All"];
     passes(held(&both, &[]));
@@ -126,7 +126,7 @@ fn enforce_needs_the_permissions_for_what_it_would_do() {
         looks(case);
         case.spec.mode = Mode::Observe;
     });
-    passes(|case| case.seen.permissions = Seen::Unknown(failed("transient")));
+    passes(|case| case.seen.permissions = Observed::Unknown(failed("transient")));
     let pausing = |role: Option<&'static str>| {
         move |case: &mut Case| {
             case.spec.provisioning.afterwards = Afterwards::Pause;
@@ -395,7 +395,7 @@ fn whoever_else_assigns_users_or_empties_groups_holds_until_that_is_acknowledged
     assert_eq!(noted(&case), None, "two of three");
     case.leave(2, 3);
     assert!(noted(&case).is_some_and(|note| note.contains("3 memberships gone from managed groups")), "{:?}", noted(&case));
-    case.seen.users.insert(user(3), Seen::Absent);
+    case.seen.users.insert(user(3), Observed::Absent);
     assert_eq!(noted(&case), None, "who was deleted was not taken out");
     case.seen.users.clear();
     let streak = Streak { since: at(580), last: at(590), looks: 2 };
@@ -422,7 +422,7 @@ fn listed_groups_exist_are_assigned_and_count() {
     refuses("does not exist; correct its id in groups.list", |case| {
         provisional(case);
         case.unrow(Principal::Group(group(1)));
-        case.seen.groups.get_mut(&group(1)).unwrap().profile = Seen::Absent;
+        case.seen.groups.get_mut(&group(1)).unwrap().profile = Observed::Absent;
     });
     refuses("is not security-enabled", |case| {
         provisional(case);
@@ -430,7 +430,7 @@ fn listed_groups_exist_are_assigned_and_count() {
     });
     let unread = found(|case| {
         provisional(case);
-        case.seen.groups.get_mut(&group(1)).unwrap().profile = Seen::Unknown(failed("transient"));
+        case.seen.groups.get_mut(&group(1)).unwrap().profile = Observed::Unknown(failed("transient"));
     });
     assert!(unread.refusals.is_empty() && unread.unknowns[0].contains("could not be read"), "{unread:#?}");
     // Once the baseline is on disk, a group may be gone.
@@ -444,7 +444,7 @@ fn listed_groups_exist_are_assigned_and_count() {
     assert!(none.refusals.iter().any(|why| why.contains("there is nothing to retire")), "{none:#?}");
     notes("UnmanagedGroupAssigned", |case| case.assign_group(7, 1));
     // Before there is a baseline, every group is unmanaged.
-    for change in [(|_| {}) as fn(&mut Case), |case| case.memory.baseline = Seen::Absent] {
+    for change in [(|_| {}) as fn(&mut Case), |case| case.memory.baseline = Observed::Absent] {
         assert!(found(change).notes.iter().all(|note| !note.contains("UnmanagedGroup")));
     }
     notes("names users who are not protected anyway", |case| _ = case.spec.released.insert(user(9)));
@@ -613,7 +613,7 @@ fn the_target_can_be_read_and_the_probe_is_calibrated() {
     });
     refuses("RevokedTooEarly: the SCIM token is refused (401)", |case| case.seen.target.token = TokenState::Refused(401));
     // At the very first look a mistyped token is likelier than a dead one.
-    for baseline in [Seen::Absent, Case::untouched().memory.baseline] {
+    for baseline in [Observed::Absent, Case::untouched().memory.baseline] {
         let refused = found(|case| {
             case.memory.baseline = baseline;
             case.memory.source = BaselineSource::Provisional;
@@ -628,16 +628,16 @@ fn the_target_can_be_read_and_the_probe_is_calibrated() {
     };
     refuses("the target can't be read: the service is down", unread);
     passes(|case| case.seen.target.look = Listed::Unknown(failed("transient")));
-    let uncalibrated = |seen: Option<Seen<Calibration>>| {
+    let uncalibrated = |seen: Option<Observed<Calibration>>| {
         move |case: &mut Case| {
             case.memory.remembered.calibration = None;
             case.seen.calibration = seen;
         }
     };
-    refuses("can't be calibrated: the service is down", uncalibrated(Some(Seen::Unknown(failed("transient")))));
-    refuses("the service has no such path", uncalibrated(Some(Seen::Absent)));
+    refuses("can't be calibrated: the service is down", uncalibrated(Some(Observed::Unknown(failed("transient")))));
+    refuses("the service has no such path", uncalibrated(Some(Observed::Absent)));
     let throttled = || Why::new("throttled", "throttled, retry after 1s");
-    let waits = found(uncalibrated(Some(Seen::Unknown(throttled()))));
+    let waits = found(uncalibrated(Some(Observed::Unknown(throttled()))));
     let told = "the revocation probe can't be calibrated: throttled, retry after 1s";
     assert!(waits.refusals.is_empty() && waits.unknowns == [told], "{waits:#?}");
     let waits = found(|case| {
@@ -686,7 +686,7 @@ fn records_at_the_target_leave_no_doubt_before_the_first_baseline() {
             enabled: Some(true),
             guest: false,
         };
-        case.seen.users.insert(user(2), Seen::Known(known));
+        case.seen.users.insert(user(2), Observed::Known(known));
         let record = ScimUser {
             id: scim(9),
             user_name: Some(name.to_uppercase().into()),

@@ -2,8 +2,8 @@
 
 use jiff::SignedDuration;
 use unscim::model::action::Action;
-use unscim::model::seen::{Listed, Seen};
-use unscim::model::snapshot::{ProbeVerdict, TargetSeen, TokenState};
+use unscim::model::observed::{Listed, Observed};
+use unscim::model::snapshot::{ObservedTarget, ProbeVerdict, TokenState};
 use unscim::model::spec::{Hold, Mode, RevocationBy, Webhook};
 use unscim::model::status::{Outlook, Phase, Remaining, Status};
 use unscim::turn::report::report;
@@ -57,7 +57,8 @@ fn at_the_end_it_waits_for_a_person_and_then_for_rejections() {
     assert_eq!((of(&case).outlook, of(&case).earliest_finish), (Outlook::AwaitingPerson, None));
     case.memory.remembered.rejections = vec![probe(ProbeVerdict::Rejected)];
     case.memory.remembered.probed_at = Some(at(NOW));
-    case.seen.target = TargetSeen { token: TokenState::Refused(401), token_ends: None, look: Listed::Unknown(failed("denied")) };
+    case.seen.target =
+        ObservedTarget { token: TokenState::Refused(401), token_ends: None, look: Listed::Unknown(failed("denied")) };
     assert_eq!((of(&case).outlook, of(&case).earliest_finish), (Outlook::InSight, Some(at(NOW + 2))));
     case.memory.remembered.rejections.push(probe(ProbeVerdict::Rejected));
     assert_eq!(of(&case).earliest_finish, Some(at(NOW + 1)));
@@ -121,7 +122,7 @@ fn what_could_not_be_read_is_not_known_and_nothing_is_made_of_it() {
     target.seen.target.look = Listed::Unknown(failed("timed-out"));
     assert_eq!((of(&target).outlook, of(&target).earliest_finish), (Outlook::NotKnown, None));
     let mut nobody = Case::untouched();
-    nobody.memory.baseline = Seen::Absent;
+    nobody.memory.baseline = Observed::Absent;
     assert_eq!(of(&nobody), Remaining { outlook: of(&nobody).outlook, ..Remaining::default() });
 }
 

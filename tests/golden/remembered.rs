@@ -9,7 +9,7 @@ use unscim::model::condition::Reason;
 use unscim::model::key::Key;
 use unscim::model::memory::{Size, Streak};
 use unscim::model::moment::{Moment, is_ahead, lasts};
-use unscim::model::seen::{Listed, Seen, Why};
+use unscim::model::observed::{Listed, Observed, Why};
 use unscim::model::snapshot::*;
 use unscim::model::spec::Acknowledgement;
 use unscim::model::status::Brake;
@@ -123,7 +123,7 @@ fn a_removal_that_was_tried_again_explains_itself_and_so_do_replicas_that_take_t
         one.groups = [group(1)].into_iter().collect();
         people.users.insert(user(*u), one);
     }
-    case.memory.baseline = Seen::Known(people);
+    case.memory.baseline = Observed::Known(people);
     let show = |case: &mut Case, there: bool| {
         let users = if there { all.iter().map(|u| user(*u)).collect() } else { Default::default() };
         *case.members(1) = users;
@@ -163,7 +163,7 @@ fn what_was_refused_every_time_explains_nothing_and_a_look_that_explains_lifts_t
         one.groups = [group(1)].into_iter().collect();
         people.users.insert(user(u), one);
     }
-    case.memory.baseline = Seen::Known(people);
+    case.memory.baseline = Observed::Known(people);
     *case.members(1) = (1..=8).map(user).collect();
     case.again(NOW);
     for u in 1..=8 {
@@ -220,7 +220,7 @@ fn a_record_that_was_not_read_is_looked_for_until_it_is_and_blinds_until_then() 
     use unscim::model::baseline::AtTarget;
     let mut case = Case::assigned();
     case.spec.rollout = unscim::model::spec::Rollout::AllAtOnce;
-    let Seen::Known(baseline) = &mut case.memory.baseline else { panic!() };
+    let Observed::Known(baseline) = &mut case.memory.baseline else { panic!() };
     baseline.users.get_mut(&user(2)).unwrap().target = AtTarget::NotRead;
     let approved = case.approve();
     assert!(approved.held().iter().any(|(brake, why)| *brake == Brake::Blind && why.contains("which record is theirs")));
@@ -231,7 +231,7 @@ fn a_record_that_was_not_read_is_looked_for_until_it_is_and_blinds_until_then() 
     // Without his properties, or without the target, nothing is found, and nothing is "none".
     case.seen.users.remove(&user(2));
     assert!(growth(&case.facts()).records.is_empty());
-    case.seen.users.insert(user(2), Seen::Known(known_user(2)));
+    case.seen.users.insert(user(2), Observed::Known(known_user(2)));
     case.memory.target = None;
     assert!(growth(&case.facts()).records.is_empty());
 }
@@ -249,7 +249,7 @@ fn whoever_was_assigned_directly_before_a_baseline_of_direct_assignees_is_in_it_
     case.spec.groups.acknowledge.push(Acknowledgement::AlreadyDirect);
     assert_eq!(grown(&case), [user(8)], "and whoever was assigned since is not handed over");
     let growth = growth(&case.facts());
-    let Seen::Known(baseline) = &mut case.memory.baseline else { panic!() };
+    let Observed::Known(baseline) = &mut case.memory.baseline else { panic!() };
     baseline.grow(&growth);
     assert_eq!(
         (grown(&case), case.facts().person(user(8)).unwrap().roles.is_empty()),
@@ -265,7 +265,7 @@ fn who_has_no_record_is_not_counted_and_the_proof_waits_for_a_word_about_him() {
     case.memory.remembered.cycle_proof = None;
     let proven = |case: &Case| unscim::judge::steps::cycle::prove(&case.facts());
     assert!(proven(&case).is_ok_and(|proof| (proof.users_kept, proof.users_counted, proof.users_not_known) == (3, 3, 0)));
-    let Seen::Known(baseline) = &mut case.memory.baseline else { panic!() };
+    let Observed::Known(baseline) = &mut case.memory.baseline else { panic!() };
     baseline.users.get_mut(&user(2)).unwrap().target = AtTarget::NoRecord;
     refuses(&proven(&case).unwrap_err(), Reason::UsersUncounted, "1 of 3 protected users (33.4%) without a record at the app");
     case.spec.groups.acknowledge.push(Acknowledgement::UncountedUsers);
@@ -280,7 +280,7 @@ fn who_has_no_record_is_not_counted_and_the_proof_waits_for_a_word_about_him() {
     let mut released = Case { spec: case.spec.clone(), seen: case.seen.clone(), memory: case.memory.clone() };
     released.spec.released.insert(user(2));
     assert!(proven(&released).is_ok());
-    let Some(Seen::Known(known)) = case.seen.users.get_mut(&user(2)) else { panic!() };
+    let Some(Observed::Known(known)) = case.seen.users.get_mut(&user(2)) else { panic!() };
     known.enabled = Some(false);
     assert!(proven(&case).is_ok());
 }
@@ -293,9 +293,9 @@ fn many_lost_users_are_counted_and_the_first_of_them_named() {
     for u in 10..60 {
         people.users.insert(user(u), people.users[&user(1)].clone());
     }
-    case.memory.baseline = Seen::Known(people);
+    case.memory.baseline = Observed::Known(people);
     case.target().users.remove(&scim(1));
-    case.target().users_by_id.insert(scim(1), Seen::Absent);
+    case.target().users_by_id.insert(scim(1), Observed::Absent);
     let Err(Verdict::Refuse { reason, why }) = unscim::judge::steps::cycle::prove(&case.facts()) else { panic!() };
     assert_eq!((reason, why.len()), (Reason::UsersLost, 21));
     assert!(why[20].contains("31 more of 51 protected users lost"), "{}", why[20]);

@@ -4,7 +4,7 @@ use crate::support::*;
 use unscim::model::action::Action;
 use unscim::model::condition::Reason;
 use unscim::model::memory::Streak;
-use unscim::model::seen::Listed;
+use unscim::model::observed::Listed;
 use unscim::turn::settle::{Settled, gone, settled};
 
 const LINE: i64 = 77;

@@ -6,7 +6,7 @@ use unscim::judge::step::Verdict;
 use unscim::model::action::Action;
 use unscim::model::condition::Reason;
 use unscim::model::memory::{Departure, DepartureKind, Streak};
-use unscim::model::seen::{Listed, Seen, Why};
+use unscim::model::observed::{Listed, Observed, Why};
 use unscim::model::snapshot::{JobCode, Principal, ProbeVerdict, Quarantine, ScheduleState};
 use unscim::model::spec::{Afterwards, EmptyGroups, GroupEntry, MembersDecision, Rollout};
 
@@ -263,7 +263,7 @@ fn unassign_leaves_the_first_removal_to_one_user_and_takes_no_empty_group_for_a_
     let mut case = Case::assigned();
     case.spec.groups.list[0].members = Some(MembersDecision::Keep);
     case.spec.groups.list[1].members = Some(MembersDecision::Keep);
-    let Seen::Known(baseline) = &mut case.memory.baseline else { panic!() };
+    let Observed::Known(baseline) = &mut case.memory.baseline else { panic!() };
     let empty = baseline.groups[&group(2)].clone();
     baseline.groups.insert(group(3), empty);
     case.spec.groups.list.push(GroupEntry { id: group(3), members: Some(MembersDecision::Keep) });
@@ -355,7 +355,7 @@ fn cycle_refuses_a_lost_user_and_calls_nobody_lost_who_was_not_read() {
     refuses(&lost.judge(4), Reason::UsersLost, "user2@contoso.example");
     lost.target().users.remove(&scim(2));
     waits(&lost.judge(4), Reason::VerifyingTarget, "was not read");
-    lost.target().users_by_id.insert(scim(2), Seen::Absent);
+    lost.target().users_by_id.insert(scim(2), Observed::Absent);
     refuses(&lost.judge(4), Reason::UsersLost, "gone from the target");
 }
 

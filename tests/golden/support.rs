@@ -12,7 +12,7 @@ use unscim::judge::steps::GUIDE;
 use unscim::model::action::Action;
 use unscim::model::condition::Reason;
 use unscim::model::memory::*;
-use unscim::model::seen::{Listed, Seen, Why};
+use unscim::model::observed::{Listed, Observed, Why};
 use unscim::model::snapshot::*;
 
 use crate::book::Book;
@@ -150,8 +150,8 @@ impl Case {
 
     pub fn profile(&mut self, g: u128) -> &mut GroupProfile {
         match &mut self.seen.groups.get_mut(&group(g)).unwrap().profile {
-            Seen::Known(profile) => profile,
-            Seen::Absent | Seen::Unknown(_) => panic!("the profile is not known"),
+            Observed::Known(profile) => profile,
+            Observed::Absent | Observed::Unknown(_) => panic!("the profile is not known"),
         }
     }
 
@@ -168,15 +168,15 @@ impl Case {
 
     pub fn hold_permission(&mut self, permission: &str) {
         match &mut self.seen.permissions {
-            Seen::Known(held) => held.roles.insert(permission.into()),
-            Seen::Absent | Seen::Unknown(_) => panic!("the permissions are not known"),
+            Observed::Known(held) => held.roles.insert(permission.into()),
+            Observed::Absent | Observed::Unknown(_) => panic!("the permissions are not known"),
         };
     }
 
     pub fn groups_gone(&mut self) {
         let look = self.target();
         for id in std::mem::take(&mut look.groups).into_keys() {
-            look.groups_by_id.insert(id, Seen::Absent);
+            look.groups_by_id.insert(id, Observed::Absent);
         }
     }
 }

@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::support::*;
 use unscim::judge::preflight::{Findings, check};
+use unscim::judge::roadmap::roadmap;
 use unscim::judge::step::Verdict;
-use unscim::judge::way;
 use unscim::model::action::Action;
 use unscim::model::condition::Reason;
 use unscim::model::memory::BaselineSource;
 use unscim::model::names::Names;
-use unscim::model::seen::{Listed, Why};
-use unscim::model::snapshot::{GroupSeen, LogRow, Principal};
+use unscim::model::observed::{Listed, Why};
+use unscim::model::snapshot::{LogRow, ObservedGroup, Principal};
 use unscim::model::spec::{Acknowledgement, EmptyGroups, MembersDecision, Rollout};
 use unscim::model::status::Brake;
 use unscim::turn::remember::growth;
@@ -20,7 +20,7 @@ use unscim::turn::remember::growth;
 const OURS: &str = "set groups.acknowledge: [TemporaryMembers]";
 
 impl Case {
-    fn group_seen(&mut self, g: u128) -> &mut GroupSeen {
+    fn group_seen(&mut self, g: u128) -> &mut ObservedGroup {
         self.seen.groups.get_mut(&group(g)).unwrap()
     }
 
@@ -91,8 +91,8 @@ fn a_group_that_may_be_written_back_or_is_governed_serves_something_else() {
         change(&mut case);
         refuses(&case.judge(2), Reason::DecisionNeeded, words);
         refuses(&case.judge(2), Reason::DecisionNeeded, "members: Remove or members: Keep");
-        let way = way::way(&case.facts(), &[]).unwrap();
-        assert!(way.groups[0].uses.iter().any(|uses| uses.contains(words)), "{:?}", way.groups[0]);
+        let roadmap = roadmap(&case.facts(), &[]).unwrap();
+        assert!(roadmap.groups[0].uses.iter().any(|uses| uses.contains(words)), "{:?}", roadmap.groups[0]);
         case.spec.groups.list[0].members = Some(MembersDecision::Remove);
         acts(&case.judge(2), Reason::MembersRemain);
         case.spec.groups.list[0].members = Some(MembersDecision::Keep);
@@ -225,7 +225,7 @@ fn a_row_of_their_own_waits_for_a_word_where_only_memberships_that_end_give_the_
     case.spec.groups.acknowledge.pop();
     // A membership that lasts gives the same role: it is theirs.
     case.rows().iter_mut().filter(|row| row.role == role(2)).for_each(|row| row.role = role(1));
-    if let unscim::model::seen::Seen::Known(baseline) = &mut case.memory.baseline {
+    if let unscim::model::observed::Observed::Known(baseline) = &mut case.memory.baseline {
         baseline.groups.get_mut(&group(2)).unwrap().roles = [role(1)].into();
     }
     case.unrow(Principal::User(user(2)));

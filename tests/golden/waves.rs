@@ -5,7 +5,7 @@ use unscim::model::action::Action;
 use unscim::model::condition::Reason;
 use unscim::model::id::AssignmentId;
 use unscim::model::memory::Streak;
-use unscim::model::seen::{Listed, Seen};
+use unscim::model::observed::{Listed, Observed};
 use unscim::model::snapshot::Principal;
 use unscim::model::spec::Rollout;
 use unscim::model::status::Brake;
@@ -40,11 +40,11 @@ fn first_wave_gone() -> Case {
 }
 
 fn gone_at_the_target(case: &mut Case, g: u128) {
-    let Seen::Known(baseline) = &case.memory.baseline else { panic!() };
+    let Observed::Known(baseline) = &case.memory.baseline else { panic!() };
     let id = baseline.groups[&group(g)].scim.clone().unwrap();
     let look = case.target();
     look.groups.remove(&id);
-    look.groups_by_id.insert(id, Seen::Absent);
+    look.groups_by_id.insert(id, Observed::Absent);
 }
 
 #[test]
@@ -121,7 +121,7 @@ fn a_group_that_comes_back_closes_the_waves_after_it() {
 fn smallest_first_doubles_and_is_not_reordered_by_joiners() {
     let mut case = Case::assigned();
     case.spec.rollout = Rollout::SmallestFirst;
-    let Seen::Known(baseline) = &mut case.memory.baseline else { panic!() };
+    let Observed::Known(baseline) = &mut case.memory.baseline else { panic!() };
     for n in 3..=8 {
         let copy = baseline.groups[&group(2)].clone();
         baseline.groups.insert(group(n), copy);

@@ -7,7 +7,7 @@ use serde_json::json;
 use tokio::time::Instant;
 use unscim::model::action::Action;
 use unscim::model::id::AppRoleId;
-use unscim::model::seen::Listed;
+use unscim::model::observed::Listed;
 use unscim::world::error::{Class, Error};
 use unscim::world::{Directory, listed};
 use uuid::Uuid;

@@ -11,7 +11,7 @@ use unscim::model::action::Action;
 use unscim::model::baseline::{AtTarget, Baseline, Binding, Growth, ManagedGroup, Protected};
 use unscim::model::id::{AppRoleId, GroupId, JobId, ScimId, ServicePrincipalId, TenantId, UserId};
 use unscim::model::memory::{Doubt, DoubtKind, Remembered, Since, Stranger, Streak};
-use unscim::model::seen::Seen;
+use unscim::model::observed::Observed;
 use unscim::model::snapshot::ScimUser;
 use unscim::world::ledger::SqliteLedger;
 use unscim::world::{Ledger, Outcome, Written};
@@ -103,7 +103,7 @@ fn refusal<T>(result: Result<T, unscim::world::error::Error>) -> String {
 fn everything_is_kept_over_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let ledger = SqliteLedger::open(dir.path()).unwrap();
-    assert_eq!(ledger.baseline().unwrap(), Seen::Absent);
+    assert_eq!(ledger.baseline().unwrap(), Observed::Absent);
     assert_eq!(ledger.remembered().unwrap(), Remembered::default());
     ledger.create_baseline(&baseline()).unwrap();
     ledger.remember(&remembered()).unwrap();
@@ -113,7 +113,7 @@ fn everything_is_kept_over_a_restart() {
     drop(ledger);
 
     let ledger = SqliteLedger::open(dir.path()).unwrap();
-    assert_eq!(ledger.baseline().unwrap(), Seen::Known(baseline()));
+    assert_eq!(ledger.baseline().unwrap(), Observed::Known(baseline()));
     assert_eq!(ledger.remembered().unwrap(), remembered());
     assert_eq!(ledger.journal().unwrap(), journal);
 }
@@ -125,7 +125,7 @@ fn a_baseline_is_never_replaced() {
     let mut other = baseline();
     other.users.clear();
     assert!(refusal(ledger.create_baseline(&other)).contains("never replaced"));
-    assert_eq!(ledger.baseline().unwrap(), Seen::Known(baseline()));
+    assert_eq!(ledger.baseline().unwrap(), Observed::Known(baseline()));
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn growing_adds_and_takes_nothing_away() {
     ledger.grow_baseline(&Growth::default()).unwrap();
     let mut expected = baseline();
     expected.grow(&growth);
-    assert_eq!(ledger.baseline().unwrap(), Seen::Known(expected.clone()));
+    assert_eq!(ledger.baseline().unwrap(), Observed::Known(expected.clone()));
     // When a record was made may become known later, and once.
     let record = |n| ScimUser { created: Some(at(n)), ..expected.users[&user(20)].target.record().unwrap().clone() };
     let dated = |n| Growth { records: BTreeMap::from([(user(20), AtTarget::Record(record(n)))]), ..Growth::default() };
@@ -153,7 +153,7 @@ fn growing_adds_and_takes_nothing_away() {
     let (first, second) = (dated(1), dated(2));
     expected.grow(&first);
     expected.grow(&second);
-    assert_eq!(ledger.baseline().unwrap(), Seen::Known(expected));
+    assert_eq!(ledger.baseline().unwrap(), Observed::Known(expected));
 }
 
 #[test]
@@ -342,14 +342,14 @@ fn listing(dir: &Path) -> BTreeMap<String, Vec<u8>> {
 #[test]
 fn a_copy_is_current_and_writes_nothing_where_it_came_from() {
     let dir = tempfile::tempdir().unwrap();
-    assert_eq!(SqliteLedger::open_read_only(dir.path()).unwrap().baseline().unwrap(), Seen::Absent);
+    assert_eq!(SqliteLedger::open_read_only(dir.path()).unwrap().baseline().unwrap(), Observed::Absent);
     assert!(listing(dir.path()).is_empty());
 
     let odd = dir.path().join("a dir, with 100% ? # in its name");
     written(&odd);
     let before = listing(&odd);
     let copy = SqliteLedger::open_read_only(&odd).unwrap();
-    assert_eq!(copy.baseline().unwrap(), Seen::Known(baseline()));
+    assert_eq!(copy.baseline().unwrap(), Observed::Known(baseline()));
     copy.remember(&Remembered::default()).unwrap();
     drop(copy);
     assert_eq!(listing(&odd), before);

@@ -27,7 +27,7 @@ fn written() -> TempDir {
     let lines = [
         (Action::AssignUser { user, role: AppRoleId(Uuid::nil()) }, Outcome::Done(written)),
         (Action::RemoveMember { group, user }, Outcome::Open("no answer".into())),
-        (Action::RemoveMember { group, user }, Outcome::Seen(at(9))),
+        (Action::RemoveMember { group, user }, Outcome::Observed(at(9))),
         (Action::RequestRevocation, Outcome::Failed("denied".into())),
     ];
     for (n, (action, outcome)) in lines.iter().enumerate() {
@@ -41,18 +41,18 @@ fn written() -> TempDir {
 fn the_last_writes_are_told_with_their_endings_and_without_those_before() {
     let dir = written();
     let ledger = SqliteLedger::open(dir.path()).unwrap();
-    let all = ledger.deeds().unwrap();
+    let all = ledger.writes().unwrap();
     assert_eq!(ledger.recent(0).unwrap(), []);
     for most in 1..=4 {
         assert_eq!(ledger.recent(most).unwrap(), all[all.len() - most..], "{most}");
     }
     assert_eq!(ledger.recent(100).unwrap(), all);
     // An old one that ends late stays old.
-    let [first, ..] = all.as_slice() else { panic!("no deeds") };
+    let [first, ..] = all.as_slice() else { panic!("no writes") };
     let open = intend(&ledger, 9, &first.action, at(50)).unwrap();
     let later = intend(&ledger, 9, &Action::RequestRevocation, at(51)).unwrap();
     conclude(&ledger, open, &Outcome::Failed("late".into()), at(60)).unwrap();
-    assert_eq!(ledger.recent(1).unwrap().iter().map(|deed| deed.line).collect::<Vec<_>>(), [later]);
+    assert_eq!(ledger.recent(1).unwrap().iter().map(|write| write.line).collect::<Vec<_>>(), [later]);
     assert_eq!(ledger.recent(2).unwrap()[0].ending.as_ref().unwrap().text.as_deref(), Some("late"));
 }
 

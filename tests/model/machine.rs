@@ -8,7 +8,7 @@ use unscim::judge::facts::Facts;
 use unscim::judge::plan::{NewBaseline, plan};
 use unscim::model::action::Action;
 use unscim::model::id::*;
-use unscim::model::seen::Seen;
+use unscim::model::observed::Observed;
 use unscim::model::snapshot::{Principal, Snapshot};
 use unscim::model::spec::{MembersDecision, Spec};
 use unscim::turn::{Decided, LoopState, Permit, decide};
@@ -85,11 +85,11 @@ impl Machine {
     pub fn start(&self) -> State {
         let tenant = Tenant::new(self.layout, self.lag);
         let mut state = State::new(tenant, self.trouble);
-        state.book.baseline = Seen::Absent;
+        state.book.baseline = Observed::Absent;
         state.book.remembered.calibration = Some(calibration(state.tenant.now));
         let (prepared, _, _) = self.prepared(&state, 0, None, Permit::FirstBaseline);
         let baseline = prepared.approved.baseline().unwrap_or_else(|| panic!("no baseline: {:?}", prepared.approved.plan()));
-        state.book.baseline = Seen::Known(baseline.clone());
+        state.book.baseline = Observed::Known(baseline.clone());
         self.sealed(state)
     }
 

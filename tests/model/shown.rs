@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use unscim::model::memory::Remembered;
-use unscim::model::seen::{Listed, Seen};
+use unscim::model::observed::{Listed, Observed};
 use unscim::model::snapshot::*;
 use uuid::Uuid;
 
@@ -41,7 +41,7 @@ pub fn shown(tenant: &Tenant, untouched: &Snapshot, stale: Stale, mutants: &[Mut
         *members_of(&mut seen, *group) = tenant.members_seen(*group, stale).cloned().unwrap_or_default();
     }
     for (id, user) in &mut seen.users {
-        if let Seen::Known(user) = user {
+        if let Observed::Known(user) = user {
             user.enabled = tenant.enabled.get(id).copied();
         }
     }
@@ -52,7 +52,7 @@ pub fn shown(tenant: &Tenant, untouched: &Snapshot, stale: Stale, mutants: &[Mut
         (record.id.clone(), record)
     };
     let groups = tenant.at_target.iter().map(|group| known_group(number(group.0)));
-    seen.target = TargetSeen {
+    seen.target = ObservedTarget {
         token: if tenant.token { TokenState::Accepted } else { TokenState::Refused(401) },
         token_ends: None,
         look: Listed::Known(Arc::new(TargetLook {

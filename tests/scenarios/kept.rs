@@ -45,8 +45,8 @@ impl Rig {
         let evidence = Evidence {
             baseline: ledger.baseline().unwrap().known().unwrap().clone(),
             remembered: ledger.remembered().unwrap(),
-            deeds: ledger.deeds().unwrap(),
-            witnessed: ledger.witnessed().unwrap(),
+            writes: ledger.writes().unwrap(),
+            witnessed: ledger.history().unwrap(),
             lines: 0,
             head: String::new(),
         };

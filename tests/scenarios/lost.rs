@@ -256,7 +256,7 @@ async fn a_write_that_is_refused_waits_longer_each_time_and_is_held_with_what_wa
     let held = status.held.iter().find(|held| held.brake == "write-refused");
     let held = held.unwrap_or_else(|| panic!("it is held: {status:#?}"));
     assert!(held.message.contains("Authorization_RequestDenied") && held.message.contains("admin consent"), "{}", held.message);
-    let tried = rig.world().ledger.deeds().unwrap().len();
+    let tried = rig.world().ledger.writes().unwrap().len();
     assert!(tried < 60, "{tried} lines in an hour for what is refused every time");
     rig.transport = free;
     rig.restart();

@@ -46,8 +46,8 @@ async fn groups_that_are_gone_already_are_taken_from_where_they_are() {
     rig.assert_nobody_hurt(&before);
     let ledger = SqliteLedger::open_evidence(&rig.dir.path().join("data")).unwrap();
     let (baseline, remembered) = (ledger.baseline().unwrap().known().unwrap().clone(), ledger.remembered().unwrap());
-    let (deeds, witnessed) = (ledger.deeds().unwrap(), ledger.witnessed().unwrap());
-    let told = report(Evidence { baseline, remembered, deeds, witnessed, lines: 0, head: String::new() }, rig.practice.now());
+    let (writes, witnessed) = (ledger.writes().unwrap(), ledger.history().unwrap());
+    let told = report(Evidence { baseline, remembered, writes, witnessed, lines: 0, head: String::new() }, rig.practice.now());
     assert!(told.result.contains("who else was in scope before that can't be proven"), "{}", told.result);
     assert!(told.proven && told.users.len() > 1, "{told:#?}");
 }

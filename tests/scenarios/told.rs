@@ -6,12 +6,12 @@ use http::Method;
 use tower::ServiceExt as _;
 use unscim::evidence::{Evidence, report};
 use unscim::model::condition::ConditionKind;
+use unscim::model::history::{Event, HistoryEntry, Verdict};
 use unscim::model::id::GroupId;
 use unscim::model::memory::Remembered;
 use unscim::model::names::Names;
 use unscim::model::spec::{Acknowledgement, EmptyGroups, MembersDecision, Rollout};
-use unscim::model::status::{DeedOutcome, GroupState, Outlook, Phase, Status};
-use unscim::model::witness::{Event, Verdict, Witnessed};
+use unscim::model::status::{GroupState, Outlook, Phase, Status, WriteOutcome};
 use unscim::practice::scenario::{GroupTrait, Scenario};
 use unscim::practice::{Effect, Fault};
 use unscim::world::Ledger as _;
@@ -65,7 +65,7 @@ async fn each_group_goes_one_way_and_the_last_writes_are_told() {
     let preflight = &last.condition(ConditionKind::Preflight).unwrap().message;
     assert!(preflight.starts_with("no group is left to check"), "{preflight}");
     let entry = last.journal.last().unwrap();
-    assert_eq!((entry.action.as_str(), entry.outcome), ("RequestRevocation", DeedOutcome::Done));
+    assert_eq!((entry.action.as_str(), entry.outcome), ("RequestRevocation", WriteOutcome::Done));
 }
 
 #[tokio::test(start_paused = true)]
@@ -97,7 +97,7 @@ async fn users_are_named_only_where_that_is_asked_for() {
         let answer = Effect::Answer { status: 400, headers: Vec::new(), body };
         rig.practice.faults().add(Fault::once("/appRoleAssignedTo", answer).on(Method::POST));
         let first = rig.until(20, |status| !status.journal.is_empty()).await;
-        let failed = first.journal.iter().find(|entry| entry.outcome == DeedOutcome::Failed).unwrap();
+        let failed = first.journal.iter().find(|entry| entry.outcome == WriteOutcome::Failed).unwrap();
         let why = failed.why.as_deref().unwrap();
         assert!(
             why.contains(if names == Names::Shown { "ada@example.com" } else { "(name withheld) can't be assigned" }),
@@ -157,8 +157,8 @@ async fn the_query_of_the_scim_url_is_shown_nowhere() {
     let ledger = SqliteLedger::open_evidence(&rig.dir.path().join("data")).unwrap();
     let (baseline, remembered) = (ledger.baseline().unwrap().known().unwrap().clone(), ledger.remembered().unwrap());
     assert!(baseline.binding.scim_url.ends_with("?sig=s3cret"), "it is compared as a whole");
-    let (deeds, witnessed) = (ledger.deeds().unwrap(), ledger.witnessed().unwrap());
-    let evidence = Evidence { baseline, remembered, deeds, witnessed, lines: 0, head: String::new() };
+    let (writes, witnessed) = (ledger.writes().unwrap(), ledger.history().unwrap());
+    let evidence = Evidence { baseline, remembered, writes, witnessed, lines: 0, head: String::new() };
     let report = serde_json::to_value(report(evidence, rig.practice.now())).unwrap();
     assert!(!report.to_string().contains("s3cret"), "{report:#}");
     assert_eq!(report["retirement"]["scim_url"], format!("{}/scim/v2", crate::support::ROOT));
@@ -177,15 +177,15 @@ async fn the_report_shows_users_as_the_last_proof_that_holds_has_them() {
     rig.retire().await;
     let ledger = SqliteLedger::open_evidence(&rig.dir.path().join("data")).unwrap();
     let (baseline, remembered) = (ledger.baseline().unwrap().known().unwrap().clone(), ledger.remembered().unwrap());
-    let is_proof = |one: &Witnessed| matches!(one.event, Event::UsersAfter { .. } | Event::CycleProven { .. });
-    let proof: Vec<Witnessed> = ledger.witnessed().unwrap().into_iter().filter(is_proof).collect();
+    let is_proof = |one: &HistoryEntry| matches!(one.event, Event::UsersAfter { .. } | Event::CycleProven { .. });
+    let proof: Vec<HistoryEntry> = ledger.history().unwrap().into_iter().filter(is_proof).collect();
     assert_eq!(proof.len(), 2, "{proof:#?}");
     let mut other = proof.clone();
     let Event::UsersAfter { users } = &mut other[0].event else { panic!("{other:#?}") };
     users.values_mut().for_each(|user| user.verdict = Verdict::Lost);
-    let after = |witnessed: Vec<Witnessed>, remembered: &Remembered| -> BTreeSet<String> {
+    let after = |witnessed: Vec<HistoryEntry>, remembered: &Remembered| -> BTreeSet<String> {
         let (baseline, remembered) = (baseline.clone(), remembered.clone());
-        let evidence = Evidence { baseline, remembered, deeds: Vec::new(), witnessed, lines: 0, head: String::new() };
+        let evidence = Evidence { baseline, remembered, writes: Vec::new(), witnessed, lines: 0, head: String::new() };
         let report = serde_json::to_value(report(evidence, rig.practice.now())).unwrap();
         report["users"].as_array().unwrap().iter().map(|user| user["after"]["verdict"].to_string()).collect()
     };

@@ -157,9 +157,9 @@ async fn a_rollback_that_is_cut_short_goes_on_where_the_world_is() {
         rig.practice.pass(Duration::from_secs(60)).await;
     }
     assert!(stops >= 2, "{stops}");
-    let deeds = rig.world().ledger.deeds().unwrap();
-    let restores = deeds.iter().filter(|deed| deed.action.kind().starts_with("Restore"));
-    let last: BTreeMap<Key, bool> = restores.map(|deed| (deed.action.key(), deed.is_done())).collect();
+    let writes = rig.world().ledger.writes().unwrap();
+    let restores = writes.iter().filter(|write| write.action.kind().starts_with("Restore"));
+    let last: BTreeMap<Key, bool> = restores.map(|write| (write.action.key(), write.is_done())).collect();
     assert!(last.values().all(|done| *done), "each was answered in the end, so that cycles count from there: {last:?}");
     let after = tenant(&mut rig).await;
     assert_eq!((after.groups, after.members), (before.groups, before.members));

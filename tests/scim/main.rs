@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 use tower::util::BoxCloneSyncService;
 use unscim::model::id::ScimId;
-use unscim::model::seen::Seen;
+use unscim::model::observed::Observed;
 use unscim::model::snapshot::{BodyShape, Calibration, ProbeVerdict, Signature};
 use unscim::model::spec::Profile;
 use unscim::practice::scim_app::{Quirk, ScimApp};
@@ -156,7 +156,7 @@ async fn trouble_is_an_error_and_never_a_short_list() {
 async fn one_record_is_known_absent_or_an_error() {
     let stage = stage(2);
     let id = known_id(&stage.app);
-    let Seen::Known(user) = stage.target.user(&id, &[]).await.unwrap() else { panic!("not known") };
+    let Observed::Known(user) = stage.target.user(&id, &[]).await.unwrap() else { panic!("not known") };
     assert_eq!((&user.id, user.user_name.as_deref()), (&id, Some("user000@contoso.example")));
     assert!(stage.target.group(&ScimId::from("g/1 ü"), &[]).await.unwrap().is_known());
 

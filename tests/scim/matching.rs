@@ -12,7 +12,7 @@ async fn a_user_whom_a_list_that_repeats_itself_lacks_is_found_by_a_filter() {
     assert_eq!(stage.target.users().await.unwrap().len(), 99);
     assert!(stage.target.may_lack_users());
     for name in ["user120@contoso.example", "USER120@Contoso.Example"] {
-        let Seen::Known(found) = stage.target.user_by(MatchBy::UserName, name).await.unwrap() else { panic!("not found") };
+        let Observed::Known(found) = stage.target.user_by(MatchBy::UserName, name).await.unwrap() else { panic!("not found") };
         assert_eq!(found.user_name.as_deref(), Some("user120@contoso.example"));
     }
     for name in ["nobody@contoso.example", r#"o"hara\ü+&x@contoso.example"#] {

@@ -11,8 +11,8 @@ use tower::ServiceExt;
 use unscim::model::condition::{Condition, ConditionKind, Reason, Truth};
 use unscim::model::id::{GroupId, ServicePrincipalId};
 use unscim::model::status::{
-    AppStatus, Brake, CycleStatus, DeedOutcome, Gauges, GroupState, GroupStatus, Held, JournalEntry, LastKnown, Phase, Progress,
-    Remaining, Status,
+    AppStatus, Brake, CycleStatus, Gauges, GroupState, GroupStatus, Held, JournalEntry, LastKnown, Phase, Progress, Remaining,
+    Status, WriteOutcome,
 };
 use unscim::model::timeline::{Burst, Cycle, Hold, StepDone, Timeline};
 use unscim::serve::metrics::Metrics;
@@ -336,7 +336,7 @@ async fn the_whole_page_is_small_however_much_there_is() {
             at: at(line),
             action: "AssignUser".into(),
             message: format!("assign {} with role \"User\" ({})", uuid::Uuid::nil(), uuid::Uuid::nil()),
-            outcome: DeedOutcome::Done,
+            outcome: WriteOutcome::Done,
             why: None,
         })
         .collect();

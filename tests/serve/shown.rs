@@ -18,8 +18,8 @@ use unscim::model::condition::{Condition, ConditionKind, Reason, Truth};
 use unscim::model::id::{GroupId, ServicePrincipalId};
 use unscim::model::names::Names;
 use unscim::model::status::{
-    AppStatus, Brake, CycleStatus, DeedOutcome, Gauges, GroupState, GroupStatus, Held, JournalEntry, Outlook, Pending, Phase,
-    Progress, Remaining, Status, TurnResult,
+    AppStatus, Brake, CycleStatus, Gauges, GroupState, GroupStatus, Held, JournalEntry, Outlook, Pending, Phase, Progress,
+    Remaining, Status, TurnResult, WriteOutcome,
 };
 use unscim::model::timeline::Timeline;
 use unscim::serve::metrics::Metrics;
@@ -98,7 +98,7 @@ fn status() -> Status {
             at: at(20),
             action: "AssignUser".into(),
             message: "assign 1 with role 2".into(),
-            outcome: DeedOutcome::Failed,
+            outcome: WriteOutcome::Failed,
             why: Some("denied (403)".into()),
         }],
         notes: vec!["one group is nested".into()],

@@ -12,5 +12,5 @@ pub(super) enum HoldsBack {
     Everything,
 }
 
-/// What a brake found: which it is, what it strikes, and why with the figures.
+/// What a brake found: which it is, what it holds back, and why with the figures.
 pub(super) type BrakeHit = (Brake, HoldsBack, String);

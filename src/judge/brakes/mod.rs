@@ -21,7 +21,7 @@ use crate::model::id::{AppRoleId, GroupId, UserId};
 use crate::model::key::{Key, KeyKind};
 use crate::model::memory::BaselineSource;
 use crate::model::moment::Moment;
-use crate::model::seen::{Listed, Seen};
+use crate::model::observed::{Listed, Observed};
 use crate::model::spec::Hold;
 use crate::model::status::{Brake, Pending};
 use crate::model::window::Hours;
@@ -90,12 +90,12 @@ const BRAKES: [fn(&Facts, &Plan) -> Option<BrakeHit>; 12] =
     [frozen, rolled_back, otherwise, blind, users_lost, foreseen, too_much, undone, shrunk, fights, another_at_work, window];
 
 pub fn approve(facts: &Facts, mut plan: Plan) -> Approved {
-    let bites: Vec<BrakeHit> = BRAKES.iter().filter_map(|brake| brake(facts, &plan)).collect();
+    let hits: Vec<BrakeHit> = BRAKES.iter().filter_map(|brake| brake(facts, &plan)).collect();
     let planned = counted(&plan.actions);
     let mut actions = std::mem::take(&mut plan.actions);
     let mut held = Vec::new();
-    for (brake, strikes, message) in bites {
-        match strikes {
+    for (brake, holds_back, message) in hits {
+        match holds_back {
             HoldsBack::Destructive => actions.retain(|action| !action.is_destructive()),
             HoldsBack::AllButHealing => actions.retain(|action| single::heals(facts, action)),
             HoldsBack::Everything => actions.clear(),
@@ -231,7 +231,7 @@ fn window(facts: &Facts, plan: &Plan) -> Option<BrakeHit> {
 }
 
 fn blind(facts: &Facts, plan: &Plan) -> Option<BrakeHit> {
-    if let Seen::Unknown(why) = &facts.memory.baseline {
+    if let Observed::Unknown(why) = &facts.memory.baseline {
         return Some((
             Brake::Blind,
             HoldsBack::Everything,

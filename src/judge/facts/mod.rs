@@ -111,12 +111,12 @@ impl<'a> Facts<'a> {
         Some(Ground { facts: self, baseline: self.baseline()?, rows: self.rows()? })
     }
 
-    /// Seen on the app in this turn. Not so of any group where the assignments are not known, nor is [`Facts::is_off`].
+    /// Observed on the app in this turn. Not so of any group where the assignments are not known, nor is [`Facts::is_off`].
     pub fn is_on(&self, group: GroupId) -> bool {
         self.rows().is_some_and(|rows| rows.has(group))
     }
 
-    /// Seen not to be on the app any more in this turn.
+    /// Observed not to be on the app any more in this turn.
     pub fn is_off(&self, group: GroupId) -> bool {
         self.rows().is_some_and(|rows| !rows.has(group))
     }

@@ -96,7 +96,7 @@ impl<'a> Facts<'a> {
             let made = made.filter(|made| !is_ahead(*made, rows.at)).max();
             latest = latest.max(Some(made.unwrap_or(first)));
         }
-        // Seen disabled in this turn: who was so at the baseline may have come back since.
+        // Observed disabled in this turn: who was so at the baseline may have come back since.
         if person.enabled == Some(false) || self.is_token_rejected() {
             return Cover::Settled;
         }

@@ -24,7 +24,7 @@ pub enum Cover {
     NotRead,
     /// He has them, but not long enough in sight.
     Settling,
-    /// Seen twice, and no good cycle has begun since.
+    /// Observed twice, and no good cycle has begun since.
     AwaitingCycle,
     Settled,
     /// Deleted, or gone from every managed group by somebody else's hand: nothing is owed to him any more.

@@ -8,8 +8,8 @@ use crate::judge::facts::Facts;
 use crate::judge::steps::cycle;
 use crate::model::baseline::{AtTarget, Baseline, Protected};
 use crate::model::id::{AppRoleId, GroupId, UserId};
-use crate::model::seen::{Listed, UNHEARD_OF};
-use crate::model::snapshot::{GroupSeen, Principal};
+use crate::model::observed::{Listed, UNHEARD_OF};
+use crate::model::snapshot::{ObservedGroup, Principal};
 use crate::model::spec::{Acknowledgement, Mode};
 use crate::model::words::{count, part, some_of};
 
@@ -130,7 +130,7 @@ fn at_app(facts: &Facts, group: GroupId) -> Result<Option<u64>, String> {
 }
 
 /// It hides its members from this token.
-fn hides(facts: &Facts, seen: &GroupSeen) -> bool {
+fn hides(facts: &Facts, seen: &ObservedGroup) -> bool {
     let shown = facts.seen.permissions.known().is_none_or(|held| held.has_directory_role() || held.roles.contains(HIDDEN));
     seen.profile.known().is_some_and(|profile| profile.hidden) && !shown
 }

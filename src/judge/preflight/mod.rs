@@ -19,7 +19,7 @@ use crate::judge::{group_plan, waves};
 use crate::model::id::{AppRoleId, GroupId};
 use crate::model::key::Key;
 use crate::model::memory::BaselineSource;
-use crate::model::seen::{Seen, Why};
+use crate::model::observed::{Observed, Why};
 use crate::model::snapshot::{JobCode, Principal, ScheduleState};
 use crate::model::spec::{Acknowledgement, AppRef, Mode, ScopeConfirmed, Select};
 use crate::model::words::{count, part, some_of};
@@ -265,14 +265,16 @@ fn groups(facts: &Facts, found: &mut Findings) {
         for group in facts.wished_groups() {
             let seen = facts.seen.groups.get(&group);
             match seen.map(|seen| &seen.profile) {
-                Some(Seen::Absent) if facts.is_already_direct() => {}
-                Some(Seen::Absent) => found.refusals.push(format!("group {group} does not exist; correct its id in groups.list")),
-                Some(Seen::Unknown(why)) => found.unknowns.push(format!("group {group} could not be read: {why}")),
-                Some(Seen::Known(profile)) if !profile.security_enabled => found.refusals.push(format!(
+                Some(Observed::Absent) if facts.is_already_direct() => {}
+                Some(Observed::Absent) => {
+                    found.refusals.push(format!("group {group} does not exist; correct its id in groups.list"))
+                }
+                Some(Observed::Unknown(why)) => found.unknowns.push(format!("group {group} could not be read: {why}")),
+                Some(Observed::Known(profile)) if !profile.security_enabled => found.refusals.push(format!(
                     "group {} is not security-enabled: its assignment gives nobody access; take it off groups.list",
                     facts.group_name(group)
                 )),
-                Some(Seen::Known(_)) | None => {}
+                Some(Observed::Known(_)) | None => {}
             }
             if facts.is_off(group) && !seen.is_some_and(|seen| seen.profile.is_absent()) && !facts.is_already_direct() {
                 found.refusals.push(format!(

@@ -8,7 +8,7 @@ use crate::judge::baseline::matching;
 use crate::judge::facts::Facts;
 use crate::model::id::UserId;
 use crate::model::memory::BaselineSource;
-use crate::model::seen::{Seen, Why};
+use crate::model::observed::{Observed, Why};
 use crate::model::snapshot::TokenState;
 use crate::model::spec::{Acknowledgement, MatchBy, Mode, Profile};
 use crate::model::words::{count, some_of};
@@ -43,11 +43,11 @@ pub(super) fn check(facts: &Facts, found: &mut Findings) {
     }
     if remembered.calibration.is_none() {
         match &facts.seen.calibration {
-            Some(Seen::Unknown(why)) => unread(why, found).push(format!("the revocation probe can't be calibrated: {why}")),
-            Some(Seen::Absent) => {
+            Some(Observed::Unknown(why)) => unread(why, found).push(format!("the revocation probe can't be calibrated: {why}")),
+            Some(Observed::Absent) => {
                 found.refusals.push("the revocation probe can't be calibrated: the service has no such path".into())
             }
-            Some(Seen::Known(_)) => {}
+            Some(Observed::Known(_)) => {}
             None if facts.memory.target.is_some() => found.unknowns.push("the revocation probe is not calibrated yet".into()),
             None => {}
         }
@@ -94,7 +94,8 @@ fn records(facts: &Facts, found: &mut Findings) {
     let members = facts.wished_groups().into_iter().filter_map(|id| facts.seen.groups.get(&id)?.members.known());
     let direct = facts.rows().filter(|_| facts.is_already_direct()).into_iter().flat_map(|rows| rows.users());
     let members = members.flat_map(|look| look.value.users.iter().copied()).chain(direct.map(|(user, _)| user));
-    for user in members.collect::<BTreeSet<UserId>>().into_iter().filter_map(|id| facts.seen.users.get(&id).and_then(Seen::known))
+    for user in
+        members.collect::<BTreeSet<UserId>>().into_iter().filter_map(|id| facts.seen.users.get(&id).and_then(Observed::known))
     {
         let records = matching(facts, user);
         if records.len() > 1 {

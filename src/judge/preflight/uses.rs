@@ -6,8 +6,8 @@ use crate::judge::facts::Facts;
 use crate::judge::lent;
 use crate::model::id::{GroupId, UserId};
 use crate::model::memory::BaselineSource;
-use crate::model::seen::Why;
-use crate::model::snapshot::{GroupProfile, GroupSeen, OptionalLook};
+use crate::model::observed::Why;
+use crate::model::snapshot::{GroupProfile, ObservedGroup, OptionalLook};
 use crate::model::spec::{Acknowledgement, EmptyGroups, MembersDecision};
 use crate::model::words::{count, some_of};
 
@@ -54,7 +54,7 @@ fn not_looked(facts: &Facts, found: &mut Findings) {
 }
 
 /// Before the baseline: where what else hangs on the group decides what becomes of its members, and could not be read.
-fn unread(facts: &Facts, id: GroupId, seen: &GroupSeen, found: &mut Findings) {
+fn unread(facts: &Facts, id: GroupId, seen: &ObservedGroup, found: &mut Findings) {
     let begun = facts.baseline().is_some() && facts.memory.source == BaselineSource::Ledger;
     if begun || facts.decision(id).is_some() || facts.spec.groups.empty_groups != EmptyGroups::WhenExclusive {
         return;
@@ -69,7 +69,7 @@ fn unread(facts: &Facts, id: GroupId, seen: &GroupSeen, found: &mut Findings) {
 }
 
 /// Told before anybody gets an assignment that lasts; once there is a baseline, step 1 asks for each of them by name.
-fn for_a_while(facts: &Facts, id: GroupId, seen: &GroupSeen, found: &mut Findings) {
+fn for_a_while(facts: &Facts, id: GroupId, seen: &ObservedGroup, found: &mut Findings) {
     let begun = facts.baseline().is_some() && facts.memory.source == BaselineSource::Ledger;
     let passing = lent::gaining(facts, id, seen);
     if !passing.is_empty() {
@@ -97,7 +97,7 @@ fn for_a_while(facts: &Facts, id: GroupId, seen: &GroupSeen, found: &mut Finding
 }
 
 /// Who comes into the group when they activate it loses that way into provisioning with the group, unless they have another.
-fn on_call(facts: &Facts, id: GroupId, seen: &GroupSeen, found: &mut Findings) {
+fn on_call(facts: &Facts, id: GroupId, seen: &ObservedGroup, found: &mut Findings) {
     let is_member = |user: UserId| {
         let groups = facts.seen.groups.values();
         groups.filter_map(|group| group.members.known()).any(|look| look.value.users.contains(&user))
@@ -116,7 +116,7 @@ fn on_call(facts: &Facts, id: GroupId, seen: &GroupSeen, found: &mut Findings) {
     }
 }
 
-fn kind(facts: &Facts, id: GroupId, seen: &GroupSeen, profile: &GroupProfile, found: &mut Findings) {
+fn kind(facts: &Facts, id: GroupId, seen: &ObservedGroup, profile: &GroupProfile, found: &mut Findings) {
     let members = seen.members.known().map_or_else(|| "its members".to_owned(), |look| count(look.value.users.len(), "user"));
     let stale = [
         (profile.rule_by_groups, "takes them from other groups (memberOf), which Entra no longer keeps up to date everywhere"),

@@ -10,7 +10,7 @@ use crate::model::condition::{ConditionKind, Reason};
 use crate::model::id::UserId;
 use crate::model::memory::CycleProof;
 use crate::model::moment::since;
-use crate::model::seen::Listed;
+use crate::model::observed::Listed;
 use crate::model::snapshot::{JobCode, ScheduleState};
 use crate::model::spec::Acknowledgement;
 use crate::model::words::{count, part, some_of};

@@ -11,10 +11,10 @@ use uuid::Uuid;
 
 use crate::model::id::{AppRoleId, AssignmentId, GroupId, JobId, ServicePrincipalId, UserId};
 use crate::model::moment::Moment;
-use crate::model::seen::{Listed, Seen};
+use crate::model::observed::{Listed, Observed};
 pub use log::{Log, LogRow};
 pub use target::{
-    BodyShape, Calibration, Control, NoSuch, Probe, ProbeVerdict, ScimGroup, ScimUser, Signature, TargetLook, TargetSeen,
+    BodyShape, Calibration, Control, NoSuch, ObservedTarget, Probe, ProbeVerdict, ScimGroup, ScimUser, Signature, TargetLook,
     TokenState,
 };
 
@@ -31,20 +31,20 @@ pub struct Snapshot {
     pub began: Moment,
     /// Why the operator wants no write now.
     pub frozen: Option<String>,
-    pub permissions: Seen<Permissions>,
+    pub permissions: Observed<Permissions>,
     /// `None`: not known.
     pub credential: Option<CredentialLife>,
-    pub app: Seen<App>,
+    pub app: Observed<App>,
     /// All rows of `appRoleAssignedTo`, all pages.
     pub assignments: Listed<Look<Vec<Assignment>>>,
     /// Managed groups, and groups that would be (before the baseline).
-    pub groups: BTreeMap<GroupId, GroupSeen>,
+    pub groups: BTreeMap<GroupId, ObservedGroup>,
     /// Conditional Access policies; `Unknown` with the kind `not-looked` where nobody allowed us to look.
     pub policies: Listed<Vec<Policy>>,
     /// Properties of users we had a reason to ask for. `Absent`: Graph says there is no such user.
-    pub users: BTreeMap<UserId, Seen<DirectoryUser>>,
+    pub users: BTreeMap<UserId, Observed<DirectoryUser>>,
     pub jobs: Listed<Look<Vec<Job>>>,
-    pub schema: Seen<SyncSchema>,
+    pub schema: Observed<SyncSchema>,
     pub settings: Listed<SyncSettings>,
     /// When the log was last read from the baseline on.
     pub log_whole: Moment,
@@ -52,11 +52,11 @@ pub struct Snapshot {
     pub rounds: Rounds,
     /// Since the baseline; read in this turn or lately.
     pub log: Listed<Look<Log>>,
-    pub target: TargetSeen,
+    pub target: ObservedTarget,
     /// The revocation probe, in turns in which it was due.
     pub probe: Option<Probe>,
     /// The probe's calibration, in turns in which it was made.
-    pub calibration: Option<Seen<Calibration>>,
+    pub calibration: Option<Observed<Calibration>>,
 }
 
 /// Where rounds over single users ended: the next one goes on behind it.
@@ -169,8 +169,8 @@ pub enum Principal {
 }
 
 #[derive(Clone, Debug, Default)]
-pub struct GroupSeen {
-    pub profile: Seen<GroupProfile>,
+pub struct ObservedGroup {
+    pub profile: Observed<GroupProfile>,
     pub uses: Listed<GroupUses>,
     /// Whether the properties of its members could be read; they are in [`Snapshot::users`].
     pub properties: Listed<()>,

@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::id::{GroupId, ScimId, UserId};
 use crate::model::moment::Moment;
-use crate::model::seen::{Listed, Seen};
+use crate::model::observed::{Listed, Observed};
 use crate::model::spec::MatchBy;
 
 /// What the app's SCIM service showed.
 #[derive(Clone, Debug, Default)]
-pub struct TargetSeen {
+pub struct ObservedTarget {
     pub token: TokenState,
     /// When the token in the file ends by itself, as far as it says so.
     pub token_ends: Option<Timestamp>,
@@ -42,16 +42,16 @@ pub struct TargetLook {
     /// Nothing shows that the list of users is whole: whoever is not in it may have a record all the same.
     pub may_lack_users: bool,
     /// Whom such a list lacked, looked up one by one by what they are matched by. Records that were found are in `users`, too.
-    pub users_by_match: BTreeMap<UserId, Seen<ScimUser>>,
+    pub users_by_match: BTreeMap<UserId, Observed<ScimUser>>,
     /// Every record that this look and the one before it have was made at another time by this one: the service keeps no such time.
     /// `None`: there was nothing to compare.
     pub moved: Option<bool>,
     /// Records that the list lacked or showed worse than before, read by id: protected ones, and those of bystanders.
-    pub users_by_id: BTreeMap<ScimId, Seen<ScimUser>>,
+    pub users_by_id: BTreeMap<ScimId, Observed<ScimUser>>,
     /// Of those, the ones that an earlier look has read, and its turn: a round over many takes several looks.
     pub read_before: BTreeMap<ScimId, u64>,
     /// Managed groups that the list lacked, read by id. `Absent` is a 404 or 410 with a SCIM error body.
-    pub groups_by_id: BTreeMap<ScimId, Seen<ScimGroup>>,
+    pub groups_by_id: BTreeMap<ScimId, Observed<ScimGroup>>,
     /// Before the baseline: how many members the app's own groups have of those that show nobody in the directory.
     pub group_members: BTreeMap<ScimId, Listed<Option<u64>>>,
 }
@@ -67,22 +67,22 @@ impl TargetLook {
     }
 
     /// The record under this id; a read by id decides over the list.
-    pub fn user(&self, id: &ScimId) -> Seen<&ScimUser> {
+    pub fn user(&self, id: &ScimId) -> Observed<&ScimUser> {
         match (self.users_by_id.get(id), self.users.get(id)) {
             (Some(seen), _) => seen.as_ref(),
-            (None, Some(user)) => Seen::Known(user),
-            (None, None) => Seen::default(),
+            (None, Some(user)) => Observed::Known(user),
+            (None, None) => Observed::default(),
         }
     }
 
     /// Whether it is known that nobody's record that could be this user's is missing in the list.
     pub fn has_looked_for(&self, user: UserId) -> bool {
-        !self.may_lack_users || self.users_by_match.get(&user).is_some_and(|seen| !matches!(seen, Seen::Unknown(_)))
+        !self.may_lack_users || self.users_by_match.get(&user).is_some_and(|seen| !matches!(seen, Observed::Unknown(_)))
     }
 
     /// Whether the record is gone: the list lacks it, and whoever asks for it is told that there is none.
     pub fn has_gone(&self, id: &ScimId) -> bool {
-        !self.users.contains_key(id) && self.users_by_id.get(id).is_some_and(Seen::is_absent)
+        !self.users.contains_key(id) && self.users_by_id.get(id).is_some_and(Observed::is_absent)
     }
 
     /// Holds this look against the one before it.
@@ -95,7 +95,7 @@ impl TargetLook {
     /// Takes over what an earlier look has read by this id, as long as the list shows of it what it did then: a list that has changed
     /// since knows more than that.
     pub fn take_over(&mut self, before: &TargetLook, id: &ScimId) {
-        if let Some(seen @ (Seen::Known(_) | Seen::Absent)) = before.users_by_id.get(id)
+        if let Some(seen @ (Observed::Known(_) | Observed::Absent)) = before.users_by_id.get(id)
             && before.users.get(id) == self.users.get(id)
         {
             self.users_by_id.insert(id.clone(), seen.clone());
@@ -255,7 +255,7 @@ pub enum ProbeVerdict {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::seen::Why;
+    use crate::model::observed::Why;
 
     #[test]
     fn a_calibration_of_an_earlier_version_still_reads() {
@@ -272,7 +272,7 @@ mod tests {
         let list = |active: Option<Option<bool>>| active.map(|active| (id.clone(), record(active))).into_iter().collect();
         let look = |turn, active| TargetLook { turn, users: list(active), ..TargetLook::default() };
         let mut first = look(1, None);
-        first.users_by_id.insert(id.clone(), Seen::Known(record(Some(true))));
+        first.users_by_id.insert(id.clone(), Observed::Known(record(Some(true))));
         let mut second = look(2, None);
         second.take_over(&first, &id);
         let mut third = look(3, None);
@@ -284,7 +284,7 @@ mod tests {
         let mut gone = look(5, None);
         gone.take_over(&ended, &id);
         assert!(gone.user(&id).unknown().is_some(), "nobody has read it since");
-        first.users_by_id.insert(id.clone(), Seen::Unknown(Why::new("timed-out", "no answer")));
+        first.users_by_id.insert(id.clone(), Observed::Unknown(Why::new("timed-out", "no answer")));
         let mut unread = look(6, None);
         unread.take_over(&first, &id);
         assert!(unread.users_by_id.is_empty());

@@ -32,8 +32,8 @@ impl Metrics {
             self.reason.with_label_values(&[reason.as_str()]).set(i64::from(given));
         }
         for brake in brakes() {
-            let bites = status.held.iter().any(|held| known_brake(&held.brake) == brake);
-            self.held.with_label_values(&[brake]).set(i64::from(bites));
+            let holds = status.held.iter().any(|held| known_brake(&held.brake) == brake);
+            self.held.with_label_values(&[brake]).set(i64::from(holds));
         }
         set_time(&self.last_cycle, status.cycle.last_ended);
         if status.gauges.job_quarantined.is_some() {

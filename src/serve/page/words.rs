@@ -1,7 +1,7 @@
 //! The words of the page.
 
 use crate::model::condition::ConditionKind;
-use crate::model::status::{DeedOutcome, GroupState, Phase};
+use crate::model::status::{GroupState, Phase, WriteOutcome};
 
 /// A phase as a headline, where nothing more is known, and its tone.
 pub(super) fn words_of(phase: Phase) -> (&'static str, &'static str) {
@@ -52,11 +52,11 @@ pub(super) fn group_words(state: GroupState) -> (&'static str, &'static str) {
 }
 
 /// How a write ended: its tone, and the word.
-pub(super) fn outcome_words(outcome: DeedOutcome) -> (&'static str, &'static str) {
+pub(super) fn outcome_words(outcome: WriteOutcome) -> (&'static str, &'static str) {
     match outcome {
-        DeedOutcome::Done => ("done", "Done"),
-        DeedOutcome::AlreadySo => ("done", "So already"),
-        DeedOutcome::Failed => ("stop", "Failed"),
-        DeedOutcome::Unknown => ("later", "Not known yet"),
+        WriteOutcome::Done => ("done", "Done"),
+        WriteOutcome::AlreadySo => ("done", "So already"),
+        WriteOutcome::Failed => ("stop", "Failed"),
+        WriteOutcome::Unknown => ("later", "Not known yet"),
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::target::{STALLS, in_turn, one};
 use crate::model::id::UserId;
 use crate::model::memory::Memory;
-use crate::model::seen::{Listed, Seen, Why};
+use crate::model::observed::{Listed, Observed, Why};
 use crate::model::snapshot::{DirectoryUser, ScimUser, Snapshot, TargetLook};
 use crate::model::spec::{MatchBy, Spec};
 use crate::world::{Target, World};
@@ -26,7 +26,7 @@ pub async fn look_up(world: &impl World, spec: &Spec, memory: &Memory, now: &mut
         memory.baseline.known().is_some_and(|known| known.users.get(id).is_some_and(|user| user.target.record().is_some()))
     };
     let lacking = |user: &DirectoryUser| values(user).iter().all(|value| !listed.contains(&value.to_lowercase()));
-    let known = now.users.values().filter_map(Seen::known);
+    let known = now.users.values().filter_map(Observed::known);
     let asked: Vec<&DirectoryUser> =
         known.filter(|user| user.match_value.is_some() && !has_record(&user.id) && lacking(user)).collect();
     if asked.is_empty() {
@@ -34,7 +34,7 @@ pub async fn look_up(world: &impl World, spec: &Spec, memory: &Memory, now: &mut
     }
     let look = Arc::make_mut(look);
     for user in &asked {
-        if let Some(seen @ (Seen::Known(_) | Seen::Absent)) =
+        if let Some(seen @ (Observed::Known(_) | Observed::Absent)) =
             memory.target.as_ref().and_then(|before| before.users_by_match.get(&user.id))
         {
             look.users_by_match.insert(user.id, seen.clone());
@@ -44,7 +44,7 @@ pub async fn look_up(world: &impl World, spec: &Spec, memory: &Memory, now: &mut
     for user in in_turn(&asked, now.rounds.matched, |user| user.id) {
         let seen = match &finds {
             Ok(()) => find(world, by, user).await,
-            Err(why) => Seen::Unknown(why.clone()),
+            Err(why) => Observed::Unknown(why.clone()),
         };
         let stalls = seen.unknown().is_some_and(|why| STALLS.contains(&why.kind.as_str()));
         look.users_by_match.insert(user.id, seen);
@@ -53,7 +53,7 @@ pub async fn look_up(world: &impl World, spec: &Spec, memory: &Memory, now: &mut
             break;
         }
     }
-    let found: Vec<ScimUser> = look.users_by_match.values().filter_map(Seen::known).cloned().collect();
+    let found: Vec<ScimUser> = look.users_by_match.values().filter_map(Observed::known).cloned().collect();
     for record in found {
         look.users.entry(record.id.clone()).or_insert(record);
     }
@@ -66,26 +66,26 @@ async fn finds_whom_it_lists(world: &impl World, by: MatchBy, look: &TargetLook)
         return Err(Why::new("malformed", "the list has nobody by whom the app's filter could be tried"));
     };
     match one(world.target().user_by(by, value).await) {
-        Seen::Known(found) if found.id == record.id => Ok(()),
-        Seen::Known(_) | Seen::Absent => {
+        Observed::Known(found) if found.id == record.id => Ok(()),
+        Observed::Known(_) | Observed::Absent => {
             let text = format!("the app's filter does not find record {}, which is in its list", record.id);
             Err(Why::new("malformed", text))
         }
-        Seen::Unknown(why) => Err(why),
+        Observed::Unknown(why) => Err(why),
     }
 }
 
 /// By each way in which Entra may write the value.
-async fn find(world: &impl World, by: MatchBy, user: &DirectoryUser) -> Seen<ScimUser> {
-    let mut found: Seen<ScimUser> = Seen::Absent;
+async fn find(world: &impl World, by: MatchBy, user: &DirectoryUser) -> Observed<ScimUser> {
+    let mut found: Observed<ScimUser> = Observed::Absent;
     for value in values(user) {
         match (one(world.target().user_by(by, &value).await), &found) {
-            (Seen::Absent, _) => {}
-            (Seen::Known(record), Seen::Known(other)) if record.id != other.id => {
-                return Seen::Unknown(Why::new("ambiguous", format!("records {} and {} match", record.id, other.id)));
+            (Observed::Absent, _) => {}
+            (Observed::Known(record), Observed::Known(other)) if record.id != other.id => {
+                return Observed::Unknown(Why::new("ambiguous", format!("records {} and {} match", record.id, other.id)));
             }
-            (Seen::Known(record), _) => found = Seen::Known(record),
-            (Seen::Unknown(why), _) => return Seen::Unknown(why),
+            (Observed::Known(record), _) => found = Observed::Known(record),
+            (Observed::Unknown(why), _) => return Observed::Unknown(why),
         }
     }
     found

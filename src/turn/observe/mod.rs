@@ -16,14 +16,14 @@ use crate::model::id::{GroupId, ServicePrincipalId, UserId};
 use crate::model::key::Key;
 use crate::model::memory::Memory;
 use crate::model::moment::{Moment, earlier, is_ahead, lasts, since};
-use crate::model::seen::{Listed, Seen, UNHEARD_OF, Why};
+use crate::model::observed::{Listed, Observed, UNHEARD_OF, Why};
 use crate::model::snapshot::{
-    Assignment, DirectoryUser, GroupProfile, GroupSeen, Job, Log, Look, Members, OptionalLook, Permissions, Policy, Principal,
-    ScimUser, Snapshot, TargetLook,
+    Assignment, DirectoryUser, GroupProfile, Job, Log, Look, Members, ObservedGroup, OptionalLook, Permissions, Policy,
+    Principal, ScimUser, Snapshot, TargetLook,
 };
 use crate::model::spec::{Acknowledgement, Select, Spec};
 use crate::world::error::Error;
-use crate::world::{Clock, Directory, Freeze, Target, World, listed, seen};
+use crate::world::{Clock, Directory, Freeze, Target, World, listed, observed};
 use target::{bystanders, in_turn};
 
 /// Groups whose users are read in one go: their names are in memory all together.
@@ -39,17 +39,17 @@ pub async fn observe(world: &impl World, spec: &Spec, memory: &Memory) -> Snapsh
     let directory = world.directory();
     let began = world.clock().moment();
     let frozen = world.freeze().why();
-    let mut now = Snapshot { began, frozen, permissions: seen(directory.permissions().await), ..Snapshot::default() };
+    let mut now = Snapshot { began, frozen, permissions: observed(directory.permissions().await), ..Snapshot::default() };
     now.rounds = memory.rounds;
     now.credential = directory.credential_life();
-    now.app = seen(directory.app(&spec.entra.app).await);
+    now.app = observed(directory.app(&spec.entra.app).await);
     let retired = memory.remembered.revocation_proof.is_some();
     if let Some(app) = now.app.known().map(|app| app.id) {
         // The job before everything that is judged against its cycles.
         now.jobs = listed(directory.jobs(app).await);
         let job = now.jobs.known().filter(|_| !retired).and_then(|look| Some((look.at, spec.entra.job(&look.value)?)));
         if let Some((at, job)) = job {
-            now.schema = seen(directory.schema(app, &job.id).await);
+            now.schema = observed(directory.schema(app, &job.id).await);
             now.settings = listed(directory.settings(app).await);
             (now.log, now.log_whole) = log(world, spec, memory, job, at).await;
         }
@@ -109,7 +109,7 @@ async fn groups(world: &impl World, spec: &Spec, memory: &Memory, app: ServicePr
     };
     let wanted: Vec<GroupId> = wanted.into_iter().filter(|id| assigned.contains(id) || !is_over(id)).collect();
     for (id, profile) in wanted.iter().zip(directory.profiles_of(&wanted).await) {
-        now.groups.insert(*id, GroupSeen { profile: seen(profile), ..GroupSeen::default() });
+        now.groups.insert(*id, ObservedGroup { profile: observed(profile), ..ObservedGroup::default() });
     }
     let known = |now: &Snapshot| -> Vec<GroupId> {
         now.groups.iter().filter(|(_, group)| group.profile.is_known()).map(|(id, _)| *id).collect()
@@ -145,7 +145,7 @@ async fn groups(world: &impl World, spec: &Spec, memory: &Memory, app: ServicePr
                 // Whose record is known is known by name from there.
                 let known = recorded.and_then(|recorded| recorded.get(&user.id)?.target.record()).is_some();
                 let user = if known { DirectoryUser { user_principal_name: None, match_value: None, ..user } } else { user };
-                users.insert(user.id, Seen::Known(user));
+                users.insert(user.id, Observed::Known(user));
             }
         }
     }
@@ -225,9 +225,9 @@ async fn users(world: &impl World, spec: &Spec, memory: &Memory, now: &mut Snaps
         now.log.known().into_iter().flat_map(|log| log.value.rows.iter().filter(|row| row.is_harmful() && !row.of_group));
     let harmed: BTreeSet<UserId> = harmful.filter_map(|row| row.source.map(UserId)).collect();
     let worse = |before: &ScimUser| match look.map(|look| look.user(&before.id)) {
-        Some(Seen::Known(now)) => now.is_inactive_since(before) || now.is_silent_since(before) || now.is_another_than(before),
-        Some(Seen::Absent) => true,
-        Some(Seen::Unknown(_)) | None => false,
+        Some(Observed::Known(now)) => now.is_inactive_since(before) || now.is_silent_since(before) || now.is_another_than(before),
+        Some(Observed::Absent) => true,
+        Some(Observed::Unknown(_)) | None => false,
     };
     // Whose record has another name now may have it in the directory, too.
     let renamed = |id: UserId, before: &ScimUser| {
@@ -268,16 +268,16 @@ async fn users(world: &impl World, spec: &Spec, memory: &Memory, now: &mut Snaps
     now.rounds.users = asked.last().copied().or(now.rounds.users);
     let attribute = spec.target.match_attribute(now.schema.known()).unwrap_or_else(|| "userPrincipalName".into());
     for (id, user) in asked.iter().zip(world.directory().users_by_id(&asked, &attribute).await) {
-        now.users.insert(*id, seen(user));
+        now.users.insert(*id, observed(user));
     }
 }
 
 /// One of them is inactive or gone.
 fn has_ended(look: &TargetLook, memory: &Memory) -> bool {
     bystanders(memory).any(|id| match look.user(id) {
-        Seen::Known(record) => record.active == Some(false),
-        Seen::Absent => true,
-        Seen::Unknown(_) => false,
+        Observed::Known(record) => record.active == Some(false),
+        Observed::Absent => true,
+        Observed::Unknown(_) => false,
     })
 }
 

@@ -10,11 +10,13 @@ use crate::model::baseline::Baseline;
 use crate::model::id::{GroupId, ScimId, UserId};
 use crate::model::memory::Memory;
 use crate::model::moment::{Moment, lasts};
-use crate::model::seen::{Listed, Seen, Why};
-use crate::model::snapshot::{Calibration, GroupSeen, Rounds, ScimUser, Signature, Snapshot, TargetLook, TargetSeen, TokenState};
+use crate::model::observed::{Listed, Observed, Why};
+use crate::model::snapshot::{
+    Calibration, ObservedGroup, ObservedTarget, Rounds, ScimUser, Signature, Snapshot, TargetLook, TokenState,
+};
 use crate::model::spec::Spec;
 use crate::world::error::Error;
-use crate::world::{Clock, Target, World, listed, seen};
+use crate::world::{Clock, Target, World, listed, observed};
 
 /// Single users asked for in one turn; more wait for the next one.
 const USERS_PER_TURN: usize = 100;
@@ -32,7 +34,8 @@ pub(super) async fn target(world: &impl World, spec: &Spec, memory: &Memory, now
         || is_after_cycle(spec, memory, now)
         || memory.target.as_ref().is_none_or(|look| look.at.age(at) >= spec.target.read_interval);
     if remembered.revocation_proof.is_some() || !due {
-        now.target = TargetSeen { token_ends, look: Listed::Unknown(Why::not_looked("the target")), ..TargetSeen::default() };
+        now.target =
+            ObservedTarget { token_ends, look: Listed::Unknown(Why::not_looked("the target")), ..ObservedTarget::default() };
         return;
     }
     now.target = match world.target().users().await {
@@ -40,14 +43,14 @@ pub(super) async fn target(world: &impl World, spec: &Spec, memory: &Memory, now
         Ok(users) => match look_at_target(world, memory, at, users, &mut now.rounds).await {
             Ok(mut look) => {
                 members_at_app(world, memory, &now.groups, &mut look).await;
-                TargetSeen { token: TokenState::Accepted, token_ends, look: Listed::Known(Arc::new(look)) }
+                ObservedTarget { token: TokenState::Accepted, token_ends, look: Listed::Known(Arc::new(look)) }
             }
-            Err(error) => TargetSeen { token: TokenState::Unknown, token_ends, look: listed(Err(error)) },
+            Err(error) => ObservedTarget { token: TokenState::Unknown, token_ends, look: listed(Err(error)) },
         },
         Err(error) => {
             let token =
                 if let Error::Denied { status, .. } = &error { TokenState::Refused(*status) } else { TokenState::Unknown };
-            TargetSeen { token, token_ends, look: listed(Err(error)) }
+            ObservedTarget { token, token_ends, look: listed(Err(error)) }
         }
     };
     // Only a good token can be calibrated, and there is no telling which look is the last at which it is good.
@@ -58,7 +61,7 @@ pub(super) async fn target(world: &impl World, spec: &Spec, memory: &Memory, now
         whole && world.target().fits(calibration)
     };
     if now.target.token == TokenState::Accepted && !remembered.calibration.as_ref().is_some_and(fits) {
-        now.calibration = Some(seen(world.target().calibrate(at.wall).await));
+        now.calibration = Some(observed(world.target().calibrate(at.wall).await));
     }
 }
 
@@ -137,11 +140,11 @@ async fn look_at_target(
 }
 
 /// Before there is a baseline, a group that shows nobody is held against the app's own: whoever is in that one is in scope by it.
-async fn members_at_app(world: &impl World, memory: &Memory, groups: &BTreeMap<GroupId, GroupSeen>, look: &mut TargetLook) {
+async fn members_at_app(world: &impl World, memory: &Memory, groups: &BTreeMap<GroupId, ObservedGroup>, look: &mut TargetLook) {
     if !memory.baseline.is_absent() {
         return;
     }
-    let shows_nobody = |seen: &&GroupSeen| seen.members.known().is_some_and(|members| members.value.users.is_empty());
+    let shows_nobody = |seen: &&ObservedGroup| seen.members.known().is_some_and(|members| members.value.users.is_empty());
     let empty = groups.values().filter(shows_nobody).filter_map(|seen| seen.profile.known());
     let alike: BTreeSet<ScimId> =
         empty.flat_map(|profile| look.groups_like(profile.id, &profile.display_name)).map(|group| group.id.clone()).collect();
@@ -152,10 +155,10 @@ async fn members_at_app(world: &impl World, memory: &Memory, groups: &BTreeMap<G
 }
 
 /// One record that can't be read is not known, and makes nothing else so.
-pub(super) fn one<T>(read: Result<Seen<T>, Error>) -> Seen<T> {
+pub(super) fn one<T>(read: Result<Observed<T>, Error>) -> Observed<T> {
     match read {
         Ok(seen) => seen,
-        Err(error) => Seen::Unknown(Why::new(error.label(), error.to_string())),
+        Err(error) => Observed::Unknown(Why::new(error.label(), error.to_string())),
     }
 }
 

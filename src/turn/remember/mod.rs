@@ -13,11 +13,11 @@ use crate::model::compact::{Few, InOrder, Pool};
 use crate::model::id::{GroupId, UserId};
 use crate::model::key::{Key, KeyKind};
 use crate::model::memory::{
-    BaselineSource, Departure, DepartureKind, KnownUses, LOOKS, Latest, LogSeen, Memory, Remembered, RevocationProof, Since,
+    BaselineSource, Departure, DepartureKind, KnownUses, LOOKS, Latest, Memory, ObservedLog, Remembered, RevocationProof, Since,
     Size, Streak, Uses,
 };
 use crate::model::moment::{Moment, is_ahead};
-use crate::model::seen::{Listed, Seen};
+use crate::model::observed::{Listed, Observed};
 use crate::model::snapshot::{Calibration, ProbeVerdict, Snapshot};
 use crate::model::spec::{Mode, Spec};
 use crate::turn::permit::Permit;
@@ -97,14 +97,14 @@ pub fn remember(
         && permit.mode(spec) == Mode::Observe
         && let Ok(baseline) = baseline::take_baseline(&Facts::new(spec, look, &memory, now))
     {
-        memory.baseline = Seen::Known(baseline);
+        memory.baseline = Observed::Known(baseline);
         memory.source = BaselineSource::Provisional;
     }
     if let Some(why) = baseline::bound_elsewhere(&Facts::new(spec, look, &memory, now)) {
-        memory.baseline = Seen::Unknown(why);
+        memory.baseline = Observed::Unknown(why);
     }
     let growth = growth(&Facts::new(spec, look, &memory, now));
-    if let Seen::Known(baseline) = &mut memory.baseline {
+    if let Observed::Known(baseline) = &mut memory.baseline {
         baseline.grow(&growth);
     }
     let before = memory.remembered.clone();
@@ -121,7 +121,7 @@ fn keep_reads(spec: &Spec, look: &Snapshot, memory: &mut Memory) {
         memory.target = Some(target.clone());
     }
     if let (Listed::Known(log), Some(job)) = (&look.log, look.jobs.known().and_then(|jobs| spec.entra.job(&jobs.value))) {
-        memory.log = Some(LogSeen { job: job.id.clone(), look: log.clone(), whole: look.log_whole });
+        memory.log = Some(ObservedLog { job: job.id.clone(), look: log.clone(), whole: look.log_whole });
     }
     memory.rounds = look.rounds;
 }
@@ -129,7 +129,7 @@ fn keep_reads(spec: &Spec, look: &Snapshot, memory: &mut Memory) {
 /// What the look adds to what is remembered. The caller has let the baseline grow first.
 pub fn take_in(spec: &Spec, seen: &Snapshot, memory: &mut Memory, now: Moment) {
     let mut next = memory.remembered.clone();
-    if let Some(Seen::Known(calibration)) = &seen.calibration {
+    if let Some(Observed::Known(calibration)) = &seen.calibration {
         let before = next.calibration.as_ref().filter(|before| before.url == calibration.url);
         next.calibration = Some(learned_before(calibration.clone(), before));
     }
@@ -238,12 +238,12 @@ fn departures(facts: &Facts, next: &mut Remembered) {
     let Some(ground) = facts.ground() else { return };
     for (id, user) in &ground.baseline.users {
         let kind = match facts.seen.users.get(id) {
-            Some(Seen::Absent) => Some(DepartureKind::Deleted),
-            Some(Seen::Known(known)) if known.enabled == Some(false) => Some(DepartureKind::Disabled),
-            Some(Seen::Known(_)) if has_left(&ground, *id, &user.groups) => Some(DepartureKind::Left),
-            Some(Seen::Known(_)) => None,
+            Some(Observed::Absent) => Some(DepartureKind::Deleted),
+            Some(Observed::Known(known)) if known.enabled == Some(false) => Some(DepartureKind::Disabled),
+            Some(Observed::Known(_)) if has_left(&ground, *id, &user.groups) => Some(DepartureKind::Left),
+            Some(Observed::Known(_)) => None,
             // Not looked at: what was known stays.
-            Some(Seen::Unknown(_)) | None => continue,
+            Some(Observed::Unknown(_)) | None => continue,
         };
         match kind {
             None => {

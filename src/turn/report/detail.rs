@@ -4,12 +4,12 @@ use jiff::Timestamp;
 
 use crate::judge::facts::Facts;
 use crate::judge::group_plan::GroupPlan;
+use crate::judge::roadmap::by_name;
 use crate::judge::steps::empty::{self, Progress};
-use crate::judge::way::by_name;
 use crate::judge::{group_plan, kept};
-use crate::model::deed::{Deed, Known};
 use crate::model::id::GroupId;
-use crate::model::status::{DeedOutcome, GroupState, GroupStatus, JournalEntry, LastKnown, Status};
+use crate::model::status::{GroupState, GroupStatus, JournalEntry, LastKnown, Status, WriteOutcome};
+use crate::model::write_record::{LastOutcome, WriteRecord};
 
 /// The managed groups, by name; before there is a baseline, the listed ones that are assigned.
 pub(super) fn groups(facts: &Facts, before: Option<&Status>) -> Vec<GroupStatus> {
@@ -86,22 +86,22 @@ fn state(facts: &Facts, id: GroupId, remaining: Option<&[GroupId]>) -> (GroupSta
     }
 }
 
-pub(super) fn journal(facts: &Facts, deeds: &[Deed]) -> Vec<JournalEntry> {
-    let entry = |deed: &Deed| JournalEntry {
-        line: deed.line,
-        at: deed.at,
-        action: deed.action.kind().into(),
-        message: by_name(facts, &deed.action),
-        outcome: match &deed.ending {
+pub(super) fn journal(facts: &Facts, writes: &[WriteRecord]) -> Vec<JournalEntry> {
+    let entry = |write: &WriteRecord| JournalEntry {
+        line: write.line,
+        at: write.at,
+        action: write.action.kind().into(),
+        message: by_name(facts, &write.action),
+        outcome: match &write.ending {
             Some(ending) => match (ending.outcome, ending.already) {
-                (Known::Done, Some(true)) => DeedOutcome::AlreadySo,
-                (Known::Done, _) => DeedOutcome::Done,
-                (Known::Failed, _) => DeedOutcome::Failed,
-                (Known::Open, _) => DeedOutcome::Unknown,
+                (LastOutcome::Done, Some(true)) => WriteOutcome::AlreadySo,
+                (LastOutcome::Done, _) => WriteOutcome::Done,
+                (LastOutcome::Failed, _) => WriteOutcome::Failed,
+                (LastOutcome::Open, _) => WriteOutcome::Unknown,
             },
-            None => DeedOutcome::Unknown,
+            None => WriteOutcome::Unknown,
         },
-        why: deed.ending.as_ref().and_then(|ending| ending.text.clone()),
+        why: write.ending.as_ref().and_then(|ending| ending.text.clone()),
     };
-    deeds.iter().map(entry).collect()
+    writes.iter().map(entry).collect()
 }

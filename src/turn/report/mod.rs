@@ -14,7 +14,6 @@ use crate::judge::plan::Judged;
 use crate::judge::steps::{GUIDE, empty};
 use crate::judge::{group_plan, kept};
 use crate::model::condition::{Condition, ConditionKind, Reason, Truth};
-use crate::model::deed::Deed;
 use crate::model::id::GroupId;
 use crate::model::memory::{self, BaselineSource};
 use crate::model::moment::{later, since};
@@ -22,10 +21,17 @@ use crate::model::snapshot::{Job, ScheduleState, TokenState};
 use crate::model::spec::Mode;
 use crate::model::status::{AppStatus, CycleStatus, Gauges, Held, Phase, Progress, Status};
 use crate::model::words::count;
+use crate::model::write_record::WriteRecord;
 use crate::turn::act::Acted;
 
-/// `recent` are the last deeds, `None` where the ledger could not be read; `trouble` is what is wrong with the config on disk.
-pub fn report(facts: &Facts, acted: &Acted, recent: Option<Vec<Deed>>, trouble: Option<&str>, before: Option<&Status>) -> Status {
+/// `recent` are the last writes, `None` where the ledger could not be read; `trouble` is what is wrong with the config on disk.
+pub fn report(
+    facts: &Facts,
+    acted: &Acted,
+    recent: Option<Vec<WriteRecord>>,
+    trouble: Option<&str>,
+    before: Option<&Status>,
+) -> Status {
     let plan = acted.approved().plan();
     let mut held: Vec<Held> = acted
         .approved()
@@ -88,7 +94,7 @@ pub fn report(facts: &Facts, acted: &Acted, recent: Option<Vec<Deed>>, trouble: 
         cycle,
         groups: detail::groups(facts, before),
         journal: match recent {
-            Some(deeds) => detail::journal(facts, &deeds),
+            Some(writes) => detail::journal(facts, &writes),
             None => before.map(|before| before.journal.clone()).unwrap_or_default(),
         },
         notes: plan.findings.notes.clone(),

@@ -11,7 +11,7 @@ use crate::model::condition::{ConditionKind, Reason, Truth};
 use crate::model::spec::RevocationBy;
 use crate::model::status::{Outlook, Phase, Remaining};
 
-/// `holds`: a brake bites, or somebody must decide; `blind`: a look has failed; `read`: the members of all groups are known.
+/// `holds`: a brake holds, or somebody must decide; `blind`: a look has failed; `read`: the members of all groups are known.
 pub(super) fn remaining(facts: &Facts, judged: &[Judged], phase: Phase, holds: bool, blind: bool, read: bool) -> Remaining {
     let steps = steps_left(facts).filter(|_| facts.seen.assignments.is_known());
     let Some(steps) = steps else {

@@ -80,8 +80,8 @@ fn cycles(facts: &Facts, mut cycles: Vec<Cycle>) -> Vec<Cycle> {
 }
 
 fn holds(held: &[Held], mut holds: Vec<Hold>, now: Timestamp) -> Vec<Hold> {
-    let bites = |brake: &String| held.iter().any(|held| held.brake == *brake);
-    for hold in holds.iter_mut().filter(|hold| hold.to.is_none() && !bites(&hold.brake)) {
+    let goes_on = |brake: &String| held.iter().any(|held| held.brake == *brake);
+    for hold in holds.iter_mut().filter(|hold| hold.to.is_none() && !goes_on(&hold.brake)) {
         hold.to = Some(now);
     }
     for held in held {

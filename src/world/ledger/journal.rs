@@ -9,9 +9,9 @@ use super::chain;
 use super::trouble::Trouble;
 use crate::model::action::Action;
 use crate::model::compact::packed;
-use crate::model::deed::{Deed, Ending, Known};
 use crate::model::journal::Journal;
 use crate::model::key::Key;
+use crate::model::write_record::{Ending, LastOutcome, WriteRecord};
 use crate::world::{Outcome, Written};
 
 pub(super) fn intend(transaction: &Transaction<'_>, turn: u64, action: &Action, at: Timestamp) -> Result<i64, Trouble> {
@@ -45,7 +45,7 @@ pub(super) fn conclude(transaction: &Transaction<'_>, intent: i64, outcome: &Out
     }
     let (word, at_service, written, already, text) = match outcome {
         Outcome::Done(written) => ("done", Some(written.at), Some(written), Some(written.already), None),
-        Outcome::Seen(at) => ("done", Some(*at), None, None, Some("no answer; later looks show it done")),
+        Outcome::Observed(at) => ("done", Some(*at), None, None, Some("no answer; later looks show it done")),
         Outcome::Failed(text) => ("failed", None, None, None, Some(text.as_str())),
         // A failure that has a word on what was before is one of which the service has spoken.
         Outcome::Refused(text) => ("failed", None, None, Some(false), Some(text.as_str())),
@@ -70,12 +70,12 @@ pub(super) fn conclude(transaction: &Transaction<'_>, intent: i64, outcome: &Out
 }
 
 /// Every write that was begun, oldest first. Read line by line as the chain is walked: no index is trusted for it.
-pub(super) fn deeds(connection: &Connection) -> Result<Vec<Deed>, Trouble> {
+pub(super) fn writes(connection: &Connection) -> Result<Vec<WriteRecord>, Trouble> {
     told(connection.prepare("SELECT * FROM journal NOT INDEXED ORDER BY id")?.query([])?)
 }
 
 /// The last ones, at most so many.
-pub(super) fn recent(connection: &Connection, most: usize) -> Result<Vec<Deed>, Trouble> {
+pub(super) fn recent(connection: &Connection, most: usize) -> Result<Vec<WriteRecord>, Trouble> {
     let mut statement = connection.prepare_cached(
         "WITH last AS (SELECT id FROM journal WHERE intent IS NULL ORDER BY id DESC LIMIT ?1)
          SELECT * FROM journal WHERE id IN last OR intent IN last ORDER BY id",
@@ -83,26 +83,26 @@ pub(super) fn recent(connection: &Connection, most: usize) -> Result<Vec<Deed>, 
     told(statement.query([i64::try_from(most)?])?)
 }
 
-fn told(mut rows: Rows<'_>) -> Result<Vec<Deed>, Trouble> {
-    let mut deeds: Vec<Deed> = Vec::new();
+fn told(mut rows: Rows<'_>) -> Result<Vec<WriteRecord>, Trouble> {
+    let mut writes: Vec<WriteRecord> = Vec::new();
     let time = |text: Option<String>| text.map(|text| text.parse::<Timestamp>()).transpose();
     while let Some(row) = rows.next()? {
         let (line, at): (i64, Timestamp) = (row.get("id")?, row.get::<_, String>("at")?.parse()?);
         let Some(intent) = row.get::<_, Option<i64>>("intent")? else {
             let turn = u64::try_from(row.get::<_, i64>("turn")?)?;
             let action = serde_json::from_str(&row.get::<_, String>("action")?)?;
-            deeds.push(Deed { line, at, turn, action, ending: None });
+            writes.push(WriteRecord { line, at, turn, action, ending: None });
             continue;
         };
         let outcome = match row.get::<_, String>("outcome")?.as_str() {
-            "done" => Known::Done,
-            "failed" => Known::Failed,
-            "open" => Known::Open,
+            "done" => LastOutcome::Done,
+            "failed" => LastOutcome::Failed,
+            "open" => LastOutcome::Open,
             other => return Err(Trouble::Content(format!("journal line {line} has the outcome {other:?}"))),
         };
-        let place = deeds.binary_search_by_key(&intent, |deed| deed.line);
+        let place = writes.binary_search_by_key(&intent, |write| write.line);
         let place = place.map_err(|_| Trouble::Content(format!("journal line {line} ends what was never begun")))?;
-        deeds[place].ending = Some(Ending {
+        writes[place].ending = Some(Ending {
             outcome,
             at,
             service_at: time(row.get("service_at")?)?,
@@ -112,7 +112,7 @@ fn told(mut rows: Rows<'_>) -> Result<Vec<Deed>, Trouble> {
             text: row.get("text")?,
         });
     }
-    Ok(deeds)
+    Ok(writes)
 }
 
 /// The sum of the lines read so far. Lines never change, so only later ones are read.

@@ -3,11 +3,11 @@
 
 mod baseline;
 mod chain;
+mod history;
 mod journal;
 mod open;
 mod remembered;
 mod trouble;
-mod witnessed;
 
 use std::fs::File;
 use std::path::Path;
@@ -18,11 +18,11 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use crate::model::action::Action;
 use crate::model::baseline::{Baseline, Growth};
-use crate::model::deed::Deed;
+use crate::model::history::HistoryEntry;
 use crate::model::journal::Journal;
 use crate::model::memory::Remembered;
-use crate::model::seen::Seen;
-use crate::model::witness::Witnessed;
+use crate::model::observed::Observed;
+use crate::model::write_record::WriteRecord;
 use crate::world::error::{Error, Result, locked};
 use crate::world::{Ledger, Outcome};
 pub use chain::{Break, Verified};
@@ -113,9 +113,9 @@ impl Inner {
 }
 
 impl Ledger for SqliteLedger {
-    fn baseline(&self) -> Result<Seen<Baseline>> {
+    fn baseline(&self) -> Result<Observed<Baseline>> {
         let found = self.inner().read("reading the baseline", baseline::read)?;
-        Ok(found.map_or(Seen::Absent, Seen::Known))
+        Ok(found.map_or(Observed::Absent, Observed::Known))
     }
 
     fn remembered(&self) -> Result<Remembered> {
@@ -130,16 +130,16 @@ impl Ledger for SqliteLedger {
         Ok(inner.fold.journal.clone())
     }
 
-    fn deeds(&self) -> Result<Vec<Deed>> {
+    fn writes(&self) -> Result<Vec<WriteRecord>> {
         self.journal()?;
-        self.inner().read("reading the journal", journal::deeds)
+        self.inner().read("reading the journal", journal::writes)
     }
 
-    fn recent(&self, most: usize) -> Result<Vec<Deed>> {
+    fn recent(&self, most: usize) -> Result<Vec<WriteRecord>> {
         self.inner().read("reading the journal", |connection| journal::recent(connection, most))
     }
 
-    fn witness(&self, remembered: &Remembered, witnessed: impl Iterator<Item = Witnessed>) -> Result<()> {
+    fn remember_with(&self, remembered: &Remembered, witnessed: impl Iterator<Item = HistoryEntry>) -> Result<()> {
         let mut inner = self.inner();
         let mut witnessed = witnessed.peekable();
         if inner.recall()? == remembered && witnessed.peek().is_none() {
@@ -148,15 +148,15 @@ impl Ledger for SqliteLedger {
         // Taken out before the write: should it fail, the next call reads anew what is really on disk.
         let before = inner.stored.take().expect("recall leaves what it read");
         inner.write("writing what is remembered", |transaction| {
-            witnessed::add(transaction, witnessed)?;
+            history::add(transaction, witnessed)?;
             remembered::write(transaction, &before, remembered)
         })?;
         inner.stored = Some(remembered.clone());
         Ok(())
     }
 
-    fn witnessed(&self) -> Result<Vec<Witnessed>> {
-        self.inner().read("reading what was witnessed", witnessed::all)
+    fn history(&self) -> Result<Vec<HistoryEntry>> {
+        self.inner().read("reading what was witnessed", history::all)
     }
 
     fn create_baseline(&self, baseline: &Baseline) -> Result<()> {

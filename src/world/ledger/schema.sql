@@ -1,4 +1,4 @@
--- One ledger belongs to one retirement. What was once written about users, groups and deeds is never changed or removed.
+-- One ledger belongs to one retirement. What was once written about users, groups and writes is never changed or removed.
 PRAGMA application_id = 1970172771;
 
 -- tenant, app, job, scim_url, baseline_taken

@@ -11,7 +11,7 @@ use url::Url;
 
 use super::wire::{self, Page};
 use crate::model::id::ScimId;
-use crate::model::seen::Seen;
+use crate::model::observed::Observed;
 use crate::model::snapshot::{BodyShape, Signature};
 use crate::world::error::{Error, Result, hint, locked};
 use crate::world::http::{Answer, Http, request};
@@ -167,14 +167,14 @@ impl Client {
         id: &ScimId,
         no_such: &[Signature],
         read: impl Fn(&Value) -> Result<(ScimId, T), String>,
-    ) -> Result<Seen<T>> {
+    ) -> Result<Observed<T>> {
         let doing = format!("reading {} {id} at {}/{}", kind.singular(), self.shown(), kind.segment());
         let token = self.token()?;
         let answer = self.ask(kind, id, &doing, &token).await?;
         if says_missing(&answer) || (no_such.contains(&wire::signature(&answer)) && !contradicts(&answer)) {
             // Some services say 404 to a dead token too: absence counts only while the same token still opens the list.
             self.opens(kind, &token).await?;
-            return Ok(Seen::Absent);
+            return Ok(Observed::Absent);
         }
         if answer.status != http::StatusCode::OK {
             return Err(self.refusal(&doing, &answer, &token));
@@ -182,7 +182,7 @@ impl Client {
         let malformed = |why: String| Error::Malformed { doing: doing.clone(), why };
         let value = wire::resource(&answer.body).map_err(malformed)?;
         match read(&value) {
-            Ok((found, one)) if found == *id => Ok(Seen::Known(one)),
+            Ok((found, one)) if found == *id => Ok(Observed::Known(one)),
             Ok(_) => Err(malformed("answers with another id".into())),
             Err(why) => Err(malformed(format!("the answer {why}"))),
         }

@@ -4,13 +4,13 @@ use serde_json::Value;
 
 use super::client::{Client, Kind};
 use super::wire;
-use crate::model::seen::Seen;
+use crate::model::observed::Observed;
 use crate::model::snapshot::ScimUser;
 use crate::model::spec::MatchBy;
 use crate::world::error::{Error, Result};
 
 /// `Absent` only where a whole, empty ListResponse says so; somebody else's record, or several, are an error.
-pub async fn find(client: &Client, attribute: MatchBy, value: &str) -> Result<Seen<ScimUser>> {
+pub async fn find(client: &Client, attribute: MatchBy, value: &str) -> Result<Observed<ScimUser>> {
     let name = match attribute {
         MatchBy::UserName => "userName",
         MatchBy::ExternalId => "externalId",
@@ -26,12 +26,12 @@ pub async fn find(client: &Client, attribute: MatchBy, value: &str) -> Result<Se
     let malformed = |why: String| Error::Malformed { doing: doing.clone(), why };
     let page = wire::page(&answer.body).map_err(malformed)?;
     match (page.resources.as_slice(), page.total) {
-        ([], Some(0)) if page.next.is_none() => Ok(Seen::Absent),
+        ([], Some(0)) if page.next.is_none() => Ok(Observed::Absent),
         ([], _) => Err(malformed("answers no record without saying that there is none".into())),
         ([one], None | Some(1)) if page.next.is_none() => {
             let user = wire::user(one).map_err(|why| malformed(format!("the record {why}")))?;
             match user.matches(attribute, value) {
-                true => Ok(Seen::Known(user)),
+                true => Ok(Observed::Known(user)),
                 false => Err(malformed("answers with somebody else: it does not look at the filter".into())),
             }
         }

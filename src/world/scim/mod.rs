@@ -22,7 +22,7 @@ use super::error::Result;
 use super::http::Http;
 use super::secret::{SecretFile, ends};
 use crate::model::id::ScimId;
-use crate::model::seen::Seen;
+use crate::model::observed::Observed;
 use crate::model::snapshot::{Calibration, Probe, ScimGroup, ScimUser, Signature};
 use crate::model::spec::{MatchBy, Profile};
 use client::{Client, Kind};
@@ -67,15 +67,15 @@ impl Target for ScimTarget {
         Ok(self.list(Kind::Groups, |value| wire::group(value).map(|group| (group.id.clone(), group))).await?.0)
     }
 
-    async fn user_by(&self, attribute: MatchBy, value: &str) -> Result<Seen<ScimUser>> {
+    async fn user_by(&self, attribute: MatchBy, value: &str) -> Result<Observed<ScimUser>> {
         matching::find(&self.client, attribute, value).await
     }
 
-    async fn user(&self, id: &ScimId, no_such: &[Signature]) -> Result<Seen<ScimUser>> {
+    async fn user(&self, id: &ScimId, no_such: &[Signature]) -> Result<Observed<ScimUser>> {
         self.client.read_one(Kind::Users, id, no_such, |value| wire::user(value).map(|user| (user.id.clone(), user))).await
     }
 
-    async fn group(&self, id: &ScimId, no_such: &[Signature]) -> Result<Seen<ScimGroup>> {
+    async fn group(&self, id: &ScimId, no_such: &[Signature]) -> Result<Observed<ScimGroup>> {
         self.client.read_one(Kind::Groups, id, no_such, |value| wire::group(value).map(|group| (group.id.clone(), group))).await
     }
 

@@ -20,7 +20,7 @@ const PASSES: usize = 3;
 
 /// How a list is asked for.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Way {
+enum Paging {
     /// `startIndex` and `count`.
     Pages,
     /// Neither, as the service refused them with this status; what is behind its first answer by `startIndex` alone.
@@ -37,21 +37,21 @@ pub async fn read_all<T>(
     read: impl Fn(&Value) -> Result<(ScimId, T), String>,
 ) -> Result<(BTreeMap<ScimId, T>, bool)> {
     let doing = format!("listing {}/{}", client.shown(), kind.segment());
-    let (mut way, mut why, mut passes) = (Way::Pages, String::new(), 0);
+    let (mut paging, mut why, mut passes) = (Paging::Pages, String::new(), 0);
     while passes < PASSES {
         let token = client.token()?;
-        let pass = Pass { client, kind, way, page_size, doing: &doing, token: &token };
+        let pass = Pass { client, kind, paging, page_size, doing: &doing, token: &token };
         match pass.run(&read).await? {
             Ended::Complete(found, whole) => return Ok((found, whole)),
             Ended::Short(reason) => {
                 passes += 1;
                 why = reason;
-                if way == Way::Pages && passes == 1 && client.pages_by_cursor_only(&doing, &token).await? {
-                    way = Way::Cursor;
+                if paging == Paging::Pages && passes == 1 && client.pages_by_cursor_only(&doing, &token).await? {
+                    paging = Paging::Cursor;
                 }
             }
             Ended::Refused(status) => {
-                way = if client.pages_by_cursor_only(&doing, &token).await? { Way::Cursor } else { Way::Bare(status) };
+                paging = if client.pages_by_cursor_only(&doing, &token).await? { Paging::Cursor } else { Paging::Bare(status) };
             }
         }
     }
@@ -69,7 +69,7 @@ enum Ended<T> {
 struct Pass<'a> {
     client: &'a Client,
     kind: Kind,
-    way: Way,
+    paging: Paging,
     page_size: u32,
     doing: &'a str,
     token: &'a SecretString,
@@ -78,12 +78,12 @@ struct Pass<'a> {
 impl Pass<'_> {
     async fn run<T>(&self, read: impl Fn(&Value) -> Result<(ScimId, T), String>) -> Result<Ended<T>> {
         let malformed = |why| Error::Malformed { doing: self.doing.to_owned(), why };
-        let mut walk = Walk::new(if self.way == Way::Cursor { Ask::Cursor(String::new()) } else { Ask::From(1) });
+        let mut walk = Walk::new(if self.paging == Paging::Cursor { Ask::Cursor(String::new()) } else { Ask::From(1) });
         let mut count = self.page_size;
         loop {
             let answer = match self.ask(&walk.next, count).await {
                 // Fewer at once may fit.
-                Err(Error::TooLarge { .. }) if count > 1 && !matches!(self.way, Way::Bare(_)) => {
+                Err(Error::TooLarge { .. }) if count > 1 && !matches!(self.paging, Paging::Bare(_)) => {
                     count = (count / 4).max(1);
                     continue;
                 }
@@ -105,20 +105,20 @@ impl Pass<'_> {
                 }
                 walk.take(resources, page.total, page.next)
             } else {
-                match (self.way, answer.status.as_u16()) {
-                    (Way::Pages, status) if walk.pages == 0 && refuses_paging(status) => return Ok(Ended::Refused(status)),
-                    (Way::Pages, 400 | 404 | 416 | 422 | 501) if walk.is_full() => walk.refused(),
-                    (Way::Bare(first), status) if walk.is_full() && status == first && first != 500 => Step::Taken,
-                    (Way::Bare(first), status) if walk.is_full() && status == first => walk.unasked(),
-                    (Way::Cursor, 400) if walk.pages > 0 => Step::Short("its cursor was refused half-way".into()),
+                match (self.paging, answer.status.as_u16()) {
+                    (Paging::Pages, status) if walk.pages == 0 && refuses_paging(status) => return Ok(Ended::Refused(status)),
+                    (Paging::Pages, 400 | 404 | 416 | 422 | 501) if walk.is_full() => walk.refused(),
+                    (Paging::Bare(first), status) if walk.is_full() && status == first && first != 500 => Step::Taken,
+                    (Paging::Bare(first), status) if walk.is_full() && status == first => walk.unasked(),
+                    (Paging::Cursor, 400) if walk.pages > 0 => Step::Short("its cursor was refused half-way".into()),
                     _ => return Err(self.client.refusal(self.doing, &answer, self.token)),
                 }
             };
-            let step = match (step, self.way) {
-                (Step::Doubt, Way::Pages) => self.settle(&walk).await?,
+            let step = match (step, self.paging) {
+                (Step::Doubt, Paging::Pages) => self.settle(&walk).await?,
                 (Step::Doubt, _) => walk.unasked(),
                 // Some services answer nothing where nothing is asked for.
-                (Step::Done | Step::Taken, Way::Bare(500)) if walk.found.is_empty() => Step::Short(
+                (Step::Done | Step::Taken, Paging::Bare(500)) if walk.found.is_empty() => Step::Short(
                     "it answers 500 to startIndex and count, and an empty list without them, which proves nothing".into(),
                 ),
                 (step, _) => step,
@@ -142,10 +142,10 @@ impl Pass<'_> {
         };
         let mut parameters = vec![(name, value.as_str()), ("count", count.as_str())];
         parameters.extend(self.kind.trimming());
-        let parameters = match (self.way, next) {
-            (Way::Bare(_), Ask::From(1)) => &[],
-            (Way::Bare(_), _) => &parameters[..1],
-            (Way::Pages | Way::Cursor, _) => &parameters[..],
+        let parameters = match (self.paging, next) {
+            (Paging::Bare(_), Ask::From(1)) => &[],
+            (Paging::Bare(_), _) => &parameters[..1],
+            (Paging::Pages | Paging::Cursor, _) => &parameters[..],
         };
         let url = self.client.address(self.doing, &[self.kind.segment()], parameters)?;
         self.client.get_patiently(self.kind.listing(), self.doing, &url, Some(self.token)).await

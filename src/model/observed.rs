@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// The result of looking at one thing.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Seen<T> {
+pub enum Observed<T> {
     /// It was read, whole.
     Known(T),
     /// The service said, in its own words, that it is not there.
@@ -57,41 +57,41 @@ impl fmt::Display for Why {
     }
 }
 
-impl<T> Seen<T> {
+impl<T> Observed<T> {
     pub fn known(&self) -> Option<&T> {
         match self {
-            Seen::Known(value) => Some(value),
-            Seen::Absent | Seen::Unknown(_) => None,
+            Observed::Known(value) => Some(value),
+            Observed::Absent | Observed::Unknown(_) => None,
         }
     }
 
-    pub fn as_ref(&self) -> Seen<&T> {
+    pub fn as_ref(&self) -> Observed<&T> {
         match self {
-            Seen::Known(value) => Seen::Known(value),
-            Seen::Absent => Seen::Absent,
-            Seen::Unknown(why) => Seen::Unknown(why.clone()),
+            Observed::Known(value) => Observed::Known(value),
+            Observed::Absent => Observed::Absent,
+            Observed::Unknown(why) => Observed::Unknown(why.clone()),
         }
     }
 
     pub fn is_known(&self) -> bool {
-        matches!(self, Seen::Known(_))
+        matches!(self, Observed::Known(_))
     }
 
     pub fn is_absent(&self) -> bool {
-        matches!(self, Seen::Absent)
+        matches!(self, Observed::Absent)
     }
 
     pub fn unknown(&self) -> Option<&Why> {
         match self {
-            Seen::Unknown(why) => Some(why),
-            Seen::Known(_) | Seen::Absent => None,
+            Observed::Unknown(why) => Some(why),
+            Observed::Known(_) | Observed::Absent => None,
         }
     }
 }
 
-impl<T> Default for Seen<T> {
+impl<T> Default for Observed<T> {
     fn default() -> Self {
-        Seen::Unknown(Why::new(NOT_LOOKED, "not read yet"))
+        Observed::Unknown(Why::new(NOT_LOOKED, "not read yet"))
     }
 }
 

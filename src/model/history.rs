@@ -11,7 +11,7 @@ use crate::model::snapshot::ScimUser;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Witnessed {
+pub struct HistoryEntry {
     /// Our time.
     pub at: Timestamp,
     pub turn: u64,

@@ -3,9 +3,9 @@
 use rusqlite::{Connection, Transaction, params};
 
 use super::trouble::Trouble;
-use crate::model::witness::Witnessed;
+use crate::model::history::HistoryEntry;
 
-pub(super) fn add(transaction: &Transaction<'_>, witnessed: impl Iterator<Item = Witnessed>) -> Result<(), Trouble> {
+pub(super) fn add(transaction: &Transaction<'_>, witnessed: impl Iterator<Item = HistoryEntry>) -> Result<(), Trouble> {
     let mut insert = transaction.prepare_cached("INSERT INTO witnessed (event, doc) VALUES (?1, ?2)")?;
     for one in witnessed {
         insert.execute(params![one.event.label(), serde_json::to_string(&one)?])?;
@@ -13,7 +13,7 @@ pub(super) fn add(transaction: &Transaction<'_>, witnessed: impl Iterator<Item =
     Ok(())
 }
 
-pub(super) fn all(connection: &Connection) -> Result<Vec<Witnessed>, Trouble> {
+pub(super) fn all(connection: &Connection) -> Result<Vec<HistoryEntry>, Trouble> {
     let mut statement = connection.prepare("SELECT doc FROM witnessed ORDER BY id")?;
     let mut rows = statement.query([])?;
     let mut found = Vec::new();

@@ -2,38 +2,38 @@
 
 use std::time::Duration;
 
+use unscim::judge::roadmap::{Roadmap, by_name, roadmap};
 use unscim::judge::steps_left::StepLeft;
-use unscim::judge::way::{Way, by_name, way};
 use unscim::model::action::Action;
 use unscim::model::baseline::AtTarget;
 use unscim::model::id::AssignmentId;
 use unscim::model::memory::{Departure, DepartureKind, Streak};
-use unscim::model::seen::{Listed, Seen};
+use unscim::model::observed::{Listed, Observed};
 use unscim::model::snapshot::{DirectoryUser, Principal, ProbeVerdict};
 use unscim::model::spec::{Afterwards, MembersDecision, RevocationBy, Rollout};
 
 use crate::support::*;
 
-fn of(case: &Case) -> Way {
+fn of(case: &Case) -> Roadmap {
     let approved = case.approve();
-    way(&case.facts(), approved.actions()).expect("there is a baseline")
+    roadmap(&case.facts(), approved.actions()).expect("there is a baseline")
 }
 
 fn figures(case: &Case) -> Vec<(u64, u64)> {
-    of(case).steps.iter().map(|leg| (leg.writes, leg.cycles)).collect()
+    of(case).steps.iter().map(|step| (step.writes, step.cycles)).collect()
 }
 
-fn leg(case: &Case, step: usize) -> StepLeft {
+fn left_of(case: &Case, step: usize) -> StepLeft {
     of(case).steps.swap_remove(step - 1)
 }
 
 fn left(case: &Case, step: usize) -> Vec<String> {
-    leg(case, step).left
+    left_of(case, step).left
 }
 
 /// By how many whole minutes a step puts off the end.
 fn takes(case: &Case, step: usize) -> u64 {
-    leg(case, step).takes.as_secs() / 60
+    left_of(case, step).takes.as_secs() / 60
 }
 
 fn minutes(n: u64) -> Duration {
@@ -45,7 +45,7 @@ fn cycle_at(case: &mut Case, minute: i64) {
     case.job().last.as_mut().unwrap().began = at(minute - 40);
 }
 
-/// A removal at minute 590 of whoever this is; the canary is under way.
+/// A removal at minute 590 of whoever this is; the canary is under roadmap.
 fn removed(case: &mut Case, pairs: &[(u128, u128)]) {
     for (g, u) in pairs {
         case.leave(*g, *u);
@@ -61,7 +61,7 @@ fn every_stage_says_what_is_left_in_writes_and_cycles() {
     assert_eq!(figures(&Case::unassigned()), [(0, 0), (0, 0), (0, 0), (0, 2), (0, 0)]);
     assert_eq!(figures(&Case::cycled()), [(0, 0); 5]);
     let done = of(&Case::retired());
-    assert!(done.writes == 0 && done.earliest == at(NOW) && done.steps.iter().all(|leg| leg.left.is_empty()), "{done:#?}");
+    assert!(done.writes == 0 && done.earliest == at(NOW) && done.steps.iter().all(|step| step.left.is_empty()), "{done:#?}");
 }
 
 #[test]
@@ -69,11 +69,11 @@ fn the_soonest_end_counts_the_quota_the_cycles_and_the_waits() {
     let whole = of(&Case::untouched());
     // Cycles begin at 620, 660 …: one of them for the assignments, the canary, the removals each, two at the end.
     assert_eq!(whole.earliest.duration_since(at(0)).as_mins(), 787);
-    let takes: std::time::Duration = whole.steps.iter().map(|leg| leg.takes).sum();
+    let takes: std::time::Duration = whole.steps.iter().map(|step| step.takes).sum();
     assert_eq!(whole.earliest, unscim::model::moment::later(at(NOW), takes));
     let mut slow = Case::untouched();
     slow.spec.limits.write_share = unscim::model::spec::Percent(1);
-    let writing = |way: &Way| way.steps.iter().map(|leg| leg.writing.as_secs_f64()).sum::<f64>();
+    let writing = |roadmap: &Roadmap| roadmap.steps.iter().map(|step| step.writing.as_secs_f64()).sum::<f64>();
     // 10 writes at 10 or at 0.2 per second.
     assert!((writing(&whole) - 1.0).abs() < 0.01 && (writing(&of(&slow)) - 50.0).abs() < 0.01);
     let mut slow = Case::emptied();
@@ -127,19 +127,19 @@ fn what_is_left_is_said_in_words_and_figures() {
     case.spec.provisioning.afterwards = Afterwards::Pause;
     case.spec.target.revocation.by = RevocationBy::Webhook;
     assert_eq!(left(&case, 5), ["the job is paused", "the webhook is called", "3 rejections of the token in a row"]);
-    assert_eq!((leg(&case, 5).writes, leg(&Case::cycled(), 5).writes), (1, 0));
+    assert_eq!((left_of(&case, 5).writes, left_of(&Case::cycled(), 5).writes), (1, 0));
 }
 
 #[test]
 fn a_row_of_a_users_own_is_owed_to_whom_the_operator_has_not_released() {
     let mut case = Case::untouched();
     case.spec.released.insert(user(2));
-    let one = leg(&case, 1);
+    let one = left_of(&case, 1);
     assert_eq!((one.writes, one.cycles, one.left), (2, 1, vec!["2 direct assignments for 2 users".to_owned()]));
     // A group that somebody assigns again after the retirement waits for no cycle: no engine runs any more.
     let mut case = Case::retired();
     case.unrow(Principal::User(user(1)));
-    assert_eq!((leg(&case, 1).writes, leg(&case, 1).cycles), (1, 0));
+    assert_eq!((left_of(&case, 1).writes, left_of(&case, 1).cycles), (1, 0));
 }
 
 #[test]
@@ -156,9 +156,9 @@ fn what_has_just_been_assigned_waits_for_the_rest_of_its_time_in_sight() {
     let mut case = Case::assigned();
     case.memory.remembered.cycles.clear();
     cycle_at(&mut case, 605);
-    assert_eq!((leg(&case, 1).cycles, takes(&case, 1)), (1, 5));
+    assert_eq!((left_of(&case, 1).cycles, takes(&case, 1)), (1, 5));
     case.unrow(Principal::User(user(1)));
-    assert_eq!((leg(&case, 1).cycles, takes(&case, 1)), (1, 45));
+    assert_eq!((left_of(&case, 1).cycles, takes(&case, 1)), (1, 45));
     // The cycle that may be awaited is the next one after the last of our own rows.
     let mut case = Case::assigned();
     case.memory.remembered.cycles.clear();
@@ -170,7 +170,7 @@ fn what_has_just_been_assigned_waits_for_the_rest_of_its_time_in_sight() {
 #[test]
 fn the_canary_is_a_cycle_of_its_own_only_where_more_follows_it() {
     let kept = |case: &mut Case, g: usize| case.spec.groups.list[g - 1].members = Some(MembersDecision::Keep);
-    let cycles = |case: &Case| leg(case, 2).cycles;
+    let cycles = |case: &Case| left_of(case, 2).cycles;
     let mut case = Case::assigned();
     assert_eq!(cycles(&case), 2);
     kept(&mut case, 2);
@@ -195,11 +195,11 @@ fn the_canarys_cycle_is_the_next_one_that_begins_the_margin_after_it() {
     removed(&mut case, &[(1, 1)]);
     cycle_at(&mut case, 605);
     // At 605 the canary's, at 645 that of the others.
-    assert_eq!((leg(&case, 2).cycles, takes(&case, 2)), (2, 45));
+    assert_eq!((left_of(&case, 2).cycles, takes(&case, 2)), (2, 45));
     // Its cycle has come; the look at the target may follow at once.
     case.cycle(601);
     case.target().turn -= 1;
-    assert_eq!((leg(&case, 2).cycles, takes(&case, 2)), (1, 45));
+    assert_eq!((left_of(&case, 2).cycles, takes(&case, 2)), (1, 45));
 }
 
 #[test]
@@ -246,7 +246,7 @@ fn an_absence_takes_the_looks_that_it_still_lacks() {
     let mut case = Case::emptied();
     case.spec.provisioning.settle_cycles = 0;
     case.memory.remembered.empty.insert(group(1), Streak { since: at(NOW - 2), last: at(NOW), looks: 3 });
-    assert_eq!((takes(&case, 2), leg(&case, 2).cycles), (3, 0));
+    assert_eq!((takes(&case, 2), left_of(&case, 2).cycles), (3, 0));
     case.memory.remembered.empty.remove(&group(1));
     assert_eq!(takes(&case, 2), 5);
 }
@@ -257,11 +257,11 @@ fn the_target_and_the_token_take_what_is_left_of_their_own_intervals() {
     case.cycle(240);
     case.cycle(280);
     case.target().at = moment(NOW - 2);
-    assert_eq!((leg(&case, 4).cycles, takes(&case, 4)), (0, 5), "the second round follows the first one");
+    assert_eq!((left_of(&case, 4).cycles, takes(&case, 4)), (0, 5), "the second round follows the first one");
     case.memory.remembered.clean_rounds = vec![50];
     assert_eq!(takes(&case, 4), 3);
     case.memory.remembered.cycles.pop();
-    assert_eq!((leg(&case, 4).cycles, takes(&case, 4)), (1, 25), "a round before the cycle is none");
+    assert_eq!((left_of(&case, 4).cycles, takes(&case, 4)), (1, 25), "a round before the cycle is none");
 
     let mut case = Case::cycled();
     case.spec.target.revocation.confirm_every = minutes(10);
@@ -278,7 +278,7 @@ fn the_target_and_the_token_take_what_is_left_of_their_own_intervals() {
 fn each_wave_has_cycles_of_its_own() {
     let mut case = Case::assigned();
     case.spec.rollout = Rollout::Waves(vec![vec![group(2)], vec![group(1)]]);
-    let cycles = |case: &Case| (leg(case, 2).cycles, leg(case, 4).cycles);
+    let cycles = |case: &Case| (left_of(case, 2).cycles, left_of(case, 4).cycles);
     assert_eq!(cycles(&case), (3, 4), "the canary, and one for each wave; two for each wave");
     case.spec.groups.list[0].members = Some(MembersDecision::Keep);
     assert_eq!(cycles(&case), (2, 4), "nobody leaves group 1");
@@ -297,7 +297,7 @@ fn each_wave_has_cycles_of_its_own() {
 #[test]
 fn users_and_groups_are_told_apart() {
     let mut case = Case::assigned();
-    let Seen::Known(baseline) = &mut case.memory.baseline else { panic!() };
+    let Observed::Known(baseline) = &mut case.memory.baseline else { panic!() };
     let sample = baseline.users[&user(3)].clone();
     for u in 4..=6 {
         baseline.users.insert(user(u), sample.clone());
@@ -307,14 +307,14 @@ fn users_and_groups_are_told_apart() {
     baseline.users.get_mut(&user(6)).unwrap().target.record_mut().unwrap().active = None;
     let mut known = |u: u128, enabled: Option<bool>, guest: bool| {
         let person = DirectoryUser { id: user(u), user_principal_name: None, match_value: None, enabled, guest };
-        case.seen.users.insert(user(u), Seen::Known(person));
+        case.seen.users.insert(user(u), Observed::Known(person));
     };
     known(2, Some(true), false);
     known(3, Some(false), true);
     known(4, None, true);
     known(5, Some(true), false);
     known(6, Some(true), false);
-    case.seen.users.insert(user(1), Seen::Absent);
+    case.seen.users.insert(user(1), Observed::Absent);
     case.assign(5, 2, 10);
     let streak = Streak { since: at(10), last: at(NOW), looks: 9 };
     case.memory.remembered.departed.insert(user(5), Departure { kind: DepartureKind::Left, streak });

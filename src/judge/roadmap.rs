@@ -13,13 +13,13 @@ use crate::model::action::Action;
 use crate::model::baseline::{AtTarget, Baseline};
 use crate::model::engine::ScimCall;
 use crate::model::id::{AppRoleId, GroupId, UserId};
-use crate::model::seen::Seen;
+use crate::model::observed::Observed;
 use crate::model::spec::MembersDecision;
 use crate::model::words::count;
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Way {
+pub struct Roadmap {
     /// Of the decisions: groups, roles, what becomes of members, limits. Not of the people, who come and go.
     pub digest: String,
     pub users: Users,
@@ -88,10 +88,10 @@ pub struct Calls {
 }
 
 /// `None` where there is no baseline, not even a provisional one.
-pub fn way(facts: &Facts, now: &[Action]) -> Option<Way> {
+pub fn roadmap(facts: &Facts, now: &[Action]) -> Option<Roadmap> {
     let baseline = facts.baseline()?;
     let steps = steps_left(facts)?;
-    Some(Way {
+    Some(Roadmap {
         digest: decisions::digest(facts.spec, baseline),
         users: users(facts),
         groups: groups(facts, baseline),
@@ -108,13 +108,13 @@ fn users(facts: &Facts) -> Users {
     for Person { id, user, roles, cover, .. } in facts.people() {
         let known = facts.seen.users.get(id);
         match known {
-            Some(Seen::Absent) => users.deleted += 1,
-            Some(Seen::Known(known)) => {
+            Some(Observed::Absent) => users.deleted += 1,
+            Some(Observed::Known(known)) => {
                 users.enabled += u64::from(known.enabled == Some(true));
                 users.disabled += u64::from(known.enabled == Some(false));
                 users.guests += u64::from(known.guest);
             }
-            Some(Seen::Unknown(_)) | None => {}
+            Some(Observed::Unknown(_)) | None => {}
         }
         users.in_several_groups += u64::from(user.groups.len() > 1);
         users.with_several_roles += u64::from(roles.len() > 1);

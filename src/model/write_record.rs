@@ -8,7 +8,7 @@ use crate::model::action::Action;
 /// One write that was begun.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Deed {
+pub struct WriteRecord {
     /// The line of its beginning.
     pub line: i64,
     /// Our time.
@@ -24,7 +24,7 @@ pub struct Deed {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Ending {
-    pub outcome: Known,
+    pub outcome: LastOutcome,
     /// Our time.
     pub at: Timestamp,
     /// Of what is done: the service's time.
@@ -43,16 +43,16 @@ pub struct Ending {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Known {
+pub enum LastOutcome {
     Done,
     Failed,
     Open,
 }
 
-impl Deed {
+impl WriteRecord {
     /// The service has confirmed it, or later looks have shown it.
     pub fn is_done(&self) -> bool {
-        self.ending.as_ref().is_some_and(|ending| ending.outcome == Known::Done)
+        self.ending.as_ref().is_some_and(|ending| ending.outcome == LastOutcome::Done)
     }
 
     /// It is so, and it was not so before: we did it.

@@ -4,15 +4,15 @@ use crate::judge::facts::{Facts, Person};
 use crate::judge::good_cycle;
 use crate::judge::kept::{self, Kept};
 use crate::model::baseline::Protected;
+use crate::model::history::{Event, HistoryEntry, UserAfter, Verdict};
 use crate::model::memory::{BaselineSource, CycleProof, Remembered};
 use crate::model::snapshot::{ScimUser, TargetLook};
-use crate::model::witness::{Event, UserAfter, Verdict, Witnessed};
 
 /// Users in one event: a large tenant's are never in memory all together a second time.
 const USERS_AT_ONCE: usize = 1_000;
 
 /// Between the memory before and that of the facts; nothing without a baseline on disk.
-pub fn witness<'f, 'a>(facts: &'f Facts<'a>, before: &Remembered) -> impl Iterator<Item = Witnessed> + use<'f, 'a> {
+pub fn since<'f, 'a>(facts: &'f Facts<'a>, before: &Remembered) -> impl Iterator<Item = HistoryEntry> + use<'f, 'a> {
     let now = &facts.memory.remembered;
     let (mut first, mut proof, mut last) = (Vec::new(), None, Vec::new());
     if facts.baseline().is_some() && facts.memory.source == BaselineSource::Ledger {
@@ -32,7 +32,7 @@ pub fn witness<'f, 'a>(facts: &'f Facts<'a>, before: &Remembered) -> impl Iterat
         }
     }
     let proven = proof.into_iter().flat_map(|proof| proven(facts, proof));
-    let witnessed = |event| Witnessed { at: facts.now, turn: now.turn, event };
+    let witnessed = |event| HistoryEntry { at: facts.now, turn: now.turn, event };
     first.into_iter().chain(proven).chain(last).map(witnessed)
 }
 
