@@ -35,7 +35,7 @@ pub enum Open {
 
 /// Whether anything is left open about anybody; asked before people are gone through one by one.
 pub fn may_be_open(facts: &Facts) -> bool {
-    facts.seen.groups.iter().any(|(id, seen)| is_in_doubt(facts, *id, seen))
+    *facts.may_be_lent.get_or_init(|| facts.seen.groups.iter().any(|(id, seen)| is_in_doubt(facts, *id, seen)))
 }
 
 fn is_in_doubt(facts: &Facts, id: GroupId, seen: &ObservedGroup) -> bool {

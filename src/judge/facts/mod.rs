@@ -53,6 +53,8 @@ pub struct Facts<'a> {
     given: OnceCell<BTreeMap<GroupId, Few<AppRoleId>>>,
     judged: RefCell<BTreeMap<GroupId, Rc<InGroup>>>,
     pub(in crate::judge) tally: OnceCell<Option<Tally>>,
+    /// Whether memberships that end are in question for anybody.
+    pub(in crate::judge) may_be_lent: OnceCell<bool>,
     /// The target's users by one of their attributes, in lower case.
     user_names: OnceCell<Records<'a>>,
     external_ids: OnceCell<Records<'a>>,
@@ -92,6 +94,7 @@ impl<'a> Facts<'a> {
             given: OnceCell::new(),
             judged: RefCell::default(),
             tally: OnceCell::new(),
+            may_be_lent: OnceCell::new(),
             user_names: OnceCell::new(),
             external_ids: OnceCell::new(),
         }
