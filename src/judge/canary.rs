@@ -50,6 +50,6 @@ pub fn canary(facts: &Facts) -> Canary {
     };
     match &facts.memory.target {
         Some(look) if look.turn >= cycle.turn => Canary::Passed,
-        _ => Canary::Running("a look at the target after that cycle".into()),
+        _ => Canary::Running("a read of the target after that cycle".into()),
     }
 }

@@ -84,7 +84,7 @@ fn awaited(facts: &Facts, wave: &[GroupId]) -> Option<String> {
         ));
     };
     let Some(look) = facts.memory.target.as_ref().filter(|look| look.turn >= cycle.turn) else {
-        return Some("a look at the target after its last cycle".to_owned());
+        return Some("a read of the target after its last cycle".to_owned());
     };
     let tally = kept::tally(facts)?;
     if !tally.lost.is_empty() || !tally.unknown.is_empty() {

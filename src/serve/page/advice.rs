@@ -24,7 +24,7 @@ pub(super) struct Said<'a> {
 
 pub(super) fn for_reason(reason: Reason) -> Option<&'static str> {
     match reason {
-        Reason::PreflightFailed => Some("Resolve what preflight found; it looks again by itself."),
+        Reason::PreflightFailed => Some("Resolve what preflight found; it is read again by itself."),
         Reason::NewBaselineNeeded => Some(
             "The ledger is empty. If this is the very beginning, start once with --new-baseline; if not, restore the ledger.",
         ),
@@ -40,7 +40,7 @@ pub(super) fn for_reason(reason: Reason) -> Option<&'static str> {
         Reason::JobNotActive => Some("Start the provisioning job in Entra again."),
         Reason::TargetGroupsRemain => Some("Groups remain at the target: delete them there, as the message says."),
         Reason::EntriesFailed => {
-            Some("Provisioning failed for the users named and was not made good. See the rows in the provisioning log.")
+            Some("Provisioning failed for the users named and was not made good. See the entries in the provisioning log.")
         }
         Reason::UsersUncounted => Some(
             "Nobody can say that the users named were kept: the app has no record of them. Look for them there, or acknowledge UncountedUsers.",
