@@ -126,7 +126,7 @@ impl Tenant {
         now.checked_sub(ago.div_f64(SPEED)).unwrap_or(now)
     }
 
-    /// Nobody was hurt, and everybody stands on his own feet.
+    /// Nobody was hurt, and everybody is assigned directly.
     pub fn check(&self) -> Result<()> {
         let practice = self.practice();
         let moments = practice.out_of_scope_moments();

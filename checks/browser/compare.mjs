@@ -138,8 +138,8 @@ export function compare(page, document) {
     "Last cycle began": cycle.lastBegan,
     "Last cycle ended": cycle.lastEnded,
     "Next one expected by": cycle.expectedBy,
-    "Last look": status.lastAttempt,
-    "Last look that saw everything": status.lastSuccess,
+    "Last read": status.lastAttempt,
+    "Last complete read": status.lastSuccess,
     Turn: String(status.turn),
   };
   assert.deepEqual(page.times, Object.fromEntries(Object.entries(times).filter(([, value]) => value != null)));

@@ -18,7 +18,7 @@ use crate::model::status::Phase;
 /// Every flag can also be given as an environment variable; a flag wins over it. The log goes to stderr; UNSCIM_LOG
 /// sets its level.
 ///
-/// Exit codes: 0 done or nothing to do, 1 trouble (could not look), 2 changes are pending (plan), 3 refused or held: a
+/// Exit codes: 0 done or nothing to do, 1 trouble (could not read), 2 changes are pending (plan), 3 refused or held: a
 /// person must decide, 4 waiting for a cycle or a person (--once), 5 retired
 /// (status), 64 usage or config error.
 #[derive(Debug, Parser)]
@@ -269,7 +269,7 @@ impl std::error::Error for Misuse {}
 pub enum Exit {
     /// Done, or nothing to do.
     Done = 0,
-    /// Could not look.
+    /// Could not read.
     Trouble = 1,
     /// Changes are pending.
     Pending = 2,

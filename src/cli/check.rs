@@ -43,7 +43,7 @@ pub async fn run(args: &args::Check, stop: &CancellationToken) -> Result<Exit> {
     }
     let mut sheet = Sheet::new();
     sheet.titled(Tone::Bad, "Refused; a person must decide:", refusals);
-    sheet.titled(Tone::Open, "Could not be looked at:", unknowns);
+    sheet.titled(Tone::Open, "Could not be read:", unknowns);
     let later: Vec<_> = later.iter().map(|held| format!("{}: {}", held.brake, held.message)).collect();
     sheet.titled(Tone::Open, "Would be held later:", &later);
     sheet.titled(Tone::Title, "Notes:", &findings.notes);

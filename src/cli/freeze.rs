@@ -22,7 +22,7 @@ fn file(args: &args::Freeze) -> Result<std::path::PathBuf> {
 pub fn freeze(args: &args::Freeze) -> Result<Exit> {
     let file = file(args)?;
     match OpenOptions::new().write(true).create_new(true).open(&file) {
-        Ok(_) => println!("{} is there now: no write goes out any more; looking goes on", file.display()),
+        Ok(_) => println!("{} is there now: no write goes out any more; reading goes on", file.display()),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
             println!("{} was there already: no write goes out", file.display())
         }

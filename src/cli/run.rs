@@ -220,7 +220,7 @@ impl Daemon {
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
             () = stop.cancelled() => {}
-            () = self.hung_up.notified() => tracing::info!("SIGHUP: the config is looked at now"),
+            () = self.hung_up.notified() => tracing::info!("SIGHUP: the config is read now"),
         }
     }
 

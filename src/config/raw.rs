@@ -78,7 +78,7 @@ pub struct Metadata {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Spec {
-    /// `Observe` looks and reports and never writes; `Enforce` takes the next safe step.
+    /// `Observe` reads and reports and never writes; `Enforce` takes the next safe step.
     #[schemars(required)]
     pub mode: Option<Mode>,
     /// `Held` stops every write within one request, while it runs; a file named `freeze` beside this one does the same.
@@ -102,7 +102,7 @@ pub struct Spec {
     /// assigned to them any more; they are still never removed without an assignment of their own. `record:` and an id at the
     /// target stands for a record there of which no user is known.
     pub released: Option<Vec<Option<Released>>>,
-    /// `Canary` removes one user first and looks; `AllAtOnce` doesn't. `SmallestFirst` and `waves` begin like `Canary` and
+    /// `Canary` removes one user first and waits for the outcome; `AllAtOnce` doesn't. `SmallestFirst` and `waves` begin like `Canary` and
     /// then take the groups in waves, each verified at the target before the next begins. Default: Canary.
     #[schemars(extend("default" = "Canary"))]
     pub rollout: Option<Rollout>,

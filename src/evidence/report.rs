@@ -63,13 +63,13 @@ pub struct UserRow {
     pub disabled_when_first_seen: bool,
     pub through: Vec<GroupId>,
     pub roles: Vec<AppRoleId>,
-    /// His record at the target when he was first seen.
+    /// The record at the target when the user was first seen.
     pub before: Option<ScimUser>,
     /// When step 4 was last proven.
     pub after: Option<UserAfter>,
     /// Counts as lost now, since then.
     pub lost_since: Option<Timestamp>,
-    /// His record was not there when somebody looked: he is never called kept again.
+    /// The record was gone in some read: the user is never called kept again.
     pub gone_since: Option<Timestamp>,
 }
 
@@ -187,7 +187,7 @@ fn result(remembered: &Remembered, users: &[UserRow]) -> (String, bool) {
     (text, true)
 }
 
-/// All who had a record, and none of the records said whether he is active.
+/// All who had a record, and none of the records said whether they are active.
 fn is_silent(users: &[UserRow]) -> bool {
     let mut records = users.iter().filter_map(|user| user.before.as_ref()).peekable();
     records.peek().is_some() && records.all(|record| record.active.is_none())

@@ -100,7 +100,7 @@ fn unmatched(facts: &Facts, users: &[UserId]) -> Option<String> {
     })
 }
 
-/// A user as he is when he is first seen.
+/// A user as first seen.
 pub fn new_protected(facts: &Facts, id: UserId) -> Protected {
     let known = facts.seen.users.get(&id).and_then(Observed::known);
     Protected {

@@ -35,7 +35,7 @@ fn forget<T>(look: &mut Listed<Look<T>>, latest: Timestamp) {
         && is_ahead(latest, *at)
     {
         let text = format!(
-            "the answer is dated {at:.0}, and an earlier look {latest:.0}: an old copy, or a clock of the service that went wrong; it is looked at again"
+            "the answer is dated {at:.0}, and an earlier one {latest:.0}: an old copy, or a clock of the service that went wrong; it is read again"
         );
         *look = Listed::Unknown(Why::new("stale", text));
     }

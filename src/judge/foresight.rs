@@ -55,7 +55,7 @@ fn stages(facts: &Facts, people: &[&Person]) -> Vec<Stage> {
 
 /// Protected users whom a step of ours would change at the target, and how; in the order of their ids.
 ///
-/// The engine judges each user by himself and knows no group from another of its kind, so it is asked once for each
+/// The engine judges each user alone and knows no group from another of its kind, so it is asked once for each
 /// situation that users are in, and what becomes of one becomes of all who share it.
 pub fn harm(facts: &Facts) -> Vec<(UserId, String)> {
     let kinds = kinds_of_groups(facts);
@@ -161,7 +161,7 @@ fn source(facts: &Facts, person: &Person) -> SourceUser {
     SourceUser { enabled, deleted, passes_filter: true, attributes: Attributes::new() }
 }
 
-/// Whether his record is active, as last seen; `None` where he had none at the baseline.
+/// Whether the record is active, as last seen; `None` where there was none at the baseline.
 fn is_active(person: &Person) -> Option<bool> {
     let before = person.user.target.record()?;
     Some(person.record.unwrap_or(before).active.unwrap_or(false))

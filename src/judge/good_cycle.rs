@@ -97,10 +97,10 @@ fn errors_touch_nobody(facts: &Facts, began: Timestamp, ended: Timestamp) -> Res
 fn failures_of_others(facts: &Facts, log: &Log, began: Timestamp, ended: Timestamp) -> Result<(), NotGood> {
     let within = |at: Timestamp| at >= began && at <= ended;
     if let Some(row) = log.rows.iter().find(|row| row.is_failure() && within(row.at) && row.source.is_none()) {
-        return Err(format!("the cycle had an error that names nobody (row {})", row.id).into());
+        return Err(format!("the cycle had an error that names nobody (log entry {})", row.id).into());
     }
     if let Some((id, _)) = log.unread.iter().find(|(_, at)| at.is_none_or(within)) {
-        return Err(format!("the cycle had errors and a row of the provisioning log could not be read (row {id})").into());
+        return Err(format!("the cycle had errors and entry {id} of the provisioning log could not be read").into());
     }
     failed_for_ours(facts, log, began, ended).map_err(NotGood::ForOurs)
 }
@@ -127,14 +127,14 @@ pub fn failed_for_ours(facts: &Facts, log: &Log, began: Timestamp, until: Timest
         let why = row.reason.as_deref().map_or_else(String::new, |why| format!(": {why}"));
         if baseline.users.contains_key(&user) && !facts.is_released(user) && !facts.has_departed(user) {
             return Err(format!(
-                "it failed for {}, who is protected (row {}{why}); mend their record, or put them into spec.released",
+                "it failed for {}, who is protected (log entry {}{why}); fix their record, or put them into spec.released",
                 facts.user_name(user),
                 row.id
             ));
         }
         if baseline.groups.contains_key(&group) && row.at >= began {
             return Err(format!(
-                "it failed for the managed group {} (row {}{why}); see there what the app refused, and have its record fixed or \
+                "it failed for the managed group {} (log entry {}{why}); see there what the app refused, and have its record fixed or \
                  made again in the app",
                 facts.group_name(group),
                 row.id
@@ -150,6 +150,6 @@ pub fn remedy(quarantine: &Quarantine) -> &'static str {
     if quarantine.reason == "TooManyDeletes" {
         "see in the provisioning log what is staged for deletion (stagedDelete); if it is only what is meant to go, allow it on the app's provisioning page (\"Allow deletes\"), else assign it again there"
     } else {
-        "mend the cause on the app's provisioning page until the job leaves it"
+        "fix the cause on the app's provisioning page until the job leaves it"
     }
 }

@@ -15,7 +15,7 @@ use crate::model::words::{part, some_of};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kept {
     Kept,
-    /// There was no record when he was first seen, or the operator has released him.
+    /// There was no record when they were first seen, or the operator has released them.
     NotCounted,
     /// Hurt, and the directory says why: not by us.
     Explained(DepartureKind),
@@ -73,7 +73,7 @@ fn there(facts: &Facts, person: &Person, before: &ScimUser, now: &ScimUser) -> K
             }
             _ => {
                 let why =
-                    "the target says of every record that it was made at another time than in the look before; looking again";
+                    "the target says of every record that it was made at another time than in the read before; it is read again";
                 return Kept::Unknown(why.into());
             }
         }
@@ -91,11 +91,11 @@ fn there(facts: &Facts, person: &Person, before: &ScimUser, now: &ScimUser) -> K
     let why = format!("record {id} has another userName at the target, and nothing in Entra explains it");
     match doubt {
         Some(doubt) if doubt.kind == DoubtKind::Renamed && doubt.believed => Kept::Uncertain(why),
-        Some(_) | None => Kept::Unknown(format!("{why}; looking again")),
+        Some(_) | None => Kept::Unknown(format!("{why}; it is read again")),
     }
 }
 
-/// The directory has him under the name that the record has now, or had so in an earlier turn.
+/// The directory has the user under the name that the record has now, or had so in an earlier turn.
 pub fn is_renamed_in_entra(facts: &Facts, id: UserId, now: &ScimUser) -> bool {
     let Some(name) = lower(now.user_name.as_deref()) else { return false };
     let known = facts.seen.users.get(&id).and_then(Observed::known);
@@ -105,7 +105,7 @@ pub fn is_renamed_in_entra(facts: &Facts, id: UserId, now: &ScimUser) -> bool {
     facts.memory.remembered.renamed.get(&id).is_some_and(|known| **known == *name) || names.into_iter().any(fits)
 }
 
-/// He is protected, and which record is his could not be read yet.
+/// Protected, and which record is theirs could not be read yet.
 fn unread(facts: &Facts, id: UserId) -> Kept {
     let seen = facts.seen.users.get(&id);
     let looked_up = facts.memory.target.as_ref().and_then(|look| look.users_by_match.get(&id)?.unknown());
@@ -182,9 +182,9 @@ pub fn uncertain(facts: &Facts, tally: &Tally) -> String {
     )
 }
 
-/// A log row that names a protected user as disabled or deleted counts as a loss until the target, read after a good cycle
-/// that began after the row, shows him kept. Who had no record when he was first seen has none to be compared with: for him
-/// the good cycle alone ends it.
+/// A log entry that reports a protected user disabled or deleted counts as a loss until the target, read after a good cycle
+/// that began after the entry, shows them kept. Who had no record when first seen has none to be compared with: for them the
+/// good cycle alone ends it.
 fn harmful_rows(facts: &Facts, look: &TargetLook, tally: &mut Tally) {
     let (Some(log), Some(baseline)) = (facts.seen.log.known(), facts.baseline()) else { return };
     for row in log.value.rows.iter().filter(|row| row.is_harmful() && row.at > baseline.taken) {
@@ -193,7 +193,7 @@ fn harmful_rows(facts: &Facts, look: &TargetLook, tally: &mut Tally) {
         if facts.is_released(id) || explained(facts, id).is_some() {
             continue;
         }
-        let words = format!("the provisioning log has {} at {:.0} (row {})", row.action, row.at, row.id);
+        let words = format!("the provisioning log has {} at {:.0} (log entry {})", row.action, row.at, row.id);
         if let Some(why) = tally.lost.get_mut(&id) {
             why.push_str(&format!("; {words}"));
             continue;

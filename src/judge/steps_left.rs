@@ -255,9 +255,9 @@ fn unassign(facts: &Facts, baseline: &Baseline) -> Need {
     let open: Vec<_> = baseline.groups.keys().filter(|group| !remembered.unassigned_at.contains_key(group)).collect();
     let mut left = Vec::new();
     if rows > 0 {
-        left.push(format!("{} of {}", count(rows, "row"), count(assigned(facts, baseline).count(), "group")));
+        left.push(format!("{} of {}", count(rows, "assignment"), count(assigned(facts, baseline).count(), "group")));
     } else if !open.is_empty() {
-        left.push(format!("{LOOKS} agreeing looks without a row of {}", count(open.len(), "group")));
+        left.push(format!("{LOOKS} agreeing reads without an assignment of {}", count(open.len(), "group")));
     }
     let settles = unbelieved(facts, open.into_iter().map(|group| remembered.unassigned.get(group)));
     Need { writes: rows, settles, left, ..Need::default() }

@@ -31,7 +31,7 @@ pub(super) fn ended(facts: &Facts, look: &TargetLook) -> BTreeMap<Stranger, Stri
     let rows = rows(facts);
     let mut ended: BTreeMap<Stranger, String> = BTreeMap::new();
     for (id, row) in rows.iter().filter(|(id, _)| !is_cleared(facts, *id)) {
-        ended.insert(Stranger::User(*id), format!("{} at {:.0} (row {})", row.action, row.at, row.id));
+        ended.insert(Stranger::User(*id), format!("{} at {:.0} (log entry {})", row.action, row.at, row.id));
     }
     let records = records(facts, look);
     let asked = if records.is_empty() { Vec::new() } else { asked(facts) };
@@ -68,7 +68,7 @@ fn first_taken(facts: &Facts) -> Option<Timestamp> {
     facts.first_confirmed(taken)
 }
 
-/// By the operator's word, or because the directory has ended him, too.
+/// By the operator's word, or because the directory has ended them, too.
 fn is_cleared(facts: &Facts, id: UserId) -> bool {
     let by_the_directory = match facts.seen.users.get(&id) {
         Some(Observed::Absent) => true,

@@ -82,7 +82,7 @@ fn awaited(facts: &Facts, wave: &[GroupId]) -> Option<(Reason, String)> {
         return Some(good_cycle::wait(facts, Some(*last), Reason::AwaitingWave, &on));
     };
     let Some(look) = facts.memory.target.as_ref().filter(|look| look.turn >= cycle.turn) else {
-        return waits("a look at the target after its last cycle".to_owned());
+        return waits("a read of the target after its last cycle".to_owned());
     };
     let tally = kept::tally(facts)?;
     if !tally.lost.is_empty() || !tally.unknown.is_empty() {

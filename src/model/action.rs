@@ -11,7 +11,7 @@ use crate::model::id::{AppRoleId, AssignmentId, GroupId, JobId, UserId};
 pub enum Action {
     /// Write down who is in scope, once, into an empty ledger.
     RecordBaseline,
-    /// Give the user a row of his own on the app.
+    /// Assign the user directly to the app.
     AssignUser { user: UserId, role: AppRoleId },
     /// Take the user out of the group (the membership, never the user).
     RemoveMember { group: GroupId, user: UserId },
@@ -48,7 +48,7 @@ impl Action {
         }
     }
 
-    /// Takes something away, or leads to it. Everything but giving a user his own row and writing our own book.
+    /// Takes something away, or leads to it. Everything but assigning a user directly and writing our own ledger.
     pub fn is_destructive(&self) -> bool {
         match self {
             Action::RecordBaseline

@@ -57,15 +57,15 @@ impl ManagedGroup {
 pub struct Protected {
     /// For messages and matching; the user principal name where it could be read.
     pub name: Option<String>,
-    /// Managed groups he was ever seen in while they counted.
+    /// Managed groups they were ever seen in while the groups counted.
     pub groups: Few<GroupId>,
-    /// The account was disabled when first seen: assigned, but nobody waits for him.
+    /// The account was disabled when first seen: assigned, but nobody waits for them.
     pub disabled: bool,
     /// The record at the target, as it was first seen.
     pub target: AtTarget,
 }
 
-/// What the target had of a user when he was looked for there first.
+/// What the target had of a user who was looked for there first.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum AtTarget {
     Record(ScimUser),

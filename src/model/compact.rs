@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn one_is_found_among_all_whether_he_is_among_some_or_not() {
+    fn one_is_found_among_all_whether_among_some_or_not() {
         let all: Vec<u32> = (0..20).map(|n| n * 2).collect();
         let (of_some, of_all) = (Cell::new(0), Cell::new(0));
         for some in [vec![], vec![3], (0..20).collect(), (0..20).step_by(3).collect(), vec![0, 19]] {

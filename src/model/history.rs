@@ -61,7 +61,7 @@ pub enum Event {
     NoLongerLost {
         user: UserId,
     },
-    /// Another name at the target than when he was first seen, and the same in Entra.
+    /// Another name at the target than when they were first seen, and the same in Entra.
     Renamed {
         user: UserId,
         name: String,
@@ -96,7 +96,7 @@ impl Event {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UserAfter {
-    /// His record as it was read; `None`: there is none.
+    /// As it was read; `None`: there is none.
     pub record: Option<ScimUser>,
     pub verdict: Verdict,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -107,7 +107,7 @@ pub struct UserAfter {
 #[serde(rename_all = "camelCase")]
 pub enum Verdict {
     Kept,
-    /// No record when he was first seen, or released by the operator.
+    /// No record when they were first seen, or released by the operator.
     NotCounted,
     /// Changed, and the directory says why.
     Explained,

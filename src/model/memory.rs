@@ -200,11 +200,11 @@ pub enum DoubtKind {
     Renamed,
 }
 
-/// Somebody who was never protected, by what is known of him.
+/// Somebody who was never protected, by what is known of them.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Stranger {
     User(UserId),
-    /// Only his record at the target is known.
+    /// Only the record at the target is known.
     Record(ScimId),
 }
 
@@ -263,7 +263,7 @@ pub enum DepartureKind {
     Deleted,
     /// `accountEnabled` is false.
     Disabled,
-    /// Not in any managed group, without our doing, and without a row of his own.
+    /// Not in any managed group, without our doing, and without a direct assignment.
     Left,
 }
 

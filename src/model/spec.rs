@@ -88,7 +88,7 @@ pub struct Traces {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Mode {
-    /// Look and report; nothing is ever written.
+    /// Read and report; nothing is ever written.
     Observe,
     /// Take the next safe step.
     Enforce,

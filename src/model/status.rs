@@ -220,7 +220,7 @@ impl Remaining {
         let kinds = [
             (self.assignments, "direct assignment", "direct assignments"),
             (self.member_removals, "removal from a group", "removals from groups"),
-            (self.unassignments, "row of a group", "rows of groups"),
+            (self.unassignments, "assignment of a group", "assignments of groups"),
             (self.cycles, "cycle to wait for", "cycles to wait for"),
         ];
         let words = kinds.into_iter().filter_map(|(n, one, more)| match n {

@@ -17,7 +17,11 @@ pub fn part(n: usize, of: usize, noun: &str) -> String {
     format!("{n} of {} ({}.{}%)", count(of, noun), tenths / 10, tenths % 10)
 }
 
-/// "1 user", "2 users".
+/// "1 user", "2 users", "2 entries".
 pub fn count(n: usize, noun: &str) -> String {
-    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
+    match noun.strip_suffix("ry") {
+        _ if n == 1 => format!("1 {noun}"),
+        Some(stem) => format!("{n} {stem}ries"),
+        None => format!("{n} {noun}s"),
+    }
 }

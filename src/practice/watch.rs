@@ -44,14 +44,14 @@ impl Watch {
         self.scope = Some(self.scope_of(directory));
     }
 
-    /// A user got a row of his own: the one change that needs no look, so that a large first step stays cheap.
+    /// A user was assigned directly: the one change that needs no look, so that a large first step stays cheap.
     pub fn gained(&mut self, app: ServicePrincipalId, user: UserId) {
         if let Some(scope) = self.scope.as_mut().filter(|_| self.app == Some(app)) {
             scope.insert(user);
         }
     }
 
-    /// Judges those anew whom a change can concern: the user himself, or everybody who ever was in the group.
+    /// Judges those anew whom a change can concern: the user alone, or everybody who ever was in the group.
     pub fn look(&mut self, directory: &Directory, now: Timestamp, what: Uuid, by: &str) {
         let Some(mut scope) = self.scope.take() else { return };
         let members = directory.groups.get(&GroupId(what)).map(|group| group.members.keys());

@@ -91,7 +91,7 @@ pub fn listen(
                 (stream, from) = Listener::accept(&mut listener) => {
                     let seat = seats.take(from.ip().to_canonical());
                     connections.spawn(attend(stream, seat, router.clone(), cancel.clone()));
-                    // Whoever is in is looked at before more come, who could throw him out.
+                    // Whoever is in is served before more come, who could throw them out.
                     tokio::task::yield_now().await;
                 }
                 Some(_) = connections.join_next() => {}

@@ -1,4 +1,4 @@
-//! Who is connected. Nobody is turned away, as he could be a probe: where it is full, whoever has gone longest without a whole
+//! Who is connected. Nobody is turned away, as it could be a probe: where it is full, whoever has gone longest without a whole
 //! request goes. A flood throws out itself, and a probe is answered long before its turn to go comes.
 
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 const ALL: usize = 256;
 /// A peer's share: whoever floods from one address takes no seat of another.
 const OF_A_PEER: usize = 64;
-/// Whoever watches is never thrown out, so his kind has only half of a share; all together have half of the seats
+/// Whoever watches is never thrown out, so their kind has only half of a share; all together have half of the seats
 /// (`events::SEATS`).
 const WATCHING_OF_A_PEER: usize = 32;
 
@@ -27,7 +27,7 @@ struct Taken {
 
 struct Seated {
     peer: IpAddr,
-    /// When he came, or last asked for something.
+    /// When they came, or last asked for something.
     asked: Instant,
     watches: bool,
     gone: CancellationToken,
@@ -104,12 +104,12 @@ impl Place {
         self.change(|seated| seated.asked = Instant::now());
     }
 
-    /// When he last asked; `None` for as long as he watches.
+    /// When they last asked; `None` for as long as they watch.
     pub(super) fn asked(&self) -> Option<Instant> {
         self.change(|seated| (!seated.watches).then_some(seated.asked)).flatten()
     }
 
-    /// His answer has no end; `None` where his peer watches enough already.
+    /// An answer without an end; `None` where their peer watches enough already.
     pub(super) fn watch(&self) -> Option<Watch> {
         let mut taken = self.seats.lock();
         let peer = taken.seats.get(&self.id)?.peer;

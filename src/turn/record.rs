@@ -67,7 +67,7 @@ fn conclude_open(ledger: &impl Ledger, memory: &mut Memory, settled: &[(i64, Set
     if !settled.is_empty() {
         let outcome = |settled: &Settled| match settled {
             Settled::Done(at) => Outcome::Observed(*at),
-            Settled::NotDone(at) => Outcome::Failed(format!("no answer; the look at {at:.0} shows it not done")),
+            Settled::NotDone(at) => Outcome::Failed(format!("no answer; the read at {at:.0} shows it not done")),
         };
         let outcomes: Vec<(i64, Outcome)> = settled.iter().map(|(intent, settled)| (*intent, outcome(settled))).collect();
         ledger.conclude(&outcomes, now.wall)?;

@@ -42,7 +42,7 @@ pub struct Undo {
     paths: BTreeMap<UserId, Paths>,
 }
 
-/// For each role of his, the groups that give it, with the role that they hold.
+/// For each role of theirs, the groups that give it, with the role that they hold.
 pub type Paths = BTreeMap<AppRoleId, BTreeSet<(GroupId, AppRoleId)>>;
 
 impl Undo {
@@ -54,7 +54,7 @@ impl Undo {
     pub fn carriers(&self) -> BTreeSet<GroupId> {
         self.paths.values().flat_map(BTreeMap::values).flatten().map(|(group, _)| *group).collect()
     }
-    /// The groups that carry this user; all his roles must be among them when a row of his own goes.
+    /// The groups that carry this user; all their roles must be among them when a direct assignment goes.
     pub fn paths(&self, user: UserId) -> Option<&Paths> {
         self.paths.get(&user)
     }
@@ -116,7 +116,8 @@ pub fn undo(facts: &Facts, writes: &[WriteRecord], direct: Direct) -> Undo {
     };
     if ours.open > 0 {
         let what = count(ours.open, "write");
-        undo.stays.push(format!("{what} of ours that nobody answered and no look has settled yet; see them in unscim report"));
+        undo.stays
+            .push(format!("{what} of ours that nobody answered and no later read has settled yet; see them in unscim report"));
     }
     rows(facts, app, &ours, &mut undo);
     members(facts, &ours, &mut undo);
@@ -201,7 +202,7 @@ fn present<'a>(app: &Rows<'a>, ours: &Ours) -> Vec<(UserId, &'a Assignment)> {
     present.collect()
 }
 
-/// By which groups each role of his is carried now; `None` where one of them is not.
+/// By which groups each role of theirs is carried now; `None` where one of them is not.
 fn paths(facts: &Facts, app: &Rows, user: UserId) -> Option<Paths> {
     let person = facts.person(user)?;
     let paths: Paths = person.roles.iter().map(|role| (*role, carriers(facts, app, user, *role))).collect();
@@ -260,14 +261,14 @@ fn own_rows(facts: &Facts, app: &Rows, ours: &Ours, undo: &mut Undo) {
     }
     if !looking.is_empty() {
         undo.waits.push(format!(
-            "{LOOKS} agreeing looks over {} that show groups carry {}, before rows of their own may go; each run of this with --yes is one",
+            "{LOOKS} agreeing reads over {} that show groups carry {}, before their direct assignments may go; each run of this with --yes is one",
             humantime::format_duration(facts.spec.timing.settle),
             count(looking.len(), "user")
         ));
     }
     if !awaiting.is_empty() {
         undo.waits.push(format!(
-            "a good cycle that began {} or more after groups were first seen to carry {}, before rows of their own may go",
+            "a good cycle that began {} or more after groups were first seen to carry {}, before their direct assignments may go",
             humantime::format_duration(facts.spec.provisioning.cycle_margin),
             count(awaiting.len(), "user")
         ));
@@ -275,7 +276,7 @@ fn own_rows(facts: &Facts, app: &Rows, ours: &Ours, undo: &mut Undo) {
     undo.stays.extend(bare.into_iter().map(|who| format!("{who} keeps the direct assignment: no group gives the same role")));
 }
 
-/// Managed groups that he is in and that give him this role.
+/// Managed groups of the user that give this role.
 fn carriers(facts: &Facts, app: &Rows, user: UserId, role: AppRoleId) -> BTreeSet<(GroupId, AppRoleId)> {
     let gives = |held: AppRoleId| *facts.spec.roles.get(&held).unwrap_or(&held) == role;
     let member = |group: &GroupId| {

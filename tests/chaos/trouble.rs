@@ -42,9 +42,9 @@ const STATUS: [(u16, &str); 14] = [
 /// A write may rest on a look of 30 seconds, and is itself on its way for a while.
 const OLDEST_LOOK: Duration = Duration::from_secs(90);
 
-/// He is covered as soon as it shows.
+/// They are covered as soon as it shows.
 pub const MOVES: [&str; 2] = ["join", "unassign"];
-/// What takes a group's path from him, on which a rollback rests.
+/// What takes a group's path from them, on which a rollback rests.
 pub const LEAVES: [&str; 2] = ["leave", "unassign the group of"];
 
 pub fn fault(dice: &mut Dice) -> Fault {

@@ -174,7 +174,7 @@ impl World {
             let Some(turn) = self.turn(None).await? else { continue };
             let status = &turn.status;
             if !status.is_true(ConditionKind::BaselineRecorded) {
-                // Before anything was begun, an admin took the groups off the app: nothing is left to retire until he is back.
+                // Before anything was begun, an admin took the groups off the app: nothing is left to retire until they are back.
                 self.admins.give_groups_back(&self.rig.practice);
             }
             if status.phase == Phase::AwaitingRevocation && !self.revoked {
@@ -219,7 +219,7 @@ impl World {
         Ok(())
     }
 
-    /// The operator rolls it back, in as many calls as he likes; after that the daemon looks once and goes on.
+    /// The operator rolls it back, in as many calls as they like; after that the daemon looks once and goes on.
     async fn roll_back(&mut self) -> Result<(), String> {
         let Some(dice) = self.kinds.dice(Trouble::Rollback) else { return Ok(()) };
         let (direct, calls) = if dice.one_in(2) { (Direct::Go, 1 + dice.below(12)) } else { (Direct::Stay, 1 + dice.below(3)) };
@@ -256,9 +256,9 @@ impl World {
         Ok(())
     }
 
-    /// The operator does what the status asks for: he assigns whom he has released, acknowledges what it names, whom the app refuses in every cycle he takes out of protection, for a
-    /// token that was deleted while a group had just come back he enters a new one everywhere, and he allows the deletions
-    /// that admins' own acts have brought over the threshold.
+    /// The operator does what the status asks for: assigns who was released, acknowledges what it names, takes out of protection
+    /// whom the app refuses in every cycle, enters a new token everywhere where one was deleted while a group had just come back,
+    /// and allows the deletions that admins' own acts have brought over the threshold.
     fn heed(&mut self, turn: &Turn) {
         let asks = |user: &&UserId| {
             let named = [format!("({user}), who is protected"), format!("for {user}, who is protected")];

@@ -267,7 +267,7 @@ fn who_loses_something_is_looked_at_again_when_the_sight_is_old() {
 }
 
 #[test]
-fn nobody_loses_anything_who_does_not_hold_all_his_roles_at_that_moment() {
+fn nobody_loses_anything_who_does_not_hold_all_roles_directly_at_that_moment() {
     let case = all_at_once(Case::assigned());
     let without = |u: u128, r: u128| {
         move |fake: &Fake| {
@@ -278,7 +278,7 @@ fn nobody_loses_anything_who_does_not_hold_all_his_roles_at_that_moment() {
     assert_eq!(done, 0, "user 1 is the first");
     assert!(stopped.unwrap().contains("no longer holds their roles directly"));
     let (_, done, _) = removing(&case, 31, without(2, 2));
-    assert_eq!(done, 1, "one of his two roles is not enough, whichever group it is");
+    assert_eq!(done, 1, "one of their two roles is not enough, whichever group it is");
     // What the turn itself saw counts as well, without another look.
     let mut case = all_at_once(Case::assigned());
     let approved = case.approve();
@@ -298,11 +298,11 @@ fn before_a_group_goes_its_members_are_looked_at_again() {
     let (_, done, stopped) = removing(&case, 31, joined(9));
     assert_eq!(done, 0);
     assert!(stopped.unwrap().contains("has joined group"));
-    assert_eq!(removing(&case, 31, joined(1)).1, 2, "he stands on his own feet");
+    assert_eq!(removing(&case, 31, joined(1)).1, 2, "they need no group");
     let (_, done, stopped) = removing(&case, 31, |fake| fake.fails.set(Some(Read::Members(group(1)))));
     assert_eq!(done, 0);
     assert!(stopped.unwrap().contains("could not be read again"));
-    // A row of whoever was in the group counts, too, though he has left it.
+    // The assignment of whoever was in the group counts, too, though they have left it.
     let gone = |fake: &Fake| fake.edit_rows(|rows| rows.retain(|row| row.principal != Principal::User(user(3))));
     let (_, done, stopped) = removing(&case, 31, gone);
     assert_eq!(done, 1, "user 3 was in group 2");

@@ -41,7 +41,7 @@ fn matched(case: &Case, u: u128) -> Option<String> {
 }
 
 #[test]
-fn it_has_everybody_with_his_groups_and_whether_he_was_disabled() {
+fn it_has_everybody_with_their_groups_and_whether_they_were_disabled() {
     let mut case = Case::untouched();
     knows(&mut case, 1, "user1@contoso.example", true);
     knows(&mut case, 3, "user3@contoso.example", false);
@@ -97,7 +97,7 @@ fn a_user_is_the_one_record_that_matches_and_no_other() {
     knows(&mut case, 1, "USER1@contoso.example", true);
     assert_eq!(matched(&case, 1).as_deref(), Some("u-1"), "letters may be large or small");
     knows(&mut case, 1, "nobody@contoso.example", true);
-    assert_eq!(taken(&case).users[&user(1)].target, AtTarget::NoRecord, "he was looked for");
+    assert_eq!(taken(&case).users[&user(1)].target, AtTarget::NoRecord, "they were looked for");
     // Entra takes the marker out of a guest's name.
     record(&mut case, "u-7", "guest_fabrikam.example@contoso.example", None);
     knows(&mut case, 1, "guest_fabrikam.example#EXT#@contoso.example", true);

@@ -110,7 +110,7 @@ fn users_lost_strikes_removals_and_names_them() {
 }
 
 #[test]
-fn a_harmful_row_of_the_log_counts_until_a_later_cycle_and_look_show_him_kept() {
+fn a_log_entry_that_reports_a_loss_counts_until_a_later_cycle_and_read_show_the_user_kept() {
     let row = |minute| LogRow {
         id: "row-7".into(),
         at: at(minute),
@@ -136,7 +136,7 @@ fn a_harmful_row_of_the_log_counts_until_a_later_cycle_and_look_show_him_kept() 
     bitten(
         &gone,
         Brake::UsersLost,
-        "record u-2 is inactive at the target; the provisioning log has disable at 2026-11-24T12:55:00Z (row row-7), first seen at 2026-11-24T12:57:00Z",
+        "record u-2 is inactive at the target; the provisioning log has disable at 2026-11-24T12:55:00Z (log entry row-7), first seen at 2026-11-24T12:57:00Z",
     );
     assert_eq!(destructive(&with(row(-5))), 4, "before the baseline it is history");
     assert_eq!(destructive(&with(row(45))), 4, "healed: a cycle that began 10 minutes after it, and a look");
@@ -164,7 +164,7 @@ fn what_was_planned_is_counted_by_its_kind_whatever_the_brakes_leave_of_it() {
     case.unrow(Principal::User(user(2)));
     let assigns = kind(Action::AssignUser { user: user(2), role: role(1) });
     let counts = planned(&case);
-    assert_eq!(counts[0], (assigns, 2), "his two roles");
+    assert_eq!(counts[0], (assigns, 2), "their two roles");
     case.spec.hold = Hold::Held;
     assert_eq!(planned(&case), counts);
     assert!(case.approve().actions().is_empty());
@@ -217,13 +217,13 @@ fn shrunk_bites_while_a_shorter_list_is_unexplained() {
     bitten(
         &case,
         Brake::Shrunk,
-        "assignments had 40 entries and has 30, 25% less, without a write of ours to explain it (looking again)",
+        "assignments had 40 entries and has 30, 25% less, without a write of ours to explain it (it is read again)",
     );
     // Whom it lacks: rows that were confirmed and are not there, and no others.
     let mut lacking = ready();
     lacking.unrow(Principal::User(user(3)));
     lacking.memory.remembered.sizes.insert("assignments".into(), Size { count: 40, missing: None, smaller: Some((30, 2)) });
-    bitten(&lacking, Brake::Shrunk, "(looking again; of the protected users it lacks user3@contoso.example");
+    bitten(&lacking, Brake::Shrunk, "(it is read again; of the protected users it lacks user3@contoso.example");
     let message = |case: &Case| case.approve().held()[0].1.clone();
     assert!(!message(&lacking).contains("user1@contoso.example"), "{}", message(&lacking));
     let mut begun = Case::untouched();
@@ -282,14 +282,14 @@ fn uncovered_looks_at_every_user_afresh() {
     let mut case = ready();
     case.covered_since().remove(&user(1));
     assert_eq!(case.approve().actions().len(), 2, "group 2 may go on without group 1");
-    // A member whom nobody knew yet, and a step that did not see him.
+    // A member whom nobody knew yet, and a step that did not see them.
     let mut case = Case::emptied();
     case.members(1).insert(user(8));
     let row = case.rows().iter().find(|row| row.principal == Principal::Group(group(1))).unwrap().id.clone();
     let approved = case.approve_with([Action::UnassignGroup { group: group(1), assignment: row.into(), role: role(1) }]);
     assert!(approved.actions().is_empty());
     assert!(approved.held().iter().any(|(brake, why)| *brake == Brake::Uncovered && why.contains(&user(8).to_string())));
-    // Somebody whose own row lacks one of his roles.
+    // Somebody who holds not all of their roles directly.
     let mut case = ready();
     case.rows().retain(|row| row.principal != Principal::User(user(2)) || row.role != role(2));
     let approved = case.approve_with([Action::RemoveMember { group: group(1), user: user(2) }]);
@@ -364,7 +364,7 @@ fn fights_gives_in_after_the_limit() {
     assert!(case.approve().held().is_empty() && case.approve().actions().contains(&again), "the first time, and once again");
     case.confirmed(&again, 110);
     bitten(&case, Brake::Fights, "1 of 2 objects (50.0%) of this plan corrected more than 2 times (limits.fights)");
-    bitten(&case, Brake::Fights, "(done 3 times, last at 2026-11-24T13:50:00Z, and this look shows it undone)");
+    bitten(&case, Brake::Fights, "(done 3 times, last at 2026-11-24T13:50:00Z, and this read shows it undone)");
 }
 
 fn expires_at(approved: &Approved, minute: i64) -> bool {
@@ -426,7 +426,7 @@ fn released_users_are_judged_no_more_and_still_never_removed_uncovered() {
     bitten(&case, Brake::UsersLost, "user1@contoso.example");
     case.spec.released.insert(user(1));
     assert_eq!(destructive(&case), 4);
-    // Without a row of his own he gets none, and his group waits for a person.
+    // Who has no direct assignment gets none, and their group waits for a person.
     case.unrow(Principal::User(user(1)));
     let approved = case.approve();
     assert!(approved.actions().iter().all(|action| matches!(action, Action::RemoveMember { group: g, .. } if *g == group(2))));
@@ -435,7 +435,7 @@ fn released_users_are_judged_no_more_and_still_never_removed_uncovered() {
     assert!(forced.held().iter().any(|(brake, _)| *brake == Brake::Uncovered), "{:#?}", forced.held());
     let forced = case.approve_with([Action::AssignUser { user: user(1), role: role(1) }]);
     assert!(forced.held().iter().any(|(brake, why)| *brake == Brake::NotApproved && why.contains("spec.released")));
-    // Taken out by hand: nothing of his hangs on the group any more.
+    // Taken out by hand: nothing of theirs hangs on the group any more.
     case.leave(1, 1);
     assert_eq!(destructive(&case), 3);
     assert!(case.approve().plan().refused.is_empty());
@@ -449,7 +449,7 @@ fn foreseen_refuses_what_the_engine_would_answer_with_a_change_to_a_protected_us
     case.unrow(Principal::User(user(3)));
     let forced = case.approve_with([Action::RemoveMember { group: group(2), user: user(3) }]);
     assert!(!forced.held().iter().any(|(brake, _)| *brake == Brake::Foreseen), "{:#?}", forced.held());
-    // Somebody who is called departed, though he still is where he was: no step would cover him.
+    // Somebody who is called departed, though they still are where they were: no step would cover them.
     let mut case = ready();
     case.unrow(Principal::User(user(1)));
     let streak = unscim::model::memory::Streak { since: at(10), last: at(NOW), looks: 9 };

@@ -1,4 +1,4 @@
-//! How far a user is from standing on his own feet, and whether he is still who he was.
+//! How far a user is from needing no group, and whether they are still who they were.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ fn person(u: u128, enabled: bool) -> Observed<DirectoryUser> {
 }
 
 #[test]
-fn he_is_settled_after_the_settle_time_and_a_cycle_that_began_the_margin_later() {
+fn a_user_is_settled_after_the_settle_time_and_a_cycle_that_began_the_margin_later() {
     let mut case = Case::assigned();
     assert_eq!(cover(&case, 1), Cover::Settled);
     // Five minutes in sight are enough, less is not, and one look is none.

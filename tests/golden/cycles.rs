@@ -145,9 +145,9 @@ fn errors_of_single_entries_count_only_where_the_log_shows_that_they_touch_nobod
     }
     refused(with(vec![], plain), "does not show them yet");
     refused(with(vec![LogRow { status: "success".into(), ..failure(581, stranger) }], plain), "does not show them yet");
-    refused(with(vec![failure(581, None)], plain), "names nobody (row row-3)");
+    refused(with(vec![failure(581, None)], plain), "names nobody (log entry row-3)");
     let ours = Some(user(2).0);
-    refused(with(vec![failure(581, stranger), failure(581, ours)], plain), "who is protected (row row-3: the app said no)");
+    refused(with(vec![failure(581, stranger), failure(581, ours)], plain), "who is protected (log entry row-3: the app said no)");
     assert_eq!(with(vec![failure(581, ours)], |case| _ = case.spec.released.insert(user(2))), Ok(()));
     refused(with(vec![failure(581, Some(group(1).0))], plain), "for the managed group");
     refused(with(vec![failure(581, stranger)], |case| case.seen.log = Listed::Unknown(failed("denied"))), "can't be read");
@@ -164,13 +164,16 @@ fn a_cycle_that_succeeded_and_left_entries_over_counts_as_long_as_nobody_of_ours
     };
     let fails = |minute: i64, source: Uuid| move |case: &mut Case| log(case).rows = vec![failure(minute, Some(source))];
     let (ours, stranger) = (user(2).0, Uuid::from_u128(9));
-    refused(with(Some(1), &fails(581, ours)), "who is protected (row row-3: the app said no); mend their record");
+    refused(with(Some(1), &fails(581, ours)), "who is protected (log entry row-3: the app said no); fix their record");
     assert_eq!(with(Some(1), &fails(581, stranger)), Ok(()));
     assert_eq!(with(Some(1), &|_| {}), Ok(()), "what failed before the baseline shows nowhere");
     assert_eq!(with(Some(0), &fails(581, ours)), Ok(()), "nobody is waiting to be tried again");
     assert_eq!(with(None, &fails(581, ours)), Ok(()), "the job does not say, and says that it succeeded");
-    refused(with(Some(1), &|case| log(case).rows = vec![failure(581, None)]), "names nobody (row row-3)");
-    refused(with(Some(1), &|case| _ = log(case).unread.insert("row-8".into(), None)), "could not be read (row row-8)");
+    refused(with(Some(1), &|case| log(case).rows = vec![failure(581, None)]), "names nobody (log entry row-3)");
+    refused(
+        with(Some(1), &|case| _ = log(case).unread.insert("row-8".into(), None)),
+        "entry row-8 of the provisioning log could not be read",
+    );
     assert_eq!(with(Some(0), &|case| _ = log(case).unread.insert("row-8".into(), None)), Ok(()));
     // An earlier cycle's failure lasts until it is cured.
     refused(with(Some(1), &fails(500, ours)), "who is protected");
@@ -211,8 +214,8 @@ fn an_unreadable_row_makes_a_cycle_with_errors_doubtful_and_no_other() {
         };
         in_case(about, |job| job.last.as_mut().unwrap().state = state)
     };
-    refused(with(ExecutionState::EntryLevelErrors, Some(at(582))), "could not be read (row row-8)");
-    refused(with(ExecutionState::EntryLevelErrors, None), "could not be read (row row-8)");
+    refused(with(ExecutionState::EntryLevelErrors, Some(at(582))), "entry row-8 of the provisioning log could not be read");
+    refused(with(ExecutionState::EntryLevelErrors, None), "entry row-8 of the provisioning log could not be read");
     assert_eq!(with(ExecutionState::EntryLevelErrors, Some(at(500))), Ok(()));
     assert_eq!(with(ExecutionState::Succeeded, Some(at(582))), Ok(()));
 }

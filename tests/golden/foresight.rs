@@ -32,7 +32,7 @@ fn foresight_shows_each_stage_once_and_nothing_where_there_is_nothing_to_go_by()
 
 #[test]
 fn whoever_a_stage_has_changed_is_not_changed_again_by_the_next_one() {
-    // User 1 has no row of his own and is called departed: step 2 would make him inactive, once.
+    // User 1 has no direct assignment and is called departed: step 2 would make them inactive, once.
     let mut case = Case::assigned();
     case.unrow(Principal::User(user(1)));
     let streak = Streak { since: at(10), last: at(NOW), looks: 9 };

@@ -90,7 +90,7 @@ fn a_service_that_dates_every_record_anew_is_believed_in_that_only_after_several
         case.target().moved = Some(true);
         look(&mut case, NOW + minute);
         match minute {
-            1 | 2 => assert!(matches!(verdict(&case), Kept::Unknown(why) if why.contains("looking again")), "{minute}"),
+            1 | 2 => assert!(matches!(verdict(&case), Kept::Unknown(why) if why.contains("it is read again")), "{minute}"),
             _ => assert_eq!(verdict(&case), Kept::Kept, "{minute}"),
         }
     }
@@ -156,7 +156,7 @@ fn when_a_record_was_made_is_learned_where_it_was_not_asked_before() {
 }
 
 #[test]
-fn whoever_was_seen_gone_once_stays_lost_when_somebody_stands_under_his_id_again() {
+fn whoever_was_seen_gone_once_stays_lost_when_somebody_stands_under_their_id_again() {
     let mut case = Case::assigned();
     gone(&mut case, 1);
     look(&mut case, NOW + 1);
@@ -184,7 +184,7 @@ fn what_a_list_and_a_read_by_id_do_not_agree_on_condemns_nobody() {
     case.target().users_by_id.clear();
     look(&mut case, NOW + 2);
     assert_eq!(verdict(&case), Kept::Kept);
-    // Nor does a list that lacks him while nobody could read him.
+    // Nor does a list that lacks them while nobody could read them.
     case.target().users.remove(&scim(1));
     case.target().users_by_id.insert(scim(1), Observed::Unknown(failed("transient")));
     look(&mut case, NOW + 3);
@@ -389,7 +389,7 @@ fn a_bystanders_record_that_ends_after_the_first_removal_holds() {
     );
     look(&mut case, NOW + 1);
     assert_eq!(case.memory.remembered.bystanders.len(), 1, "what was there before stays written down");
-    // Gone is who is neither in the list nor by his id.
+    // Gone is who is neither in the list nor by their id.
     case.target().users.remove(&scim(9));
     assert_eq!(strangers(&case), Vec::<String>::new());
     case.target().users_by_id.insert(scim(9), Observed::Unknown(failed("transient")));
@@ -454,22 +454,22 @@ fn a_bystander_who_is_explained_known_or_protected_by_now_holds_nothing() {
         let Listed::Known(log) = &mut case.seen.log else { panic!() };
         log.value.rows.push(row);
     };
-    // The log says whose it is: he is told of once.
+    // The log says whose it is: they are named once.
     let mut case = ended();
     row(&mut case, Some(9));
-    let told = format!("{}: disable at 2026-11-24T22:01:00Z (row row-9); record u-9 is inactive at the target", user(9));
+    let told = format!("{}: disable at 2026-11-24T22:01:00Z (log entry row-9); record u-9 is inactive at the target", user(9));
     assert_eq!(strangers(&case), [told]);
     case.seen.users.insert(user(9), Observed::Absent);
     assert_eq!(strangers(&case), Vec::<String>::new(), "deleted");
     case.seen.users.clear();
     case.spec.released.insert(user(9));
     assert_eq!(strangers(&case), Vec::<String>::new(), "known to the operator");
-    // Another's row explains nothing of him.
+    // Another's entry explains nothing of them.
     let mut case = ended();
     row(&mut case, Some(8));
     case.seen.users.insert(user(9), Observed::Absent);
     assert_eq!(strangers(&case), ["record:u-9: is inactive at the target"]);
-    // By his name, or by his id in the record, where the directory was asked for him.
+    // By their name, or by their id in the record, where the directory was asked for them.
     for (name, external, cleared) in [
         ("NINE@contoso.example", None, true),
         ("nine#EXT#@contoso.example", None, true),

@@ -248,7 +248,7 @@ fn there_is_one_job_and_it_runs() {
         move |case: &mut Case| case.job().quarantine = Some(Quarantine { reason: reason.into(), message: "too many".into() })
     };
     refuses("allow it on the app's provisioning page (\"Allow deletes\")", quarantined("TooManyDeletes"));
-    refuses("mend the cause on the app's provisioning page", quarantined("EncounteredBaseEscrowThreshold"));
+    refuses("fix the cause on the app's provisioning page", quarantined("EncounteredBaseEscrowThreshold"));
     let mut proven = Case::cycled();
     quarantined("TooManyDeletes")(&mut proven);
     assert!(check(&proven.facts()).refusals.is_empty(), "step 4 is proven: it is expected");
@@ -567,7 +567,7 @@ fn a_group_that_shows_nobody_is_held_against_the_apps_own() {
         empty(case, None);
         decided(case);
     });
-    assert!(unasked.refusals.is_empty() && unasked.unknowns[0].contains("the next one asks"), "{unasked:#?}");
+    assert!(unasked.refusals.is_empty() && unasked.unknowns[0].contains("the next read asks"), "{unasked:#?}");
     // Where the app says nothing of it, or that it is empty, a person says that it is.
     for silent in [Some(Listed::Known(None)), Some(Listed::Known(Some(0)))] {
         refuses("which is no proof that it brings nobody into scope", |case| empty(case, silent.clone()));

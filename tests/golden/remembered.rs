@@ -228,7 +228,7 @@ fn a_record_that_was_not_read_is_looked_for_until_it_is_and_blinds_until_then() 
     let grown = growth(&case.facts()).records;
     assert_eq!(grown.keys().copied().collect::<Vec<_>>(), [user(2)]);
     assert!(matches!(&grown[&user(2)], AtTarget::Record(record) if record.id == scim(2)));
-    // Without his properties, or without the target, nothing is found, and nothing is "none".
+    // Without their properties, or without the target, nothing is found, and nothing is "none".
     case.seen.users.remove(&user(2));
     assert!(growth(&case.facts()).records.is_empty());
     case.seen.users.insert(user(2), Observed::Known(known_user(2)));
@@ -259,7 +259,7 @@ fn whoever_was_assigned_directly_before_a_baseline_of_direct_assignees_is_in_it_
 }
 
 #[test]
-fn who_has_no_record_is_not_counted_and_the_proof_waits_for_a_word_about_him() {
+fn who_has_no_record_is_not_counted_and_the_proof_waits_for_a_word_about_them() {
     use unscim::model::baseline::AtTarget;
     let mut case = Case::cycled();
     case.memory.remembered.cycle_proof = None;

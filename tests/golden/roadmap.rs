@@ -99,7 +99,7 @@ fn what_is_left_is_said_in_words_and_figures() {
     let none: [&str; 0] = [];
     assert_eq!(left(&Case::untouched(), 1), ["4 direct assignments for 3 users"]);
     assert_eq!(left(&Case::untouched(), 2), ["4 memberships out of 2 groups"]);
-    assert_eq!(left(&Case::untouched(), 3), ["2 rows of 2 groups"]);
+    assert_eq!(left(&Case::untouched(), 3), ["2 assignments of 2 groups"]);
     let rounds = "two agreeing rounds over the target: groups gone, everybody kept";
     assert_eq!(left(&Case::untouched(), 4), ["2 good cycles after the groups are gone", rounds]);
     assert_eq!(left(&Case::untouched(), 5), ["a person deletes the token", "3 rejections of the token in a row"]);
@@ -118,7 +118,7 @@ fn what_is_left_is_said_in_words_and_figures() {
     assert_eq!(left(&case, 2), ["1 group empty, and not believed or carried out yet"]);
     let mut case = Case::unassigned();
     case.memory.remembered.unassigned_at.remove(&group(1));
-    assert_eq!(left(&case, 3), ["3 agreeing looks without a row of 1 group"]);
+    assert_eq!(left(&case, 3), ["3 agreeing reads without an assignment of 1 group"]);
     let mut case = Case::unassigned();
     case.spec.provisioning.verify_cycles = 0;
     assert_eq!(left(&case, 4), [rounds]);

@@ -16,7 +16,7 @@ fn remove(g: u128, u: u128) -> Action {
 }
 
 #[test]
-fn assign_gives_everybody_each_role_of_his_groups() {
+fn assign_gives_everybody_each_role_of_their_groups() {
     let mut case = Case::untouched();
     let wanted = acts(&case.judge(1), Reason::AssignmentsMissing);
     let assign = |u, r| Action::AssignUser { user: user(u), role: role(r) };
@@ -32,7 +32,11 @@ fn assign_gives_everybody_each_role_of_his_groups() {
 fn assign_gives_the_mapped_role_where_the_spec_names_one() {
     let mut case = Case::untouched();
     case.spec.roles.insert(role(1), role(7));
-    assert!(case.refusals().iter().any(|why| why.contains("take it out of spec.roles")), "he may hold it: {:?}", case.refusals());
+    assert!(
+        case.refusals().iter().any(|why| why.contains("take it out of spec.roles")),
+        "they may hold it: {:?}",
+        case.refusals()
+    );
     let wanted = acts(&case.judge(1), Reason::AssignmentsMissing);
     assert!(wanted.contains(&Action::AssignUser { user: user(1), role: role(7) }) && wanted.len() == 4);
     case.spec.roles.insert(role(2), role(9));
@@ -81,11 +85,11 @@ fn assign_restores_after_the_retirement_only_what_a_group_still_gives() {
     let verdict = case.judge(1);
     met(&verdict, Reason::AllAssigned);
     assert!(format!("{verdict:?}").contains("1 direct assignment was removed by others after the retirement"), "{verdict:?}");
-    // A group of his that is assigned again brings him into scope: he is to stand on his own feet before it goes.
+    // A group of theirs that is assigned again brings them into scope: they are to be covered before it goes.
     case.assign_group(1, 1);
     case.members(1).insert(user(1));
     assert_eq!(acts(&case.judge(1), Reason::AssignmentsMissing), [Action::AssignUser { user: user(1), role: role(1) }]);
-    // Another group's is none of his business.
+    // Another group's is none of theirs.
     case.unrow(Principal::Group(group(1)));
     case.assign_group(2, 2);
     met(&case.judge(1), Reason::AllAssigned);
@@ -111,7 +115,7 @@ fn empty_takes_one_user_first_and_the_rest_after_a_cycle_and_a_look() {
     waits(&case.judge(2), Reason::CanaryRunning, "a good cycle");
     case.cycle(111);
     case.target().turn -= 1;
-    waits(&case.judge(2), Reason::CanaryRunning, "a look at the target");
+    waits(&case.judge(2), Reason::CanaryRunning, "a read of the target");
     case.target().turn += 1;
     assert_eq!(acts(&case.judge(2), Reason::MembersRemain), [remove(1, 2), remove(2, 2), remove(2, 3)]);
     let mut all = Case::assigned();
@@ -159,7 +163,7 @@ fn a_first_removal_that_has_failed_is_tried_again_and_one_that_is_open_is_waited
 #[test]
 fn unassign_waits_for_rows_that_graph_confirmed_as_deleted_to_leave_its_lists() {
     let mut case = Case::emptied();
-    for (g, rows) in [(1, "1 row that"), (2, "2 rows that")] {
+    for (g, rows) in [(1, "1 assignment that"), (2, "2 assignments that")] {
         let assignment = unscim::model::id::AssignmentId::from("row");
         case.confirmed(&Action::UnassignGroup { group: group(g), assignment: assignment.into(), role: role(g) }, NOW - 1);
         if g == 1 {

@@ -182,7 +182,7 @@ fn who_is_a_member_for_a_while_could_not_be_read_is_no_start_and_not_looked_is_a
     assert_eq!(case.findings().unknowns, [""; 0]);
     let told = |case: &Case| {
         let notes = case.findings().notes.into_iter();
-        notes.filter(|note| note.contains("was not looked at (Privileged Identity Management)")).collect::<Vec<_>>()
+        notes.filter(|note| note.contains("was not read (Privileged Identity Management)")).collect::<Vec<_>>()
     };
     let mut case = Case::untouched().provisional();
     let [lent, eligible] = &told(&case)[..] else { panic!("{:?}", told(&case)) };

@@ -70,7 +70,7 @@ fn the_next_wave_begins_when_the_one_before_is_verified_at_the_target() {
     gone_at_the_target(&mut case, 2);
     assert_eq!(acts(&case.judge(2), Reason::MembersRemain).len(), 2, "both members of group 1");
     case.target().turn -= 1;
-    waits(&case.judge(2), Reason::AwaitingWave, "a look at the target after its last cycle");
+    waits(&case.judge(2), Reason::AwaitingWave, "a read of the target after its last cycle");
     case.target().turn += 1;
     case.target().users.get_mut(&scim(1)).unwrap().active = Some(false);
     waits(&case.judge(2), Reason::AwaitingWave, "every protected user to be read as kept");

@@ -279,7 +279,7 @@ impl Machine {
         }
     }
 
-    /// Left alone from here, with an operator who does what is asked of him: the number of turns until it is retired.
+    /// Left alone from here, with an operator who does what is asked of them: the number of turns until it is retired.
     pub fn turns_left(&self, state: &State, enough: impl Fn(&State) -> bool) -> Result<Vec<State>, String> {
         let mut state = state.clone();
         let mut way = Vec::new();

@@ -149,7 +149,7 @@ fn machine(layout: Layout, faults: u8, crashes: u8, admin: u8) -> Machine {
     Machine { layout, untouched, spec: spec(layout), lag: 1, trouble, mutants: &[] }
 }
 
-/// Replicas take turns for so many ticks, and the operator has set his times by that.
+/// Replicas take turns for so many ticks, and the operator has set the times by that.
 fn behind(mut machine: Machine, ticks: u8) -> Machine {
     let minutes = |n: u8| Duration::from_secs(u64::from(n) * 60);
     machine.lag = ticks;

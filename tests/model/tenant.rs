@@ -83,7 +83,7 @@ pub struct Tenant {
     pub token: bool,
     /// Users whom an admin has taken something away from: nothing is promised for them any more.
     pub excused: BTreeSet<UserId>,
-    /// When an admin last changed something of his.
+    /// When an admin last changed something of theirs.
     pub touched: BTreeMap<UserId, Timestamp>,
     pub violation: Option<String>,
 }
@@ -197,7 +197,7 @@ impl Tenant {
         self.violation.get_or_insert(what);
     }
 
-    /// The order that the guide demands: whoever loses a path has rows of his own that a good cycle has seen.
+    /// The order that the guide demands: whoever loses a path has direct assignments that a good cycle has seen.
     fn proven(&mut self, user: UserId, what: &str) {
         if self.excused.contains(&user) || !self.enabled.contains_key(&user) {
             return;
@@ -242,7 +242,7 @@ impl Tenant {
             for user in self.members[&group].now.clone() {
                 // Who has just joined is covered when that shows, as the first look after the group's end must say.
                 if !self.is_just_touched(user) {
-                    self.proven(user, "his group unassigned");
+                    self.proven(user, "their group unassigned");
                 }
             }
             let list = &self.members[&group];

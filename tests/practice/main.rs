@@ -242,7 +242,7 @@ async fn a_new_member_is_created_in_the_next_scheduled_cycle_and_seen_in_the_log
     caller.practice.pass(2 * MINUTE + Duration::from_secs(10)).await;
     let execution = caller.job().await["status"]["lastExecution"].clone();
     assert_ne!(execution["activityIdentifier"], before);
-    assert_eq!(execution["countExported"], json!(2), "the user and his membership");
+    assert_eq!(execution["countExported"], json!(2), "the user and the membership");
     let about = |log: Vec<Value>| log.iter().filter(|row| row["sourceIdentity"]["id"] == json!(ids.outsider)).count();
     assert!(caller.practice.scim_user(ids.outsider).is_some());
     assert_eq!(about(caller.log().await), 0);

@@ -114,7 +114,7 @@ impl Oracle {
         Ok(())
     }
 
-    /// Nothing of a group about which a person must decide is touched before he has.
+    /// Nothing of a group about which a person must decide is touched before they have.
     async fn decisions_are_kept(&self, around: &Around<'_>) -> Result<(), String> {
         let gone: BTreeSet<UserId> = self.deleted.iter().map(|(user, _)| *user).collect();
         for (group, before) in self.named.iter().filter(|(group, _)| !around.decided.contains(group)) {
@@ -174,7 +174,7 @@ impl Oracle {
         Ok(())
     }
 
-    /// Whoever is the concern of nobody else is the same at the app, and in his groups where they were kept.
+    /// Whoever is the concern of nobody else is the same at the app, and in their groups where those were kept.
     pub async fn at_the_end(&self, rig: &Rig, cell: &Cell) -> Result<(), String> {
         let now = records(rig, |active| active);
         let excused: BTreeSet<&String> =

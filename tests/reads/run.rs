@@ -25,7 +25,7 @@ const FOR_GOOD: usize = 50;
 const QUIET: usize = 200;
 /// After a loss: long enough for two cycles and several looks at the target.
 const AFTER_A_LOSS: usize = 60;
-/// The operator takes his time, so that what only he may decide is open for a while.
+/// The operator takes their time, so that what only they may decide is open for a while.
 const THINKS: usize = 6;
 
 /// What became of a cell.
@@ -107,7 +107,7 @@ impl Run {
         tokio::time::sleep(wait).await;
     }
 
-    /// The operator decides when he is asked, and deletes the token when he is asked.
+    /// The operator decides, and deletes the token, when asked.
     pub fn heed(&mut self, status: &Status) {
         let is_row = |write: &unscim::practice::Request| write.method == "DELETE" && write.path.contains("/appRoleAssignedTo/");
         let has_gone = self.rig.practice.writes().iter().any(is_row);
@@ -130,10 +130,10 @@ impl Run {
     async fn befall(&mut self, deed: Deed, cell: &Cell) {
         let practice = self.rig.practice.clone();
         let user: UserId = practice.ids().users[8];
-        let record = practice.scim_user(user).expect("he has a record").to_string();
+        let record = practice.scim_user(user).expect("there is a record").to_string();
         match deed {
             Deed::Nothing if cell.read.needs_somebody_missing() => {
-                practice.admin().delete_user(user).expect("he is there");
+                practice.admin().delete_user(user).expect("the user is there");
                 self.oracle.deleted(user, record);
             }
             Deed::Nothing => {}

@@ -247,7 +247,7 @@ async fn a_scim_user_without_a_name_and_two_that_match_one_person() {
     };
     let mut nameless = rig(|_| {}).await;
     let id = nameless.practice.scim_app().unwrap().seed_user(record(serde_json::Value::Null));
-    is_refused(&mut nameless, &["1 user at the target without a userName", &id, "mend the record"]).await;
+    is_refused(&mut nameless, &["1 user at the target without a userName", &id, "fix the record"]).await;
     let mut twins = rig(|_| {}).await;
     let app = twins.practice.scim_app().unwrap();
     let theirs = twins.practice.scim_user(twins.user(4)).unwrap().to_string();

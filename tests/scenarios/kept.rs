@@ -80,7 +80,7 @@ async fn a_record_that_is_made_anew_under_the_same_id_is_not_the_one_of_before()
     assert_eq!((last.progress.users_kept, last.progress.users_counted), (Some(7), Some(7)));
     let (result, page) = rig.reported();
     assert!(result.starts_with("7 of 7 users kept; 1 more were released"), "{result}");
-    assert!(page.contains("is another one: it was made at"), "the report names him");
+    assert!(page.contains("is another one: it was made at"), "the report names them");
 }
 
 #[tokio::test(start_paused = true)]

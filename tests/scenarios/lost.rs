@@ -482,7 +482,7 @@ async fn a_user_who_belongs_to_an_agent_is_protected_like_everybody_else() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stranger_who_is_ended_after_the_first_removal_holds_until_somebody_knows_of_him() {
+async fn a_stranger_who_is_ended_after_the_first_removal_holds_until_somebody_knows_of_them() {
     let mut rig = Rig::new(small()).await;
     rig.spec.rollout = Rollout::AllAtOnce;
     // Directly assigned, so in scope, and in none of the groups.

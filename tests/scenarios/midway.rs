@@ -12,7 +12,7 @@ use unscim::world::ledger::SqliteLedger;
 use crate::support::*;
 use crate::walk::small;
 
-/// Everybody who is in a group has a row of his own, as the guide's first step leaves it.
+/// Everybody who is in a group has a direct assignment, as the guide's first step leaves it.
 fn assign_by_hand(rig: &Rig) -> Vec<UserId> {
     let ids = rig.practice.ids();
     let members: Vec<UserId> = ids.users.iter().copied().filter(|user| !ids.nested_only.contains(user)).collect();

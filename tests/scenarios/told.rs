@@ -105,7 +105,7 @@ async fn users_are_named_only_where_that_is_asked_for() {
         );
         assert_eq!(named(&first), names == Names::Shown, "{first:#?}");
         rig.until(200, |status| status.phase == Phase::EmptyingGroups).await;
-        let id = rig.practice.scim_user(rig.user(1)).expect("he has a record");
+        let id = rig.practice.scim_user(rig.user(1)).expect("there is a record");
         let delete = http::Request::delete(format!("/scim/v2/Users/{id}"))
             .header("authorization", format!("Bearer {}", rig.practice.scim_token()))
             .body(axum::body::Body::empty());

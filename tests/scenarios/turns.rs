@@ -131,7 +131,7 @@ async fn a_shared_group_is_never_emptied_without_a_decision() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_joiner_is_covered_before_his_group_goes() {
+async fn a_joiner_is_covered_before_their_group_goes() {
     let mut rig = Rig::new(small()).await;
     let before = rig.active_users();
     rig.until_phase(Phase::EmptyingGroups).await;
@@ -145,7 +145,7 @@ async fn a_joiner_is_covered_before_his_group_goes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_joins_during_a_slow_turn_is_seen_before_his_group_goes() {
+async fn who_joins_during_a_slow_turn_is_seen_before_their_group_goes() {
     let mut rig = Rig::new(small()).await;
     let before = rig.active_users();
     rig.spec.target.read_interval = Duration::ZERO;

@@ -20,7 +20,7 @@ use unscim::model::timeline::Timeline;
 use unscim::serve::metrics::Metrics;
 use unscim::serve::{Hosts, State, bind, bind_by, listen};
 
-/// As many as `listen` seats, of one peer, and of him in `/events`.
+/// As many as `listen` seats, of one peer, and of it in `/events`.
 const SEATS: usize = 256;
 const OF_A_PEER: usize = 64;
 const WATCHING: usize = 32;
@@ -164,7 +164,7 @@ async fn probes_get_through_while_many_peers_dribble() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_peer_takes_no_seat_of_another_and_probes_get_through_from_his_address_too() {
+async fn one_peer_takes_no_seat_of_another_and_probes_get_through_from_its_address_too() {
     let listening = Listening::start().await;
     let mut other = listening.connect(3).await;
     let flood = flood(listening.at, 2..3, 2 * SEATS).await;
@@ -177,7 +177,7 @@ async fn one_peer_takes_no_seat_of_another_and_probes_get_through_from_his_addre
     listening.close().await;
 }
 
-/// From the probe's own address, so that he who floods and the kubelet share what one peer may have.
+/// From the probe's own address, so that whoever floods and the kubelet share what one peer may have.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_probe_outlives_a_storm_of_new_connections() {
     let listening = Listening::start().await;

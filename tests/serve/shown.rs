@@ -206,7 +206,7 @@ async fn a_published_status_shows_everywhere() {
         "2026-11-24 10:00:30 UTC",
         "datetime=\"2026-11-24T10:00:50Z\">10:00 UTC",
         "if every cycle is on time and nothing comes between; no promise",
-        "12 direct assignments, 37 removals from groups, 2 rows of groups, 4 cycles to wait for, at least 6s of writing",
+        "12 direct assignments, 37 removals from groups, 2 assignments of groups, 4 cycles to wait for, at least 6s of writing",
         "Needs you",
         "Decide for the groups named",
     ] {

@@ -1,4 +1,4 @@
-// What unscim does with writes, done with @microsoft/microsoft-graph-client: assign every member himself, empty the groups,
+// What unscim does with writes, done with @microsoft/microsoft-graph-client: assign every member directly, empty the groups,
 // unassign them. graph.cjs plain|tuned; UNSCIM_BENCH_GRAPH, _TOKEN and _APP name the Graph root, a bearer token and the
 // application.
 "use strict";

@@ -60,7 +60,7 @@ impl Bars {
         };
         let (users, members, groups) = (bar("users assigned"), bar("members removed"), bar("groups unassigned"));
         let style = ProgressStyle::with_template("{spinner} {wide_msg}").expect("a template of ours");
-        let now = all.add(ProgressBar::new_spinner().with_style(style).with_message("the first look"));
+        let now = all.add(ProgressBar::new_spinner().with_style(style).with_message("the first read"));
         now.enable_steady_tick(Duration::from_millis(200));
         Bars(Some(Drawn { users, members, groups, now }))
     }

@@ -32,7 +32,7 @@ pub fn render(document: &Value, depth: Depth, mut sheet: Sheet) -> Sheet {
         _ => Tone::Title,
     };
     sheet.item("", tone, &format!("{name}: {phase} "), &format!("(turn {}{mode})", text(&status["turn"])));
-    sheet.say(&format!("last look {}, last that saw everything {}", text(&status["lastAttempt"]), text(&status["lastSuccess"])));
+    sheet.say(&format!("last read {}, last complete read {}", text(&status["lastAttempt"]), text(&status["lastSuccess"])));
 
     if on_screen {
         held_first(status, &mut sheet);
@@ -271,11 +271,11 @@ mod tests {
         let shown = plain(&document, 100);
         for part in [
             "uniqkey: Held (turn 42, mode Enforce)",
-            "last look 2026-11-24T10:00:00Z",
+            "last read 2026-11-24T10:00:00Z",
             "UsersAssigned",
             "AssignmentsMissing",
             "3 of 5",
-            "2 direct assignments, 9 removals from groups, 1 row of a group",
+            "2 direct assignments, 9 removals from groups, 1 assignment of a group",
             "2s of writing",
             "2026-11-24T14:30:00Z, if every cycle is on time",
             "Succeeded",

@@ -26,7 +26,7 @@ pub(super) fn undone(facts: &Facts, plan: &Plan) -> Option<BrakeHit> {
         let message = format!(
             "{} made here are gone at once: somebody undoes this run; they are made anew before anything else is written; find out who it was, and stop it: \
              a recovery of the directory (Entra Backup and Recovery), the end of an access package, a script or another tool; it goes on by itself when \
-             looks show them again",
+             reads show them again",
             part(again, of, "direct assignment")
         );
         (Brake::Undone, HoldsBack::Destructive, message)
@@ -43,7 +43,7 @@ pub(super) fn shrunk(facts: &Facts, plan: &Plan) -> Option<BrakeHit> {
         .filter(|(list, _)| !is_told(list))
         .filter_map(|(list, size)| {
             let (now, looks) = size.smaller?;
-            let believed = if looks < LOOKS { "looking again" } else { "it stays so" };
+            let believed = if looks < LOOKS { "it is read again" } else { "it stays so" };
             let missing = missing_from(facts, list);
             let names = if missing.is_empty() {
                 String::new()
@@ -101,7 +101,7 @@ pub(super) fn fights(facts: &Facts, plan: &Plan) -> Option<BrakeHit> {
             let entry = facts.written(&action.key());
             let (times, last) = entry.map_or((0, None), |entry| (entry.confirmed, entry.last_confirmed()));
             let last = last.map_or_else(String::new, |at| format!(", last at {at:.0}"));
-            format!("{action} (done {}{last}, and this look shows it undone)", count(times as usize, "time"))
+            format!("{action} (done {}{last}, and this read shows it undone)", count(times as usize, "time"))
         });
         let message = format!(
             "{} of this plan corrected more than {} (limits.fights) and undone by somebody else each time: {}; find out who undoes it; it goes on \

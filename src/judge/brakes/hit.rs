@@ -6,7 +6,7 @@ use crate::model::status::Brake;
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum HoldsBack {
     Destructive,
-    /// And whoever still has a path through a group waits for his own row, too. Nobody else does.
+    /// And whoever still has a path through a group waits for a direct assignment, too. Nobody else does.
     AllButHealing,
     /// Only the operator's own word, and a ledger that can't be used: no other brake stands between a protected user and a path.
     Everything,

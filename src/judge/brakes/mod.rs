@@ -49,7 +49,7 @@ pub struct Approved {
 }
 
 impl Approved {
-    /// The roles that this user must hold himself at the moment in which something is taken away.
+    /// The roles that this user must hold directly at the moment in which something is taken away.
     pub fn needs(&self, user: UserId) -> Option<&[AppRoleId]> {
         let place = self.needs.binary_search_by_key(&user, |(user, _)| *user).ok()?;
         Some(&self.needs[place].1)
@@ -262,7 +262,7 @@ fn blind(facts: &Facts, plan: &Plan) -> Option<BrakeHit> {
                     && kept::age(facts)
                         .is_none_or(|age| age > facts.spec.target.read_interval * 2 + facts.spec.timing.interval) =>
             {
-                missing.push("the last look at the target is too old".to_owned());
+                missing.push("the last read of the target is too old".to_owned());
             }
             (_, Some(_)) => {}
         }
@@ -271,7 +271,7 @@ fn blind(facts: &Facts, plan: &Plan) -> Option<BrakeHit> {
         }
     }
     (!missing.is_empty()).then(|| {
-        let message = format!("not known: {}; it goes on by itself after a look that shows it", missing.join("; "));
+        let message = format!("not known: {}; it goes on by itself after a read that shows it", missing.join("; "));
         (Brake::Blind, HoldsBack::Destructive, message)
     })
 }
@@ -318,7 +318,7 @@ fn foreseen(facts: &Facts, plan: &Plan) -> Option<BrakeHit> {
     (!harm.is_empty()).then(|| {
         let names = some_of(harm.iter().map(|(user, what)| format!("{} would be {what}", facts.user_name(*user))));
         let message = format!(
-            "Entra would change {} at the target in a cycle after it, and none may be: {names}; nothing is taken away until a look shows that it would not",
+            "Entra would change {} at the target in a cycle after it, and none may be: {names}; nothing is taken away until a read shows that it would not",
             part(harm.len(), facts.baseline().map_or(0, |baseline| baseline.users.len()), "protected user")
         );
         (Brake::Foreseen, HoldsBack::Destructive, message)

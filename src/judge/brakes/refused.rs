@@ -15,7 +15,7 @@ use crate::model::words::{count, some_of};
 
 const FIRST_WAIT: Duration = Duration::from_secs(60);
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
-/// Of a row of a user's own: a path for him is not put off for long.
+/// Of a direct assignment: a path is not put off for long.
 const LONGEST_FOR_COVER: Duration = Duration::from_secs(300);
 
 /// How long a write waits after so many refusals in a row.

@@ -10,7 +10,7 @@ use crate::model::id::{GroupId, UserId};
 use crate::model::key::KeyKind;
 use crate::model::words::{part, some_of};
 
-/// Would any of these leave somebody without a row of his own? Counted afresh from this turn's lists, not from the steps.
+/// Would any of these leave somebody without a direct assignment? Counted afresh from this turn's lists, not from the steps.
 pub(super) fn uncovered(facts: &Facts, actions: &[Action]) -> Option<String> {
     let ends =
         actions.iter().filter_map(|action| if let Action::UnassignGroup { group, .. } = action { Some(*group) } else { None });
@@ -25,15 +25,15 @@ pub(super) fn uncovered(facts: &Facts, actions: &[Action]) -> Option<String> {
     let names: BTreeSet<_> = bare().map(|(user, _)| facts.user_name(user)).collect();
     Some(format!(
         "{} would be left without a direct assignment of the same role that was seen twice, and none may be: {}{}; it goes on by itself when two \
-         looks have shown it",
+         reads have shown it",
         part(names.len(), users.len(), "user"),
         some_of(names),
         if blind_groups.is_empty() { String::new() } else { format!("; members not known: {}", some_of(blind_groups)) }
     ))
 }
 
-/// It gives a row to somebody whom no group is seen to carry. Where that could not be read he counts as carried only as long as we
-/// have taken nothing away from any group.
+/// It assigns somebody directly whom no group is seen to carry. Where that could not be read they count as carried only as long as
+/// we have taken nothing away from any group.
 pub(super) fn heals(facts: &Facts, action: &Action) -> bool {
     let Action::AssignUser { user, .. } = action else { return false };
     let (Some(ground), Some(person)) = (facts.ground(), facts.person(*user)) else { return false };

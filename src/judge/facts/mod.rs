@@ -47,7 +47,7 @@ pub struct Facts<'a> {
     last_in: Cell<usize>,
     /// What follows is worked out once somebody has asked. Everybody, in the order of their ids.
     people: OnceCell<Vec<Person<'a>>>,
-    /// Who was ever seen in which group, by his place among the people.
+    /// Who was ever seen in which group, by place among the people.
     ever_in: OnceCell<BTreeMap<GroupId, Vec<u32>>>,
     /// Roles of the managed groups, as users are to hold them.
     given: OnceCell<BTreeMap<GroupId, Few<AppRoleId>>>,
@@ -239,7 +239,7 @@ impl<'a> Facts<'a> {
         [settings, job].into_iter().flatten().min()
     }
 
-    /// Nothing is owed to him: Graph has no such user, or an admin took him out of every managed group first.
+    /// Nothing is owed to them: Graph has no such user, or an admin took them out of every managed group first.
     pub fn has_departed(&self, user: UserId) -> bool {
         self.memory.remembered.departed.get(&user).is_some_and(|Departure { kind, streak }| match kind {
             DepartureKind::Deleted => streak.is_believed(LOOKS, self.spec.timing.settle) && !self.is_there(user, streak.since),
@@ -248,7 +248,7 @@ impl<'a> Facts<'a> {
         })
     }
 
-    /// Graph drops the assignments of whoever is deleted, so a row of his own from before then says that he is not.
+    /// Graph drops the assignments of whoever is deleted, so a direct assignment from before then says that they are not.
     fn is_there(&self, user: UserId, since: Timestamp) -> bool {
         let from_before = |made: Option<Timestamp>| made.is_none_or(|made| made < since);
         self.rows().is_some_and(|rows| rows.of_user(user).any(|(_, made)| from_before(made)))

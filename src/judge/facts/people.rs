@@ -1,4 +1,4 @@
-//! How far each protected user is from standing on his own feet, alone and in each group.
+//! How far each protected user is from needing no group, alone and in each group.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -42,12 +42,12 @@ impl<'a> Facts<'a> {
         })
     }
 
-    /// `None`: he is not protected.
+    /// `None`: not protected.
     pub fn person(&self, id: UserId) -> Option<&Person<'a>> {
         self.place_of(id).map(|place| &self.people()[place])
     }
 
-    /// His place among the people.
+    /// The place among the people.
     fn place_of(&self, id: UserId) -> Option<usize> {
         find_among(self.people(), &[], (&self.last_in, &self.last_person), &id, |person| person.id)
     }
@@ -131,12 +131,12 @@ impl<'a> Facts<'a> {
         (0..judged.gone.len()).map(move |n| &people[judged.gone[n] as usize])
     }
 
-    /// Taken out of protection by the operator: nothing is assigned to him, and his state at the target is not judged.
+    /// Taken out of protection by the operator: nothing is assigned to them, and their state at the target is not judged.
     pub fn is_released(&self, user: UserId) -> bool {
         self.spec.released.contains(&user)
     }
 
-    /// Released, without a row of his own, and not in the group any more: its end takes nothing from him.
+    /// Released, without a direct assignment, and not in the group any more: its end takes nothing from them.
     pub fn is_let_go(&self, person: &Person, group: GroupId) -> bool {
         let members = self.seen.groups.get(&group).and_then(|seen| seen.members.known());
         self.is_released(person.id)
@@ -144,7 +144,7 @@ impl<'a> Facts<'a> {
             && members.is_some_and(|look| !look.value.users.contains(&person.id))
     }
 
-    /// Everybody in the group stands on his own feet, and the look that says who is in it is this turn's.
+    /// Nobody in the group needs it, and the look that says who is in it is this turn's.
     pub fn is_group_settled(&self, group: GroupId) -> bool {
         self.judged(group).is_settled
     }
@@ -162,7 +162,7 @@ impl<'a> Facts<'a> {
         let (mut is_settled, mut gone) = (true, Vec::new());
         let members = self.seen.groups.get(&group).and_then(|seen| seen.members.known());
         let Some(members) = members else { return InGroup { is_settled: false, gone } };
-        // Whoever it is, nobody knows that he stands on his own feet.
+        // Whoever it is, nobody knows that they need no group.
         is_settled &= members.value.unheard_of().next().is_none();
         // Both are in the order of their ids.
         let mut members = members.value.users.iter().peekable();

@@ -15,37 +15,37 @@ pub(super) struct InGroup {
     pub(super) gone: Vec<u32>,
 }
 
-/// How far a protected user is from standing on his own feet.
+/// How far a protected user is from needing no group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cover {
-    /// He lacks these roles of his own.
+    /// These roles are not held directly.
     Missing(Vec<AppRoleId>),
     /// The assignments could not be read in this turn.
     NotRead,
-    /// He has them, but not long enough in sight.
+    /// All are held directly, but not seen for long enough.
     Settling,
     /// Observed twice, and no good cycle has begun since.
     AwaitingCycle,
     Settled,
-    /// Deleted, or gone from every managed group by somebody else's hand: nothing is owed to him any more.
+    /// Deleted, or gone from every managed group by somebody else's hand: nothing is owed to them any more.
     Departed,
 }
 
-/// A protected user, and how far he is.
+/// A protected user, and how far they are.
 #[derive(Debug)]
 pub struct Person<'a> {
     pub id: UserId,
     pub user: &'a Protected,
-    /// The roles that the managed groups give (or gave) him, as he is to hold them himself.
+    /// The roles that the managed groups give (or gave), as they are to be held directly.
     pub roles: Few<AppRoleId>,
-    /// Rows of his own on the app, for whatever role: their places among those of all users.
+    /// Direct assignments, for whatever role: their places among those of all users.
     pub(super) own: Range<u32>,
-    /// Rows of his own by role: since when every look has shown them.
+    /// Direct assignments by role: since when every look has shown them.
     pub in_sight: Option<&'a Since>,
     pub cover: Cover,
     /// `accountEnabled`, where this turn's look says it.
     pub enabled: Option<bool>,
-    /// His record of the baseline, where the last look at the target shows it.
+    /// The record of the baseline, where the last look at the target shows it.
     pub record: Option<&'a ScimUser>,
 }
 

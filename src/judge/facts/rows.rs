@@ -1,5 +1,5 @@
 //! The app's assignments, whole, as this turn has read them. There is none of this where they were not: whoever asks for a row
-//! must say what he makes of not knowing.
+//! must say what they make of not knowing.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;

@@ -20,7 +20,7 @@ const HIDDEN: &str = "Member.Read.Hidden";
 /// Fewer direct assignments than this tell of no earlier run.
 const EARLIER: usize = 3;
 
-/// Before the baseline: everybody who would be protected is known, and so is his record.
+/// Before the baseline: everybody who would be protected is known, and so is their record.
 pub(super) fn known(facts: &Facts, found: &mut Findings) {
     let assigned = facts.wished_groups().into_iter().filter(|group| facts.is_on(*group));
     let security_enabled =
@@ -123,7 +123,7 @@ fn at_app(facts: &Facts, group: GroupId) -> Result<Option<u64>, String> {
             }
             Some(Listed::Unknown(why)) => return Err(why.to_string()),
             // The app is read less often than the directory, and the group has lost its members since.
-            None => return Err("it was not asked for in the last look at the app; the next one asks".into()),
+            None => return Err("it was not asked for when the app was last read; the next read asks".into()),
         }
     }
     Ok(most.filter(|members| all_tell || *members > 0))

@@ -75,7 +75,7 @@ fn looks(facts: &Facts, found: &mut Findings) {
     if let Some(unread) = seen.log.known().map(|log| &log.value.unread).filter(|unread| !unread.is_empty()) {
         found.notes.push(format!(
             "{} of the provisioning log could not be read ({}), and the others are judged by; look at them in the portal",
-            count(unread.len(), "row"),
+            count(unread.len(), "entry"),
             some_of(unread.keys())
         ));
     }

@@ -122,7 +122,7 @@ fn records(facts: &Facts, found: &mut Findings) {
     let nameless: Vec<_> = look.users.values().filter(|record| record.user_name.is_none()).map(|record| &record.id).collect();
     if facts.spec.target.match_by == MatchBy::UserName && !nameless.is_empty() {
         found.refusals.push(format!(
-            "{} at the target without a userName ({}): nobody can be matched with it; mend the record in the app",
+            "{} at the target without a userName ({}): nobody can be matched with it; fix the record in the app",
             count(nameless.len(), "user"),
             some_of(nameless)
         ));

@@ -29,8 +29,7 @@ fn not_looked(facts: &Facts, found: &mut Findings) {
     let classified = || facts.seen.groups.values().filter(|group| group.uses.is_known());
     if classified().next().is_some() && is_not_looked(facts.seen.policies.unknown()) {
         found.notes.push(
-            "whether Conditional Access policies name a managed group was not looked at: the credential has no Policy.Read.All"
-                .into(),
+            "whether Conditional Access policies name a managed group was not read: the credential has no Policy.Read.All".into(),
         );
     }
     let mut governed = classified().filter(|group| group.profile.known().is_some_and(GroupProfile::may_be_lent));
@@ -45,7 +44,7 @@ fn not_looked(facts: &Facts, found: &mut Findings) {
         for ((look, what), why) in asks.into_iter().zip([group.lent.unknown(), group.eligible.unknown()]) {
             if is_not_looked(why) {
                 found.notes.push(format!(
-                    "{what} was not looked at (Privileged Identity Management): the credential has no {}",
+                    "{what} was not read (Privileged Identity Management): the credential has no {}",
                     look.permissions()[0]
                 ));
             }

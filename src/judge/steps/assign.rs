@@ -1,4 +1,4 @@
-//! Step 1: every user who is in scope through a managed group also holds the group's roles himself.
+//! Step 1: every user who is in scope through a managed group also holds the group's roles directly.
 
 use std::fmt::{self, Display};
 
@@ -79,7 +79,7 @@ fn judge(facts: &Ground) -> Verdict {
         return Verdict::Refuse { reason: Reason::DecisionNeeded, why: undecided };
     }
     if !unread.is_empty() {
-        return Verdict::Wait { reason: Reason::GroupReadFailed, on: format!("a look that shows it: {}", some_of(unread)) };
+        return Verdict::Wait { reason: Reason::GroupReadFailed, on: format!("a read that shows it: {}", some_of(unread)) };
     }
     if replicating > 0 {
         return Verdict::Wait {
@@ -94,7 +94,7 @@ fn judge(facts: &Ground) -> Verdict {
         let settle = humantime::format_duration(facts.spec.timing.settle);
         return Verdict::Wait {
             reason: Reason::Settling,
-            on: format!("two complete looks at least {settle} apart that show {} covered", count(settling, "user")),
+            on: format!("two complete reads at least {settle} apart that show {} covered", count(settling, "user")),
         };
     }
     if awaiting > 0 {

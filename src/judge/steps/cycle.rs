@@ -38,10 +38,10 @@ fn log_said(facts: &Facts) -> String {
         )
     });
     let said = match &facts.seen.log {
-        Listed::Known(log) if log.value.unread.is_empty() => "read: no row harms a protected user".into(),
+        Listed::Known(log) if log.value.unread.is_empty() => "read: no entry reports harm to a protected user".into(),
         Listed::Known(log) => format!(
-            "read but for {} ({}): no other harms a protected user",
-            count(log.value.unread.len(), "row"),
+            "read but for {} ({}): no other reports harm to a protected user",
+            count(log.value.unread.len(), "entry"),
             some_of(log.value.unread.keys())
         ),
         Listed::Unknown(why) => format!("could not be read: {why}"),
@@ -85,7 +85,7 @@ pub fn prove(facts: &Facts) -> Result<CycleProof, Verdict> {
         return Err(awaiting(facts, confirmed, cycles.len(), needed));
     };
     let Some(look) = facts.memory.target.as_ref().filter(|look| look.turn >= last.turn) else {
-        return Err(Verdict::Wait { reason: Reason::VerifyingTarget, on: "a look at the target after the last cycle".into() });
+        return Err(Verdict::Wait { reason: Reason::VerifyingTarget, on: "a read of the target after the last cycle".into() });
     };
     match kept::groups_remaining(facts, look) {
         Err(why) => return Err(Verdict::Wait { reason: Reason::VerifyingTarget, on: why }),
@@ -99,7 +99,7 @@ pub fn prove(facts: &Facts) -> Result<CycleProof, Verdict> {
         Ok(_) => {}
     }
     let Some(tally) = kept::tally(facts) else {
-        return Err(Verdict::Wait { reason: Reason::VerifyingTarget, on: "a look at the target".into() });
+        return Err(Verdict::Wait { reason: Reason::VerifyingTarget, on: "a read of the target".into() });
     };
     if !tally.lost.is_empty() {
         let lost = tally.lost.iter().take(LOST_SHOWN).map(|(id, why)| format!("{}: {why}", facts.user_name(*id)));

@@ -64,7 +64,7 @@ pub fn progress(facts: &Facts, group: GroupId) -> Progress {
     let believed =
         facts.memory.remembered.empty.get(&group).is_some_and(|streak| streak.is_believed(LOOKS, facts.spec.timing.settle));
     if !believed {
-        return Progress::Wait(Reason::ReadingAgain, format!("{LOOKS} agreeing complete looks that show {name} empty"));
+        return Progress::Wait(Reason::ReadingAgain, format!("{LOOKS} agreeing complete reads that show {name} empty"));
     }
     match facts.last_confirmed(KeyKind::MembersOf(group)) {
         Some(removed) if facts.good_cycles_after(removed).len() < facts.spec.provisioning.settle_cycles as usize => {

@@ -76,7 +76,7 @@ fn judge(facts: &Ground) -> Verdict {
             return Verdict::Wait { reason: Reason::AwaitingWave, on };
         }
         let actions: Vec<_> = per_group.into_iter().flat_map(|(_, actions)| actions).collect();
-        let why = format!("{} of managed groups on the app may go now", count(actions.len(), "row"));
+        let why = format!("{} of managed groups to the app may go now", count(actions.len(), "assignment"));
         return Verdict::Act { reason: Reason::RowsRemain, why, actions, refused: Vec::new() };
     }
     if !blocked.is_empty() {
@@ -90,18 +90,18 @@ fn judge(facts: &Ground) -> Verdict {
         return Verdict::Wait { reason, on };
     }
     if replicating > 0 {
-        let on = format!("{} that Graph confirmed as deleted to leave its lists", count(replicating, "row"));
+        let on = format!("{} that Graph confirmed as deleted to leave its lists", count(replicating, "assignment"));
         return Verdict::Wait { reason: Reason::AwaitingReplication, on };
     }
     if !looking.is_empty() {
         let on = format!(
-            "{LOOKS} agreeing complete looks without a row, and one more at the members, of {}",
+            "{LOOKS} agreeing complete reads without an assignment, and one more of the members, of {}",
             crate::model::words::some_of(looking)
         );
         return Verdict::Wait { reason: Reason::ReadingAgain, on };
     }
     Verdict::Met {
         reason: Reason::AllUnassigned,
-        why: format!("none of {} has a row on the app", count(facts.baseline.groups.len(), "managed group")),
+        why: format!("none of {} is assigned to the app", count(facts.baseline.groups.len(), "managed group")),
     }
 }

@@ -30,7 +30,7 @@ pub(super) const PROPERTIES: &[&str] = &[
     "id",
 ];
 
-/// The user as a reader with these rights sees him: without them, only that he is there.
+/// The user as a reader with these rights sees them: without the rights, only that they are there.
 pub(super) fn user_json(call: &Call, id: UserId) -> Option<Value> {
     let now = call.as_of;
     let user = call.state.world.users.get(&id).filter(|user| user.presence.shows(now))?;

@@ -27,12 +27,12 @@ const HELP: &[(&str, &str)] = &[
     ),
     (
         "target_users",
-        "Users at the target in the last look, by whether they are active there. Fewer active ones than before: see \
+        "Users at the target as last read, by whether they are active there. Fewer active ones than before: see \
          unscim_users_lost.",
     ),
     (
         "target_groups",
-        "Groups at the target in the last look, by whether they are ours to retire. Managed ones go to 0 in step 4; those \
+        "Groups at the target as last read, by whether they are ours to retire. Managed ones go to 0 in step 4; those \
          that remain are to be deleted in the app.",
     ),
     (
@@ -48,8 +48,8 @@ const HELP: &[(&str, &str)] = &[
     ),
     (
         "writes_remaining",
-        "Writes that are left until the end, as far as is known now: direct assignments, removals from groups, rows of \
-         groups. All go to 0; if one stands still, see unscim_held and unscim_reason.",
+        "Writes that are left until the end, as far as is known now: direct assignments, removals from groups, \
+         assignments of groups. All go to 0; if one stands still, see unscim_held and unscim_reason.",
     ),
     (
         "earliest_finish_timestamp_seconds",
@@ -96,12 +96,12 @@ const HELP: &[(&str, &str)] = &[
     ),
     (
         "last_success_timestamp_seconds",
-        "When the last turn looked that could read Graph, in Unix seconds; 0 before the first. If only this one stays \
+        "When the last turn that could read Graph read it, in Unix seconds; 0 before the first. If only this one stays \
          behind, see the condition GraphReachable.",
     ),
     (
         "actions_total",
-        "Actions carried out, by how they ended. open: no answer came, the next look tells. If failed ones go on, see \
+        "Actions carried out, by how they ended. open: no answer came, the next read shows it. If failed ones go on, see \
          the log for Graph's reason.",
     ),
     (
@@ -131,7 +131,7 @@ const HELP: &[(&str, &str)] = &[
     ),
     (
         "config_last_reload_success",
-        "1 if the config that was read last is in force; 0 if it is wrong and the one before stays: see the log, mend it.",
+        "1 if the config that was read last is in force; 0 if it is wrong and the one before stays: see the log, fix it.",
     ),
     ("build_info", "Always 1; the labels say which build runs. Gone: nobody watches the retirement, start it again."),
 ];

@@ -24,7 +24,7 @@ pub(super) struct Said<'a> {
 
 pub(super) fn for_reason(reason: Reason) -> Option<&'static str> {
     match reason {
-        Reason::PreflightFailed => Some("Resolve what preflight found; it looks again by itself."),
+        Reason::PreflightFailed => Some("Resolve what preflight found; it is read again by itself."),
         Reason::NewBaselineNeeded => Some(
             "The ledger is empty. If this is the very beginning, start once with --new-baseline; if not, restore the ledger.",
         ),

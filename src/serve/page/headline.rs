@@ -24,7 +24,7 @@ pub(super) struct Safe {
     pub old: Option<Time>,
 }
 
-pub(super) const PATIENCE: &str = "It goes on by itself with the first look that works. If it stays: mend what the error names, such as the \
+pub(super) const PATIENCE: &str = "It goes on by itself with the first read that works. If it stays: fix what the error names, such as the \
                         network, a proxy, a secret that has expired or a consent that was taken away.";
 
 pub(super) fn troubles(status: &Status) -> Vec<Trouble<'_>> {
@@ -34,7 +34,7 @@ pub(super) fn troubles(status: &Status) -> Vec<Trouble<'_>> {
             (ConditionKind::TargetReachable, Truth::False, Reason::Unreachable) => "The app's SCIM service can't be read",
             (ConditionKind::BaselineRecorded, _, Reason::LedgerUnreadable) => "The ledger can't be read",
             (ConditionKind::BaselineRecorded, _, Reason::LedgerBoundElsewhere) => "The ledger belongs to another retirement",
-            (ConditionKind::Preflight, _, Reason::LookFailed) => "Not everything could be looked at",
+            (ConditionKind::Preflight, _, Reason::LookFailed) => "Not everything could be read",
             _ => return None,
         })
     };

@@ -151,8 +151,8 @@ fn view<'a>(spec: &Value, query: Query, status: &'a Status) -> View<'a> {
         ("Last cycle began", cycle.last_began),
         ("Last cycle ended", cycle.last_ended),
         ("Next one expected by", cycle.expected_by),
-        ("Last look", status.last_attempt),
-        ("Last look that saw everything", status.last_success),
+        ("Last read", status.last_attempt),
+        ("Last complete read", status.last_success),
     ];
     let troubles = headline::troubles(status);
     let todo = todo::todo(spec, status, &troubles);

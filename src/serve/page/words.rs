@@ -6,7 +6,7 @@ use crate::model::status::{GroupState, Phase, WriteOutcome};
 /// A phase as a headline, where nothing more is known, and its tone.
 pub(super) fn words_of(phase: Phase) -> (&'static str, &'static str) {
     match phase {
-        Phase::Observing => ("Looking only. Nothing is written", "busy"),
+        Phase::Observing => ("Reading only. Nothing is written", "busy"),
         Phase::Preflight => ("Checking whether it is safe to begin", "busy"),
         Phase::AssigningUsers => ("Giving each person an assignment of their own", "busy"),
         Phase::EmptyingGroups => ("Taking people out of the groups, now that each has an assignment of their own", "busy"),

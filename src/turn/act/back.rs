@@ -22,7 +22,7 @@ pub struct PutBack {
 }
 
 /// Carries out an [`Undo`], in order. One group's or user's refusal says nothing of the next one; anything else ends it.
-/// Before a row of a user's own goes, his groups are looked at again.
+/// Before a direct assignment goes, its user's groups are read again.
 pub async fn put_back(
     world: &impl World,
     spec: &Spec,
@@ -74,7 +74,7 @@ pub async fn put_back(
         let last_word = || {
             let is_fresh = fresh.as_ref().is_some_and(|look| look.is_fresh(world.clock().moment()));
             let old = takes && !is_fresh;
-            halted(world, stop).or_else(|| old.then(|| "it waited too long; the groups have to be looked at again".to_owned()))
+            halted(world, stop).or_else(|| old.then(|| "it waited too long; the groups have to be read again".to_owned()))
         };
         match carry_out(world, spec, turn, app, Ours::default(), &batches, &last_word).await {
             Ok(outcomes) => {

@@ -86,20 +86,20 @@ impl FreshLook {
     /// Nobody is left bare by this action, or who would be.
     pub(super) fn covers(&self, approved: &Approved, action: &Action) -> std::result::Result<(), String> {
         match action {
-            Action::RemoveMember { user, .. } => self.holds_his_own(approved, *user),
+            Action::RemoveMember { user, .. } => self.holds_directly(approved, *user),
             Action::UnassignGroup { group, .. } => {
                 let known: BTreeSet<UserId> = approved.members(*group).collect();
                 let now = self.members.as_ref().and_then(|members| members.get(group));
                 if let Some(user) = now.into_iter().flatten().find(|user| !known.contains(user)) {
                     return Err(format!("user {user} has joined group {group} in the meantime"));
                 }
-                known.into_iter().try_for_each(|user| self.holds_his_own(approved, user))
+                known.into_iter().try_for_each(|user| self.holds_directly(approved, user))
             }
             _ => Ok(()),
         }
     }
 
-    fn holds_his_own(&self, approved: &Approved, user: UserId) -> std::result::Result<(), String> {
+    fn holds_directly(&self, approved: &Approved, user: UserId) -> std::result::Result<(), String> {
         let first = self.direct.partition_point(|(other, _)| *other < user);
         let has_any = self.direct.get(first).is_some_and(|(other, _)| *other == user);
         let held = |role: &AppRoleId| self.direct.binary_search(&(user, *role)).is_ok();
@@ -111,7 +111,7 @@ impl FreshLook {
         }
     }
 
-    /// Some group carries the user whose own row this action takes back, for each of his roles.
+    /// Some group carries the user whose direct assignment this action takes back, for each of their roles.
     pub(super) fn carries(&self, undo: &Undo, action: &Action) -> bool {
         let Action::RemoveDirect { user, .. } = action else { return true };
         let Some(members) = &self.members else { return false };

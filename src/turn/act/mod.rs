@@ -105,7 +105,7 @@ pub async fn act(
         }
         let last_word = || {
             let old = takes && !fresh.is_fresh(world.clock().moment());
-            forbidden().or_else(|| old.then(|| "it waited too long; who is covered has to be looked at again".to_owned()))
+            forbidden().or_else(|| old.then(|| "it waited too long; who is covered has to be read again".to_owned()))
         };
         let ours = Ours { baseline: acted.approved.baseline(), hook_key: hook_key(spec, memory) };
         match carry_out(world, spec, memory.remembered.turn, app, ours, &batches, &last_word).await {
@@ -190,7 +190,7 @@ async fn carry_out(
     let ledger = world.ledger();
     let actions = batches.concat();
     if actions == [Action::RecordBaseline] {
-        let baseline = ours.baseline.ok_or_else(|| Error::Ledger("the baseline could not be taken from this look".into()))?;
+        let baseline = ours.baseline.ok_or_else(|| Error::Ledger("the baseline could not be taken from this read".into()))?;
         ledger.create_baseline(baseline)?;
         tracing::info!(users = baseline.users.len(), groups = baseline.groups.len(), "baseline recorded");
         return Ok(vec![(Action::RecordBaseline, Done::Ok, None)]);

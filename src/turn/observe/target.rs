@@ -94,7 +94,7 @@ async fn look_at_target(
     }
     let learned = memory.remembered.calibration.as_ref().filter(|calibration| target.fits(calibration));
     let learned = learned.and_then(|calibration| calibration.no_such.clone()).unwrap_or_default();
-    // Before anyone is called lost he is read by id.
+    // Before anyone is called lost they are read by id.
     let is_dated = !memory.remembered.undated;
     let doubtful: Vec<(UserId, &ScimUser)> = doubtful(baseline, &look.users, is_dated).collect();
     let missing: Vec<&ScimId> = bystanders(memory).filter(|id| !look.users.contains_key(id)).collect();

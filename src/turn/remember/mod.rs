@@ -257,7 +257,7 @@ fn departures(facts: &Facts, next: &mut Remembered) {
     }
 }
 
-/// In none of his groups by complete looks, without a row of his own, and not by our hand.
+/// In none of their groups by complete looks, without a direct assignment, and not by our hand.
 fn has_left(facts: &Ground, id: UserId, groups: &Few<GroupId>) -> bool {
     let by_us = |group: GroupId| facts.memory.journal.entry(&Key::Member(group, id)).is_some();
     facts.rows.of_user(id).next().is_none()

@@ -89,7 +89,7 @@ pub async fn assignments<T: TokenSource>(client: &GraphClient<T>, app: ServicePr
     };
     let path = ["servicePrincipals", &app.to_string(), "appRoleAssignedTo"];
     let of_this_app = |row: WireAssignment| match row.resource_id.filter(|id| *id != app.0) {
-        Some(stray) => Err(format!("the list has a row of another app, {stray}")),
+        Some(stray) => Err(format!("the list has an assignment of another app, {stray}")),
         None => Ok(Some(row.into_model())),
     };
     look(&ask, client.list(&ask, &path, &[TOP], Consistency::Usual, of_this_app).await?, |rows| rows)

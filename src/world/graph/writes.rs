@@ -28,7 +28,7 @@ pub enum Write<'a> {
         app: ServicePrincipalId,
         job: &'a JobId,
     },
-    /// Of a rollback. The body names the user by his address below `root`.
+    /// Of a rollback. The body names the user by their address below `root`.
     AddMember {
         group: GroupId,
         user: UserId,
@@ -104,7 +104,7 @@ impl Write<'_> {
     }
 }
 
-/// The membership, never the user: without `$ref` at its end this path would name the user himself.
+/// The membership, never the user: without `$ref` at its end this path would name the user.
 fn membership(group: GroupId, user: UserId) -> Vec<String> {
     path(&["groups", &group.to_string(), "members", &user.to_string(), "$ref"])
 }

@@ -45,7 +45,7 @@ pub(super) fn conclude(transaction: &Transaction<'_>, intent: i64, outcome: &Out
     }
     let (word, at_service, written, already, text) = match outcome {
         Outcome::Done(written) => ("done", Some(written.at), Some(written), Some(written.already), None),
-        Outcome::Observed(at) => ("done", Some(*at), None, None, Some("no answer; later looks show it done")),
+        Outcome::Observed(at) => ("done", Some(*at), None, None, Some("no answer; later reads show it done")),
         Outcome::Failed(text) => ("failed", None, None, None, Some(text.as_str())),
         // A failure that has a word on what was before is one of which the service has spoken.
         Outcome::Refused(text) => ("failed", None, None, Some(false), Some(text.as_str())),

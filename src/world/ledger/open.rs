@@ -206,7 +206,7 @@ fn culprit(path: &Path) -> Option<String> {
                 Some(format!("{} can't be written ({cause}): {remedy}", file.display()))
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => Some(format!("{} can't be looked at: {error}", file.display())),
+            Err(error) => Some(format!("{} can't be read: {error}", file.display())),
         }
     })
 }

@@ -23,7 +23,7 @@ CREATE TABLE baseline_users (
   id       TEXT PRIMARY KEY,
   name     TEXT,
   disabled INTEGER NOT NULL CHECK (disabled IN (0, 1)),
-  -- The record at the target when he was first seen, as JSON.
+  -- The record at the target when they were first seen, as JSON.
   target   TEXT CHECK (target IS NULL OR json_valid(target))
 ) STRICT, WITHOUT ROWID;
 

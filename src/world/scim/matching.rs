@@ -32,7 +32,7 @@ pub async fn find(client: &Client, attribute: MatchBy, value: &str) -> Result<Ob
             let user = wire::user(one).map_err(|why| malformed(format!("the record {why}")))?;
             match user.matches(attribute, value) {
                 true => Ok(Observed::Known(user)),
-                false => Err(malformed("answers with somebody else: it does not look at the filter".into())),
+                false => Err(malformed("answers with somebody else: it ignores the filter".into())),
             }
         }
         _ => {

@@ -66,7 +66,7 @@ impl std::fmt::Display for Heard {
 }
 
 /// What helps where the service answers otherwise for good than it did when it was asked.
-const ANEW: &str = "; if that stays so, put a valid token into the token file for one look, so that the probe is calibrated again, and delete that one";
+const ANEW: &str = "; if that stays so, put a valid token into the token file for one turn, so that the probe is calibrated again, and delete that one";
 
 /// Rejected only where nothing but a dead token explains the round.
 pub fn judge(calibration: &Calibration, round: &Round) -> (ProbeVerdict, String) {
@@ -83,7 +83,7 @@ pub fn judge(calibration: &Calibration, round: &Round) -> (ProbeVerdict, String)
     } else if let (Some(end), Heard::Answer(_)) = (round.expired, &round.real) {
         format!(
             "the token has expired by itself on {end:.0}, as it says, or is about to: that it is refused shows no deletion; delete it in the app's settings \
-             all the same, and to have that proven put a valid token that lasts into the token file for one look, so that the probe is calibrated \
+             all the same, and to have that proven put a valid token that lasts into the token file for one turn, so that the probe is calibrated \
              for it, and delete that one too"
         )
     } else if !round.real.signature().is_some_and(|real| calibration.is_no(real)) {

@@ -89,7 +89,7 @@ impl TryFrom<WireLogRow> for LogRow {
     type Error = String;
 
     fn try_from(row: WireLogRow) -> Result<LogRow, String> {
-        let at = row.activity_date_time.0.ok_or_else(|| format!("row {} has no time", row.id))?;
+        let at = row.activity_date_time.0.ok_or_else(|| format!("log entry {} has no time", row.id))?;
         let lower = |word: Option<String>, otherwise: &str| word.map_or(otherwise.to_owned(), |word| word.to_ascii_lowercase());
         let skipped_for = |step: &Value| step.pointer("/details/SkipReason").and_then(Value::as_str) == Some("RedundantExport");
         let redundant = row.provisioning_steps.as_array().is_some_and(|steps| steps.iter().any(skipped_for));

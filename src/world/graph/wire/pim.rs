@@ -41,7 +41,7 @@ impl WireSchedule {
     /// Nothing for an owner, who is no member by that. What is neither is taken for a member.
     pub fn of(self, group: GroupId) -> Result<Option<WireSchedule>, String> {
         if let Some(stray) = self.group_id.filter(|id| *id != group.0) {
-            return Err(format!("the list has a row of another group, {stray}"));
+            return Err(format!("the list has an entry of another group, {stray}"));
         }
         Ok((!self.access_id.eq_ignore_ascii_case("owner")).then_some(self))
     }
