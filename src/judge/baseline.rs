@@ -11,6 +11,7 @@ use crate::model::id::{GroupId, ScimId, UserId};
 use crate::model::memory::BaselineSource;
 use crate::model::observed::{Observed, Why};
 use crate::model::snapshot::{DirectoryUser, ObservedGroup, ScimUser, TargetLook};
+use crate::model::spec::Acknowledgement;
 use crate::model::words::{count, some_of};
 
 /// The baseline as this turn's look gives it, or why it can't be taken from it.
@@ -88,7 +89,10 @@ fn unmatched(facts: &Facts, users: &[UserId]) -> Option<String> {
     let look = facts.memory.target.as_ref().filter(|look| look.may_lack_users)?;
     let seen = users.iter().filter(|id| !look.has_looked_for(**id)).map(|id| look.users_by_match.get(id));
     let (asked, unasked): (Vec<_>, Vec<_>) = seen.partition(Option::is_some);
-    let why = asked.into_iter().flatten().find_map(Observed::unknown).map(ToString::to_string);
+    let why = asked.into_iter().flatten().find_map(Observed::unknown).map(|why| {
+        let remedy = "; where the app can look nobody up, groups.acknowledge: [UncountedUsers] goes on without counting them";
+        format!("{why}{}", if why.stalls() { "" } else { remedy })
+    });
     why.or_else(|| {
         let waits =
             "the app gives the same list whatever is asked, so it may not be whole, and who is not in it is looked up one by one";
@@ -113,10 +117,10 @@ fn match_user(facts: &Facts, user: &DirectoryUser) -> AtTarget {
     let Some(look) = facts.memory.target.as_ref().filter(|_| user.user_principal_name.is_some()) else {
         return AtTarget::NotRead;
     };
+    let acknowledged = facts.spec.groups.acknowledge.contains(&Acknowledgement::UncountedUsers);
     match matching(facts, user).as_slice() {
         [one] => AtTarget::Record((*one).clone()),
-        [] if look.has_looked_for(user.id) => AtTarget::NoRecord,
-        [] => AtTarget::NotRead,
+        [] if look.has_looked_for(user.id) || (acknowledged && look.has_no_answer_for(user.id)) => AtTarget::NoRecord,
         _ => AtTarget::NotRead,
     }
 }
@@ -162,7 +166,7 @@ fn left(target: &TargetLook, id: GroupId, seen: &ObservedGroup) -> Option<Manage
     Some(ManagedGroup { display_name, roles: BTreeSet::new(), scim })
 }
 
-fn match_group(target: &TargetLook, id: GroupId, name: &str) -> Option<ScimId> {
+pub(super) fn match_group(target: &TargetLook, id: GroupId, name: &str) -> Option<ScimId> {
     let one = |test: &dyn Fn(&crate::model::snapshot::ScimGroup) -> bool| {
         let mut found = target.groups.values().filter(|group| test(group));
         match (found.next(), found.next()) {

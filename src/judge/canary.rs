@@ -3,6 +3,7 @@
 use crate::judge::facts::Facts;
 use crate::judge::group_plan::{GroupPlan, plan_for};
 use crate::judge::{good_cycle, waves};
+use crate::model::condition::Reason;
 use crate::model::key::{Key, KeyKind};
 use crate::model::spec::Rollout;
 
@@ -24,7 +25,7 @@ pub enum Canary {
     /// Nothing was taken away yet: only the smallest piece may go.
     First,
     /// It went; what it did is not proven yet.
-    Running(String),
+    Running(Reason, String),
     Passed,
 }
 
@@ -32,6 +33,7 @@ pub fn canary(facts: &Facts) -> Canary {
     if facts.spec.rollout == Rollout::AllAtOnce || facts.is_token_rejected() {
         return Canary::Passed;
     }
+    let running = |on: &str| Canary::Running(Reason::CanaryRunning, on.into());
     // The end of a group in which nobody is protected shows nothing about users.
     let concerning = |key: &Key| match key {
         Key::Member(group, _) | Key::Unassign(group, _) => facts.users_of(*group).len() > 0,
@@ -43,13 +45,15 @@ pub fn canary(facts: &Facts) -> Canary {
     };
     let Some(first) = facts.first_confirmed(taken()) else {
         let open = taken().any(|(_, entry)| entry.confirmed == 0 && entry.is_open());
-        return if open { Canary::Running("the outcome of the first removal".into()) } else { Canary::First };
+        return if open { running("the outcome of the first removal") } else { Canary::First };
     };
     let Some(cycle) = facts.good_cycles_after(first).first().copied() else {
-        return Canary::Running(format!("a good cycle that began after the first removal{}", good_cycle::doubt(facts)));
+        let on = "a good cycle that began after the first removal";
+        let (reason, on) = good_cycle::wait(facts, Some(first), Reason::CanaryRunning, on);
+        return Canary::Running(reason, on);
     };
     match &facts.memory.target {
         Some(look) if look.turn >= cycle.turn => Canary::Passed,
-        _ => Canary::Running("a look at the target after that cycle".into()),
+        _ => running("a look at the target after that cycle"),
     }
 }

@@ -1,13 +1,39 @@
 //! What makes a cycle good: it ended well, in the steady state, and whatever failed in it is known to be nobody's of ours.
 
+use std::fmt::{self, Display};
+
+use jiff::Timestamp;
+
 use crate::judge::facts::Facts;
+use crate::model::condition::Reason;
 use crate::model::id::{GroupId, UserId};
 use crate::model::memory::GoodCycle;
-use crate::model::moment::is_ahead;
+use crate::model::moment::{is_ahead, since};
 use crate::model::snapshot::{ExecutionState, Job, JobCode, Log, LogRow, Quarantine, ScheduleState};
 
+/// Why a cycle is no good one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotGood {
+    /// It failed for somebody or something of ours: the next one does so too, until a person has fixed the cause.
+    ForOurs(String),
+    Other(String),
+}
+
+impl<T: Into<String>> From<T> for NotGood {
+    fn from(why: T) -> Self {
+        NotGood::Other(why.into())
+    }
+}
+
+impl Display for NotGood {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (NotGood::ForOurs(why) | NotGood::Other(why)) = self;
+        f.write_str(why)
+    }
+}
+
 /// The job's last execution as a good cycle, or why it is none.
-pub fn good(facts: &Facts, job: &Job) -> Result<GoodCycle, String> {
+pub fn good(facts: &Facts, job: &Job) -> Result<GoodCycle, NotGood> {
     let Some(last) = &job.last else { return Err("no cycle has ended yet".into()) };
     if job.quarantine.is_some() || job.code == JobCode::Quarantine {
         return Err("the job is in quarantine".into());
@@ -31,7 +57,7 @@ pub fn good(facts: &Facts, job: &Job) -> Result<GoodCycle, String> {
         }
         ExecutionState::EntryLevelErrors => errors_touch_nobody(facts, last.began, ended)?,
         ExecutionState::Failed => return Err("the cycle failed".into()),
-        ExecutionState::Other(state) => return Err(format!("the cycle ended in a state that is not known here: {state}")),
+        ExecutionState::Other(state) => return Err(format!("the cycle ended in a state that is not known here: {state}").into()),
     }
     Ok(GoodCycle {
         activity: last.activity.clone(),
@@ -42,16 +68,25 @@ pub fn good(facts: &Facts, job: &Job) -> Result<GoodCycle, String> {
     })
 }
 
-/// " (the last one does not count: …)", or nothing where it counts: for messages that wait for a cycle.
-pub fn doubt(facts: &Facts) -> String {
+/// A wait for a good cycle after this event, with why the last one is none. It is a person's where the cycles go on to fail for somebody
+/// of ours, and where none has ended well for too long.
+pub fn wait(facts: &Facts, event: Option<Timestamp>, otherwise: Reason, on: &str) -> (Reason, String) {
     let why = facts.job().and_then(|job| good(facts, job).err());
-    why.map_or_else(String::new, |why| format!(" (the last one does not count: {why})"))
+    let latest = facts.memory.remembered.cycles.last().map(|cycle| cycle.ended).max(event);
+    let is_overdue = |at| facts.seen.jobs.known().is_some_and(|look| since(at, look.at) > facts.cycle_limit());
+    let reason = match why {
+        Some(NotGood::ForOurs(_)) => Reason::EntriesFailed,
+        Some(NotGood::Other(_)) | None if latest.is_some_and(is_overdue) => Reason::CycleOverdue,
+        Some(NotGood::Other(_)) | None => otherwise,
+    };
+    let doubt = why.map_or_else(String::new, |why| format!(" (the last one does not count: {why})"));
+    (reason, format!("{on}{doubt}"))
 }
 
 /// A cycle with entry-level errors counts only if the log shows them, and they name nobody of ours. No row is no proof.
-fn errors_touch_nobody(facts: &Facts, began: jiff::Timestamp, ended: jiff::Timestamp) -> Result<(), String> {
+fn errors_touch_nobody(facts: &Facts, began: Timestamp, ended: Timestamp) -> Result<(), NotGood> {
     let log = log_of(facts, "had errors", ended)?;
-    let within = |at: jiff::Timestamp| at >= began && at <= ended;
+    let within = |at: Timestamp| at >= began && at <= ended;
     if !log.rows.iter().any(|row| row.is_failure() && within(row.at)) {
         return Err("the cycle had errors and the provisioning log does not show them yet".into());
     }
@@ -59,18 +94,18 @@ fn errors_touch_nobody(facts: &Facts, began: jiff::Timestamp, ended: jiff::Times
 }
 
 /// Whatever failed in the cycle is known to be somebody else's.
-fn failures_of_others(facts: &Facts, log: &Log, began: jiff::Timestamp, ended: jiff::Timestamp) -> Result<(), String> {
-    let within = |at: jiff::Timestamp| at >= began && at <= ended;
+fn failures_of_others(facts: &Facts, log: &Log, began: Timestamp, ended: Timestamp) -> Result<(), NotGood> {
+    let within = |at: Timestamp| at >= began && at <= ended;
     if let Some(row) = log.rows.iter().find(|row| row.is_failure() && within(row.at) && row.source.is_none()) {
-        return Err(format!("the cycle had an error that names nobody (row {})", row.id));
+        return Err(format!("the cycle had an error that names nobody (row {})", row.id).into());
     }
     if let Some((id, _)) = log.unread.iter().find(|(_, at)| at.is_none_or(within)) {
-        return Err(format!("the cycle had errors and a row of the provisioning log could not be read (row {id})"));
+        return Err(format!("the cycle had errors and a row of the provisioning log could not be read (row {id})").into());
     }
-    failed_for_ours(facts, log, began, ended)
+    failed_for_ours(facts, log, began, ended).map_err(NotGood::ForOurs)
 }
 
-fn log_of<'a>(facts: &Facts<'a>, what: &str, ended: jiff::Timestamp) -> Result<&'a Log, String> {
+fn log_of<'a>(facts: &Facts<'a>, what: &str, ended: Timestamp) -> Result<&'a Log, String> {
     let Some(log) = facts.seen.log.known() else {
         return Err(format!("the cycle {what} and the provisioning log can't be read"));
     };
@@ -82,7 +117,7 @@ fn log_of<'a>(facts: &Facts<'a>, what: &str, ended: jiff::Timestamp) -> Result<&
 
 /// Something failed for a protected user until this time and has not gone well since, or for a managed group from `began` on: what
 /// becomes of a group shows at the target itself.
-pub fn failed_for_ours(facts: &Facts, log: &Log, began: jiff::Timestamp, until: jiff::Timestamp) -> Result<(), String> {
+pub fn failed_for_ours(facts: &Facts, log: &Log, began: Timestamp, until: Timestamp) -> Result<(), String> {
     let Some(baseline) = facts.baseline() else { return Err("there is no baseline".into()) };
     let after_it = |row: &LogRow| facts.memory.remembered.cycles.iter().any(|cycle| cycle.clean && cycle.began > row.at);
     let lasting = log.rows.iter().filter(|row| row.is_failure() && row.at >= baseline.taken && row.at <= until);
@@ -98,7 +133,12 @@ pub fn failed_for_ours(facts: &Facts, log: &Log, began: jiff::Timestamp, until: 
             ));
         }
         if baseline.groups.contains_key(&group) && row.at >= began {
-            return Err(format!("it failed for the managed group {} (row {}{why})", facts.group_name(group), row.id));
+            return Err(format!(
+                "it failed for the managed group {} (row {}{why}); see there what the app refused, and have its record fixed or \
+                 made again in the app",
+                facts.group_name(group),
+                row.id
+            ));
         }
     }
     Ok(())

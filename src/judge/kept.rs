@@ -9,7 +9,7 @@ use crate::model::id::{GroupId, UserId};
 use crate::model::memory::{DepartureKind, DoubtKind};
 use crate::model::observed::Observed;
 use crate::model::snapshot::{ScimGroup, ScimUser, TargetLook};
-use crate::model::spec::MatchBy;
+use crate::model::spec::{Acknowledgement, MatchBy};
 use crate::model::words::{part, some_of};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -215,6 +215,7 @@ fn harmful_rows(facts: &Facts, look: &TargetLook, tally: &mut Tally) {
 pub fn groups_remaining(facts: &Facts, look: &TargetLook) -> Result<Vec<GroupId>, String> {
     let made_from = |group: &ScimGroup| Some(GroupId(group.external_id.as_deref()?.parse().ok()?));
     let made_from: BTreeSet<GroupId> = look.groups.values().filter_map(made_from).collect();
+    let by_list = facts.spec.groups.acknowledge.contains(&Acknowledgement::GroupsByListOnly);
     let mut remaining = Vec::new();
     for (id, group) in facts.baseline().into_iter().flat_map(|baseline| &baseline.groups) {
         let is_there = match &group.scim {
@@ -223,7 +224,13 @@ pub fn groups_remaining(facts: &Facts, look: &TargetLook) -> Result<Vec<GroupId>
             Some(scim) => match look.groups_by_id.get(scim) {
                 Some(Observed::Absent) => false,
                 Some(Observed::Known(_)) => true,
-                Some(Observed::Unknown(why)) => return Err(format!("group {scim} could not be read by id: {why}")),
+                Some(Observed::Unknown(why)) if by_list && !why.stalls() => false,
+                Some(Observed::Unknown(why)) => {
+                    let remedy =
+                        "; where the app can't say that a group is gone, groups.acknowledge: [GroupsByListOnly] goes by its list";
+                    let remedy = if why.stalls() { "" } else { remedy };
+                    return Err(format!("group {scim} could not be read by id: {why}{remedy}"));
+                }
                 None => return Err(format!("group {scim} was not read by id")),
             },
             None => {

@@ -218,8 +218,8 @@ fn empty(facts: &Facts, baseline: &Baseline) -> Need {
     // What goes first may be all that goes before the next cycle.
     let canary = match canary::canary(facts) {
         Canary::First if removals_now > 1 => Some(After::Writing),
-        Canary::Running(_) if removals_now > 0 => canary_awaits(facts),
-        Canary::First | Canary::Running(_) | Canary::Passed => None,
+        Canary::Running(..) if removals_now > 0 => canary_awaits(facts),
+        Canary::First | Canary::Running(..) | Canary::Passed => None,
     };
     let remembered = &facts.memory.remembered;
     let (after, settles) = if removals_now > 0 {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::judge::facts::Facts;
 use crate::judge::{good_cycle, kept};
+use crate::model::condition::Reason;
 use crate::model::id::GroupId;
 use crate::model::key::KeyKind;
 use crate::model::spec::Rollout;
@@ -56,45 +57,42 @@ pub fn open(facts: &Facts) -> BTreeSet<GroupId> {
 }
 
 /// Why the groups of later waves wait; `None` where there are none.
-pub fn later(facts: &Facts) -> Option<String> {
+pub fn later(facts: &Facts) -> Option<(Reason, String)> {
     let waves = waves(facts);
-    let (n, on) = waves.iter().enumerate().find_map(|(n, wave)| Some((n, awaited(facts, wave)?)))?;
+    let (n, (reason, on)) = waves.iter().enumerate().find_map(|(n, wave)| Some((n, awaited(facts, wave)?)))?;
     let waiting = waves.iter().skip(n + 1).map(Vec::len).sum::<usize>();
-    (waiting > 0)
-        .then(|| format!("{} of later waves, until wave {} of {} is verified: {on}", count(waiting, "group"), n + 1, waves.len()))
+    let groups = count(waiting, "group");
+    (waiting > 0).then(|| (reason, format!("{groups} of later waves, until wave {} of {} is verified: {on}", n + 1, waves.len())))
 }
 
 /// What this wave still waits for, `None` once it has gone through step 4.
-fn awaited(facts: &Facts, wave: &[GroupId]) -> Option<String> {
+fn awaited(facts: &Facts, wave: &[GroupId]) -> Option<(Reason, String)> {
+    let waits = |on: String| Some((Reason::AwaitingWave, on));
     let remembered = &facts.memory.remembered;
     let named = |groups: Vec<GroupId>| some_of(groups.into_iter().map(|group| facts.group_name(group)));
     let there: Vec<_> = wave.iter().copied().filter(|group| !is_unassigned(facts, *group)).collect();
     if !there.is_empty() {
-        return Some(format!("{} to be emptied and unassigned", named(there)));
+        return waits(format!("{} to be emptied and unassigned", named(there)));
     }
     let needed = facts.spec.provisioning.verify_cycles as usize;
     let last = wave.iter().filter_map(|group| remembered.unassigned_at.get(group)).max()?;
     let cycles = facts.good_cycles_after(*last);
     let Some(cycle) = needed.checked_sub(1).and_then(|last| cycles.get(last)) else {
-        return Some(format!(
-            "{}, of which {} ended well{}",
-            count(needed, "good cycle"),
-            cycles.len(),
-            good_cycle::doubt(facts)
-        ));
+        let on = format!("{}, of which {} ended well", count(needed, "good cycle"), cycles.len());
+        return Some(good_cycle::wait(facts, Some(*last), Reason::AwaitingWave, &on));
     };
     let Some(look) = facts.memory.target.as_ref().filter(|look| look.turn >= cycle.turn) else {
-        return Some("a look at the target after its last cycle".to_owned());
+        return waits("a look at the target after its last cycle".to_owned());
     };
     let tally = kept::tally(facts)?;
     if !tally.lost.is_empty() || !tally.unknown.is_empty() {
-        return Some("every protected user to be read as kept".to_owned());
+        return waits("every protected user to be read as kept".to_owned());
     }
     match kept::groups_remaining(facts, look) {
-        Err(why) => Some(why),
+        Err(why) => waits(why),
         Ok(remaining) => {
             let remaining: Vec<_> = remaining.into_iter().filter(|group| wave.contains(group)).collect();
-            (!remaining.is_empty()).then(|| format!("{} to leave the target", named(remaining)))
+            if remaining.is_empty() { None } else { waits(format!("{} to leave the target", named(remaining))) }
         }
     }
 }

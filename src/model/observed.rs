@@ -49,6 +49,11 @@ impl Why {
     pub fn is_not_looked(&self) -> bool {
         self.kind == NOT_LOOKED
     }
+
+    /// The service was not reached, or not for now: the next question would not fare better, and a later one may.
+    pub fn stalls(&self) -> bool {
+        matches!(self.kind.as_str(), "unreachable" | "broken" | "timed-out" | "throttled")
+    }
 }
 
 impl fmt::Display for Why {

@@ -226,8 +226,10 @@ pub enum Acknowledgement {
     TargetGroupContent,
     /// Entra provisions to another address than `target.scimUrl`, and both lead to the same app.
     OtherTenantUrl,
-    /// Protected users of whom the target has no record: nobody can say that they were kept.
+    /// Protected users of whom the target has no record, or none that can be looked for: nobody can say that they were kept.
     UncountedUsers,
+    /// The target can't say that a group is gone: that its list lacks the group is enough.
+    GroupsByListOnly,
     /// Somebody else assigns users or empties groups of the same app, and it is known who.
     AnotherAtWork,
     /// Members hold assignments of their own already, and they do not come from a run whose ledger was lost.

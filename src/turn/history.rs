@@ -39,7 +39,7 @@ pub fn since<'f, 'a>(facts: &'f Facts<'a>, before: &Remembered) -> impl Iterator
 fn last_cycle(facts: &Facts) -> Option<Event> {
     let job = facts.job()?;
     let last = job.last.as_ref()?;
-    let why = good_cycle::good(facts, job).err();
+    let why = good_cycle::good(facts, job).err().map(|why| why.to_string());
     Some(Event::Cycle { activity: last.activity.clone(), began: last.began, ended: last.ended?, counts: why.is_none(), why })
 }
 

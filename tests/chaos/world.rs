@@ -5,14 +5,17 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 use unscim::model::action::Action;
 use unscim::model::condition::ConditionKind;
 use unscim::model::id::UserId;
+use unscim::model::moment::since;
 use unscim::model::snapshot::Principal;
 use unscim::model::spec::{Acknowledgement, MembersDecision, Mode, Percent};
 use unscim::model::status::Phase;
 use unscim::turn::Turn;
+use unscim::turn::observe::PROBE_AFTERWARDS;
 use unscim::undo::Direct;
 use unscim::undo::look;
 use unscim::world::Directory;
@@ -59,6 +62,7 @@ pub async fn run(seed: u64, kind: Kind) -> Result<Story, String> {
         dice,
         admins: Admins::default(),
         revoked: false,
+        entered: None,
         lag: scenario.lag + scenario.replicas.behind * (scenario.replicas.count - 1),
         turns: 0,
         deaths: 0,
@@ -102,6 +106,8 @@ struct World {
     /// Active records at the target when time began, by user.
     before: BTreeMap<String, String>,
     revoked: bool,
+    /// When the operator entered a new token in place of a deleted one.
+    entered: Option<Timestamp>,
     /// A rollback was allowed to take back direct assignments.
     direct_goes: bool,
     /// It was rolled back: the next turn only looks.
@@ -285,9 +291,11 @@ impl World {
                 self.rig.spec.released.insert(*user);
             }
             // The rollback has taken back whose own row it was.
-            let bare = format!("{user} is released, has no direct assignment");
-            if says(&bare) && practice.admin().assign_user(*user, ids.role_user).is_ok() {
-                self.admins.told.push(format!("{} operator: assigns {user}", practice.now()));
+            let bare = format!("{user} is released, lacks a direct assignment");
+            for role in [ids.role_user, ids.role_admin].into_iter().filter(|_| says(&bare)) {
+                if practice.admin().assign_user(*user, role).is_ok() {
+                    self.admins.told.push(format!("{} operator: assigns {user}", practice.now()));
+                }
             }
             // Where the log does not tell yet whose record it is.
             let record = practice.scim_user(*user).filter(|id| says(&format!("record:{id}: ")));
@@ -302,6 +310,7 @@ impl World {
             practice.admin().enter_token(&token);
             practice.admin().start_job();
             self.revoked = false;
+            self.entered = Some(practice.now());
             self.admins.told.push(format!("{} operator: enters a new token", practice.now()));
         }
         if turn.status.held.iter().any(|held| held.message.contains("\"Allow deletes\"")) {
@@ -371,7 +380,10 @@ impl World {
     async fn seconded(&mut self) -> Result<(), String> {
         let Some(second) = &mut self.second else { return Ok(()) };
         let status = second.turn(&self.rig.spec, &self.plain, &self.rig.clock).await;
-        self.oracle().watch(Some(&status)).map_err(|why| format!("the second daemon: {why}"))
+        // It has proven its own end, and asks once an hour, by a clock that steps, whether that still holds.
+        let has_not_asked = self.entered.is_some_and(|at| since(at, self.rig.practice.now()) < 2 * PROBE_AFTERWARDS);
+        let oracle = Oracle { revoked: self.revoked || has_not_asked, ..self.oracle() };
+        oracle.watch(Some(&status)).map_err(|why| format!("the second daemon: {why}"))
     }
 
     /// A new process that ends with that call of it.

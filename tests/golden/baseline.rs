@@ -5,7 +5,7 @@ use unscim::model::baseline::{AtTarget, Baseline};
 use unscim::model::id::ScimId;
 use unscim::model::observed::{Listed, Observed, Why};
 use unscim::model::snapshot::{DirectoryUser, Principal, ScimGroup, ScimUser};
-use unscim::model::spec::MatchBy;
+use unscim::model::spec::{Acknowledgement, MatchBy};
 
 use crate::support::*;
 
@@ -140,7 +140,19 @@ fn a_list_that_may_not_be_whole_makes_nobody_one_without_a_record() {
     assert!(untaken(&case).contains("who is not in it is looked up one by one"), "{}", untaken(&case));
     case.target().users_by_match.insert(user(1), Observed::Unknown(Why::new("refused", "501 no filters here")));
     let told = untaken(&case);
-    assert!(told.contains("(501 no filters here)") && told.contains(&user(1).to_string()), "{told}");
+    assert!(
+        told.contains("(501 no filters here; where the app can look nobody up, groups.acknowledge: [UncountedUsers]")
+            && told.contains(&user(1).to_string()),
+        "{told}"
+    );
+    // The operator's word covers what the app can't answer, and nothing that only failed for now.
+    case.spec.groups.acknowledge.push(Acknowledgement::UncountedUsers);
+    assert_eq!(taken(&case).users[&user(1)].target, AtTarget::NoRecord, "acknowledged");
+    case.target().users_by_match.insert(user(1), Observed::Unknown(failed("timed-out")));
+    assert!(untaken(&case).contains("(the service is down): "), "{}", untaken(&case));
+    case.target().users_by_match.remove(&user(1));
+    assert!(untaken(&case).contains("looked up one by one"), "{}", untaken(&case));
+    case.spec.groups.acknowledge.clear();
     case.target().users_by_match.insert(user(1), Observed::Absent);
     assert_eq!(taken(&case).users[&user(1)].target, AtTarget::NoRecord, "looked up");
     // What is found lies in the look like a record of the list.

@@ -1,8 +1,12 @@
 //! Which cycles are good.
 
+use std::time::Duration;
+
 use uuid::Uuid;
 
-use unscim::judge::good_cycle::{doubt, good};
+use unscim::judge::good_cycle::{good, wait};
+use unscim::model::action::Action;
+use unscim::model::condition::Reason;
 use unscim::model::observed::{Listed, Observed};
 use unscim::model::snapshot::{ExecutionState, Job, JobCode, Log, LogRow, Quarantine, ScheduleState};
 
@@ -18,7 +22,9 @@ fn in_case(about: impl FnOnce(&mut Case), change: impl FnOnce(&mut Job)) -> Resu
     change(case.job());
     about(&mut case);
     let job = case.job().clone();
-    good(&case.facts(), &job).map(|cycle| assert_eq!((cycle.began, cycle.turn), (job.last.unwrap().began, 50)))
+    let cycle = good(&case.facts(), &job).map_err(|why| why.to_string())?;
+    assert_eq!((cycle.began, cycle.turn), (job.last.unwrap().began, 50));
+    Ok(())
 }
 
 fn refused(verdict: Result<(), String>, words: &str) {
@@ -53,9 +59,44 @@ fn its_end_and_the_steady_state_do_not_lie_before_its_beginning() {
 #[test]
 fn who_waits_for_a_cycle_is_told_why_the_last_one_does_not_count() {
     let mut case = Case::assigned();
-    assert_eq!(doubt(&case.facts()), "");
+    let told = |case: &Case, event: Option<i64>| wait(&case.facts(), event.map(at), Reason::AwaitingCycle, "a cycle");
+    case.cycle(580);
+    assert_eq!(told(&case, Some(599)), (Reason::AwaitingCycle, "a cycle".into()));
     case.job().code = JobCode::Quarantine;
-    assert_eq!(doubt(&case.facts()), " (the last one does not count: the job is in quarantine)");
+    let quarantined = "a cycle (the last one does not count: the job is in quarantine)";
+    assert_eq!(told(&case, Some(599)), (Reason::AwaitingCycle, quarantined.into()));
+    // None has ended well for longer than the time-out, and what is waited for is as old.
+    case.memory.remembered.cycles.clear();
+    case.cycle(19);
+    case.spec.provisioning.cycle_timeout = Duration::from_secs(6 * 3600);
+    assert_eq!(told(&case, Some(100)), (Reason::CycleOverdue, quarantined.into()));
+    assert_eq!(told(&case, Some(599)).0, Reason::AwaitingCycle);
+    assert_eq!(told(&case, None).0, Reason::CycleOverdue);
+}
+
+/// Each cycle fails again for as long as nobody fixes the cause.
+#[test]
+fn whoever_waits_for_a_cycle_that_fails_for_ours_waits_for_a_person() {
+    let failing = |case: &mut Case, source: Uuid| {
+        case.job().last.as_mut().unwrap().state = ExecutionState::EntryLevelErrors;
+        log(case).rows = vec![failure(581, Some(source))];
+    };
+    let mut settling = Case::assigned();
+    settling.memory.remembered.cycles.clear();
+    settling.cycle(19);
+    let mut canary = Case::assigned();
+    canary.confirmed(&Action::RemoveMember { group: group(1), user: user(1) }, 590);
+    canary.leave(1, 1);
+    let mut emptied = Case::emptied();
+    emptied.memory.remembered.cycles.retain(|cycle| cycle.began < at(100));
+    let mut unassigned = Case::unassigned();
+    unassigned.memory.remembered.cycles.clear();
+    for (step, mut case) in [(1, settling), (2, canary), (2, emptied), (4, unassigned)] {
+        failing(&mut case, user(2).0);
+        waits(&case.judge(step), Reason::EntriesFailed, "put them into spec.released");
+        failing(&mut case, group(1).0);
+        waits(&case.judge(step), Reason::EntriesFailed, "made again in the app");
+    }
 }
 
 fn failure(minute: i64, source: Option<Uuid>) -> LogRow {

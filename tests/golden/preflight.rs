@@ -2,6 +2,7 @@
 
 use unscim::judge::preflight::{Findings, check};
 use unscim::model::action::Action;
+use unscim::model::id::ScimId;
 use unscim::model::memory::{BaselineSource, Departure, DepartureKind, Streak};
 use unscim::model::observed::{Listed, Observed, Why};
 use unscim::model::snapshot::*;
@@ -103,6 +104,46 @@ fn what_could_not_be_read_is_unknown_and_what_is_refused_or_absent_is_a_refusal(
     // The log is support: it is stated, and holds nothing.
     notes("the provisioning log could not be read: no", |case| case.seen.log = Listed::Unknown(Why::new("denied", "no")));
     passes(|case| case.seen.log = Listed::Unknown(Why::new("denied", "no")));
+}
+
+#[test]
+fn an_app_that_can_not_say_that_a_group_is_gone_is_refused_unless_its_list_is_to_be_enough() {
+    let learned = |groups: Vec<Signature>| {
+        move |case: &mut Case| {
+            let calibration = case.memory.remembered.calibration.as_mut().unwrap();
+            calibration.no_such = Some(NoSuch { users: Vec::new(), groups });
+        }
+    };
+    let not_found = Signature { status: 404, body: BodyShape::ScimError };
+    let words = "have the vendor fix GET /Groups/{id}";
+    refuses(words, learned(Vec::new()));
+    assert!(found(learned(vec![not_found])).refusals.is_empty());
+    assert!(
+        found(|case| case.memory.remembered.calibration.as_mut().unwrap().no_such = None).refusals.is_empty(),
+        "not asked yet"
+    );
+    notes("its list lacks a group is enough (GroupsByListOnly)", |case| {
+        learned(Vec::new())(case);
+        case.spec.groups.acknowledge.push(Acknowledgement::GroupsByListOnly);
+    });
+    // Where the app has none of them there is nothing to see go.
+    let none = found(|case| {
+        learned(Vec::new())(case);
+        case.target().groups.clear();
+    });
+    assert!(none.refusals.is_empty(), "{:?}", none.refusals);
+}
+
+#[test]
+fn a_group_that_the_app_has_lost_is_told_before_cycles_fail_for_it() {
+    notes("the app has no record, or more than one, of 1 of 2 managed groups (50.0%): \"Group 2\"", |case| {
+        case.target().groups.remove(&ScimId::from("g-2"));
+    });
+    let before_the_first_cycle = found(|case| {
+        case.target().groups.clear();
+        case.job().last = None;
+    });
+    assert!(before_the_first_cycle.notes.iter().all(|note| !note.contains("the app has no record")));
 }
 
 #[test]

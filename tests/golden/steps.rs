@@ -5,10 +5,11 @@ use unscim::judge::preflight;
 use unscim::judge::step::Verdict;
 use unscim::model::action::Action;
 use unscim::model::condition::Reason;
+use unscim::model::id::ScimId;
 use unscim::model::memory::{Departure, DepartureKind, Streak};
 use unscim::model::observed::{Listed, Observed, Why};
-use unscim::model::snapshot::{JobCode, Principal, ProbeVerdict, Quarantine, ScheduleState};
-use unscim::model::spec::{Afterwards, EmptyGroups, GroupEntry, MembersDecision, Rollout};
+use unscim::model::snapshot::{JobCode, Principal, ProbeVerdict, Quarantine, ScheduleState, ScimGroup};
+use unscim::model::spec::{Acknowledgement, Afterwards, EmptyGroups, GroupEntry, MembersDecision, Rollout};
 
 fn remove(g: u128, u: u128) -> Action {
     Action::RemoveMember { group: group(g), user: user(u) }
@@ -320,6 +321,36 @@ fn cycle_waits_for_cycles_after_the_last_row_then_for_the_target() {
     case.memory.remembered.clean_rounds = vec![turn, turn];
     waits(&case.judge(4), Reason::VerifyingTarget, "the proof to be written down");
     met(&Case::cycled().judge(4), Reason::CyclesVerified);
+    // What Entra has left to be tried again stands in the proof, where no entry of the log tells whose it is.
+    let last = |case: &mut Case| case.job().last.as_mut().unwrap().escrowed = Some(2);
+    last(&mut case);
+    let proof = unscim::judge::steps::cycle::prove(&case.facts()).unwrap();
+    assert!(proof.log.contains("left 2 failures to be tried again (countEscrowed)"), "{}", proof.log);
+}
+
+/// A service that answers a 500 to whoever asks for a record that is not there.
+#[test]
+fn cycle_goes_by_the_list_of_groups_alone_only_where_the_operator_says_so() {
+    let mut case = Case::unassigned();
+    case.cycle(240);
+    case.cycle(280);
+    case.groups_gone();
+    let answered = |case: &mut Case, kind: &str| {
+        for seen in case.target().groups_by_id.values_mut() {
+            *seen = Observed::Unknown(failed(kind));
+        }
+    };
+    answered(&mut case, "refused");
+    waits(&case.judge(4), Reason::VerifyingTarget, "groups.acknowledge: [GroupsByListOnly]");
+    case.spec.groups.acknowledge.push(Acknowledgement::GroupsByListOnly);
+    waits(&case.judge(4), Reason::VerifyingTarget, "2 agreeing rounds");
+    // What only failed for now is read again, and what the list has is there.
+    answered(&mut case, "timed-out");
+    waits(&case.judge(4), Reason::VerifyingTarget, "could not be read by id: the service is down");
+    answered(&mut case, "refused");
+    let group = ScimGroup { id: ScimId::from("anew"), display_name: None, external_id: Some(group(1).to_string()) };
+    case.target().groups.insert(group.id.clone(), group);
+    waits(&case.judge(4), Reason::TargetGroupsRemain, "Group 1");
 }
 
 #[test]

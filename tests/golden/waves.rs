@@ -52,7 +52,7 @@ fn only_the_open_wave_loses_members_and_the_others_say_what_they_wait_for() {
     let case = in_waves(past_the_canary(Case::assigned()));
     let removals = acts(&case.judge(2), Reason::MembersRemain);
     assert_eq!(removals, [Action::RemoveMember { group: group(2), user: user(3) }]);
-    assert!(later(&case.facts()).unwrap().contains("1 group of later waves, until wave 1 of 2 is verified"));
+    assert!(later(&case.facts()).unwrap().1.contains("1 group of later waves, until wave 1 of 2 is verified"));
     // Neither step trusts the other: the brake knows the waves too.
     let early = Action::RemoveMember { group: group(1), user: user(1) };
     let approved = case.approve_with([early.clone()]);

@@ -1,7 +1,8 @@
 //! SCIM services that answer otherwise than the standard says, over the whole way.
 
-use unscim::model::condition::ConditionKind;
-use unscim::model::status::Phase;
+use unscim::model::condition::{ConditionKind, Reason};
+use unscim::model::spec::Acknowledgement;
+use unscim::model::status::{Phase, Status};
 use unscim::practice::scenario::{ActiveBy, Scenario};
 use unscim::practice::scim_app::Quirk;
 use unscim::practice::{Effect, Fault};
@@ -18,6 +19,46 @@ async fn an_app_that_says_no_in_its_own_words_is_retired_all_the_same() {
         rig.practice.scim_app().unwrap().set_quirk(quirk);
         rig.retire().await;
     }
+}
+
+/// Nothing would be left to go by at the end, after everything that can't be taken back.
+#[tokio::test(start_paused = true)]
+async fn an_app_that_can_not_say_no_is_refused_before_the_first_write_and_retired_by_the_operators_word() {
+    for quirk in [Quirk::NotFoundAs(500, ""), Quirk::NoSingleReads] {
+        let mut rig = Rig::new(small()).await;
+        let before = rig.active_users();
+        rig.practice.scim_app().unwrap().set_quirk(quirk.clone());
+        for _ in 0..3 {
+            let status = rig.turn().await.status;
+            let held = format!("{:?}", status.held);
+            assert!(held.contains("groups.acknowledge: [GroupsByListOnly]"), "{quirk:?}: {held}");
+            tokio::time::sleep(rig.spec.timing.interval).await;
+        }
+        assert_eq!(rig.practice.writes(), [], "{quirk:?}");
+        rig.spec.groups.acknowledge.push(Acknowledgement::GroupsByListOnly);
+        rig.retire().await;
+        rig.assert_nobody_hurt(&before);
+    }
+}
+
+/// Entra's changes of it fail in every cycle, and only a person can end that.
+#[tokio::test(start_paused = true)]
+async fn a_group_that_the_app_has_lost_is_noted_and_awaits_a_person_once_cycles_fail_for_it() {
+    let mut rig = Rig::new(small()).await;
+    let before = rig.active_users();
+    let group = rig.practice.ids().groups[0];
+    let lost = rig.practice.scim_group(group).unwrap();
+    rig.practice.scim_app().unwrap().delete_group(&lost.to_string());
+    let noted = rig.turn().await.status;
+    assert!(
+        noted.notes.iter().any(|note| note.contains("the app has no record, or more than one, of 1 of")),
+        "{:?}",
+        noted.notes
+    );
+    let awaits = |status: &Status| status.conditions.iter().any(|condition| condition.reason == Reason::EntriesFailed);
+    let status = rig.until(600, awaits).await;
+    assert!(!status.is_true(ConditionKind::GroupsUnassigned), "{:#?}", status.conditions);
+    rig.assert_nobody_hurt(&before);
 }
 
 #[tokio::test(start_paused = true)]
@@ -138,5 +179,12 @@ async fn where_no_filter_helps_it_is_not_known_who_has_a_record() {
             tokio::time::sleep(rig.spec.timing.interval).await;
         }
         assert_eq!(rig.practice.writes(), []);
+        // By the operator's word it goes on without counting them.
+        rig.spec.groups.acknowledge.push(Acknowledgement::UncountedUsers);
+        let before = rig.active_users();
+        let status = rig.retire().await;
+        rig.assert_nobody_hurt(&before);
+        let text = format!("{:?}", status.conditions);
+        assert!(text.contains("4 of 8 users kept, 4 not known at the app"), "{quirk:?}: {text}");
     }
 }

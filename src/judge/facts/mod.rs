@@ -190,6 +190,11 @@ impl<'a> Facts<'a> {
         name.map_or_else(|| user.to_string(), |name| format!("{name} ({user})"))
     }
 
+    pub fn role_name(&self, role: AppRoleId) -> String {
+        let known = self.seen.app.known().and_then(|app| app.roles.iter().find(|known| known.id == role));
+        known.map_or_else(|| format!("role {role}"), |known| format!("role {:?}", known.display_name))
+    }
+
     pub fn decision(&self, group: GroupId) -> Option<MembersDecision> {
         self.spec.groups.list.iter().find(|entry| entry.id == group).and_then(|entry| entry.members)
     }

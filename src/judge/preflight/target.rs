@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 
 use super::findings::Findings;
 use super::token;
-use crate::judge::baseline::matching;
+use crate::judge::baseline::{match_group, matching};
 use crate::judge::facts::Facts;
-use crate::model::id::UserId;
+use crate::model::id::{GroupId, UserId};
 use crate::model::memory::BaselineSource;
 use crate::model::observed::{Observed, Why};
 use crate::model::snapshot::TokenState;
 use crate::model::spec::{Acknowledgement, MatchBy, Mode, Profile};
-use crate::model::words::{count, some_of};
+use crate::model::words::{count, part, some_of};
 
 pub(super) fn check(facts: &Facts, found: &mut Findings) {
     let remembered = &facts.memory.remembered;
@@ -53,6 +53,7 @@ pub(super) fn check(facts: &Facts, found: &mut Findings) {
         }
     }
     silence(facts, found);
+    groups(facts, found);
     records(facts, found);
 }
 
@@ -74,6 +75,41 @@ fn silence(facts: &Facts, found: &mut Findings) {
             "the app gives other times of creation (meta.created) with every answer: a record that is made anew under the same id is seen only while it is \
              gone".into(),
         );
+    }
+}
+
+/// Managed groups by their records at the app: those that lack one, and whether it will be seen that they are gone.
+fn groups(facts: &Facts, found: &mut Findings) {
+    let Some(look) = &facts.memory.target else { return };
+    let name = |id: &GroupId| facts.seen.groups.get(id)?.profile.known().map(|profile| profile.display_name.as_str());
+    let managed: Vec<GroupId> = facts.wished_groups().into_iter().filter(|id| facts.is_on(*id)).collect();
+    let (there, missing): (Vec<GroupId>, Vec<GroupId>) = managed
+        .into_iter()
+        .filter(|id| name(id).is_some())
+        .partition(|id| match_group(look, *id, name(id).unwrap_or_default()).is_some());
+    // Before its first cycle none has one.
+    if !missing.is_empty() && facts.job().is_some_and(|job| job.last.is_some()) {
+        found.notes.push(format!(
+            "the app has no record, or more than one, of {}: cycles may fail for them, which holds this up; see the provisioning log before it begins",
+            format_args!(
+                "{}: {}",
+                part(missing.len(), there.len() + missing.len(), "managed group"),
+                some_of(missing.iter().map(|id| facts.group_name(*id)))
+            )
+        ));
+    }
+    let learned = facts.memory.remembered.calibration.as_ref().and_then(|calibration| calibration.no_such.as_ref());
+    if there.is_empty() || learned.is_none_or(|learned| !learned.groups.is_empty()) {
+        return;
+    }
+    let what = "the app does not say of a group that nobody has that it is not there (RFC 7644 section 3.12 asks for a 404)";
+    if facts.spec.groups.acknowledge.contains(&Acknowledgement::GroupsByListOnly) {
+        found.notes.push(format!("{what}; that its list lacks a group is enough (GroupsByListOnly)"));
+    } else {
+        found.refusals.push(format!(
+            "{what}, so that step 4 could not be verified at the end; have the vendor fix GET /Groups/{{id}}, or, to go by its list of groups alone, set \
+             groups.acknowledge: [GroupsByListOnly]"
+        ));
     }
 }
 

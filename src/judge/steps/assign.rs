@@ -9,6 +9,7 @@ use crate::judge::step::{Reach, Step, Verdict};
 use crate::model::action::Action;
 use crate::model::condition::{ConditionKind, Reason};
 use crate::model::id::GroupId;
+use crate::model::key::KeyKind;
 use crate::model::words::{count, some_of};
 
 pub const STEP: Step = Step {
@@ -38,12 +39,13 @@ fn judge(facts: &Ground) -> Verdict {
             Cover::AwaitingCycle => awaiting += 1,
             // After the retirement a deleted direct assignment is how admins offboard: reported, not restored.
             Cover::Missing(_) if facts.is_token_rejected() && !groups.iter().any(assigned) => reported += 1,
-            Cover::Missing(_) if facts.is_released(id) => {
+            Cover::Missing(roles) if facts.is_released(id) => {
                 let holds = groups.iter().find(|group| assigned(group) && !facts.is_let_go(person, **group));
                 stranded.extend(holds.map(|group| {
                     format!(
-                        "{} is released, has no direct assignment and is a member of {}: assign them, or take them out of that group by hand",
+                        "{} is released, lacks a direct assignment ({}) and is a member of {}: assign them, or take them out of that group by hand",
                         facts.user_name(id),
+                        some_of(roles.iter().map(|role| facts.role_name(*role))),
                         facts.group_name(*group)
                     )
                 }));
@@ -82,7 +84,10 @@ fn judge(facts: &Ground) -> Verdict {
     if replicating > 0 {
         return Verdict::Wait {
             reason: Reason::AwaitingReplication,
-            on: format!("{} that Graph confirmed to show up in its lists", count(replicating, "direct assignment")),
+            on: format!(
+                "{} that Graph confirmed to show up in its lists; what is not there within timing.settle, or by the next cycle, is made again",
+                count(replicating, "direct assignment")
+            ),
         };
     }
     if settling > 0 {
@@ -94,13 +99,14 @@ fn judge(facts: &Ground) -> Verdict {
     }
     if awaiting > 0 {
         let on = format!(
-            "{} that began {} or more after the last direct assignment was made, for {}{}",
+            "{} that began {} or more after the last direct assignment was made, for {}",
             count(facts.spec.provisioning.settle_cycles as usize, "good cycle"),
             humantime::format_duration(facts.spec.provisioning.cycle_margin),
             count(awaiting, "user"),
-            good_cycle::doubt(facts),
         );
-        return Verdict::Wait { reason: Reason::AwaitingSettleCycle, on };
+        let made = facts.last_confirmed(KeyKind::Assigns);
+        let (reason, on) = good_cycle::wait(facts, made, Reason::AwaitingSettleCycle, &on);
+        return Verdict::Wait { reason, on };
     }
     let mut why = format!("all {} hold their roles themselves", count(facts.people().len(), "protected user"));
     if reported > 0 {

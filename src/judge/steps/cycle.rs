@@ -3,13 +3,12 @@
 use std::collections::BTreeSet;
 
 use crate::judge::facts::{Facts, Ground};
-use crate::judge::good_cycle::{doubt, failed_for_ours};
+use crate::judge::good_cycle::failed_for_ours;
 use crate::judge::step::{Reach, Step, Verdict};
 use crate::judge::{good_cycle, kept};
 use crate::model::condition::{ConditionKind, Reason};
 use crate::model::id::UserId;
 use crate::model::memory::CycleProof;
-use crate::model::moment::since;
 use crate::model::observed::Listed;
 use crate::model::snapshot::{JobCode, ScheduleState};
 use crate::model::spec::Acknowledgement;
@@ -31,7 +30,14 @@ const LOST_SHOWN: usize = 20;
 
 /// What the log had to say, for the proof.
 fn log_said(facts: &Facts) -> String {
-    match &facts.seen.log {
+    let escrowed = facts.job().and_then(|job| job.last.as_ref()?.escrowed).filter(|escrowed| *escrowed > 0);
+    let escrowed = escrowed.map_or_else(String::new, |escrowed| {
+        format!(
+            "; the last cycle left {} to be tried again (countEscrowed), and none is known to be of ours",
+            count(escrowed as usize, "failure")
+        )
+    });
+    let said = match &facts.seen.log {
         Listed::Known(log) if log.value.unread.is_empty() => "read: no row harms a protected user".into(),
         Listed::Known(log) => format!(
             "read but for {} ({}): no other harms a protected user",
@@ -39,7 +45,8 @@ fn log_said(facts: &Facts) -> String {
             some_of(log.value.unread.keys())
         ),
         Listed::Unknown(why) => format!("could not be read: {why}"),
-    }
+    };
+    said + &escrowed
 }
 
 /// When the last managed group's unassignment was confirmed, in the service's time.
@@ -152,10 +159,8 @@ pub fn uncounted(facts: &Facts, of: usize, users: &BTreeSet<UserId>) -> Option<S
 fn awaiting(facts: &Facts, confirmed: jiff::Timestamp, have: usize, needed: usize) -> Verdict {
     let margin = humantime::format_duration(facts.spec.provisioning.cycle_margin);
     let on = format!("{} that began {margin} or more after {confirmed:.0}, of which {have} ended well", count(needed, "cycle"));
-    let latest = facts.memory.remembered.cycles.last().map_or(confirmed, |cycle| cycle.ended.max(confirmed));
-    let overdue = facts.seen.jobs.known().is_some_and(|look| since(latest, look.at) > facts.cycle_limit());
-    let on = format!("{on}{}", doubt(facts));
-    Verdict::Wait { reason: if overdue { Reason::CycleOverdue } else { Reason::AwaitingCycle }, on }
+    let (reason, on) = good_cycle::wait(facts, Some(confirmed), Reason::AwaitingCycle, &on);
+    Verdict::Wait { reason, on }
 }
 
 fn judge(facts: &Ground) -> Verdict {

@@ -68,10 +68,9 @@ pub fn progress(facts: &Facts, group: GroupId) -> Progress {
     }
     match facts.last_confirmed(KeyKind::MembersOf(group)) {
         Some(removed) if facts.good_cycles_after(removed).len() < facts.spec.provisioning.settle_cycles as usize => {
-            Progress::Wait(
-                Reason::AwaitingEmptyCycle,
-                format!("a good cycle that began after the last removal from {name}{}", good_cycle::doubt(facts)),
-            )
+            let on = format!("a good cycle that began after the last removal from {name}");
+            let (reason, on) = good_cycle::wait(facts, Some(removed), Reason::AwaitingEmptyCycle, &on);
+            Progress::Wait(reason, on)
         }
         Some(_) | None => Progress::Done,
     }
@@ -91,7 +90,7 @@ fn judge(facts: &Ground) -> Verdict {
         match progress(facts, *group) {
             Progress::Done => {}
             Progress::Remove if !open.contains(group) => {
-                waits.push((Reason::AwaitingWave, waves::later(facts).unwrap_or_else(|| facts.group_name(*group))));
+                waits.push(waves::later(facts).unwrap_or_else(|| (Reason::AwaitingWave, facts.group_name(*group))));
             }
             Progress::Remove => leaving.push(*group),
             Progress::Wait(reason, on) => waits.push((reason, on)),
@@ -103,11 +102,11 @@ fn judge(facts: &Ground) -> Verdict {
         let mut actions: Vec<Action> = Vec::new();
         let all = leaving.iter().map(|group| removals_of(group).count()).sum::<usize>();
         match canary(facts) {
-            Canary::Running(on) if refused.is_empty() => return Verdict::Wait { reason: Reason::CanaryRunning, on },
+            Canary::Running(reason, on) if refused.is_empty() => return Verdict::Wait { reason, on },
             // A decision is asked for all the while, or it would be missed for as long as the canary takes.
-            Canary::Running(on) => {
+            Canary::Running(reason, on) => {
                 let why = format!("waits for {on}");
-                return Verdict::Act { reason: Reason::CanaryRunning, why, actions: Vec::new(), refused };
+                return Verdict::Act { reason, why, actions: Vec::new(), refused };
             }
             Canary::First => {
                 let smallest = leaving.iter().min_by_key(|group| removals_of(group).count());

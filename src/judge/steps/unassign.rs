@@ -57,7 +57,7 @@ fn judge(facts: &Ground) -> Verdict {
         // The smallest that concerns somebody; those that concern nobody prove nothing and come last.
         per_group.sort_by_key(|(users, _)| if *users == 0 { usize::MAX } else { *users });
         match canary::canary(facts) {
-            Canary::Running(on) => return Verdict::Wait { reason: Reason::CanaryRunning, on },
+            Canary::Running(reason, on) => return Verdict::Wait { reason, on },
             Canary::First if canary::has_members_to_remove(facts) => {
                 let on = "the removal of one user from one group, before anything else is taken away".into();
                 return Verdict::Wait { reason: Reason::CanaryRunning, on };
@@ -86,8 +86,8 @@ fn judge(facts: &Ground) -> Verdict {
         };
     }
     if later > 0 {
-        let on = waves::later(facts).unwrap_or_else(|| count(later, "group"));
-        return Verdict::Wait { reason: Reason::AwaitingWave, on };
+        let (reason, on) = waves::later(facts).unwrap_or_else(|| (Reason::AwaitingWave, count(later, "group")));
+        return Verdict::Wait { reason, on };
     }
     if replicating > 0 {
         let on = format!("{} that Graph confirmed as deleted to leave its lists", count(replicating, "row"));

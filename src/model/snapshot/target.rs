@@ -80,6 +80,12 @@ impl TargetLook {
         !self.may_lack_users || self.users_by_match.get(&user).is_some_and(|seen| !matches!(seen, Observed::Unknown(_)))
     }
 
+    /// Nobody can look for this user's record: the list may lack it, and the app has no answer to who asks for it.
+    pub fn has_no_answer_for(&self, user: UserId) -> bool {
+        let why = self.users_by_match.get(&user).and_then(Observed::unknown);
+        self.may_lack_users && why.is_some_and(|why| !why.stalls())
+    }
+
     /// Whether the record is gone: the list lacks it, and whoever asks for it is told that there is none.
     pub fn has_gone(&self, id: &ScimId) -> bool {
         !self.users.contains_key(id) && self.users_by_id.get(id).is_some_and(Observed::is_absent)
@@ -210,11 +216,17 @@ pub enum Control {
     Alike,
 }
 
-/// The shapes in which the service says that it has no record of an id, besides the standard's.
+/// The shapes in which the service says that it has no record of an id, the standard's among them. None: it can't say so.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NoSuch {
     pub users: Vec<Signature>,
     pub groups: Vec<Signature>,
+}
+
+impl NoSuch {
+    pub fn is_whole(&self) -> bool {
+        !self.users.is_empty() && !self.groups.is_empty()
+    }
 }
 
 /// The shape of an answer, enough to tell it from a proxy's or a login page's.

@@ -105,6 +105,11 @@ impl ScimApp {
         self.lock().store.seed(Kind::Groups, group)
     }
 
+    /// Somebody deletes a group in the app itself.
+    pub fn delete_group(&self, id: &str) {
+        _ = self.lock().store.remove(Kind::Groups, id);
+    }
+
     /// Adds a misbehaviour to those already there.
     pub fn set_quirk(&self, quirk: Quirk) {
         self.lock().quirks.insert(quirk);

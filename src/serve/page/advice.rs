@@ -40,7 +40,7 @@ pub(super) fn for_reason(reason: Reason) -> Option<&'static str> {
         Reason::JobNotActive => Some("Start the provisioning job in Entra again."),
         Reason::TargetGroupsRemain => Some("Groups remain at the target: delete them there, as the message says."),
         Reason::EntriesFailed => {
-            Some("Provisioning failed for the users named and was not made good. See the rows in the provisioning log.")
+            Some("Provisioning fails for whoever is named. See the entries in the provisioning log, and fix the cause.")
         }
         Reason::UsersUncounted => Some(
             "Nobody can say that the users named were kept: the app has no record of them. Look for them there, or acknowledge UncountedUsers.",

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::target::{STALLS, in_turn, one};
+use super::target::{in_turn, one};
 use crate::model::id::UserId;
 use crate::model::memory::Memory;
 use crate::model::observed::{Listed, Observed, Why};
@@ -46,7 +46,7 @@ pub async fn look_up(world: &impl World, spec: &Spec, memory: &Memory, now: &mut
             Ok(()) => find(world, by, user).await,
             Err(why) => Observed::Unknown(why.clone()),
         };
-        let stalls = seen.unknown().is_some_and(|why| STALLS.contains(&why.kind.as_str()));
+        let stalls = seen.unknown().is_some_and(Why::stalls);
         look.users_by_match.insert(user.id, seen);
         now.rounds.matched = Some(user.id);
         if stalls {

@@ -33,7 +33,7 @@ const LOG_OVERLAP: Duration = Duration::from_secs(2 * 3600);
 /// After this it is read from the baseline on once more, for rows that came later than that.
 const LOG_WHOLE: Duration = Duration::from_secs(24 * 3600);
 /// Between probes once the token has been proven dead.
-const PROBE_AFTERWARDS: Duration = Duration::from_secs(3600);
+pub const PROBE_AFTERWARDS: Duration = Duration::from_secs(3600);
 
 pub async fn observe(world: &impl World, spec: &Spec, memory: &Memory) -> Snapshot {
     let directory = world.directory();

@@ -22,8 +22,6 @@ use crate::world::{Clock, Target, World, listed, observed};
 const USERS_PER_TURN: usize = 100;
 /// An app that answers otherwise after an upgrade is noticed within this.
 const CALIBRATED_FOR: Duration = Duration::from_secs(24 * 3600);
-/// Kinds of failure after which the next one by id would not fare better.
-pub(super) const STALLS: [&str; 4] = ["unreachable", "broken", "timed-out", "throttled"];
 
 pub(super) async fn target(world: &impl World, spec: &Spec, memory: &Memory, now: &mut Snapshot) {
     let at = world.clock().moment();
@@ -55,9 +53,11 @@ pub(super) async fn target(world: &impl World, spec: &Spec, memory: &Memory, now
     };
     // Only a good token can be calibrated, and there is no telling which look is the last at which it is good.
     let fits = |calibration: &Calibration| {
-        // What was refused without a token may have been something in between, of a minute: the next look asks again.
+        // What was refused without a token may have been something in between, of a minute: the next look asks again. So may have been
+        // what was said of records that nobody has, and that is asked for until there is a baseline.
         let was_up = (200..300).contains(&calibration.liveness);
-        let whole = calibration.no_such.is_some() && was_up && lasts(calibration.at, at.wall, CALIBRATED_FOR);
+        let tells = calibration.no_such.as_ref().is_some_and(|learned| !memory.baseline.is_absent() || learned.is_whole());
+        let whole = tells && was_up && lasts(calibration.at, at.wall, CALIBRATED_FOR);
         whole && world.target().fits(calibration)
     };
     if now.target.token == TokenState::Accepted && !remembered.calibration.as_ref().is_some_and(fits) {
@@ -111,7 +111,7 @@ async fn look_at_target(
         // The service's own way of saying "no" counts where the list, read whole in this look, agrees.
         let no_such: &[Signature] = if look.users.contains_key(&before.id) { &[] } else { &learned.users };
         let read = one(target.user(&before.id, no_such).await);
-        let stalls = read.unknown().is_some_and(|why| STALLS.contains(&why.kind.as_str()));
+        let stalls = read.unknown().is_some_and(Why::stalls);
         look.read_before.remove(&before.id);
         look.users_by_id.insert(before.id.clone(), read);
         if stalls {
@@ -124,7 +124,7 @@ async fn look_at_target(
     unread.sort_by_key(|id| has_failed(id));
     for id in unread.into_iter().take(USERS_PER_TURN) {
         let read = one(target.user(id, &learned.users).await);
-        let stalls = read.unknown().is_some_and(|why| STALLS.contains(&why.kind.as_str()));
+        let stalls = read.unknown().is_some_and(Why::stalls);
         look.users_by_id.insert(id.clone(), read);
         if stalls {
             break;

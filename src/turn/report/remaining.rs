@@ -53,6 +53,7 @@ fn outlook(facts: &Facts, judged: &[Judged], phase: Phase, holds: bool, blind: b
         Reason::LookFailed,
         Reason::GroupReadFailed,
         Reason::CycleOverdue,
+        Reason::EntriesFailed,
         Reason::TargetGroupsRemain,
         Reason::ProbeInconclusive,
         Reason::UsersLost,
