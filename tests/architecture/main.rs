@@ -29,7 +29,7 @@ const TABLE: &[(&str, &[&str], &str)] = &[
     ),
     (
         "world/scim",
-        &["model", "world::error", "world::http", "world::secret", "world::scim", "world::Target"],
+        &["model", "world::error", "world::http", "world::secret", "world::scim", "world::Target", "world::UserList"],
         "one client knows no other",
     ),
     (
