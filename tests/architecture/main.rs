@@ -1,6 +1,7 @@
 //! Who may import whom, by folders and by files. A line that breaks the table fails with the line and the row.
 
 mod circles;
+mod length;
 mod source;
 mod tree;
 
