@@ -54,7 +54,7 @@ pub async fn look(world: &impl World, spec: &Spec, direct: Direct, stop: &Cancel
         bail!("{why}");
     }
     stop.run_until_cancelled(people(world, spec, &writes, &mut now)).await.context("interrupted")?;
-    take_in(spec, &now, &mut memory, at);
+    let mut memory = take_in(spec, &now, memory, at);
     memory.remembered.carried = carried(&Facts::new(spec, &now, &memory, at), &writes);
     let facts = Facts::new(spec, &now, &memory, at);
     let undo = undo(&facts, &writes, direct);

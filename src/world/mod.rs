@@ -127,15 +127,19 @@ pub struct Written {
     pub client_request_id: String,
 }
 
+/// The app's list of users.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UserList {
+    pub records: BTreeMap<ScimId, ScimUser>,
+    /// Nothing shows that it is whole.
+    pub may_lack: bool,
+}
+
 /// The app's SCIM service: reads only.
 #[allow(async_fn_in_trait)]
 pub trait Target {
     /// Every look begins with this one.
-    async fn users(&self) -> Result<BTreeMap<ScimId, ScimUser>>;
-    /// Of the last list of users: nothing shows that it is whole.
-    fn may_lack_users(&self) -> bool {
-        false
-    }
+    async fn users(&self) -> Result<UserList>;
     async fn groups(&self) -> Result<BTreeMap<ScimId, ScimGroup>>;
     /// `Absent` only for a 404 or 410 with a SCIM error body, or for one of the shapes in which the service is known to say "no".
     /// Those are given only where a whole list lacks the record.

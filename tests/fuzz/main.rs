@@ -89,7 +89,7 @@ async fn sizes(rig: &mut Rig) -> Vec<(&'static str, Result<usize>)> {
     let jobs = directory.jobs(app).await;
     let mut found = vec![
         ("assignments", directory.assignments(app).await.map(|look| look.value.len())),
-        ("users", target.users().await.map(|users| users.len())),
+        ("users", target.users().await.map(|users| users.records.len())),
         ("groups", target.groups().await.map(|groups| groups.len())),
         ("jobs", jobs.map(|look| look.value.len())),
         ("properties", directory.member_properties(ids.groups[0], "userPrincipalName").await.map(|users| users.len())),

@@ -157,6 +157,24 @@ fn of_what_goes_out_at_once_whoever_stands_before_one_who_is_not_covered_goes() 
 }
 
 #[test]
+fn each_removal_is_judged_by_itself_in_whatever_order_the_groups_stand() {
+    let case = all_at_once(Case::assigned());
+    let facts = case.facts();
+    let mut plan = unscim::judge::plan::plan(&facts, unscim::judge::plan::NewBaseline::Forbidden);
+    let removal = |g, u| Action::RemoveMember { group: group(g), user: user(u) };
+    plan.actions
+        .sort_by_key(|action| [removal(1, 1), removal(2, 2), removal(1, 2), removal(2, 3)].iter().position(|a| a == action));
+    let approved = unscim::judge::brakes::approve(&facts, plan);
+    let fake = world_of(&case);
+    fake.now.set(case.seen.began.wall + SignedDuration::from_secs(31));
+    fake.edit_rows(|rows| rows.retain(|row| (row.principal, row.role) != (Principal::User(user(2)), role(2))));
+    let stop = CancellationToken::new();
+    let acted = now(act(&fake, &case.spec, Mode::Enforce, &case.seen, &case.memory, approved, &stop));
+    let wrote: Vec<_> = fake.did().into_iter().filter(|line| line.starts_with("write")).collect();
+    assert_eq!(wrote, [format!("write {}", removal(1, 1).key())], "user 2 does not hold both roles: {:?}", acted.stopped());
+}
+
+#[test]
 fn nothing_is_written_in_observe_or_without_the_app() {
     let mut case = Case::untouched();
     let fake = world_of(&case);

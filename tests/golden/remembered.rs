@@ -29,7 +29,7 @@ impl Case {
             }
         }
         self.memory.remembered.turn += 1;
-        take_in(&self.spec, &self.seen, &mut self.memory, moment(minute));
+        self.memory = take_in(&self.spec, &self.seen, std::mem::take(&mut self.memory), moment(minute));
     }
 
     fn is_held_for_a_decision(&self) -> bool {

@@ -433,12 +433,12 @@ fn revoke_proves_nothing_where_entra_signs_in_by_oauth() {
     case.seen.probe = Some(probe(ProbeVerdict::Rejected));
     let now = moment(NOW);
     for _ in 0..4 {
-        unscim::turn::remember::take_in(&case.spec, &case.seen, &mut case.memory, now);
+        case.memory = unscim::turn::remember::take_in(&case.spec, &case.seen, case.memory, now);
         assert!(case.memory.remembered.rejections.is_empty());
     }
     // Nor while the settings can't be read.
     case.seen.settings = Listed::Unknown(failed("transient"));
-    unscim::turn::remember::take_in(&case.spec, &case.seen, &mut case.memory, now);
+    case.memory = unscim::turn::remember::take_in(&case.spec, &case.seen, case.memory, now);
     assert!(case.memory.remembered.signs_in_by_oauth && case.memory.remembered.rejections.is_empty());
     assert!(case.memory.remembered.revocation_proof.is_none());
     refuses(&case.judge(5), Reason::ProbeInconclusive, "Delete the OAuth client");
@@ -446,7 +446,7 @@ fn revoke_proves_nothing_where_entra_signs_in_by_oauth() {
     let mut case = Case::cycled();
     case.seen.probe = Some(probe(ProbeVerdict::Rejected));
     for _ in 0..3 {
-        unscim::turn::remember::take_in(&case.spec, &case.seen, &mut case.memory, now);
+        case.memory = unscim::turn::remember::take_in(&case.spec, &case.seen, case.memory, now);
     }
     assert!(case.memory.remembered.revocation_proof.is_some());
 }

@@ -6,11 +6,11 @@ use super::*;
 async fn a_service_over_its_rate_is_waited_for_in_the_middle_of_a_list() {
     for (status, seconds) in [(429, 3), (503, 3), (429, 0)] {
         let stage = stage(30);
-        let before = stage.target.users().await.unwrap();
+        let before = stage.target.users().await.unwrap().records;
         stage.app.set_quirk(Quirk::PageCap(3));
         stage.app.set_quirk(Quirk::RateLimited { every: 4, status, seconds });
         let began = tokio::time::Instant::now();
-        assert_eq!(stage.target.users().await.unwrap(), before, "{status}");
+        assert_eq!(stage.target.users().await.unwrap().records, before, "{status}");
         assert!(began.elapsed() >= Duration::from_secs(seconds) && began.elapsed() <= Duration::from_secs(60));
         assert_eq!(stage.target.groups().await.unwrap().len(), 1);
         assert!(stage.target.user(&ScimId::from("nobody"), &[]).await.unwrap().is_absent());
@@ -80,7 +80,7 @@ async fn a_whole_list_that_comes_again_and_again_is_taken() {
         for users in [1, 2, 37, 99] {
             let stage = stage(users);
             quirks.iter().cloned().for_each(|quirk| stage.app.set_quirk(quirk));
-            let read = stage.target.users().await.unwrap_or_else(|error| panic!("{quirks:?}, {users}: {error}"));
+            let read = stage.target.users().await.unwrap_or_else(|error| panic!("{quirks:?}, {users}: {error}")).records;
             assert_eq!(read.len(), users, "{quirks:?}");
         }
     }
@@ -110,9 +110,9 @@ async fn a_service_that_refuses_paging_is_read_without() {
         vec![Quirk::CursorOnly, Quirk::PageCap(7)],
     ] {
         let stage = stage(43);
-        let before = stage.target.users().await.unwrap();
+        let before = stage.target.users().await.unwrap().records;
         quirks.iter().cloned().for_each(|quirk| stage.app.set_quirk(quirk));
-        let read = stage.target.users().await.unwrap_or_else(|error| panic!("{quirks:?}: {error}"));
+        let read = stage.target.users().await.unwrap_or_else(|error| panic!("{quirks:?}: {error}")).records;
         assert_eq!(read, before, "{quirks:?}");
         assert_eq!(stage.target.groups().await.unwrap().len(), 1, "{quirks:?}");
         assert!(stage.target.user(&ScimId::from("nobody"), &[]).await.unwrap().is_absent(), "{quirks:?}");

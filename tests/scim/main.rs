@@ -80,7 +80,7 @@ fn keeps_the_token(seen: &(impl Debug + ?Sized)) {
 #[tokio::test]
 async fn every_user_and_group_is_read_over_all_pages() {
     let stage = stage(250);
-    let users = stage.target.users().await.unwrap();
+    let users = stage.target.users().await.unwrap().records;
     let expected: BTreeSet<String> = stage.app.users().iter().map(|user| user["id"].as_str().unwrap().to_owned()).collect();
     assert_eq!(users.keys().map(|id| id.to_string()).collect::<BTreeSet<_>>(), expected);
     assert_eq!(users.values().filter(|user| user.active == Some(true)).count(), 125);
@@ -118,9 +118,13 @@ async fn habits_that_lose_nobody_change_nothing() {
         vec![Quirk::OtherSchema, Quirk::PageCap(3)],
     ] {
         let stage = stage(10);
-        let before = stage.target.users().await.unwrap();
+        let before = stage.target.users().await.unwrap().records;
         quirks.iter().cloned().for_each(|quirk| stage.app.set_quirk(quirk));
-        assert_eq!(stage.target.users().await.unwrap_or_else(|error| panic!("{quirks:?}: {error}")), before, "{quirks:?}");
+        assert_eq!(
+            stage.target.users().await.unwrap_or_else(|error| panic!("{quirks:?}: {error}")).records,
+            before,
+            "{quirks:?}"
+        );
         assert_eq!(stage.target.groups().await.unwrap().len(), 1, "{quirks:?}");
     }
 }
@@ -212,7 +216,7 @@ async fn odd_users_do_not_blind_the_reading() {
     let stage = stage(1);
     stage.app.seed_user(json!({"id": "nameless", "emails": [{"value": "a@contoso.example"}]}));
     stage.app.seed_user(json!({"id": "odd", "userName": 7, "externalId": null, "active": "perhaps"}));
-    let users = stage.target.users().await.unwrap();
+    let users = stage.target.users().await.unwrap().records;
     assert_eq!(users[&ScimId::from("nameless")].user_name, None);
     let odd = &users[&ScimId::from("odd")];
     assert_eq!((odd.user_name.as_deref(), odd.active), (Some("7"), None));
@@ -226,10 +230,10 @@ async fn odd_users_do_not_blind_the_reading() {
 async fn ten_megabytes_are_read_and_more_than_the_cap_is_refused() {
     let stage = stage(3);
     stage.app.seed_user(json!({"id": "big", "userName": "big@contoso.example", "notes": "x".repeat(11 << 20)}));
-    assert_eq!(stage.target.users().await.unwrap().len(), 4);
+    assert_eq!(stage.target.users().await.unwrap().records.len(), 4);
     // Fewer at once fit.
     stage.app.seed_user(json!({"id": "bigger", "userName": "bigger@contoso.example", "notes": "x".repeat(6 << 20)}));
-    assert_eq!(stage.target.users().await.unwrap().len(), 5);
+    assert_eq!(stage.target.users().await.unwrap().records.len(), 5);
     stage.app.seed_user(json!({"id": "biggest", "userName": "biggest@contoso.example", "notes": "x".repeat(17 << 20)}));
     let error = stage.target.users().await.unwrap_err();
     assert!(error.to_string().contains("larger than 16 MiB"), "{error}");

@@ -42,36 +42,7 @@ pub(super) fn known(facts: &Facts, found: &mut Findings) {
             empty.push(group);
         }
     }
-    for group in &empty {
-        let name = facts.group_name(*group);
-        match at_app(facts, *group) {
-            Err(why) => {
-                found.unknowns.push(format!(
-                    "group {name} shows no user among its members, and the app's own group could not be read: {why}"
-                ));
-                continue;
-            }
-            Ok(Some(members)) if members > 0 => {
-                found.refusals.push(format!(
-                    "group {name} shows no user among its members, and the app's own group has {}: whoever they are is in scope by it, and not known here; \
-                     where it was emptied just now, it goes on after the next cycle, else find out why its members are not shown, or take it off groups.list",
-                    count(members as usize, "member")
-                ));
-                continue;
-            }
-            Ok(Some(_)) if facts.is_already_direct() => continue,
-            Ok(_) => {}
-        }
-        match facts.decision(*group) {
-            None => found.refusals.push(format!(
-                "group {name} shows no user among its members, which is no proof that it brings nobody into scope; look at it in the portal and in the app, and \
-                 where it is really empty set members: Remove (or Keep) for it, else find out why its members are not shown"
-            )),
-            Some(decision) => found.notes.push(format!(
-                "group {name} shows no user among its members; that it brings nobody into scope is the operator's word (members: {decision:?})"
-            )),
-        }
-    }
+    empty.iter().for_each(|group| shows_nobody(facts, *group, found));
     // Before its first cycle nobody has a record.
     let has_run = facts.job().is_some_and(|job| job.last.is_some());
     if unread || facts.memory.target.is_none() || !has_run {
@@ -90,6 +61,29 @@ pub(super) fn known(facts: &Facts, found: &mut Findings) {
         }
         Err(why) if found.unknowns.is_empty() => found.unknowns.push(why),
         Err(_) => {}
+    }
+}
+
+/// Held against the app's own group, and then against the operator's word.
+fn shows_nobody(facts: &Facts, group: GroupId, found: &mut Findings) {
+    let name = facts.group_name(group);
+    match (at_app(facts, group), facts.decision(group)) {
+        (Err(why), _) => found
+            .unknowns
+            .push(format!("group {name} shows no user among its members, and the app's own group could not be read: {why}")),
+        (Ok(Some(members)), _) if members > 0 => found.refusals.push(format!(
+            "group {name} shows no user among its members, and the app's own group has {}: whoever they are is in scope by it, and not known here; \
+             where it was emptied just now, it goes on after the next cycle, else find out why its members are not shown, or take it off groups.list",
+            count(members as usize, "member")
+        )),
+        (Ok(Some(_)), _) if facts.is_already_direct() => {}
+        (Ok(_), None) => found.refusals.push(format!(
+            "group {name} shows no user among its members, which is no proof that it brings nobody into scope; look at it in the portal and in the app, and \
+             where it is really empty set members: Remove (or Keep) for it, else find out why its members are not shown"
+        )),
+        (Ok(_), Some(decision)) => found.notes.push(format!(
+            "group {name} shows no user among its members; that it brings nobody into scope is the operator's word (members: {decision:?})"
+        )),
     }
 }
 

@@ -16,6 +16,7 @@ use crate::judge::good_cycle::remedy;
 use crate::judge::group_plan::GroupPlan;
 use crate::judge::permissions::{self, ROLE_MANAGEMENT, When};
 use crate::judge::{group_plan, waves};
+use crate::model::baseline::Baseline;
 use crate::model::id::{AppRoleId, GroupId};
 use crate::model::key::Key;
 use crate::model::memory::BaselineSource;
@@ -261,72 +262,76 @@ fn groups(facts: &Facts, found: &mut Findings) {
     if !facts.seen.assignments.is_known() {
         return;
     }
-    if facts.baseline().is_none_or(|_| facts.memory.source == BaselineSource::Provisional) {
-        for group in facts.wished_groups() {
-            let seen = facts.seen.groups.get(&group);
-            match seen.map(|seen| &seen.profile) {
-                Some(Observed::Absent) if facts.is_already_direct() => {}
-                Some(Observed::Absent) => {
-                    found.refusals.push(format!("group {group} does not exist; correct its id in groups.list"))
-                }
-                Some(Observed::Unknown(why)) => found.unknowns.push(format!("group {group} could not be read: {why}")),
-                Some(Observed::Known(profile)) if !profile.security_enabled => found.refusals.push(format!(
-                    "group {} is not security-enabled: its assignment gives nobody access; take it off groups.list",
-                    facts.group_name(group)
-                )),
-                Some(Observed::Known(_)) | None => {}
-            }
-            if facts.is_off(group) && !seen.is_some_and(|seen| seen.profile.is_absent()) && !facts.is_already_direct() {
-                found.refusals.push(format!(
-                    "group {} is listed but not assigned to this app; a mistyped id? it will not be touched; if it was unassigned before, by hand or by a \
-                     run whose ledger is lost, {ALREADY_DIRECT}",
-                    facts.group_name(group)
-                ));
-            }
-        }
-        members::known(facts, found);
-        if facts.wished_groups().is_empty() && !facts.is_already_direct() {
-            found.refusals.push(format!(
-                "no group is assigned to the app: there is nothing to retire; if all were unassigned before, by hand or by a run whose ledger is lost, \
-                 {ALREADY_DIRECT}"
-            ));
-        }
+    match facts.baseline().filter(|_| facts.memory.source == BaselineSource::Ledger) {
+        Some(baseline) => taken_before(facts, baseline, found),
+        None => wished(facts, found),
     }
-    if let Some(baseline) = facts.baseline().filter(|_| facts.memory.source == BaselineSource::Ledger) {
-        let listed = if facts.spec.groups.select == Select::Listed { facts.wished_groups() } else { BTreeSet::new() };
-        let late: Vec<_> = listed.iter().filter(|group| !baseline.groups.contains_key(group)).collect();
-        if !late.is_empty() {
-            found.notes.push(format!(
-                "groups.list names groups that are not in the baseline, which was taken before: {}; they are not touched; start anew with another --data-dir to retire them too",
-                some_of(late.into_iter().map(|group| facts.group_name(*group)))
-            ));
-        }
-        let withdrawn: Vec<_> =
-            baseline.groups.keys().filter(|group| facts.is_withdrawn(**group) && facts.is_on(**group)).collect();
-        if !withdrawn.is_empty() {
-            found.notes.push(format!(
-                "groups that are in the baseline were taken off groups.list: {}; they keep their members and their assignment, and step 3 waits for them",
-                some_of(withdrawn.into_iter().map(|group| facts.group_name(*group)))
-            ));
-        }
+    let Some(baseline) = facts.baseline() else { return };
+    let direct = baseline.direct_before();
+    if direct > 0 {
+        found.notes.push(format!(
+            "{} assigned directly already when the baseline was taken (AlreadyDirect): these are watched, and nobody can prove who was in scope before",
+            part(direct, baseline.users.len(), "protected user")
+        ));
     }
-    if let Some(baseline) = facts.baseline() {
-        let direct = baseline.direct_before();
-        if direct > 0 {
-            found.notes.push(format!(
-                "{} assigned directly already when the baseline was taken (AlreadyDirect): these are watched, and nobody can prove who was in scope before",
-                part(direct, baseline.users.len(), "protected user")
-            ));
-        }
-        let strangers: Vec<_> = facts.spec.released.iter().filter(|user| !baseline.users.contains_key(user)).collect();
-        if !strangers.is_empty() {
-            found.notes.push(format!("spec.released names users who are not protected anyway: {}", some_of(strangers)));
-        }
+    let strangers: Vec<_> = facts.spec.released.iter().filter(|user| !baseline.users.contains_key(user)).collect();
+    if !strangers.is_empty() {
+        found.notes.push(format!("spec.released names users who are not protected anyway: {}", some_of(strangers)));
     }
     let unmanaged = facts.unmanaged_groups();
-    if facts.baseline().is_some() && !unmanaged.is_empty() {
+    if !unmanaged.is_empty() {
         let names = some_of(unmanaged.into_iter().map(|group| facts.group_name(group)));
         found.notes.push(format!("UnmanagedGroupAssigned: {names}; not touched, and step 5 waits for it"));
+    }
+}
+
+/// Before there is a baseline on disk: the groups that it would be of.
+fn wished(facts: &Facts, found: &mut Findings) {
+    for group in facts.wished_groups() {
+        let seen = facts.seen.groups.get(&group);
+        match seen.map(|seen| &seen.profile) {
+            Some(Observed::Absent) if facts.is_already_direct() => {}
+            Some(Observed::Absent) => found.refusals.push(format!("group {group} does not exist; correct its id in groups.list")),
+            Some(Observed::Unknown(why)) => found.unknowns.push(format!("group {group} could not be read: {why}")),
+            Some(Observed::Known(profile)) if !profile.security_enabled => found.refusals.push(format!(
+                "group {} is not security-enabled: its assignment gives nobody access; take it off groups.list",
+                facts.group_name(group)
+            )),
+            Some(Observed::Known(_)) | None => {}
+        }
+        if facts.is_off(group) && !seen.is_some_and(|seen| seen.profile.is_absent()) && !facts.is_already_direct() {
+            found.refusals.push(format!(
+                "group {} is listed but not assigned to this app; a mistyped id? it will not be touched; if it was unassigned before, by hand or by a \
+                 run whose ledger is lost, {ALREADY_DIRECT}",
+                facts.group_name(group)
+            ));
+        }
+    }
+    members::known(facts, found);
+    if facts.wished_groups().is_empty() && !facts.is_already_direct() {
+        found.refusals.push(format!(
+            "no group is assigned to the app: there is nothing to retire; if all were unassigned before, by hand or by a run whose ledger is lost, \
+             {ALREADY_DIRECT}"
+        ));
+    }
+}
+
+/// What groups.list says by now of a baseline that was taken before.
+fn taken_before(facts: &Facts, baseline: &Baseline, found: &mut Findings) {
+    let listed = if facts.spec.groups.select == Select::Listed { facts.wished_groups() } else { BTreeSet::new() };
+    let late: Vec<_> = listed.iter().filter(|group| !baseline.groups.contains_key(group)).collect();
+    if !late.is_empty() {
+        found.notes.push(format!(
+            "groups.list names groups that are not in the baseline, which was taken before: {}; they are not touched; start anew with another --data-dir to retire them too",
+            some_of(late.into_iter().map(|group| facts.group_name(*group)))
+        ));
+    }
+    let withdrawn: Vec<_> = baseline.groups.keys().filter(|group| facts.is_withdrawn(**group) && facts.is_on(**group)).collect();
+    if !withdrawn.is_empty() {
+        found.notes.push(format!(
+            "groups that are in the baseline were taken off groups.list: {}; they keep their members and their assignment, and step 3 waits for them",
+            some_of(withdrawn.into_iter().map(|group| facts.group_name(*group)))
+        ));
     }
 }
 

@@ -2,13 +2,13 @@
 
 use std::fmt::{self, Display};
 
-use crate::judge::facts::{Cover, Facts, Ground};
+use crate::judge::facts::{Cover, Facts, Ground, Person};
 use crate::judge::good_cycle;
 use crate::judge::lent::{self, Open};
 use crate::judge::step::{Reach, Step, Verdict};
 use crate::model::action::Action;
 use crate::model::condition::{ConditionKind, Reason};
-use crate::model::id::GroupId;
+use crate::model::id::{AppRoleId, GroupId};
 use crate::model::key::KeyKind;
 use crate::model::words::{count, some_of};
 
@@ -20,53 +20,82 @@ pub const STEP: Step = Step {
     reach: Reach::EachGroup,
 };
 
-fn judge(facts: &Ground) -> Verdict {
-    let assigned = |group: &GroupId| facts.rows.has(*group);
-    let (mut actions, mut replicating, mut settling, mut awaiting) = (Vec::new(), 0usize, 0usize, 0usize);
-    let (mut reported, mut stranded, mut undecided, mut unread) = (0usize, Vec::new(), Vec::new(), Vec::new());
-    let may_be_open = lent::may_be_open(facts);
-    let mut leave_open = |open| match open {
-        Open::Undecided(why) => undecided.push(why),
-        Open::NotRead(why) => unread.push(why),
-    };
-    lent::newcomers(facts).into_iter().for_each(&mut leave_open);
-    for person in facts.people() {
-        let (id, groups) = (person.id, &person.user.groups);
-        match &person.cover {
-            // Nobody is on this ground.
-            Cover::NotRead | Cover::Settled | Cover::Departed => {}
-            Cover::Settling => settling += 1,
-            Cover::AwaitingCycle => awaiting += 1,
-            // After the retirement a deleted direct assignment is how admins offboard: reported, not restored.
-            Cover::Missing(_) if facts.is_token_rejected() && !groups.iter().any(assigned) => reported += 1,
-            Cover::Missing(roles) if facts.is_released(id) => {
-                let holds = groups.iter().find(|group| assigned(group) && !facts.is_let_go(person, **group));
-                stranded.extend(holds.map(|group| {
-                    format!(
-                        "{} is released, lacks a direct assignment ({}) and is a member of {}: assign them, or take them out of that group by hand",
-                        facts.user_name(id),
-                        some_of(roles.iter().map(|role| facts.role_name(*role))),
-                        facts.group_name(*group)
-                    )
-                }));
-            }
-            Cover::Missing(roles) => {
-                for role in roles {
-                    if let Some(open) = may_be_open.then(|| lent::open(facts, id, *role)).flatten() {
-                        leave_open(open);
-                        continue;
-                    }
-                    let action = Action::AssignUser { user: id, role: *role };
-                    if facts.is_row_fresh(&action.key()) {
-                        replicating += 1;
-                    } else {
-                        actions.push(action);
+/// What is left to do or to wait for.
+#[derive(Default)]
+struct Left {
+    actions: Vec<Action>,
+    /// Direct assignments that Graph confirmed and does not show yet.
+    replicating: usize,
+    /// Users who are covered, and not settled yet.
+    settling: usize,
+    awaiting: usize,
+    /// Users whom others have taken out after the retirement.
+    reported: usize,
+    /// Released, and in scope through a group alone.
+    stranded: Vec<String>,
+    /// Members for a while, whom nobody has decided about.
+    undecided: Vec<String>,
+    /// Those of whom it is not known whether they are members for a while.
+    unread: Vec<String>,
+}
+
+impl Left {
+    fn of(facts: &Ground) -> Left {
+        let mut left = Left::default();
+        let assigned = |group: &GroupId| facts.rows.has(*group);
+        let may_be_open = lent::may_be_open(facts);
+        lent::newcomers(facts).into_iter().for_each(|open| left.leave_open(open));
+        for person in facts.people() {
+            match &person.cover {
+                // Nobody is on this ground.
+                Cover::NotRead | Cover::Settled | Cover::Departed => {}
+                Cover::Settling => left.settling += 1,
+                Cover::AwaitingCycle => left.awaiting += 1,
+                // After the retirement a deleted direct assignment is how admins offboard: reported, not restored.
+                Cover::Missing(_) if facts.is_token_rejected() && !person.user.groups.iter().any(assigned) => left.reported += 1,
+                Cover::Missing(roles) if facts.is_released(person.id) => left.stranded.extend(stranded(facts, person, roles)),
+                Cover::Missing(roles) => {
+                    for role in roles {
+                        match may_be_open.then(|| lent::open(facts, person.id, *role)).flatten() {
+                            Some(open) => left.leave_open(open),
+                            None => left.assign(facts, Action::AssignUser { user: person.id, role: *role }),
+                        }
                     }
                 }
             }
         }
+        left.undecided.dedup();
+        left
     }
-    undecided.dedup();
+
+    fn leave_open(&mut self, open: Open) {
+        match open {
+            Open::Undecided(why) => self.undecided.push(why),
+            Open::NotRead(why) => self.unread.push(why),
+        }
+    }
+
+    fn assign(&mut self, facts: &Facts, action: Action) {
+        if facts.is_row_fresh(&action.key()) {
+            self.replicating += 1;
+        } else {
+            self.actions.push(action);
+        }
+    }
+}
+
+fn stranded(facts: &Ground, person: &Person, roles: &[AppRoleId]) -> Option<String> {
+    let group = person.user.groups.iter().find(|group| facts.rows.has(**group) && !facts.is_let_go(person, **group))?;
+    Some(format!(
+        "{} is released, lacks a direct assignment ({}) and is a member of {}: assign them, or take them out of that group by hand",
+        facts.user_name(person.id),
+        some_of(roles.iter().map(|role| facts.role_name(*role))),
+        facts.group_name(*group)
+    ))
+}
+
+fn judge(facts: &Ground) -> Verdict {
+    let Left { actions, replicating, settling, awaiting, reported, stranded, undecided, unread } = Left::of(facts);
     if !actions.is_empty() {
         let refused = stranded.into_iter().chain(undecided).collect();
         let why = format!("{} still missing for {}", count(actions.len(), "direct assignment"), some_of(names(facts, &actions)));

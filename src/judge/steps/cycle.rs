@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::judge::facts::{Facts, Ground};
+use crate::judge::facts::{Facts, Ground, Tally};
 use crate::judge::good_cycle::failed_for_ours;
 use crate::judge::step::{Reach, Step, Verdict};
 use crate::judge::{good_cycle, kept};
@@ -101,21 +101,7 @@ pub fn prove(facts: &Facts) -> Result<CycleProof, Verdict> {
     let Some(tally) = kept::tally(facts) else {
         return Err(Verdict::Wait { reason: Reason::VerifyingTarget, on: "a read of the target".into() });
     };
-    if !tally.lost.is_empty() {
-        let lost = tally.lost.iter().take(LOST_SHOWN).map(|(id, why)| format!("{}: {why}", facts.user_name(*id)));
-        let more = tally.lost.len().saturating_sub(LOST_SHOWN);
-        let more = (more > 0).then(|| format!("{} more of {} lost", more, count(tally.lost.len(), "protected user")));
-        return Err(Verdict::Refuse { reason: Reason::UsersLost, why: lost.chain(more).collect() });
-    }
-    if !tally.uncertain.is_empty() {
-        return Err(Verdict::Refuse { reason: Reason::UsersUncertain, why: vec![kept::uncertain(facts, tally)] });
-    }
-    if let Some((id, why)) = tally.unknown.first_key_value() {
-        return Err(Verdict::Wait { reason: Reason::VerifyingTarget, on: format!("{}: {why}", facts.user_name(*id)) });
-    }
-    if let Some(why) = uncounted(facts, facts.people().len(), &tally.uncounted) {
-        return Err(Verdict::Refuse { reason: Reason::UsersUncounted, why: vec![why] });
-    }
+    all_kept(facts, tally)?;
     if look.read_before.values().any(|turn| *turn < last.turn) {
         let on = "records that the target's list lacks to be read by id once more after the last cycle".into();
         return Err(Verdict::Wait { reason: Reason::VerifyingTarget, on });
@@ -141,6 +127,26 @@ pub fn prove(facts: &Facts) -> Result<CycleProof, Verdict> {
         at: facts.now,
         log: log_said(facts),
     })
+}
+
+/// Nobody is lost, nobody is in doubt, and nobody is missing whom the operator does not know of.
+fn all_kept(facts: &Facts, tally: &Tally) -> Result<(), Verdict> {
+    if !tally.lost.is_empty() {
+        let lost = tally.lost.iter().take(LOST_SHOWN).map(|(id, why)| format!("{}: {why}", facts.user_name(*id)));
+        let more = tally.lost.len().saturating_sub(LOST_SHOWN);
+        let more = (more > 0).then(|| format!("{} more of {} lost", more, count(tally.lost.len(), "protected user")));
+        return Err(Verdict::Refuse { reason: Reason::UsersLost, why: lost.chain(more).collect() });
+    }
+    if !tally.uncertain.is_empty() {
+        return Err(Verdict::Refuse { reason: Reason::UsersUncertain, why: vec![kept::uncertain(facts, tally)] });
+    }
+    if let Some((id, why)) = tally.unknown.first_key_value() {
+        return Err(Verdict::Wait { reason: Reason::VerifyingTarget, on: format!("{}: {why}", facts.user_name(*id)) });
+    }
+    if let Some(why) = uncounted(facts, facts.people().len(), &tally.uncounted) {
+        return Err(Verdict::Refuse { reason: Reason::UsersUncounted, why: vec![why] });
+    }
+    Ok(())
 }
 
 /// Who should have a record at the target and has none, unless the operator knows of it.

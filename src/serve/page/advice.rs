@@ -22,85 +22,51 @@ pub(super) struct Said<'a> {
     pub brake: Option<&'a str>,
 }
 
+/// Reasons that wait for a person, and what they must do.
+const ADVICE: &[(Reason, &str)] = &[
+    (Reason::PreflightFailed, "Resolve what preflight found; it is read again by itself."),
+    (
+        Reason::NewBaselineNeeded,
+        "The ledger is empty. If this is the very beginning, start once with --new-baseline; if not, restore the ledger.",
+    ),
+    (Reason::LedgerUnreadable, "Repair or restore the ledger; nothing is written anywhere until it can be read."),
+    (Reason::LedgerBoundElsewhere, "Correct the config, or use a data directory of its own."),
+    (Reason::ConfigInvalid, "Correct the config; until then the last good one is in force."),
+    (
+        Reason::DecisionNeeded,
+        "Decide for the groups named: members: Remove or Keep in spec.groups.list. For members for a while: spec.released, or acknowledge TemporaryMembers.",
+    ),
+    (Reason::ReleasedUncovered, "Assign the released users named, or take them out of their groups by hand."),
+    (Reason::CycleOverdue, "Look at the provisioning job in Entra: a cycle should have ended by now."),
+    (Reason::JobQuarantined, "Look at the provisioning job in Entra: it is in quarantine."),
+    (Reason::JobNotActive, "Start the provisioning job in Entra again."),
+    (Reason::TargetGroupsRemain, "Groups remain at the target: delete them there, as the message says."),
+    (
+        Reason::EntriesFailed,
+        "Provisioning fails for whoever is named. See the entries in the provisioning log, and fix the cause.",
+    ),
+    (
+        Reason::UsersUncounted,
+        "Nobody can say that the users named were kept: the app has no record of them. Look for them there, or acknowledge UncountedUsers.",
+    ),
+    (
+        Reason::UsersUncertain,
+        "Records of the users named have other names at the app, and Entra does not say why. See whose they are, or put the users into spec.released.",
+    ),
+    (Reason::UsersLost, "Users are missing or inactive at the target. Find out why before anything else."),
+    (Reason::AwaitingOperator, "Delete the SCIM token in the app's settings. It is noticed by itself."),
+    (
+        Reason::UnmanagedGroupAssigned,
+        "A group that was not handed over is assigned to the app: the token serves it too. Remove it, or leave the token.",
+    ),
+    (Reason::RevokedTooEarly, "The token is refused before its time. Put a valid one into Entra and into the token file."),
+    (Reason::CredentialExpiring, "The Entra credential is about to expire. Renew it in its files."),
+    (Reason::CredentialExpired, "The Entra credential has expired. Put a new one into its files."),
+    (Reason::CredentialRefused, "Entra refuses the credential. Do what the message says."),
+];
+
 pub(super) fn for_reason(reason: Reason) -> Option<&'static str> {
-    match reason {
-        Reason::PreflightFailed => Some("Resolve what preflight found; it is read again by itself."),
-        Reason::NewBaselineNeeded => Some(
-            "The ledger is empty. If this is the very beginning, start once with --new-baseline; if not, restore the ledger.",
-        ),
-        Reason::LedgerUnreadable => Some("Repair or restore the ledger; nothing is written anywhere until it can be read."),
-        Reason::LedgerBoundElsewhere => Some("Correct the config, or use a data directory of its own."),
-        Reason::ConfigInvalid => Some("Correct the config; until then the last good one is in force."),
-        Reason::DecisionNeeded => Some(
-            "Decide for the groups named: members: Remove or Keep in spec.groups.list. For members for a while: spec.released, or acknowledge TemporaryMembers.",
-        ),
-        Reason::ReleasedUncovered => Some("Assign the released users named, or take them out of their groups by hand."),
-        Reason::CycleOverdue => Some("Look at the provisioning job in Entra: a cycle should have ended by now."),
-        Reason::JobQuarantined => Some("Look at the provisioning job in Entra: it is in quarantine."),
-        Reason::JobNotActive => Some("Start the provisioning job in Entra again."),
-        Reason::TargetGroupsRemain => Some("Groups remain at the target: delete them there, as the message says."),
-        Reason::EntriesFailed => {
-            Some("Provisioning fails for whoever is named. See the entries in the provisioning log, and fix the cause.")
-        }
-        Reason::UsersUncounted => Some(
-            "Nobody can say that the users named were kept: the app has no record of them. Look for them there, or acknowledge UncountedUsers.",
-        ),
-        Reason::UsersUncertain => Some(
-            "Records of the users named have other names at the app, and Entra does not say why. See whose they are, or put the users into spec.released.",
-        ),
-        Reason::UsersLost => Some("Users are missing or inactive at the target. Find out why before anything else."),
-        Reason::AwaitingOperator => Some("Delete the SCIM token in the app's settings. It is noticed by itself."),
-        Reason::UnmanagedGroupAssigned => Some(
-            "A group that was not handed over is assigned to the app: the token serves it too. Remove it, or leave the token.",
-        ),
-        Reason::RevokedTooEarly => {
-            Some("The token is refused before its time. Put a valid one into Entra and into the token file.")
-        }
-        Reason::CredentialExpiring => Some("The Entra credential is about to expire. Renew it in its files."),
-        Reason::CredentialExpired => Some("The Entra credential has expired. Put a new one into its files."),
-        Reason::CredentialRefused => Some("Entra refuses the credential. Do what the message says."),
-        Reason::CredentialInForce
-        | Reason::ExpiryNotKnown
-        | Reason::Passed
-        | Reason::LookFailed
-        | Reason::Recorded
-        | Reason::Provisional
-        | Reason::NotRecordedYet
-        | Reason::AllAssigned
-        | Reason::AssignmentsMissing
-        | Reason::Settling
-        | Reason::AwaitingSettleCycle
-        | Reason::AwaitingReplication
-        | Reason::AllEmptied
-        | Reason::MembersRemain
-        | Reason::CanaryRunning
-        | Reason::AwaitingEmptyCycle
-        | Reason::AwaitingWave
-        | Reason::ReadingAgain
-        | Reason::GroupReadFailed
-        | Reason::AllUnassigned
-        | Reason::RowsRemain
-        | Reason::CyclesVerified
-        | Reason::AwaitingCycle
-        | Reason::VerifyingTarget
-        | Reason::AllKept
-        | Reason::ProvenBeforeRevocation
-        | Reason::TargetUnread
-        | Reason::TokenRejected
-        | Reason::WebhookCalled
-        | Reason::AwaitingPause
-        | Reason::Confirming
-        | Reason::ProbeInconclusive
-        | Reason::Blocked
-        | Reason::ConfigInForce
-        | Reason::Reachable
-        | Reason::Unreachable
-        | Reason::Retired
-        | Reason::InProgress
-        | Reason::HeldByBrake
-        | Reason::HeldByRefusal
-        | Reason::NothingHeld => None,
-    }
+    ADVICE.iter().find(|(of, _)| *of == reason).map(|(_, text)| *text)
 }
 
 /// By its name in `held`. What mends itself asks for nobody; preflight and lost users speak through their conditions.
@@ -191,5 +157,64 @@ pub(super) fn after(status: &Status) -> Advice<'_> {
         copy: Some("unscim report --data-dir DIR > report.html".into()),
         says: Vec::new(),
         entry: "Retired",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reasons that ask for nobody: all is well, or it goes on by itself.
+    const BY_ITSELF: &[Reason] = &[
+        Reason::CredentialInForce,
+        Reason::ExpiryNotKnown,
+        Reason::Passed,
+        Reason::LookFailed,
+        Reason::Recorded,
+        Reason::Provisional,
+        Reason::NotRecordedYet,
+        Reason::AllAssigned,
+        Reason::AssignmentsMissing,
+        Reason::Settling,
+        Reason::AwaitingSettleCycle,
+        Reason::AwaitingReplication,
+        Reason::AllEmptied,
+        Reason::MembersRemain,
+        Reason::CanaryRunning,
+        Reason::AwaitingEmptyCycle,
+        Reason::AwaitingWave,
+        Reason::ReadingAgain,
+        Reason::GroupReadFailed,
+        Reason::AllUnassigned,
+        Reason::RowsRemain,
+        Reason::CyclesVerified,
+        Reason::AwaitingCycle,
+        Reason::VerifyingTarget,
+        Reason::AllKept,
+        Reason::ProvenBeforeRevocation,
+        Reason::TargetUnread,
+        Reason::TokenRejected,
+        Reason::WebhookCalled,
+        Reason::AwaitingPause,
+        Reason::Confirming,
+        Reason::ProbeInconclusive,
+        Reason::Blocked,
+        Reason::ConfigInForce,
+        Reason::Reachable,
+        Reason::Unreachable,
+        Reason::Retired,
+        Reason::InProgress,
+        Reason::HeldByBrake,
+        Reason::HeldByRefusal,
+        Reason::NothingHeld,
+    ];
+
+    #[test]
+    fn of_each_reason_it_was_decided_whether_it_waits_for_a_person() {
+        for reason in Reason::ALL {
+            let times =
+                ADVICE.iter().filter(|(of, _)| of == reason).count() + BY_ITSELF.iter().filter(|of| *of == reason).count();
+            assert_eq!(times, 1, "{reason}: give it a line in ADVICE, or one in BY_ITSELF");
+        }
     }
 }

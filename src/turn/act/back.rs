@@ -1,15 +1,18 @@
 //! Carries out a rollback, in order, and nothing else.
 
+use std::ops::ControlFlow;
+
 use tokio_util::sync::CancellationToken;
 
 use super::fresh_look::FreshLook;
-use super::{Ours, carry_out, halted, room, taken, volley};
+use super::in_order::{Rules, Run, Stopped, Verdict, carry_out};
 use crate::model::action::{Action, Done};
 use crate::model::id::{GroupId, ServicePrincipalId};
+use crate::model::moment::Moment;
 use crate::model::spec::Spec;
 use crate::undo::Undo;
-use crate::world::error::Class;
-use crate::world::{Clock, World};
+use crate::world::World;
+use crate::world::error::{Class, Error};
 
 /// How far a rollback came.
 #[derive(Debug, Default)]
@@ -31,72 +34,53 @@ pub async fn put_back(
     undo: &Undo,
     stop: &CancellationToken,
 ) -> PutBack {
-    let mut back = PutBack::default();
-    let carriers: Vec<GroupId> = undo.carriers().into_iter().collect();
-    let mut fresh: Option<FreshLook> = None;
-    let mut rest = undo.actions().to_vec();
-    while let Some(room) = room(world, &rest, stop).await {
-        if let Some(why) = halted(world, stop) {
-            back.stopped = Some(why);
-            break;
-        }
-        let next = volley::next(&rest, room);
-        if next.is_empty() {
-            back.stopped = Some("no write may go out now".into());
-            break;
-        }
-        let mut batches = taken(&mut rest, &next);
-        let takes = batches.iter().flatten().any(Action::is_destructive);
-        if takes {
-            if !fresh.as_ref().is_some_and(|look| look.is_fresh(world.clock().moment())) {
-                match FreshLook::look(world, app, &carriers).await {
-                    Ok(look) => fresh = Some(look),
-                    Err(why) => {
-                        back.stopped = Some(why);
-                        break;
-                    }
-                }
-            }
-            for batch in &mut batches {
-                batch.retain(|action| {
-                    let stands = fresh.as_ref().is_some_and(|look| look.carries(undo, action));
-                    if !stands {
-                        back.failed.push(format!("{action}: no group carries them any more"));
-                    }
-                    stands
-                });
-            }
-            batches.retain(|batch| !batch.is_empty());
-            if batches.is_empty() {
-                continue;
-            }
-        }
-        let last_word = || {
-            let is_fresh = fresh.as_ref().is_some_and(|look| look.is_fresh(world.clock().moment()));
-            let old = takes && !is_fresh;
-            halted(world, stop).or_else(|| old.then(|| "it waited too long; the groups have to be read again".to_owned()))
-        };
-        match carry_out(world, spec, turn, app, Ours::default(), &batches, &last_word).await {
-            Ok(outcomes) => {
-                for (action, done, error) in outcomes {
-                    back.done.push((action.clone(), done));
-                    let Some(error) = error else { continue };
-                    tracing::warn!(action = %action, result = done.label(), error = %error, "write not confirmed");
-                    if done == Done::Open
-                        || !matches!(error.class(), Class::Invalid | Class::Gone) && !error.is_failed_dependency()
-                    {
-                        rest.clear();
-                        back.stopped.get_or_insert(error.to_string());
-                    } else {
-                        back.failed.push(format!("{action}: {error}"));
-                    }
-                }
-            }
-            Err(error) => {
-                back.stopped = Some(error.to_string());
-                break;
-            }
-        }
+    let by = spec.target.revocation.by;
+    let run = Run { turn, app, stop, baseline: None, revocation_by: by, hook_key: String::new() };
+    let mut rules = OfRollback { undo, carriers: undo.carriers().into_iter().collect(), back: PutBack::default() };
+    let ended = carry_out(world, &run, &mut rules, undo.actions().to_vec(), None).await;
+    let PutBack { done, failed, stopped } = rules.back;
+    PutBack { done, failed, stopped: ended.err().or(stopped) }
+}
+
+struct OfRollback<'a> {
+    undo: &'a Undo,
+    carriers: Vec<GroupId>,
+    back: PutBack,
+}
+
+impl Rules for OfRollback<'_> {
+    const STALE: &'static str = "it waited too long; the groups have to be read again";
+
+    fn has_lapsed(&self, _: Moment) -> Option<String> {
+        None
     }
-    back
+
+    fn rests_on(&self, _: &[&Action]) -> Vec<GroupId> {
+        self.carriers.clone()
+    }
+
+    fn judge(&mut self, look: &FreshLook, action: &Action) -> Verdict {
+        if look.carries(self.undo, action) {
+            return Verdict::Goes;
+        }
+        self.back.failed.push(format!("{action}: no group carries them any more"));
+        Verdict::Dropped
+    }
+
+    fn conclude(&mut self, action: Action, done: Done, error: Option<Error>) -> ControlFlow<()> {
+        self.back.done.push((action.clone(), done));
+        let Some(error) = error else { return ControlFlow::Continue(()) };
+        tracing::warn!(action = %action, result = done.label(), error = %error, "write not confirmed");
+        let independent = matches!(error.class(), Class::Invalid | Class::Gone) || error.is_failed_dependency();
+        if done != Done::Open && independent {
+            self.back.failed.push(format!("{action}: {error}"));
+            return ControlFlow::Continue(());
+        }
+        self.back.stopped.get_or_insert(error.to_string());
+        ControlFlow::Break(())
+    }
+
+    fn without_room(&self) -> Stopped {
+        Err("no write may go out now".into())
+    }
 }

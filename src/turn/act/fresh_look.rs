@@ -122,10 +122,3 @@ impl FreshLook {
         undo.paths(*user).is_some_and(|paths| paths.values().all(stands))
     }
 }
-
-/// The groups whose end is among these.
-pub(super) fn ending<'a>(actions: impl IntoIterator<Item = &'a Action>) -> Vec<GroupId> {
-    let of = |action: &Action| if let Action::UnassignGroup { group, .. } = action { Some(*group) } else { None };
-    let groups: BTreeSet<GroupId> = actions.into_iter().filter_map(of).collect();
-    groups.into_iter().collect()
-}

@@ -2,23 +2,26 @@
 
 pub mod back;
 mod fresh_look;
+mod in_order;
 pub mod volley;
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 
-use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 
 use crate::judge::brakes::Approved;
 use crate::model::action::{Action, Done};
-use crate::model::baseline::Baseline;
-use crate::model::id::ServicePrincipalId;
+use crate::model::id::GroupId;
 use crate::model::memory::Memory;
+use crate::model::moment::Moment;
+use crate::model::names::Names;
 use crate::model::snapshot::Snapshot;
-use crate::model::spec::{Mode, RevocationBy, Spec};
-use crate::world::error::{Class, Error, Result};
-use crate::world::{Clock, Directory, Freeze, Hook, LastWord, Ledger, Outcome, World, Written};
-use fresh_look::{FreshLook, ending};
+use crate::model::spec::{Mode, Spec};
+use crate::world::World;
+use crate::world::error::{Class, Error};
+use fresh_look::FreshLook;
+use in_order::{Rules, Run, Stopped, Verdict, carry_out};
 
 /// What was done of a plan. Made by [`act`] only.
 #[derive(Debug)]
@@ -40,13 +43,6 @@ impl Acted {
     pub fn stopped(&self) -> Option<&str> {
         self.stopped.as_deref()
     }
-
-    fn note(&mut self, kind: &'static str, done: Done) {
-        match self.done.last_mut() {
-            Some((last, how, times)) if *last == kind && *how == done => *times += 1,
-            _ => self.done.push((kind, done, 1)),
-        }
-    }
 }
 
 /// `mode` may be stricter than the spec's.
@@ -56,172 +52,84 @@ pub async fn act(
     mode: Mode,
     seen: &Snapshot,
     memory: &Memory,
-    approved: Approved,
+    mut approved: Approved,
     stop: &CancellationToken,
 ) -> Acted {
-    let mut acted = Acted { approved, done: Vec::new(), stopped: None };
-    if mode == Mode::Observe {
-        return acted;
-    }
-    let Some(app) = seen.app.known().map(|app| app.id) else { return acted };
-    let mut fresh = FreshLook::of_turn(seen);
-    let mut rest = acted.approved.take();
-    while let Some(room) = room(world, &rest, stop).await {
-        let forbidden = || {
-            let expired = acted.approved.has_expired(world.clock().moment());
-            halted(world, stop).or_else(|| expired.then(|| "the approval has expired".to_owned()))
-        };
-        if let Some(why) = forbidden() {
-            acted.stopped = Some(why);
-            break;
-        }
-        let mut next = volley::next(&rest, room);
-        let takes = next.iter().flatten().any(|index| rest[*index].is_destructive());
-        let groups = ending(next.iter().flatten().map(|index| &rest[*index]));
-        if takes && !fresh.serves(&groups, world.clock().moment()) {
-            match FreshLook::look(world, app, &groups).await {
-                Ok(look) => fresh = look,
-                Err(why) => {
-                    acted.stopped = Some(why);
-                    break;
-                }
-            }
-        }
-        let judged = |index: &usize| fresh.covers(&acted.approved, &rest[*index]).err().map(|why| (*index, why));
-        let uncovered = next.concat().iter().find_map(judged);
-        let ends = uncovered.is_some();
-        if let Some((first, why)) = uncovered {
-            // What stands before it in the plan was looked at, and goes.
-            acted.stopped = Some(why);
-            next.iter_mut().for_each(|batch| batch.retain(|other| *other < first));
-            next.retain(|batch| !batch.is_empty());
-        }
-        let batches = taken(&mut rest, &next);
-        if ends {
-            rest.clear();
-        }
-        if batches.is_empty() {
-            break;
-        }
-        let last_word = || {
-            let old = takes && !fresh.is_fresh(world.clock().moment());
-            forbidden().or_else(|| old.then(|| "it waited too long; who is covered has to be read again".to_owned()))
-        };
-        let ours = Ours { baseline: acted.approved.baseline(), hook_key: hook_key(spec, memory) };
-        match carry_out(world, spec, memory.remembered.turn, app, ours, &batches, &last_word).await {
-            Ok(outcomes) => {
-                for (action, done, error) in outcomes {
-                    acted.note(action.kind(), done);
-                    if let Some(error) = error {
-                        let words = memory.names.of(&error.to_string());
-                        // The warning is given once for its kind, by `turn::warnings`.
-                        tracing::info!(action = %action, result = done.label(), error = words, "write not confirmed");
-                        // One user's refusal says nothing of the next one's row, and who waited for another is looked at
-                        // again; anything else ends it.
-                        let independent =
-                            matches!(action, Action::AssignUser { .. }) && matches!(error.class(), Class::Invalid | Class::Gone);
-                        if done == Done::Open || !(independent || error.is_failed_dependency()) {
-                            rest.clear();
-                        }
-                        acted.stopped.get_or_insert(error.to_string());
-                    }
-                }
-            }
-            Err(error) => {
-                acted.stopped = Some(error.to_string());
-                break;
-            }
-        }
-    }
-    acted
+    let app = match &seen.app.known() {
+        Some(app) if mode != Mode::Observe => app.id,
+        Some(_) | None => return Acted { approved, done: Vec::new(), stopped: None },
+    };
+    let actions = approved.take();
+    let run = Run {
+        turn: memory.remembered.turn,
+        app,
+        stop,
+        baseline: approved.baseline(),
+        revocation_by: spec.target.revocation.by,
+        hook_key: hook_key(spec, memory),
+    };
+    let mut rules = OfTurn { approved: &approved, names: memory.names, done: Vec::new(), failed: None };
+    let ended = carry_out(world, &run, &mut rules, actions, Some(FreshLook::of_turn(seen))).await;
+    let OfTurn { done, failed, .. } = rules;
+    Acted { approved, done, stopped: ended.err().or(failed) }
 }
 
-/// How many of these may go out now; `None` where none is left.
-async fn room(world: &impl World, rest: &[Action], stop: &CancellationToken) -> Option<usize> {
-    let wanted = volley::next(rest, usize::MAX).concat().len();
-    match rest.first()? {
-        // Our own book, and a person or a webhook: no quota of Graph's.
-        Action::RecordBaseline | Action::RequestRevocation => Some(wanted),
-        // Whoever wants us to stop does not wait for a quota.
-        _ => Some(stop.run_until_cancelled(world.directory().room(wanted)).await.unwrap_or(wanted)),
-    }
-}
-
-/// Takes these out of `rest`.
-fn taken(rest: &mut Vec<Action>, batches: &[Vec<usize>]) -> Vec<Vec<Action>> {
-    let taken = batches.iter().map(|batch| batch.iter().map(|index| rest[*index].clone()).collect()).collect();
-    let gone: BTreeSet<usize> = batches.iter().flatten().copied().collect();
-    let mut index = 0..;
-    rest.retain(|_| index.next().is_some_and(|index| !gone.contains(&index)));
-    taken
-}
-
-/// Why nothing more may be written now.
-fn halted(world: &impl World, stop: &CancellationToken) -> Option<String> {
-    if stop.is_cancelled() { Some("asked to stop".into()) } else { world.freeze().why() }
-}
-
-/// How each of these ended, with what was said against it.
-type Outcomes = Vec<(Action, Done, Option<Error>)>;
-
-/// What writes of our own need: to our book, and to the webhook.
-#[derive(Default)]
-struct Ours<'a> {
-    baseline: Option<&'a Baseline>,
-    hook_key: String,
-}
-
-/// The same for every call of one request for the deletion of the token, and another once that has to be asked for anew.
 fn hook_key(spec: &Spec, memory: &Memory) -> String {
     let taken = memory.baseline.known().map_or(0, |baseline| baseline.taken.as_second());
     format!("unscim-{}-{taken}-{}", spec.name, memory.remembered.revocations_void)
 }
 
-/// Journal, write, journal. An error here means that our own book failed; a write's error comes beside its outcome.
-async fn carry_out(
-    world: &impl World,
-    spec: &Spec,
-    turn: u64,
-    app: ServicePrincipalId,
-    ours: Ours<'_>,
-    batches: &[Vec<Action>],
-    last_word: LastWord<'_>,
-) -> Result<Outcomes> {
-    let ledger = world.ledger();
-    let actions = batches.concat();
-    if actions == [Action::RecordBaseline] {
-        let baseline = ours.baseline.ok_or_else(|| Error::Ledger("the baseline could not be taken from this read".into()))?;
-        ledger.create_baseline(baseline)?;
-        tracing::info!(users = baseline.users.len(), groups = baseline.groups.len(), "baseline recorded");
-        return Ok(vec![(Action::RecordBaseline, Done::Ok, None)]);
+/// A turn goes by its approval, and looks afresh in the next one at anything that is not as it was.
+struct OfTurn<'a> {
+    approved: &'a Approved,
+    names: Names,
+    done: Vec<(&'static str, Done, usize)>,
+    /// What was first said against a write.
+    failed: Option<String>,
+}
+
+impl Rules for OfTurn<'_> {
+    const STALE: &'static str = "it waited too long; who is covered has to be read again";
+
+    fn has_lapsed(&self, now: Moment) -> Option<String> {
+        self.approved.has_expired(now).then(|| "the approval has expired".to_owned())
     }
-    let intents = ledger.intend(turn, &actions, world.clock().now())?;
-    let results = match (actions.as_slice(), intents.as_slice()) {
-        ([Action::RequestRevocation], [_]) => vec![match spec.target.revocation.by {
-            RevocationBy::Webhook => world.hook().call(&ours.hook_key, last_word).await,
-            RevocationBy::Operator => {
-                Ok(Written { at: world.clock().now(), already: false, request_id: None, client_request_id: String::new() })
-            }
-        }],
-        _ => join_all(batches.iter().map(|batch| world.directory().write(app, batch, last_word))).await.concat(),
-    };
-    let (mut outcomes, mut endings) = (Vec::new(), Vec::new());
-    for ((action, intent), result) in actions.into_iter().zip(intents).zip(results) {
-        let (done, outcome, error) = match result {
-            Ok(written) => (if written.already { Done::Already } else { Done::Ok }, Outcome::Done(written), None),
-            Err(error) if error.leaves_outcome_open() => (Done::Open, Outcome::Open(error.to_string()), Some(error)),
-            // Of the webhook every failure counts, also that it could not be reached.
-            Err(error) if error.is_refusal() || (action == Action::RequestRevocation && !error.is_withheld()) => {
-                (Done::Failed, Outcome::Refused(error.to_string()), Some(error))
-            }
-            Err(error) => (Done::Failed, Outcome::Failed(error.to_string()), Some(error)),
-        };
-        if let Outcome::Done(written) = &outcome {
-            tracing::info!(action = %action, request_id = written.request_id, client_request_id = written.client_request_id, already = written.already, "done");
+
+    /// The groups whose end is among these.
+    fn rests_on(&self, actions: &[&Action]) -> Vec<GroupId> {
+        let of = |action: &&Action| if let Action::UnassignGroup { group, .. } = action { Some(*group) } else { None };
+        let groups: BTreeSet<GroupId> = actions.iter().filter_map(of).collect();
+        groups.into_iter().collect()
+    }
+
+    fn judge(&mut self, look: &FreshLook, action: &Action) -> Verdict {
+        match look.covers(self.approved, action) {
+            Ok(()) => Verdict::Goes,
+            Err(why) => Verdict::Ends(why),
         }
-        endings.push((intent, outcome));
-        outcomes.push((action, done, error));
     }
-    ledger.conclude(&endings, world.clock().now())?;
-    Ok(outcomes)
+
+    fn conclude(&mut self, action: Action, done: Done, error: Option<Error>) -> ControlFlow<()> {
+        match self.done.last_mut() {
+            Some((last, how, times)) if *last == action.kind() && *how == done => *times += 1,
+            _ => self.done.push((action.kind(), done, 1)),
+        }
+        let Some(error) = error else { return ControlFlow::Continue(()) };
+        let words = self.names.of(&error.to_string());
+        // The warning is given once for its kind, by `turn::warnings`.
+        tracing::info!(action = %action, result = done.label(), error = words, "write not confirmed");
+        self.failed.get_or_insert(error.to_string());
+        // One user's refusal says nothing of the next one's row, and who waited for another is looked at again; anything else
+        // ends it.
+        let independent = matches!(action, Action::AssignUser { .. }) && matches!(error.class(), Class::Invalid | Class::Gone);
+        if done != Done::Open && (independent || error.is_failed_dependency()) {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(())
+        }
+    }
+
+    fn without_room(&self) -> Stopped {
+        Ok(())
+    }
 }

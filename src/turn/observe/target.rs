@@ -16,7 +16,7 @@ use crate::model::snapshot::{
 };
 use crate::model::spec::Spec;
 use crate::world::error::Error;
-use crate::world::{Clock, Target, World, listed, observed};
+use crate::world::{Clock, Target, UserList, World, listed, observed};
 
 /// Single users asked for in one turn; more wait for the next one.
 const USERS_PER_TURN: usize = 100;
@@ -38,7 +38,7 @@ pub(super) async fn target(world: &impl World, spec: &Spec, memory: &Memory, now
     }
     now.target = match world.target().users().await {
         // What opens one list is not revoked, whatever the other one says.
-        Ok(users) => match look_at_target(world, memory, at, users, &mut now.rounds).await {
+        Ok(list) => match look_at_target(world, memory, at, list, &mut now.rounds).await {
             Ok(mut look) => {
                 members_at_app(world, memory, &now.groups, &mut look).await;
                 ObservedTarget { token: TokenState::Accepted, token_ends, look: Listed::Known(Arc::new(look)) }
@@ -76,12 +76,12 @@ async fn look_at_target(
     world: &impl World,
     memory: &Memory,
     at: Moment,
-    users: BTreeMap<ScimId, ScimUser>,
+    list: UserList,
     rounds: &mut Rounds,
 ) -> Result<TargetLook, Error> {
     let target = world.target();
     let turn = memory.remembered.turn;
-    let may_lack_users = target.may_lack_users();
+    let UserList { records: users, may_lack: may_lack_users } = list;
     let mut look = TargetLook { turn, at, users, may_lack_users, groups: target.groups().await?, ..TargetLook::default() };
     if let Some(before) = &memory.target {
         look.compare(before);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::judge::facts::{Facts, Ground};
 use crate::judge::steps::cycle;
 use crate::judge::{baseline, dates, good_cycle, group_plan, kept, lent};
-use crate::model::baseline::Growth;
+use crate::model::baseline::{Baseline, Growth};
 use crate::model::compact::{Few, InOrder, Pool};
 use crate::model::id::{GroupId, UserId};
 use crate::model::key::{Key, KeyKind};
@@ -17,7 +17,7 @@ use crate::model::memory::{
     Size, Streak, Uses,
 };
 use crate::model::moment::{Moment, is_ahead};
-use crate::model::observed::{Listed, Observed};
+use crate::model::observed::Observed;
 use crate::model::snapshot::{Calibration, ProbeVerdict, Snapshot};
 use crate::model::spec::{Mode, Spec};
 use crate::turn::permit::Permit;
@@ -83,80 +83,87 @@ pub struct Remembering {
 }
 
 /// Makes this turn's memory from the last one's and the look; `latest` is the latest time that the look may be dated by.
-pub fn remember(
-    spec: &Spec,
-    permit: Permit,
-    mut memory: Memory,
-    latest: Option<Latest>,
-    look: &Snapshot,
-    now: Moment,
-) -> Remembering {
+pub fn remember(spec: &Spec, permit: Permit, last: Memory, latest: Option<Latest>, look: &Snapshot, now: Moment) -> Remembering {
+    let mut memory = with_reads(spec, look, last);
     memory.remembered.latest = latest;
-    keep_reads(spec, look, &mut memory);
-    if memory.baseline.is_absent()
-        && permit.mode(spec) == Mode::Observe
-        && let Ok(baseline) = baseline::take_baseline(&Facts::new(spec, look, &memory, now))
-    {
-        memory.baseline = Observed::Known(baseline);
-        memory.source = BaselineSource::Provisional;
-    }
-    if let Some(why) = baseline::bound_elsewhere(&Facts::new(spec, look, &memory, now)) {
-        memory.baseline = Observed::Unknown(why);
-    }
-    let growth = growth(&Facts::new(spec, look, &memory, now));
-    if let Observed::Known(baseline) = &mut memory.baseline {
-        baseline.grow(&growth);
+    let facts = Facts::new(spec, look, &memory, now);
+    let instead = instead(&facts, permit.mode(spec));
+    let growth = if instead.is_none() { growth(&facts) } else { Growth::default() };
+    match (instead, &mut memory.baseline) {
+        (Some((baseline, source)), _) => (memory.baseline, memory.source) = (baseline, source),
+        (None, Observed::Known(baseline)) => baseline.grow(&growth),
+        (None, _) => {}
     }
     let before = memory.remembered.clone();
-    take_in(spec, look, &mut memory, now);
+    let mut memory = take_in(spec, look, memory, now);
     if spec.mode == Mode::Observe && permit != Permit::ReadOnly {
         memory.remembered.rolled_back = None;
     }
     Remembering { memory, before, growth }
 }
 
-/// What the process keeps of this look for the next one.
-fn keep_reads(spec: &Spec, look: &Snapshot, memory: &mut Memory) {
-    if let Listed::Known(target) = &look.target.look {
-        memory.target = Some(target.clone());
-    }
-    if let (Listed::Known(log), Some(job)) = (&look.log, look.jobs.known().and_then(|jobs| spec.entra.job(&jobs.value))) {
-        memory.log = Some(ObservedLog { job: job.id.clone(), look: log.clone(), whole: look.log_whole });
-    }
-    memory.rounds = look.rounds;
+/// With what the process keeps of this look for the next one.
+fn with_reads(spec: &Spec, look: &Snapshot, last: Memory) -> Memory {
+    let target = look.target.look.known().cloned().or(last.target);
+    let job = look.jobs.known().and_then(|jobs| spec.entra.job(&jobs.value));
+    let log =
+        look.log.known().zip(job).map(|(log, job)| ObservedLog { job: job.id.clone(), look: log.clone(), whole: look.log_whole });
+    Memory { target, log: log.or(last.log), rounds: look.rounds, ..last }
 }
 
-/// What the look adds to what is remembered. The caller has let the baseline grow first.
-pub fn take_in(spec: &Spec, seen: &Snapshot, memory: &mut Memory, now: Moment) {
-    let mut next = memory.remembered.clone();
-    if let Some(Observed::Known(calibration)) = &seen.calibration {
+/// What is judged by in place of the ledger's baseline: in `Observe` one that is not written down, and none that is another's.
+fn instead(facts: &Facts, mode: Mode) -> Option<(Observed<Baseline>, BaselineSource)> {
+    if facts.memory.baseline.is_absent() && mode == Mode::Observe {
+        let baseline = baseline::take_baseline(facts);
+        return baseline.map(|baseline| (Observed::Known(baseline), BaselineSource::Provisional)).ok();
+    }
+    baseline::bound_elsewhere(facts).map(|why| (Observed::Unknown(why), facts.memory.source))
+}
+
+/// Each makes what is remembered from what it was, and rests on what those before it have made of it.
+const STAGES: [fn(&Facts) -> Remembered; 3] = [with_look, with_cycle, with_proof];
+
+/// With what the look adds to what is remembered. The caller has let the baseline grow first.
+pub fn take_in(spec: &Spec, seen: &Snapshot, mut memory: Memory, now: Moment) -> Memory {
+    for stage in STAGES {
+        memory.remembered = stage(&Facts::new(spec, seen, &memory, now));
+    }
+    memory
+}
+
+/// What the look shows by itself.
+fn with_look(facts: &Facts) -> Remembered {
+    let mut next = facts.memory.remembered.clone();
+    if let Some(Observed::Known(calibration)) = &facts.seen.calibration {
         let before = next.calibration.as_ref().filter(|before| before.url == calibration.url);
         next.calibration = Some(learned_before(calibration.clone(), before));
     }
-    let facts = Facts::new(spec, seen, memory, now);
     if facts.baseline().is_some() {
-        coverage(&facts, &mut next);
-        rows(&facts, &mut next);
-        members(&facts, &mut next);
-        departures(&facts, &mut next);
-        sizes(&facts, &mut next);
-        uses(&facts, &mut next);
-        next.gone = settle::gone(&facts);
-        dates::misdated(&facts, &mut next);
-        target::remember(&facts, &mut next);
+        coverage(facts, &mut next);
+        rows(facts, &mut next);
+        members(facts, &mut next);
+        departures(facts, &mut next);
+        sizes(facts, &mut next);
+        uses(facts, &mut next);
+        next.gone = settle::gone(facts);
+        dates::misdated(facts, &mut next);
+        target::remember(facts, &mut next);
     }
-    probe(&facts, &mut next);
+    probe(facts, &mut next);
     // Nothing that is kept lies in the service's future.
-    if let Some(look) = seen.jobs.known() {
+    if let Some(look) = facts.seen.jobs.known() {
         next.cycles.retain(|cycle| !is_ahead(cycle.ended, look.at));
     }
-    // What follows rests on what was just remembered.
-    memory.remembered = next.clone();
-    let facts = Facts::new(spec, seen, memory, now);
+    next
+}
+
+/// Whether the last cycle was good, and who is lost.
+fn with_cycle(facts: &Facts) -> Remembered {
+    let mut next = facts.memory.remembered.clone();
     if facts.baseline().is_some()
         && let Some(job) = facts.job()
     {
-        let good = good_cycle::good(&facts, job);
+        let good = good_cycle::good(facts, job);
         if let Some(last) = job.last.as_ref().filter(|last| last.ended.is_some()) {
             next.seen_cycle = Some((last.activity.clone(), good.is_ok()));
         }
@@ -169,15 +176,14 @@ pub fn take_in(spec: &Spec, seen: &Snapshot, memory: &mut Memory, now: Moment) {
         }
     }
     if !facts.is_token_rejected()
-        && let Some(tally) = kept::tally(&facts)
+        && let Some(tally) = kept::tally(facts)
     {
-        let first = |id| next.lost_since.get(id).copied().unwrap_or(now.wall);
+        let first = |id| next.lost_since.get(id).copied().unwrap_or(facts.now);
         next.lost_since = tally.lost.keys().map(|id| (*id, first(id))).collect();
         next.strangers.extend(tally.strangers.keys().cloned());
     }
-    rounds(&facts, &mut next);
-    latch(spec, seen, memory, now, &mut next);
-    memory.remembered = next;
+    rounds(facts, &mut next);
+    next
 }
 
 fn coverage(facts: &Facts, next: &mut Remembered) {
@@ -397,13 +403,10 @@ fn asked_in_vain(facts: &Facts, next: &mut Remembered) {
     next.failures_void = journal.refused.get(&Key::Revocation).map_or(0, |failed| failed.times);
 }
 
-fn latch(spec: &Spec, seen: &Snapshot, memory: &mut Memory, now: Moment, next: &mut Remembered) {
-    if next.revocation_proof.is_some() {
-        return;
-    }
-    memory.remembered = next.clone();
-    let facts = Facts::new(spec, seen, memory, now);
-    let Some(baseline) = facts.baseline() else { return };
+/// Step 4's proof: made once it can be, and void once a row or a group is back.
+fn with_proof(facts: &Facts) -> Remembered {
+    let mut next = facts.memory.remembered.clone();
+    let Some(baseline) = facts.baseline().filter(|_| !facts.is_token_rejected()) else { return next };
     if next.cycle_proof.is_some() {
         let row_back = baseline.groups.keys().any(|group| facts.is_on(*group));
         let group_back = facts
@@ -411,17 +414,18 @@ fn latch(spec: &Spec, seen: &Snapshot, memory: &mut Memory, now: Moment, next: &
             .target
             .as_ref()
             .filter(|look| look.turn == next.turn)
-            .and_then(|look| kept::groups_remaining(&facts, look).ok())
+            .and_then(|look| kept::groups_remaining(facts, look).ok())
             .is_some_and(|remaining| !remaining.is_empty());
         if row_back || group_back {
             next.cycle_proof = None;
             next.clean_rounds.clear();
-            asked_in_vain(&facts, next);
+            asked_in_vain(facts, &mut next);
         }
-        return;
+        return next;
     }
     let unassigned = facts.rows().is_some() && baseline.groups.keys().all(|group| facts.is_off(*group));
-    if unassigned && memory.source == BaselineSource::Ledger {
-        next.cycle_proof = cycle::prove(&facts).ok();
+    if unassigned && facts.memory.source == BaselineSource::Ledger {
+        next.cycle_proof = cycle::prove(facts).ok();
     }
+    next
 }

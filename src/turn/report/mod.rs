@@ -15,7 +15,7 @@ use crate::judge::steps::{GUIDE, empty};
 use crate::judge::{group_plan, kept};
 use crate::model::condition::{Condition, ConditionKind, Reason, Truth};
 use crate::model::id::GroupId;
-use crate::model::memory::{self, BaselineSource};
+use crate::model::memory;
 use crate::model::moment::{later, since};
 use crate::model::snapshot::{Job, ScheduleState, TokenState};
 use crate::model::spec::Mode;
@@ -33,50 +33,21 @@ pub fn report(
     before: Option<&Status>,
 ) -> Status {
     let plan = acted.approved().plan();
-    let mut held: Vec<Held> = acted
-        .approved()
-        .held()
-        .iter()
-        .map(|(brake, message)| Held { brake: brake.label().into(), message: message.clone() })
-        .collect();
-    let in_preflight = |why: &String| plan.findings.refusals.contains(why);
-    held.extend(
-        plan.refused
-            .iter()
-            .map(|why| Held { brake: if in_preflight(why) { "preflight" } else { "refused" }.into(), message: why.clone() }),
-    );
-    if plan.baseline.reason == Reason::NewBaselineNeeded {
-        held.push(Held { brake: "refused".into(), message: plan.baseline.message.clone() });
-    }
+    let held = held(acted);
     let graph = reachable_graph(facts);
+    let looked = graph.truth == Truth::True;
+    let retired = plan.steps.len() == GUIDE.len() && plan.steps.iter().all(|step| step.truth == Truth::True);
     let mut judged = vec![preflight(facts, acted), plan.baseline.clone()];
     judged.extend(plan.steps.iter().cloned());
-    judged.push(users_kept(facts));
-    judged.push(credential::valid(facts));
-    judged.push(graph.clone());
-    judged.push(reachable_target(facts));
-    judged.push(config_loaded(trouble));
-    let retired = plan.steps.len() == GUIDE.len() && plan.steps.iter().all(|step| step.truth == Truth::True);
-    let looked = graph.truth == Truth::True;
-    judged.push(if held.is_empty() {
-        judged_as(ConditionKind::Held, Truth::False, Reason::NothingHeld, "nothing is held".into())
-    } else {
-        let reason = if acted.approved().held().is_empty() { Reason::HeldByRefusal } else { Reason::HeldByBrake };
-        let message = held.iter().map(|held| format!("{}: {}", held.brake, held.message)).collect::<Vec<_>>().join("; ");
-        judged_as(ConditionKind::Held, Truth::True, reason, message)
-    });
-    judged.push(if retired && looked {
-        let message = "the retirement is complete; the credential may be narrowed to read-only or removed".into();
-        judged_as(ConditionKind::Ready, Truth::True, Reason::Retired, message)
-    } else {
-        let reason = if looked { Reason::InProgress } else { Reason::LookFailed };
-        judged_as(
-            ConditionKind::Ready,
-            Truth::False,
-            reason,
-            acted.stopped().map_or("the retirement is under way".into(), str::to_owned),
-        )
-    });
+    judged.extend([
+        users_kept(facts),
+        credential::valid(facts),
+        graph,
+        reachable_target(facts),
+        config_loaded(trouble),
+        is_held(acted, &held),
+        ready(acted, retired, looked),
+    ]);
     let phase = phase(facts, acted, before, &held, retired, looked);
     let cycle = cycle(facts, before);
     let blind = !looked || !plan.findings.unknowns.is_empty();
@@ -107,6 +78,36 @@ pub fn report(
     };
     status.withhold(facts.memory.names);
     status
+}
+
+/// What a brake holds, and what waits for a decision.
+fn held(acted: &Acted) -> Vec<Held> {
+    let (approved, plan) = (acted.approved(), acted.approved().plan());
+    let held = |brake: &str, message: &String| Held { brake: brake.into(), message: message.clone() };
+    let by_brakes = approved.held().iter().map(|(brake, message)| held(brake.label(), message));
+    let place = |why| if plan.findings.refusals.contains(why) { "preflight" } else { "refused" };
+    let refused = plan.refused.iter().map(|why| held(place(why), why));
+    let baseline = Some(&plan.baseline).filter(|baseline| baseline.reason == Reason::NewBaselineNeeded);
+    by_brakes.chain(refused).chain(baseline.map(|baseline| held("refused", &baseline.message))).collect()
+}
+
+fn is_held(acted: &Acted, held: &[Held]) -> Judged {
+    if held.is_empty() {
+        return judged_as(ConditionKind::Held, Truth::False, Reason::NothingHeld, "nothing is held".into());
+    }
+    let reason = if acted.approved().held().is_empty() { Reason::HeldByRefusal } else { Reason::HeldByBrake };
+    let message = held.iter().map(|held| format!("{}: {}", held.brake, held.message)).collect::<Vec<_>>().join("; ");
+    judged_as(ConditionKind::Held, Truth::True, reason, message)
+}
+
+fn ready(acted: &Acted, retired: bool, looked: bool) -> Judged {
+    if retired && looked {
+        let message = "the retirement is complete; the credential may be narrowed to read-only or removed".into();
+        return judged_as(ConditionKind::Ready, Truth::True, Reason::Retired, message);
+    }
+    let reason = if looked { Reason::InProgress } else { Reason::LookFailed };
+    let message = acted.stopped().unwrap_or("the retirement is under way").into();
+    judged_as(ConditionKind::Ready, Truth::False, reason, message)
 }
 
 fn app(facts: &Facts) -> Option<AppStatus> {
@@ -412,9 +413,7 @@ fn gauges(facts: &Facts) -> Gauges {
         let active = look.users.values().filter(|user| user.active == Some(true)).count();
         gauges.target_users_active = Some(active as u64);
         gauges.target_users_inactive = Some((look.users.len() - active) as u64);
-        if let (Ok(remaining), BaselineSource::Ledger | BaselineSource::Provisional) =
-            (kept::groups_remaining(facts, look), facts.memory.source)
-        {
+        if let Ok(remaining) = kept::groups_remaining(facts, look) {
             gauges.target_groups_managed = Some(remaining.len() as u64);
             gauges.target_groups_unmanaged = Some(look.groups.len().saturating_sub(remaining.len()) as u64);
         }

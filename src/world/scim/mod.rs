@@ -11,16 +11,15 @@ mod verdict;
 mod wire;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::Timestamp;
 use serde_json::Value;
 use url::Url;
 
-use super::Target;
 use super::error::Result;
 use super::http::Http;
 use super::secret::{SecretFile, ends};
+use super::{Target, UserList};
 use crate::model::id::ScimId;
 use crate::model::observed::Observed;
 use crate::model::snapshot::{Calibration, Probe, ScimGroup, ScimUser, Signature};
@@ -31,15 +30,13 @@ use client::{Client, Kind};
 pub struct ScimTarget {
     client: Client,
     page_size: u32,
-    /// The last list of users need not be whole.
-    may_lack: AtomicBool,
 }
 
 impl ScimTarget {
     /// `base` is taken as it is, its query string too.
     pub fn new(http: Http, base: Url, token: SecretFile, profile: Profile) -> Self {
         let page_size = profiles::of(profile).page_size;
-        ScimTarget { client: Client::new(http, base, token), page_size, may_lack: AtomicBool::new(false) }
+        ScimTarget { client: Client::new(http, base, token), page_size }
     }
 
     async fn list<T>(
@@ -52,15 +49,10 @@ impl ScimTarget {
 }
 
 impl Target for ScimTarget {
-    async fn users(&self) -> Result<BTreeMap<ScimId, ScimUser>> {
+    async fn users(&self) -> Result<UserList> {
         self.client.begin_look();
-        let (users, whole) = self.list(Kind::Users, |value| wire::user(value).map(|user| (user.id.clone(), user))).await?;
-        self.may_lack.store(!whole, Ordering::Relaxed);
-        Ok(users)
-    }
-
-    fn may_lack_users(&self) -> bool {
-        self.may_lack.load(Ordering::Relaxed)
+        let (records, whole) = self.list(Kind::Users, |value| wire::user(value).map(|user| (user.id.clone(), user))).await?;
+        Ok(UserList { records, may_lack: !whole })
     }
 
     async fn groups(&self) -> Result<BTreeMap<ScimId, ScimGroup>> {
