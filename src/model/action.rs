@@ -48,6 +48,11 @@ impl Action {
         }
     }
 
+    /// The group of which a row goes by it.
+    pub fn unassigns(&self) -> Option<GroupId> {
+        if let Action::UnassignGroup { group, .. } = self { Some(*group) } else { None }
+    }
+
     /// Takes something away, or leads to it. Everything but giving a user his own row and writing our own book.
     pub fn is_destructive(&self) -> bool {
         match self {
