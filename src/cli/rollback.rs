@@ -84,12 +84,8 @@ pub fn shown(rollback: &Rollback) -> Sheet {
         sheet.blank();
         sheet.say(&format!("Already as before: {}", count(rollback.undo.already, "object")));
     }
-    for (title, lines) in [("Waits for:", &rollback.undo.waits), ("Stays as it is:", &rollback.undo.stays)] {
-        if !lines.is_empty() {
-            sheet.title(Tone::Title, title);
-            sheet.list("  ", lines, usize::MAX);
-        }
-    }
+    sheet.titled(Tone::Title, "Waits for:", &rollback.undo.waits);
+    sheet.titled(Tone::Title, "Stays as it is:", &rollback.undo.stays);
     sheet.title(Tone::Title, "What no rollback brings back:");
     sheet.list("  ", &GONE.map(str::to_owned), usize::MAX);
     sheet

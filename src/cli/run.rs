@@ -1,7 +1,6 @@
 //! The daemon: turns over a real world, seen from outside, until it is stopped or nothing more can be done.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -61,19 +60,11 @@ pub async fn run(args: &args::Run, config: (Spec, Watched), telemetry: Telemetry
     let Some(socket) = socket else { return Ok(daemon.once(permit, stop).await) };
     daemon.hung_up = hangup::heard(stop.clone())?;
     let seen = daemon.listen(socket, Hosts::new(&args.names.allowed_host))?;
-    tracing::info!(name = daemon.spec.name, mode = ?daemon.spec.mode, address = %seen.address, data_dir = %Data(&args.data_dir), "listening");
+    tracing::info!(name = daemon.spec.name, mode = ?daemon.spec.mode, address = %seen.address, data_dir = %args.data_dir.display(), "listening");
     daemon.until_stopped(permit, stop).await;
     seen.close().await?;
     tracing::info!("stopped");
     Ok(Exit::Done)
-}
-
-struct Data<'a>(&'a Path);
-
-impl std::fmt::Display for Data<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.display().fmt(f)
-    }
 }
 
 /// One retirement, ready to turn.
@@ -130,10 +121,6 @@ impl Daemon {
             warnings: Warnings::default(),
             hung_up: Arc::default(),
         })
-    }
-
-    pub fn spec(&self) -> &Spec {
-        &self.spec
     }
 
     /// One turn, shown; `None` if it was asked to stop while it looked.

@@ -117,7 +117,7 @@ fn match_user(facts: &Facts, user: &DirectoryUser) -> AtTarget {
     let Some(look) = facts.memory.target.as_ref().filter(|_| user.user_principal_name.is_some()) else {
         return AtTarget::NotRead;
     };
-    let acknowledged = facts.spec.groups.acknowledge.contains(&Acknowledgement::UncountedUsers);
+    let acknowledged = facts.acknowledges(Acknowledgement::UncountedUsers);
     match matching(facts, user).as_slice() {
         [one] => AtTarget::Record((*one).clone()),
         [] if look.has_looked_for(user.id) || (acknowledged && look.has_no_answer_for(user.id)) => AtTarget::NoRecord,

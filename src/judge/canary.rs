@@ -10,10 +10,9 @@ use crate::model::spec::Rollout;
 /// Some group of this wave that is assigned has members that are to go one by one, now or later: the canary is one of them.
 pub fn has_members_to_remove(facts: &Facts) -> bool {
     waves::open(facts).into_iter().any(|group| {
-        let members = facts.seen.groups.get(&group).and_then(|seen| seen.members.known());
         facts.is_on(group)
             && match plan_for(facts, group) {
-                GroupPlan::Empty => members.is_some_and(|look| !look.value.users.is_empty()),
+                GroupPlan::Empty => facts.members(group).is_some_and(|look| !look.value.users.is_empty()),
                 GroupPlan::Unknown(_) => true,
                 GroupPlan::Keep | GroupPlan::Nothing | GroupPlan::Undecided(_) => false,
             }

@@ -144,7 +144,7 @@ fn kinds_of_groups(facts: &Facts) -> Vec<u8> {
 
 /// Members of the group; where they could not be read, whom we ever saw in it.
 fn members<'f>(facts: &'f Facts, group: GroupId) -> Box<dyn Iterator<Item = UserId> + 'f> {
-    match facts.seen.groups.get(&group).and_then(|seen| seen.members.known()) {
+    match facts.members(group) {
         Some(look) => Box::new(look.value.users.iter().copied()),
         None => Box::new(facts.users_of(group).map(|person| person.id)),
     }

@@ -120,16 +120,13 @@ pub fn plan_for(facts: &Facts, group: GroupId) -> GroupPlan {
         return GroupPlan::Unknown(format!("what kind of group it is could not be read: {why}"));
     };
     let name = facts.group_name(group);
+    let uneditable = uneditable(profile).map(|why| {
+        let why = format!("group {name} can't be emptied through Graph, {why}; set members: Keep for it to go with its members");
+        GroupPlan::Undecided(why)
+    });
     match facts.decision(group) {
         Some(MembersDecision::Keep) => return GroupPlan::Keep,
-        Some(MembersDecision::Remove) => {
-            return match uneditable(profile) {
-                None => GroupPlan::Empty,
-                Some(why) => GroupPlan::Undecided(format!(
-                    "group {name} can't be emptied through Graph, {why}; set members: Keep for it to go with its members"
-                )),
-            };
-        }
+        Some(MembersDecision::Remove) => return uneditable.unwrap_or(GroupPlan::Empty),
         None => {}
     }
     let Some(members) = seen.members.known() else { return GroupPlan::Unknown("its members could not be read".into()) };
@@ -137,10 +134,8 @@ pub fn plan_for(facts: &Facts, group: GroupId) -> GroupPlan {
     if members == 0 {
         return GroupPlan::Nothing;
     }
-    if let Some(why) = uneditable(profile) {
-        return GroupPlan::Undecided(format!(
-            "group {name} can't be emptied through Graph, {why}; set members: Keep for it to go with its members"
-        ));
+    if let Some(undecided) = uneditable {
+        return undecided;
     }
     match facts.spec.groups.empty_groups {
         EmptyGroups::Always => GroupPlan::Empty,
@@ -168,7 +163,7 @@ pub fn plan_for(facts: &Facts, group: GroupId) -> GroupPlan {
             if let Some(why) = of_its_own.into_iter().find(|why| !why.is_not_looked()) {
                 return GroupPlan::Unknown(format!("whether Privileged Identity Management governs it could not be read: {why}"));
             }
-            if !facts.spec.groups.acknowledge.contains(&Acknowledgement::UndiscoverableUses) {
+            if !facts.acknowledges(Acknowledgement::UndiscoverableUses) {
                 return GroupPlan::Undecided(format!(
                     "group {name} shows no other use, but some can't be ruled out, as they are not looked for: {}; set acknowledge: [UndiscoverableUses], \
                      or members: Remove or members: Keep for it",

@@ -43,7 +43,7 @@ fn is_in_doubt(facts: &Facts, id: GroupId, seen: &ObservedGroup) -> bool {
         Listed::Known(lent) => !lent.is_empty(),
         Listed::Unknown(why) => !why.is_not_looked(),
     };
-    let acknowledged = facts.spec.groups.acknowledge.contains(&Acknowledgement::TemporaryMembers);
+    let acknowledged = facts.acknowledges(Acknowledgement::TemporaryMembers);
     !acknowledged && (by_this_look || known(facts, id).is_some_and(|known| !known.lent.is_empty()))
 }
 
@@ -74,7 +74,7 @@ pub fn open(facts: &Facts, user: UserId, role: AppRoleId) -> Option<Open> {
 fn hold(facts: &Facts, user: UserId, role: AppRoleId) -> Option<Hold> {
     let gives = |id: &GroupId| {
         let rows = facts.rows().into_iter().flat_map(|rows| rows.of(*id));
-        rows.into_iter().any(|row| *facts.spec.roles.get(&row.role).unwrap_or(&row.role) == role)
+        rows.into_iter().any(|row| facts.own_role(row.role) == role)
     };
     let carries = |(id, seen): &(&GroupId, &ObservedGroup)| {
         seen.members.known().is_some_and(|look| look.value.users.contains(&user)) && gives(id)
@@ -120,7 +120,7 @@ fn known<'a>(facts: &Facts<'a>, id: GroupId) -> Option<&'a KnownUses> {
 pub fn gaining(facts: &Facts, id: GroupId, seen: &ObservedGroup) -> BTreeMap<UserId, Option<Timestamp>> {
     let Some(rows) = facts.rows() else { return BTreeMap::new() };
     let gains = |user: UserId| {
-        let mut roles = rows.of(id).iter().map(|row| *facts.spec.roles.get(&row.role).unwrap_or(&row.role));
+        let mut roles = rows.of(id).iter().map(|row| facts.own_role(row.role));
         roles.any(|role| {
             let has_it = rows.of_user(user).any(|(held, _)| held == role);
             !has_it && matches!(hold(facts, user, role), Some(Hold::Lent(..)))

@@ -25,7 +25,7 @@ pub enum Least {
 
 /// What this ledger's journal does not explain, unless the operator knows of it.
 pub fn sign(facts: &Facts, least: Least) -> Option<String> {
-    if facts.spec.groups.acknowledge.contains(&Acknowledgement::AnotherAtWork) {
+    if facts.acknowledges(Acknowledgement::AnotherAtWork) {
         return None;
     }
     // After the end admins assign users directly.

@@ -131,8 +131,7 @@ fn users(facts: &Facts) -> Users {
 fn groups(facts: &Facts, baseline: &Baseline) -> Vec<Group> {
     let group = |(id, group): (&GroupId, &crate::model::baseline::ManagedGroup)| {
         let seen = facts.seen.groups.get(id);
-        let members = seen.and_then(|seen| seen.members.known());
-        let profile = seen.and_then(|seen| seen.profile.known());
+        let (members, profile) = (facts.members(*id), facts.profile(*id));
         let mut uses = Vec::new();
         if let (Some(profile), Some(known)) = (profile, seen.and_then(|seen| seen.uses.known())) {
             uses = group_plan::other_uses(facts, profile, known);

@@ -71,12 +71,7 @@ fn in_words<S: serde::Serializer>(value: &Duration, s: S) -> Result<S::Ok, S::Er
 
 /// When all of them can be over.
 pub fn earliest(facts: &Facts, steps: &[StepLeft]) -> Timestamp {
-    later(clock(facts), steps.iter().map(|step| step.takes).sum())
-}
-
-/// The service's time of this look, where it was heard.
-fn clock(facts: &Facts) -> Timestamp {
-    facts.seen.jobs.known().map_or(facts.now, |look| look.at)
+    later(facts.service_time(), steps.iter().map(|step| step.takes).sum())
 }
 
 /// What is left of each step. One begins when those before it are over, unless it has begun already.
@@ -118,7 +113,7 @@ pub fn steps_left(facts: &Facts) -> Option<Vec<StepLeft>> {
 /// short they are, and those count that begin the margin after what they are to carry out, which is done after `from`.
 fn cycled(facts: &Facts, from: Duration, cycles: u32, after: After) -> Duration {
     let Some(more) = cycles.checked_sub(1) else { return from };
-    let (now, job) = (clock(facts), facts.job());
+    let (now, job) = (facts.service_time(), facts.job());
     let every = job.and_then(|job| job.interval).unwrap_or(CYCLE).max(Duration::from_secs(1));
     let last = job.and_then(|job| job.last.as_ref());
     let next = match last {
@@ -155,7 +150,7 @@ fn assign(facts: &Facts) -> Need {
     let settle = facts.spec.timing.settle;
     let in_sight = |person: &Person| {
         let first = person.in_sight.and_then(|roles| roles.times().max());
-        first.map_or(Duration::ZERO, |first| since(first, clock(facts)))
+        first.map_or(Duration::ZERO, |first| since(first, facts.service_time()))
     };
     for person in facts.people() {
         match &person.cover {
@@ -189,10 +184,7 @@ fn assigned<'a>(facts: &'a Facts, baseline: &'a Baseline) -> impl Iterator<Item 
 }
 
 fn empty(facts: &Facts, baseline: &Baseline) -> Need {
-    let members = |group: &GroupId| {
-        let seen = facts.seen.groups.get(group).and_then(|seen| seen.members.known());
-        seen.map_or(0, |look| look.value.users.len())
-    };
+    let members = |group: &GroupId| facts.members(*group).map_or(0, |look| look.value.users.len());
     let to_empty: Vec<GroupId> =
         assigned(facts, baseline).filter(|group| group_plan::plan_for(facts, *group) == GroupPlan::Empty).collect();
     let removals: usize = to_empty.iter().map(members).sum();

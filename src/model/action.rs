@@ -48,6 +48,11 @@ impl Action {
         }
     }
 
+    /// The group whose assignment goes by it.
+    pub fn unassigns(&self) -> Option<GroupId> {
+        if let Action::UnassignGroup { group, .. } = self { Some(*group) } else { None }
+    }
+
     /// Takes something away, or leads to it. Everything but assigning a user directly and writing our own ledger.
     pub fn is_destructive(&self) -> bool {
         match self {

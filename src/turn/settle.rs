@@ -70,7 +70,7 @@ fn shown(facts: &Facts, key: &Key) -> Option<(bool, Timestamp)> {
             Some((rows.of_user(*user).any(|(held, _)| held == *role), rows.at))
         }
         Key::Member(group, user) => {
-            let look = facts.seen.groups.get(group)?.members.known()?;
+            let look = facts.members(*group)?;
             Some((look.value.users.contains(user), look.at))
         }
         Key::Unassign(group, role) => {

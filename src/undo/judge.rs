@@ -141,7 +141,7 @@ fn rows(facts: &Facts, app: &Rows, ours: &Ours, undo: &mut Undo) {
             undo.already += 1;
         } else if seen.is_some_and(|seen| seen.profile.is_absent()) {
             undo.stays.push(format!("group {name} is no longer in Entra: it can't be assigned again"));
-        } else if let Some(members) = seen.and_then(|seen| seen.members.known()) {
+        } else if let Some(members) = facts.members(*group) {
             let protected = |user: &&UserId| facts.baseline().is_some_and(|baseline| baseline.users.contains_key(user));
             let others = members.value.users.iter().filter(|user| !protected(user)).count();
             if others > 0 {
@@ -159,7 +159,7 @@ fn members(facts: &Facts, ours: &Ours, undo: &mut Undo) {
     for (group, user) in &ours.members {
         let (name, who) = (facts.group_name(*group), facts.user_name(*user));
         let seen = facts.seen.groups.get(group);
-        let Some(members) = seen.and_then(|seen| seen.members.known()) else {
+        let Some(members) = facts.members(*group) else {
             if seen.is_some_and(|seen| seen.profile.is_absent()) {
                 undo.stays.push(format!("{who} can't go back into group {name}, which is no longer in Entra"));
             } else {
@@ -278,14 +278,9 @@ fn own_rows(facts: &Facts, app: &Rows, ours: &Ours, undo: &mut Undo) {
 
 /// Managed groups of the user that give this role.
 fn carriers(facts: &Facts, app: &Rows, user: UserId, role: AppRoleId) -> BTreeSet<(GroupId, AppRoleId)> {
-    let gives = |held: AppRoleId| *facts.spec.roles.get(&held).unwrap_or(&held) == role;
-    let member = |group: &GroupId| {
-        let members = facts.seen.groups.get(group).and_then(|seen| seen.members.known());
-        members.is_some_and(|members| members.value.users.contains(&user))
-    };
     let managed = facts.baseline().into_iter().flat_map(|baseline| baseline.groups.keys().copied());
     managed
-        .filter(member)
-        .flat_map(|group| app.of(group).iter().filter(|row| gives(row.role)).map(move |row| (group, row.role)))
+        .filter(|group| facts.is_seen_in(user, *group))
+        .flat_map(|group| app.of(group).iter().filter(|row| facts.own_role(row.role) == role).map(move |row| (group, row.role)))
         .collect()
 }

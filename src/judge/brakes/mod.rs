@@ -22,7 +22,7 @@ use crate::model::key::{Key, KeyKind};
 use crate::model::memory::BaselineSource;
 use crate::model::moment::Moment;
 use crate::model::observed::{Listed, Observed};
-use crate::model::spec::Hold;
+use crate::model::spec::{Hold, Mode};
 use crate::model::status::{Brake, Pending};
 use crate::model::window::Hours;
 use crate::model::words::{count, part, some_of};
@@ -242,10 +242,8 @@ fn blind(facts: &Facts, plan: &Plan) -> Option<BrakeHit> {
         return None;
     }
     let mut missing = Vec::new();
-    if !facts
-        .baseline()
-        .is_some_and(|_| facts.memory.source == BaselineSource::Ledger || facts.spec.mode == crate::model::spec::Mode::Observe)
-    {
+    let serves = facts.memory.source == BaselineSource::Ledger || facts.spec.mode == Mode::Observe;
+    if facts.baseline().is_none() || !serves {
         missing.push("no baseline is on disk".to_owned());
     }
     for (what, why) in [("the assignments", facts.seen.assignments.unknown()), ("the job", facts.seen.jobs.unknown())] {
@@ -332,11 +330,7 @@ fn too_much(facts: &Facts, plan: &Plan) -> Option<BrakeHit> {
     let removals = plan.actions.iter().filter(|action| matches!(action, Action::RemoveMember { .. }));
     let removals = facts.memory.journal.of(KeyKind::Members).filter(|(_, entry)| entry.intents > 0).count()
         + removals.filter(|action| !tried(&action.key())).count();
-    let leaving: BTreeSet<_> = plan
-        .actions
-        .iter()
-        .filter_map(|action| if let Action::UnassignGroup { group, .. } = action { Some(*group) } else { None })
-        .collect();
+    let leaving: BTreeSet<_> = plan.actions.iter().filter_map(Action::unassigns).collect();
     if let Some(room) = waves::room(facts).filter(|room| leaving.len() > *room) {
         let message = format!(
             "{} to unassign are more than Entra's threshold against accidental deletions leaves room for in one cycle ({room}); it goes on after a cycle",

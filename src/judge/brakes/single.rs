@@ -12,8 +12,7 @@ use crate::model::words::{part, some_of};
 
 /// Would any of these leave somebody without a direct assignment? Counted afresh from this turn's lists, not from the steps.
 pub(super) fn uncovered(facts: &Facts, actions: &[Action]) -> Option<String> {
-    let ends =
-        actions.iter().filter_map(|action| if let Action::UnassignGroup { group, .. } = action { Some(*group) } else { None });
+    let ends = actions.iter().filter_map(Action::unassigns);
     let blind_groups: Vec<_> =
         ends.filter(|group| members(facts, *group).is_none()).map(|group| facts.group_name(group)).collect();
     let bare =
@@ -59,7 +58,7 @@ fn concerned<'f, 'a>(facts: &'f Facts<'a>, action: &Action) -> impl Iterator<Ite
 }
 
 fn members<'f>(facts: &'f Facts, group: GroupId) -> Option<&'f BTreeSet<UserId>> {
-    Some(&facts.seen.groups.get(&group)?.members.known()?.value.users)
+    Some(&facts.members(group)?.value.users)
 }
 
 fn stands_alone(facts: &Facts, id: UserId, group: GroupId) -> bool {
@@ -68,10 +67,10 @@ fn stands_alone(facts: &Facts, id: UserId, group: GroupId) -> bool {
     if person.cover == Cover::Departed {
         return true;
     }
-    let of_rows = rows.of(group).iter().map(|row| facts.spec.roles.get(&row.role).unwrap_or(&row.role));
-    person.roles.iter().chain(of_rows).all(|role| {
-        let now = rows.own(person).any(|(held, _)| held == *role);
-        let before = person.in_sight.and_then(|roles| roles.get(role)).is_some_and(|first| first < rows.at);
+    let of_rows = rows.of(group).iter().map(|row| facts.own_role(row.role));
+    person.roles.iter().copied().chain(of_rows).all(|role| {
+        let now = rows.own(person).any(|(held, _)| held == role);
+        let before = person.in_sight.and_then(|roles| roles.get(&role)).is_some_and(|first| first < rows.at);
         now && before
     })
 }

@@ -21,7 +21,7 @@ use crate::model::key::{Key, KeyKind};
 use crate::model::memory::{Departure, DepartureKind, GoodCycle, LOOKS, Memory};
 use crate::model::moment::{Moment, SKEW, lasts, later, since};
 use crate::model::names::Names;
-use crate::model::snapshot::{Job, ScimUser, Snapshot, TokenState};
+use crate::model::snapshot::{GroupProfile, Job, Look, Members, ScimUser, Snapshot, TokenState};
 use crate::model::spec::{Acknowledgement, MatchBy, MembersDecision, Select, Spec};
 use person::InGroup;
 pub use person::{Cover, Person};
@@ -124,6 +124,20 @@ impl<'a> Facts<'a> {
         self.rows().is_some_and(|rows| !rows.has(group))
     }
 
+    /// Who is in the group by this turn's look; `None` where that could not be read.
+    pub fn members(&self, group: GroupId) -> Option<&'a Look<Members>> {
+        self.seen.groups.get(&group)?.members.known()
+    }
+
+    /// This turn's look shows them in the group.
+    pub fn is_seen_in(&self, user: UserId, group: GroupId) -> bool {
+        self.members(group).is_some_and(|look| look.value.users.contains(&user))
+    }
+
+    pub fn profile(&self, group: GroupId) -> Option<&'a GroupProfile> {
+        self.seen.groups.get(&group)?.profile.known()
+    }
+
     /// Groups on the app that nobody handed to us, as far as is known.
     pub fn unmanaged_groups(&self) -> Vec<GroupId> {
         let managed = |group: &GroupId| self.baseline().is_some_and(|baseline| baseline.groups.contains_key(group));
@@ -182,7 +196,7 @@ impl<'a> Facts<'a> {
             .baseline()
             .and_then(|baseline| baseline.groups.get(&group))
             .map(|group| group.display_name.clone())
-            .or_else(|| self.seen.groups.get(&group)?.profile.known().map(|profile| profile.display_name.clone()));
+            .or_else(|| self.profile(group).map(|profile| profile.display_name.clone()));
         name.map_or_else(|| group.to_string(), |name| format!("{name:?} ({group})"))
     }
 
@@ -196,6 +210,15 @@ impl<'a> Facts<'a> {
     pub fn role_name(&self, role: AppRoleId) -> String {
         let known = self.seen.app.known().and_then(|app| app.roles.iter().find(|known| known.id == role));
         known.map_or_else(|| format!("role {role}"), |known| format!("role {:?}", known.display_name))
+    }
+
+    /// The role that users are to hold themselves for this one of their groups.
+    pub fn own_role(&self, role: AppRoleId) -> AppRoleId {
+        *self.spec.roles.get(&role).unwrap_or(&role)
+    }
+
+    pub fn acknowledges(&self, what: Acknowledgement) -> bool {
+        self.spec.groups.acknowledge.contains(&what)
     }
 
     pub fn decision(&self, group: GroupId) -> Option<MembersDecision> {
@@ -212,7 +235,7 @@ impl<'a> Facts<'a> {
 
     /// Groups were emptied or unassigned before there was a baseline, by the operator's word.
     pub fn is_already_direct(&self) -> bool {
-        self.spec.groups.acknowledge.contains(&Acknowledgement::AlreadyDirect)
+        self.acknowledges(Acknowledgement::AlreadyDirect)
     }
 
     /// It was handed over once, and the operator has taken it off the list since.

@@ -60,8 +60,7 @@ impl<'a> Facts<'a> {
     fn roles_of(&self, user: &Protected) -> Few<AppRoleId> {
         let given = self.given.get_or_init(|| {
             let groups = self.baseline().into_iter().flat_map(|baseline| &baseline.groups);
-            let mapped = |role: &AppRoleId| *self.spec.roles.get(role).unwrap_or(role);
-            groups.map(|(id, group)| (*id, group.roles.iter().map(mapped).collect())).collect()
+            groups.map(|(id, group)| (*id, group.roles.iter().map(|role| self.own_role(*role)).collect())).collect()
         });
         let mut groups = user.groups.iter().filter_map(|group| given.get(group));
         let first = groups.next().cloned().unwrap_or_default();
@@ -138,7 +137,7 @@ impl<'a> Facts<'a> {
 
     /// Released, without a direct assignment, and not in the group any more: its end takes nothing from them.
     pub fn is_let_go(&self, person: &Person, group: GroupId) -> bool {
-        let members = self.seen.groups.get(&group).and_then(|seen| seen.members.known());
+        let members = self.members(group);
         self.is_released(person.id)
             && matches!(person.cover, Cover::Missing(_))
             && members.is_some_and(|look| !look.value.users.contains(&person.id))
@@ -160,8 +159,7 @@ impl<'a> Facts<'a> {
 
     fn judge(&self, group: GroupId) -> InGroup {
         let (mut is_settled, mut gone) = (true, Vec::new());
-        let members = self.seen.groups.get(&group).and_then(|seen| seen.members.known());
-        let Some(members) = members else { return InGroup { is_settled: false, gone } };
+        let Some(members) = self.members(group) else { return InGroup { is_settled: false, gone } };
         // Whoever it is, nobody knows that they need no group.
         is_settled &= members.value.unheard_of().next().is_none();
         // Both are in the order of their ids.

@@ -7,7 +7,7 @@ use crate::judge::baseline::take_baseline;
 use crate::judge::facts::Facts;
 use crate::judge::steps::cycle;
 use crate::model::baseline::{AtTarget, Baseline, Protected};
-use crate::model::id::{AppRoleId, GroupId, UserId};
+use crate::model::id::{GroupId, UserId};
 use crate::model::observed::{Listed, UNHEARD_OF};
 use crate::model::snapshot::{ObservedGroup, Principal};
 use crate::model::spec::{Acknowledgement, Mode};
@@ -23,8 +23,7 @@ const EARLIER: usize = 3;
 /// Before the baseline: everybody who would be protected is known, and so is their record.
 pub(super) fn known(facts: &Facts, found: &mut Findings) {
     let assigned = facts.wished_groups().into_iter().filter(|group| facts.is_on(*group));
-    let security_enabled =
-        |group: &GroupId| facts.seen.groups.get(group)?.profile.known().map(|profile| profile.security_enabled);
+    let security_enabled = |group: &GroupId| facts.profile(*group).map(|profile| profile.security_enabled);
     let (mut unread, mut empty) = (false, Vec::new());
     for group in assigned.filter(|group| security_enabled(group) == Some(true)) {
         let Some(seen) = facts.seen.groups.get(&group) else { continue };
@@ -105,9 +104,8 @@ fn unexplained(facts: &Facts, baseline: &Baseline) -> Option<String> {
 
 /// How many members the app's own group has; `None` where it does not say, or there is no such group.
 fn at_app(facts: &Facts, group: GroupId) -> Result<Option<u64>, String> {
-    let profile = facts.seen.groups.get(&group).and_then(|seen| seen.profile.known());
     let Some(look) = facts.memory.target.as_ref() else { return Err("the app was not read yet".into()) };
-    let Some(profile) = profile else { return Ok(None) };
+    let Some(profile) = facts.profile(group) else { return Ok(None) };
     let (mut most, mut all_tell) = (None, true);
     for own in look.groups_like(group, &profile.display_name) {
         match look.group_members.get(&own.id) {
@@ -132,11 +130,10 @@ fn hides(facts: &Facts, seen: &ObservedGroup) -> bool {
 /// Before the first baseline: most of those who would be protected hold their roles themselves already, as a run leaves it whose
 /// ledger knew who they were.
 fn earlier(facts: &Facts, baseline: &Baseline) -> Option<String> {
-    let acknowledged = facts.spec.groups.acknowledge.contains(&Acknowledgement::EarlierAssignments) || facts.is_already_direct();
+    let acknowledged = facts.acknowledges(Acknowledgement::EarlierAssignments) || facts.is_already_direct();
     let rows = facts.rows().filter(|_| facts.spec.mode == Mode::Enforce && !acknowledged)?;
-    let mapped = |role: AppRoleId| *facts.spec.roles.get(&role).unwrap_or(&role);
     let holds = |(id, user): &(&UserId, &Protected)| {
-        baseline.roles_of(user).into_iter().all(|role| rows.of_user(**id).any(|(held, _)| held == mapped(role)))
+        baseline.roles_of(user).into_iter().all(|role| rows.of_user(**id).any(|(held, _)| held == facts.own_role(role)))
     };
     let direct = baseline.users.iter().filter(holds).count();
     (direct >= EARLIER && direct * 2 >= baseline.users.len()).then(|| {

@@ -84,11 +84,10 @@ fn looks(facts: &Facts, found: &mut Findings) {
 
 fn permissions(facts: &Facts, found: &mut Findings) {
     let Some(held) = facts.seen.permissions.known() else { return };
-    let profile = |group: &GroupId| facts.seen.groups.get(group).and_then(|seen| seen.profile.known());
     let role_assignable: Vec<_> = facts
         .wished_groups()
         .into_iter()
-        .filter(|group| facts.spec.mode == Mode::Enforce && profile(group).is_some_and(|profile| profile.role_assignable))
+        .filter(|group| facts.spec.mode == Mode::Enforce && facts.profile(*group).is_some_and(|profile| profile.role_assignable))
         .collect();
     found.notes.extend(permissions::too_many(facts.spec, held, !role_assignable.is_empty()));
     // A directory role may serve in place of any of them.
@@ -248,7 +247,7 @@ fn elsewhere(facts: &Facts, found: &mut Findings) {
         return;
     }
     let differs = format!("Entra provisions to {base} (BaseAddress), and target.scimUrl is {ours}");
-    if facts.spec.groups.acknowledge.contains(&Acknowledgement::OtherTenantUrl) {
+    if facts.acknowledges(Acknowledgement::OtherTenantUrl) {
         found.notes.push(format!("{differs}; that both lead to the same app is the operator's word (OtherTenantUrl)"));
     } else {
         found.refusals.push(format!(
@@ -358,7 +357,7 @@ fn roles(facts: &Facts, found: &mut Findings) {
             ));
         }
     }
-    let used: BTreeSet<_> = held.iter().map(|role| *facts.spec.roles.get(role).unwrap_or(role)).collect();
+    let used: BTreeSet<_> = held.iter().map(|role| facts.own_role(*role)).collect();
     for role in used {
         if let Some(trouble) = trouble(role) {
             found

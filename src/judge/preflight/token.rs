@@ -19,7 +19,7 @@ pub(super) fn sign_in(facts: &Facts, found: &mut Findings) {
     let keys = facts.seen.settings.known().map(|settings| settings.oauth.join(", "));
     let keys = keys.map(|keys| format!(" ({keys})")).unwrap_or_default();
     let what = format!("Entra signs in to the app by OAuth, by what its provisioning settings hold{keys}");
-    if facts.spec.groups.acknowledge.contains(&Acknowledgement::OAuthSignIn) {
+    if facts.acknowledges(Acknowledgement::OAuthSignIn) {
         found.notes.push(format!("{what}; step 5 is left to a person, and is never proven (OAuthSignIn)"));
     } else {
         found.refusals.push(format!(

@@ -78,13 +78,13 @@ fn for_a_while(facts: &Facts, id: GroupId, seen: &ObservedGroup, found: &mut Fin
             if passing.len() == 1 { "1 user is".to_owned() } else { format!("{} users are", passing.len()) },
             lent::told(facts, &passing)
         );
-        if facts.spec.groups.acknowledge.contains(&Acknowledgement::TemporaryMembers) {
+        if facts.acknowledges(Acknowledgement::TemporaryMembers) {
             found.notes.push(format!("{told}; that they may is the operator's word (TemporaryMembers)"));
         } else if !begun {
             found.refusals.push(format!("{told}; {}", lent::REMEDY));
         }
     }
-    let acknowledged = facts.spec.groups.acknowledge.contains(&Acknowledgement::TemporaryMembers);
+    let acknowledged = facts.acknowledges(Acknowledgement::TemporaryMembers);
     if let Some(why) = seen.lent.unknown().filter(|why| !begun && !acknowledged && !why.is_not_looked()) {
         found.unknowns.push(format!(
             "who is in group {} for a while only could not be read: {why}; where the tenant has no Privileged Identity Management, take {} from the \

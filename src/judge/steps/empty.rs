@@ -39,7 +39,7 @@ pub fn progress(facts: &Facts, group: GroupId) -> Progress {
         // No engine runs any more: a group that is re-used is unassigned, never emptied.
         return Progress::Done;
     }
-    let Some(members) = facts.seen.groups.get(&group).and_then(|seen| seen.members.known()) else {
+    let Some(members) = facts.members(group) else {
         return Progress::Wait(Reason::GroupReadFailed, format!("a complete list of the members of {name}"));
     };
     match plan {
@@ -78,8 +78,7 @@ pub fn progress(facts: &Facts, group: GroupId) -> Progress {
 
 /// Everybody whom this turn's look shows in the group, but for those whose removal was confirmed so lately that it may not show yet.
 fn removals(facts: &Facts, group: GroupId) -> impl Iterator<Item = Action> {
-    let members = facts.seen.groups.get(&group).and_then(|seen| seen.members.known());
-    let users = members.into_iter().flat_map(|look| look.value.users.iter().copied());
+    let users = facts.members(group).into_iter().flat_map(|look| look.value.users.iter().copied());
     users.filter(move |user| !facts.is_fresh(&Key::Member(group, *user))).map(move |user| Action::RemoveMember { group, user })
 }
 

@@ -97,8 +97,7 @@ impl Rules for OfTurn<'_> {
 
     /// The groups whose end is among these.
     fn rests_on(&self, actions: &[&Action]) -> Vec<GroupId> {
-        let of = |action: &&Action| if let Action::UnassignGroup { group, .. } = action { Some(*group) } else { None };
-        let groups: BTreeSet<GroupId> = actions.iter().filter_map(of).collect();
+        let groups: BTreeSet<GroupId> = actions.iter().filter_map(|action| action.unassigns()).collect();
         groups.into_iter().collect()
     }
 

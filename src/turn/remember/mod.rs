@@ -269,13 +269,8 @@ fn has_left(facts: &Ground, id: UserId, groups: &Few<GroupId>) -> bool {
     facts.rows.of_user(id).next().is_none()
         && !facts.memory.journal.of(KeyKind::AssignsOf(id)).any(|(_, entry)| entry.intents > 0)
         && groups.iter().all(|group| {
-            !by_us(*group)
-                && facts
-                    .seen
-                    .groups
-                    .get(group)
-                    .and_then(|seen| seen.members.known())
-                    .is_some_and(|look| !look.value.users.contains(&id))
+            let is_out = facts.members(*group).is_some_and(|look| !look.value.users.contains(&id));
+            !by_us(*group) && is_out
         })
 }
 

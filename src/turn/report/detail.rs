@@ -40,10 +40,9 @@ fn remaining(facts: &Facts) -> Option<Vec<GroupId>> {
 }
 
 fn group(facts: &Facts, id: GroupId, remaining: Option<&[GroupId]>) -> GroupStatus {
-    let seen = facts.seen.groups.get(&id);
     let known = facts.baseline().and_then(|baseline| baseline.groups.get(&id)).map(|group| &group.display_name);
-    let profile = seen.and_then(|seen| seen.profile.known()).map(|profile| &profile.display_name);
-    let members = seen.and_then(|seen| seen.members.known()).map(|look| look.value.users.len() as u64);
+    let profile = facts.profile(id).map(|profile| &profile.display_name);
+    let members = facts.members(id).map(|look| look.value.users.len() as u64);
     let (state, why) = state(facts, id, remaining);
     let name = known.or(profile).cloned().unwrap_or_else(|| id.to_string());
     let members_seen_at = members.map(|_| facts.now);
@@ -76,7 +75,7 @@ fn state(facts: &Facts, id: GroupId, remaining: Option<&[GroupId]>) -> (GroupSta
     };
     match group_plan::plan_for(facts, id) {
         GroupPlan::Keep => (GroupState::MembersKept, waits),
-        GroupPlan::Empty | GroupPlan::Nothing => match facts.seen.groups.get(&id).and_then(|seen| seen.members.known()) {
+        GroupPlan::Empty | GroupPlan::Nothing => match facts.members(id) {
             Some(look) if look.value.users.is_empty() => (GroupState::Empty, waits),
             Some(_) => (GroupState::ToBeEmptied, waits),
             None => (GroupState::Unknown, waits),

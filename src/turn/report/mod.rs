@@ -320,7 +320,7 @@ fn is_assigned(person: &Person) -> bool {
 
 /// The lists of members of all managed groups that are assigned.
 fn are_members_read(facts: &Facts) -> bool {
-    let is_read = |group: &GroupId| facts.seen.groups.get(group).is_some_and(|seen| seen.members.is_known());
+    let is_read = |group: &GroupId| facts.members(*group).is_some();
     let groups = facts.baseline().into_iter().flat_map(|baseline| baseline.groups.keys());
     facts.rows().is_some() && groups.filter(|group| facts.is_on(**group)).all(is_read)
 }
@@ -330,7 +330,7 @@ fn memberships(facts: &Facts) -> u64 {
     let groups = facts.baseline().into_iter().flat_map(|baseline| baseline.groups.keys().copied());
     groups
         .filter(|group| facts.is_on(*group) && group_plan::plan_for(facts, *group) != GroupPlan::Keep)
-        .filter_map(|group| facts.seen.groups.get(&group)?.members.known())
+        .filter_map(|group| facts.members(group))
         .map(|look| look.value.users.len() as u64)
         .sum()
 }
@@ -378,15 +378,8 @@ fn gauges(facts: &Facts) -> Gauges {
     if are_members_read(facts) {
         let (mut group_only, mut both, mut direct) = (0, 0, 0);
         for person in facts.people() {
-            let through_group = person.user.groups.iter().any(|group| {
-                facts.is_on(*group)
-                    && facts
-                        .seen
-                        .groups
-                        .get(group)
-                        .and_then(|seen| seen.members.known())
-                        .is_some_and(|look| look.value.users.contains(&person.id))
-            });
+            let is_member = |group: &GroupId| facts.is_on(*group) && facts.is_seen_in(person.id, *group);
+            let through_group = person.user.groups.iter().any(is_member);
             match (person.has_row(), through_group) {
                 (true, true) => both += 1,
                 (true, false) => direct += 1,
