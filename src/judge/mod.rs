@@ -15,6 +15,7 @@ pub mod others;
 pub mod permissions;
 pub mod plan;
 pub mod preflight;
+pub mod restored;
 pub mod roadmap;
 pub mod step;
 pub mod steps;

@@ -33,6 +33,8 @@ pub struct Memory {
     pub rounds: Rounds,
     /// Of the process too: whether messages may name users.
     pub names: Names,
+    /// The process has judged nothing yet: this is what it finds.
+    pub is_first: bool,
 }
 
 /// What was read of the provisioning log, up to the last look at it.
@@ -103,6 +105,8 @@ pub struct Remembered {
     pub rolled_back: Option<Timestamp>,
     /// The latest look so far.
     pub latest: Option<Latest>,
+    /// What speaks for a backup that was put back, until the operator has said that it is to go on.
+    pub behind: Option<Behind>,
     /// Writes whose last confirmation was dated in the service's future: which one in number, and a time that it is not later than.
     pub misdated: BTreeMap<Key, (u32, Timestamp)>,
     /// Direct rows of protected users: service time of the first look of the unbroken series that showed them.
@@ -172,6 +176,15 @@ pub struct Latest {
     pub at: Timestamp,
     /// The unbroken series of looks whose times lie well before it.
     pub behind: Option<Streak>,
+}
+
+/// What was found in the tenant that is newer than the ledger and against it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Behind {
+    /// The service's time of the ledger's last look.
+    pub last: Timestamp,
+    /// Managed groups that were assigned again after that.
+    pub groups: BTreeSet<GroupId>,
 }
 
 /// What complete looks at the target show of a record, and speaks against its being what it was.

@@ -21,7 +21,7 @@ closed_list! {
 
 closed_list! {
     /// A limit over a whole plan.
-    Brake { Frozen, Blind, UsersLost, Uncovered, Foreseen, TooMuch, Shrunk, NotApproved, Fights, Undone, AnotherAtWork, WriteRefused, Window, RolledBack }
+    Brake { Frozen, Blind, UsersLost, Uncovered, Foreseen, TooMuch, Shrunk, NotApproved, Fights, Undone, AnotherAtWork, WriteRefused, Window, RolledBack, LedgerBehind }
 }
 
 impl Brake {
@@ -42,6 +42,7 @@ impl Brake {
             Brake::WriteRefused => "write-refused",
             Brake::Window => "window",
             Brake::RolledBack => "rolled-back",
+            Brake::LedgerBehind => "ledger-behind",
         }
     }
 }

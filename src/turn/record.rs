@@ -22,6 +22,7 @@ pub(crate) fn load(ledger: &impl Ledger, state: &LoopState) -> Memory {
         log: state.log.clone(),
         rounds: state.rounds,
         names: state.names,
+        is_first: state.status.is_none(),
         ..Memory::default()
     };
     let read = (|| {

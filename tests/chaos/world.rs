@@ -269,7 +269,7 @@ impl World {
         let said = status.conditions.iter().map(|known| &known.message).chain(status.held.iter().map(|held| &held.message));
         let said: Vec<String> = said.cloned().collect();
         let says = |what: &str| said.iter().any(|text| text.contains(what));
-        self.looks_first |= says("the retirement was rolled back at");
+        self.looks_first |= says("run once with spec.mode: Observe");
         let acknowledgeable =
             [Acknowledgement::UndiscoverableUses, Acknowledgement::TargetGroupContent, Acknowledgement::AlreadyDirect];
         for known in acknowledgeable {

@@ -23,6 +23,7 @@ mod plan;
 mod preflight;
 mod remaining;
 mod remembered;
+mod restored;
 mod roadmap;
 mod settle;
 mod steps;

@@ -6,6 +6,7 @@ mod kept;
 mod lent;
 mod lost;
 mod midway;
+mod restored;
 #[path = "../common/rig.rs"]
 mod support;
 mod target;

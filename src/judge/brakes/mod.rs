@@ -19,7 +19,7 @@ use crate::model::baseline::Baseline;
 use crate::model::compact::Few;
 use crate::model::id::{AppRoleId, GroupId, UserId};
 use crate::model::key::{Key, KeyKind};
-use crate::model::memory::BaselineSource;
+use crate::model::memory::{BaselineSource, Behind};
 use crate::model::moment::Moment;
 use crate::model::observed::{Listed, Observed};
 use crate::model::spec::{Hold, Mode};
@@ -86,8 +86,21 @@ impl Approved {
 }
 
 /// Brakes over the whole plan; those over single actions follow in [`approve`].
-const BRAKES: [fn(&Facts, &Plan) -> Option<BrakeHit>; 12] =
-    [frozen, rolled_back, otherwise, blind, users_lost, foreseen, too_much, undone, shrunk, fights, another_at_work, window];
+const BRAKES: [fn(&Facts, &Plan) -> Option<BrakeHit>; 13] = [
+    frozen,
+    rolled_back,
+    ledger_behind,
+    otherwise,
+    blind,
+    users_lost,
+    foreseen,
+    too_much,
+    undone,
+    shrunk,
+    fights,
+    another_at_work,
+    window,
+];
 
 pub fn approve(facts: &Facts, mut plan: Plan) -> Approved {
     let hits: Vec<BrakeHit> = BRAKES.iter().filter_map(|brake| brake(facts, &plan)).collect();
@@ -191,6 +204,18 @@ fn rolled_back(facts: &Facts, _: &Plan) -> Option<BrakeHit> {
         "the retirement was rolled back at {at:.0}; to begin it anew, run once with spec.mode: Observe, look at what it says, and set the mode again"
     );
     Some((Brake::RolledBack, HoldsBack::Everything, why))
+}
+
+/// Undoing what somebody did with a newer ledger would be acting on a past.
+fn ledger_behind(facts: &Facts, _: &Plan) -> Option<BrakeHit> {
+    let Behind { last, groups } = facts.memory.remembered.behind.as_ref()?;
+    let why = format!(
+        "the ledger ends at {last:.0}, and {} that it says to be unassigned were assigned again after that: {}; it may be a backup from before a rollback: \
+         restore the newer ledger where there is one; to go on with this one, run once with spec.mode: Observe, read what it says, and set the mode again",
+        count(groups.len(), "managed group"),
+        some_of(groups.iter().map(|group| facts.group_name(*group)))
+    );
+    Some((Brake::LedgerBehind, HoldsBack::AllButHealing, why))
 }
 
 /// The baseline, or the one that this turn would record.

@@ -74,6 +74,9 @@ pub(super) fn for_brake(brake: &str) -> Option<&'static str> {
     match brake {
         "frozen" => Some("Remove the file freeze, or set hold: None, when it may go on."),
         "rolled-back" => Some("To begin anew, run once with mode: Observe, look at what it says, and set the mode again."),
+        "ledger-behind" => Some(
+            "Restore the newer ledger where there is one. To go on with this one, run once with mode: Observe, read what it says, and set the mode again.",
+        ),
         "uncovered" => Some("If this stays, find out who takes direct assignments away while unscim runs."),
         "foreseen" => Some("Look at the users named: Entra would change them at the app. unscim plan lists every call."),
         "too-much" => Some("Check that the number is meant, then raise the limit."),

@@ -148,6 +148,8 @@ fn held(status: &Status) -> String {
         ("users-lost", "Held: people may have lost their access"),
         ("frozen", "Held by hand: nothing is written"),
         ("blind", "Held: not everything that matters could be seen"),
+        ("rolled-back", "Held: the retirement was rolled back"),
+        ("ledger-behind", "Held: the ledger may be an old copy"),
         ("another-at-work", "Held: somebody else is at work on the same app"),
         ("undone", "Held: something takes the direct assignments away"),
         ("uncovered", "Held: people are without an assignment of their own"),
