@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::condition::labelled;
 use crate::model::id::{AppRoleId, AssignmentId, GroupId, JobId, UserId};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -85,27 +86,14 @@ impl fmt::Display for Action {
     }
 }
 
-/// How one action ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Done {
-    Ok,
-    /// It was so before.
-    Already,
-    Failed,
-    /// Nobody knows; the next look tells.
-    Open,
-}
-
-impl Done {
-    pub const ALL: [Done; 4] = [Done::Ok, Done::Already, Done::Failed, Done::Open];
-
-    /// As in the log and in the metric's label.
-    pub fn label(self) -> &'static str {
-        match self {
-            Done::Ok => "ok",
-            Done::Already => "already",
-            Done::Failed => "failed",
-            Done::Open => "open",
-        }
+labelled! {
+    /// How one action ended.
+    Done {
+        Ok = "ok",
+        /// It was so before.
+        Already = "already",
+        Failed = "failed",
+        /// Nobody knows; the next look tells.
+        Open = "open",
     }
 }

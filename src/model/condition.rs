@@ -21,6 +21,22 @@ macro_rules! closed_list {
 }
 pub(crate) use closed_list;
 
+/// The same of what goes by another name in `/status`, the log and the metrics.
+macro_rules! labelled {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $label:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum $name { $($(#[$vdoc])* $variant),+ }
+        impl $name {
+            pub const ALL: [$name; [$($name::$variant),+].len()] = [$($name::$variant),+];
+            pub fn label(self) -> &'static str {
+                match self { $($name::$variant => $label),+ }
+            }
+        }
+    };
+}
+pub(crate) use labelled;
+
 closed_list! {
     /// What a status always speaks of. `True` is the good value for all but `Held`.
     ConditionKind {

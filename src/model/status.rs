@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::model::condition::{Condition, ConditionKind, Truth, closed_list};
+use crate::model::condition::{Condition, ConditionKind, Truth, closed_list, labelled};
 use crate::model::id::{GroupId, ServicePrincipalId};
 use crate::model::names::Names;
 use crate::model::timeline::Timeline;
@@ -19,31 +19,24 @@ closed_list! {
     }
 }
 
-closed_list! {
+labelled! {
     /// A limit over a whole plan.
-    Brake { Frozen, Blind, UsersLost, Uncovered, Foreseen, TooMuch, Shrunk, NotApproved, Fights, Undone, AnotherAtWork, WriteRefused, Window, RolledBack, LedgerBehind }
-}
-
-impl Brake {
-    /// As in `/status` and in the metric's label.
-    pub fn label(self) -> &'static str {
-        match self {
-            Brake::Frozen => "frozen",
-            Brake::Blind => "blind",
-            Brake::UsersLost => "users-lost",
-            Brake::Uncovered => "uncovered",
-            Brake::Foreseen => "foreseen",
-            Brake::TooMuch => "too-much",
-            Brake::Shrunk => "shrunk",
-            Brake::NotApproved => "not-approved",
-            Brake::Fights => "fights",
-            Brake::Undone => "undone",
-            Brake::AnotherAtWork => "another-at-work",
-            Brake::WriteRefused => "write-refused",
-            Brake::Window => "window",
-            Brake::RolledBack => "rolled-back",
-            Brake::LedgerBehind => "ledger-behind",
-        }
+    Brake {
+        Frozen = "frozen",
+        Blind = "blind",
+        UsersLost = "users-lost",
+        Uncovered = "uncovered",
+        Foreseen = "foreseen",
+        TooMuch = "too-much",
+        Shrunk = "shrunk",
+        NotApproved = "not-approved",
+        Fights = "fights",
+        Undone = "undone",
+        AnotherAtWork = "another-at-work",
+        WriteRefused = "write-refused",
+        Window = "window",
+        RolledBack = "rolled-back",
+        LedgerBehind = "ledger-behind",
     }
 }
 
@@ -150,8 +143,10 @@ pub fn figure(n: Option<u64>) -> String {
 
 closed_list! {
     /// Whether an end is in sight, or why none is.
+    #[derive(Default)]
     Outlook {
         /// Something that it hangs on is not known, or does not come by itself.
+        #[default]
         NotKnown,
         /// At the earliest then; never a promise.
         InSight,
@@ -164,7 +159,7 @@ closed_list! {
 }
 
 /// What is left of the whole way, as far as it is decided. `None` is not known.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Remaining {
     /// Direct assignments to be made.
@@ -181,20 +176,6 @@ pub struct Remaining {
     pub outlook: Outlook,
     /// With nothing in the way and every cycle on time, by the service's clock. `None` unless it is in sight.
     pub earliest_finish: Option<Timestamp>,
-}
-
-impl Default for Remaining {
-    fn default() -> Self {
-        Remaining {
-            assignments: None,
-            member_removals: None,
-            unassignments: None,
-            cycles: None,
-            writing: None,
-            outlook: Outlook::NotKnown,
-            earliest_finish: None,
-        }
-    }
 }
 
 impl Outlook {
@@ -375,25 +356,13 @@ pub struct Gauges {
     pub credential_expires: Option<Timestamp>,
 }
 
-/// How a turn ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TurnResult {
-    Success,
-    /// A look or a write failed.
-    Failed,
-    /// A brake bit, or something was refused.
-    Held,
-}
-
-impl TurnResult {
-    pub const ALL: [TurnResult; 3] = [TurnResult::Success, TurnResult::Failed, TurnResult::Held];
-
-    /// As in the metric's label.
-    pub fn label(self) -> &'static str {
-        match self {
-            TurnResult::Success => "success",
-            TurnResult::Failed => "failed",
-            TurnResult::Held => "held",
-        }
+labelled! {
+    /// How a turn ended.
+    TurnResult {
+        Success = "success",
+        /// A look or a write failed.
+        Failed = "failed",
+        /// A brake bit, or something was refused.
+        Held = "held",
     }
 }

@@ -16,6 +16,7 @@ use tracing::field::Empty;
 use url::Url;
 
 use super::error::{Error, Result, hint, locked};
+use crate::model::condition::labelled;
 
 /// No answer larger than this is read (bytes). Graph's pages of 999 objects stay well below it.
 pub const BODY_CAP: usize = 16 << 20;
@@ -35,25 +36,9 @@ pub enum TransportError {
     TooLarge,
 }
 
-/// Who is asked, as in the metrics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Api {
-    Graph,
-    Token,
-    Scim,
-    Webhook,
-}
-
-impl Api {
-    pub const ALL: [Api; 4] = [Api::Graph, Api::Token, Api::Scim, Api::Webhook];
-    pub fn label(self) -> &'static str {
-        match self {
-            Api::Graph => "graph",
-            Api::Token => "token",
-            Api::Scim => "scim",
-            Api::Webhook => "webhook",
-        }
-    }
+labelled! {
+    /// Who is asked.
+    Api { Graph = "graph", Token = "token", Scim = "scim", Webhook = "webhook" }
 }
 
 /// Told of every request; the metrics and the heartbeat hang on it.

@@ -64,30 +64,15 @@ pub trait Directory {
     }
     async fn app(&self, app: &AppRef) -> Result<App>;
     async fn assignments(&self, app: ServicePrincipalId) -> Result<Look<Vec<Assignment>>>;
-    async fn group(&self, group: GroupId) -> Result<GroupProfile>;
-    async fn group_uses(&self, group: GroupId, app: ServicePrincipalId) -> Result<GroupUses>;
     /// Conditional Access policies of the tenant.
     async fn policies(&self) -> Result<Vec<Policy>>;
-    async fn members(&self, group: GroupId) -> Result<Look<Members>>;
-    /// Properties of the group's user members; `attribute` is the one the job matches by.
-    async fn member_properties(&self, group: GroupId, attribute: &str) -> Result<Vec<DirectoryUser>>;
-    async fn user(&self, user: UserId, attribute: &str) -> Result<DirectoryUser>;
-    /// As [`Directory::group`] and the others below it, of several at once; one result for each, in their order.
-    async fn profiles_of(&self, groups: &[GroupId]) -> Vec<Result<GroupProfile>> {
-        one_by_one(groups, |group| self.group(group)).await
-    }
-    async fn uses_of(&self, groups: &[GroupId], app: ServicePrincipalId) -> Vec<Result<GroupUses>> {
-        one_by_one(groups, |group| self.group_uses(group, app)).await
-    }
-    async fn members_of(&self, groups: &[GroupId]) -> Vec<Result<Look<Members>>> {
-        one_by_one(groups, |group| self.members(group)).await
-    }
-    async fn properties_of(&self, groups: &[GroupId], attribute: &str) -> Vec<Result<Vec<DirectoryUser>>> {
-        one_by_one(groups, |group| self.member_properties(group, attribute)).await
-    }
-    async fn users_by_id(&self, users: &[UserId], attribute: &str) -> Vec<Result<DirectoryUser>> {
-        one_by_one(users, |user| self.user(user, attribute)).await
-    }
+    // Of several at once: one result for each, in their order.
+    async fn profiles_of(&self, groups: &[GroupId]) -> Vec<Result<GroupProfile>>;
+    async fn uses_of(&self, groups: &[GroupId], app: ServicePrincipalId) -> Vec<Result<GroupUses>>;
+    async fn members_of(&self, groups: &[GroupId]) -> Vec<Result<Look<Members>>>;
+    /// Properties of the groups' user members; `attribute` is the one the job matches by.
+    async fn properties_of(&self, groups: &[GroupId], attribute: &str) -> Vec<Result<Vec<DirectoryUser>>>;
+    async fn users_by_id(&self, users: &[UserId], attribute: &str) -> Vec<Result<DirectoryUser>>;
     /// Of each group: whose membership ends by itself, and when (Privileged Identity Management).
     async fn lent_in(&self, groups: &[GroupId]) -> Vec<Result<BTreeMap<UserId, Option<Timestamp>>>>;
     /// Of each group: who may become a member of it for a while.
@@ -103,14 +88,6 @@ pub trait Directory {
     /// Sends these writes in one request, at most twenty: changes of a group's members one after the other, each only if the
     /// one before it was done; others in any order. One outcome for each, in their order.
     async fn write(&self, app: ServicePrincipalId, actions: &[Action], last_word: LastWord<'_>) -> Vec<Result<Written>>;
-}
-
-async fn one_by_one<I: Copy, V, F: Future<Output = Result<V>>>(of: &[I], ask: impl Fn(I) -> F) -> Vec<Result<V>> {
-    let mut results = Vec::with_capacity(of.len());
-    for one in of {
-        results.push(ask(*one).await);
-    }
-    results
 }
 
 /// Asked when everything that a write has to wait for is over and it is about to leave: why it may not, after all.

@@ -258,29 +258,40 @@ impl Directory for Fake {
         }
         Ok(self.look(rows))
     }
-    async fn group(&self, id: GroupId) -> Result<GroupProfile> {
-        self.one(Read::Other("a group"), |seen| Some(&seen.groups.get(&id)?.profile))
-    }
-    async fn group_uses(&self, id: GroupId, _: ServicePrincipalId) -> Result<GroupUses> {
-        self.list(Read::Other("uses"), |seen| Some(&seen.groups.get(&id)?.uses))
-    }
     async fn policies(&self) -> Result<Vec<Policy>> {
         self.list(Read::Other("policies"), |seen| Some(&seen.policies))
     }
-    async fn members(&self, id: GroupId) -> Result<Look<Members>> {
-        let members = self.list(Read::Members(id), |seen| Some(&seen.groups.get(&id)?.members))?.value;
-        Ok(self.look(members))
+    async fn profiles_of(&self, groups: &[GroupId]) -> Vec<Result<GroupProfile>> {
+        let profile = |id| self.one(Read::Other("a group"), |seen| Some(&seen.groups.get(id)?.profile));
+        groups.iter().map(profile).collect()
     }
-    async fn member_properties(&self, id: GroupId, _: &str) -> Result<Vec<DirectoryUser>> {
-        self.asked(Read::Other("properties"))?;
-        let seen = self.seen.borrow();
-        let members = seen.groups.get(&id).and_then(|group| group.members.known());
-        let users = members.into_iter().flat_map(|look| &look.value.users);
-        Ok(users.filter_map(|user| seen.users.get(user)?.known().cloned()).collect())
+    async fn uses_of(&self, groups: &[GroupId], _: ServicePrincipalId) -> Vec<Result<GroupUses>> {
+        let uses = |id| self.list(Read::Other("uses"), |seen| Some(&seen.groups.get(id)?.uses));
+        groups.iter().map(uses).collect()
     }
-    async fn user(&self, id: UserId, _: &str) -> Result<DirectoryUser> {
-        let deleted = self.deleted.contains(&id);
-        self.one(Read::User, |seen| if deleted { Some(&Observed::Absent) } else { seen.users.get(&id) })
+    async fn members_of(&self, groups: &[GroupId]) -> Vec<Result<Look<Members>>> {
+        let members = |id: &GroupId| {
+            let members = self.list(Read::Members(*id), |seen| Some(&seen.groups.get(id)?.members))?.value;
+            Ok(self.look(members))
+        };
+        groups.iter().map(members).collect()
+    }
+    async fn properties_of(&self, groups: &[GroupId], _: &str) -> Vec<Result<Vec<DirectoryUser>>> {
+        let properties = |id| {
+            self.asked(Read::Other("properties"))?;
+            let seen = self.seen.borrow();
+            let members = seen.groups.get(id).and_then(|group| group.members.known());
+            let users = members.into_iter().flat_map(|look| &look.value.users);
+            Ok(users.filter_map(|user| seen.users.get(user)?.known().cloned()).collect())
+        };
+        groups.iter().map(properties).collect()
+    }
+    async fn users_by_id(&self, users: &[UserId], _: &str) -> Vec<Result<DirectoryUser>> {
+        let user = |id: &UserId| {
+            let deleted = self.deleted.contains(id);
+            self.one(Read::User, |seen| if deleted { Some(&Observed::Absent) } else { seen.users.get(id) })
+        };
+        users.iter().map(user).collect()
     }
     async fn lent_in(&self, groups: &[GroupId]) -> Vec<Result<BTreeMap<UserId, Option<Timestamp>>>> {
         let lent = |id| self.list(Read::Other("who is lent"), |seen| Some(&seen.groups.get(id)?.lent));

@@ -104,7 +104,7 @@ async fn odd_tenants() -> Vec<Exchange> {
     }
     for user in [ids.users[1], ids.users[2], ids.direct_only] {
         let record = rig.practice.scim_user(user).expect("a record");
-        rig.world().directory().user(user, "userPrincipalName").await.expect("a user");
+        rig.world().directory().users_by_id(&[user], "userPrincipalName").await.remove(0).expect("a user");
         rig.world().target().user(&record, &[]).await.expect("an answer");
     }
     log.exchanges()
@@ -127,7 +127,7 @@ async fn refusals() -> Vec<Exchange> {
 
     assert!(!one(directory, app, assign.clone()).await.unwrap().already);
     assert!(one(directory, app, assign.clone()).await.unwrap().already);
-    let member = directory.members(group).await.unwrap().value.users.into_iter().next().expect("a member");
+    let member = directory.members_of(&[group]).await.remove(0).unwrap().value.users.into_iter().next().expect("a member");
     assert!(!one(directory, app, Action::RemoveMember { group, user: member }).await.unwrap().already);
     assert!(one(directory, app, Action::RemoveMember { group, user: member }).await.unwrap().already);
     let rows = directory.assignments(app).await.unwrap().value;
@@ -136,10 +136,10 @@ async fn refusals() -> Vec<Exchange> {
     assert!(!one(directory, app, unassign.clone()).await.unwrap().already);
     assert!(one(directory, app, unassign.clone()).await.unwrap().already);
     let unknown = [
-        directory.group(nobody).await.map(drop),
-        directory.members(nobody).await.map(drop),
+        directory.profiles_of(&[nobody]).await.remove(0).map(drop),
+        directory.members_of(&[nobody]).await.remove(0).map(drop),
         directory.app(&AppRef::ServicePrincipalId(ServicePrincipalId(nobody.0))).await.map(drop),
-        directory.user(UserId(nobody.0), "mail").await.map(drop),
+        directory.users_by_id(&[UserId(nobody.0)], "mail").await.remove(0).map(drop),
     ];
     for answer in unknown {
         assert!(matches!(answer, Err(Error::NotFound { .. })), "{answer:?}");
@@ -147,7 +147,7 @@ async fn refusals() -> Vec<Exchange> {
     while one(directory, app, assign.clone()).await.is_ok() {}
     practice.admin().grant(["Application.Read.All"]);
     practice.admin().end_sessions();
-    assert!(directory.members(group).await.is_err());
+    assert!(directory.members_of(&[group]).await.remove(0).is_err());
     assert!(directory.log(&ids.job, practice.now()).await.is_err());
     assert!(directory.settings(app).await.is_err());
     log.exchanges()

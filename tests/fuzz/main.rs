@@ -92,7 +92,7 @@ async fn sizes(rig: &mut Rig) -> Vec<(&'static str, Result<usize>)> {
         ("users", target.users().await.map(|users| users.records.len())),
         ("groups", target.groups().await.map(|groups| groups.len())),
         ("jobs", jobs.map(|look| look.value.len())),
-        ("properties", directory.member_properties(ids.groups[0], "userPrincipalName").await.map(|users| users.len())),
+        ("properties", directory.properties_of(&[ids.groups[0]], "userPrincipalName").await.remove(0).map(|users| users.len())),
         ("schema", directory.schema(app, &ids.job).await.map(|_| 1)),
         ("settings", directory.settings(app).await.map(|_| 1)),
         ("policies", directory.policies().await.map(|policies| policies.iter().map(|policy| policy.groups.len()).sum())),
@@ -103,7 +103,10 @@ async fn sizes(rig: &mut Rig) -> Vec<(&'static str, Result<usize>)> {
     let eligible = directory.eligible_for(&ids.groups[..1]).await.remove(0);
     found.push(("eligible", eligible.map(|eligible| eligible.len())));
     for group in &ids.groups {
-        found.push(("members", directory.members(*group).await.map(|look| look.value.users.len() + look.value.others.len())));
+        found.push((
+            "members",
+            directory.members_of(&[*group]).await.remove(0).map(|look| look.value.users.len() + look.value.others.len()),
+        ));
     }
     found
 }

@@ -213,7 +213,7 @@ async fn a_throttled_read_waits_as_long_as_it_was_told() {
     let error = graph.assignments(app()).await.unwrap_err();
     assert!(matches!(error, Error::Throttled { retry_after: Some(wait), .. } if wait.as_secs() == 61), "{error}");
     // The next call finds the gate shut and does not even ask.
-    assert!(matches!(graph.members(group()).await.unwrap_err(), Error::Throttled { .. }));
+    assert!(matches!(graph.members_of(&[group()]).await.remove(0).unwrap_err(), Error::Throttled { .. }));
     assert_eq!(log.count(), 1);
     tokio::time::advance(Duration::from_secs(61)).await;
     assert!(graph.assignments(app()).await.is_ok());
@@ -234,11 +234,11 @@ async fn members_need_a_type_and_only_users_are_users() {
         let kinds = ["#microsoft.graph.user", "#microsoft.graph.group", "#microsoft.graph.spaceship"];
         list(kinds.iter().zip(1..).map(|(kind, n)| member(n, kind)).collect())
     });
-    let members = directory.members(group()).await.unwrap().value;
+    let members = directory.members_of(&[group()]).await.remove(0).unwrap().value;
     assert_eq!(members.users.into_iter().collect::<Vec<_>>(), [user(1)]);
     assert_eq!(members.others, [("group".to_owned(), user(2).0), ("spaceship".to_owned(), user(3).0)]);
     let (directory, _) = graph(|_, _| list(vec![json!({"id": user(1)})]));
-    assert!(directory.members(group()).await.unwrap_err().to_string().contains("@odata.type"));
+    assert!(directory.members_of(&[group()]).await.remove(0).unwrap_err().to_string().contains("@odata.type"));
 }
 
 #[tokio::test]
@@ -246,13 +246,13 @@ async fn member_properties_come_from_the_index_with_the_matching_attribute() {
     let (graph, log) = graph(|_, _| {
         list(vec![json!({"id": user(1), "userPrincipalName": "a@x", "accountEnabled": null, "userType": "Guest", "mail": "m@x"})])
     });
-    let users = graph.member_properties(group(), "mail").await.unwrap();
+    let users = graph.properties_of(&[group()], "mail").await.remove(0).unwrap();
     assert_eq!((users[0].match_value.as_deref(), users[0].enabled, users[0].guest), (Some("m@x"), None, true));
     let sent = &log.all()[0];
     assert!(sent.path.ends_with("/members/microsoft.graph.user"));
     assert_eq!(sent.query, "$top=999&$count=true&$select=id,userPrincipalName,accountEnabled,userType,mail");
     assert_eq!(sent.header("consistencylevel"), "eventual");
-    assert!(graph.member_properties(group(), "mail,x&$expand=manager").await.is_err());
+    assert!(graph.properties_of(&[group()], "mail,x&$expand=manager").await.remove(0).is_err());
     assert_eq!(log.count(), 1);
 }
 
@@ -289,7 +289,7 @@ async fn a_name_must_mean_exactly_one_app() {
 async fn a_group_whose_nature_is_not_told_is_not_read() {
     let whole = json!({"id": group(), "displayName": "IT", "groupTypes": ["Unified"], "securityEnabled": true, "mailEnabled": true,
         "resourceProvisioningOptions": ["Team"], "assignedLicenses": [{"skuId": "x"}], "onPremisesSyncEnabled": null});
-    let read = |body: Value| async move { graph(move |_, _| ok(body.clone())).0.group(group()).await };
+    let read = |body: Value| async move { graph(move |_, _| ok(body.clone())).0.profiles_of(&[group()]).await.remove(0) };
     let profile = read(whole.clone()).await.unwrap();
     assert!(profile.unified && profile.team && profile.licensed && !profile.synced && !profile.dynamic);
     for key in ["groupTypes", "securityEnabled", "mailEnabled", "assignedLicenses", "resourceProvisioningOptions"] {
@@ -313,7 +313,7 @@ async fn other_uses_of_a_group_are_listed_by_name() {
         other["resourceDisplayName"] = json!("Payroll");
         list(vec![row(1), other])
     });
-    let uses = graph.group_uses(group(), app()).await.unwrap();
+    let uses = graph.uses_of(&[group()], app()).await.remove(0).unwrap();
     assert_eq!((uses.other_apps, uses.member_of), (vec!["Payroll".to_owned()], vec![user(9).to_string()]));
 }
 
@@ -387,7 +387,7 @@ async fn where_a_group_was_mastered_once_and_how_its_rule_stands_is_read() {
     let read = |key: &'static str, value: Value| {
         let mut body = whole.clone();
         body[key] = value;
-        async move { graph(move |_, _| ok(body.clone())).0.group(group()).await.unwrap() }
+        async move { graph(move |_, _| ok(body.clone())).0.profiles_of(&[group()]).await.remove(0).unwrap() }
     };
     let told = |profile: unscim::model::snapshot::GroupProfile| (profile.converted, profile.rule_by_groups, profile.rule_paused);
     assert_eq!(told(read("onPremisesSecurityIdentifier", Value::Null).await), (false, false, false));
@@ -398,7 +398,7 @@ async fn where_a_group_was_mastered_once_and_how_its_rule_stands_is_read() {
     assert_eq!(told(read("membershipRuleProcessingState", json!("Paused")).await), (false, false, true));
     let mut synced = whole.clone();
     (synced["onPremisesSyncEnabled"], synced["onPremisesSecurityIdentifier"]) = (json!(true), json!("S-1-5-21"));
-    let profile = graph(move |_, _| ok(synced.clone())).0.group(group()).await.unwrap();
+    let profile = graph(move |_, _| ok(synced.clone())).0.profiles_of(&[group()]).await.remove(0).unwrap();
     assert!(profile.synced && !profile.converted);
 }
 

@@ -39,7 +39,7 @@ async fn tenant(rig: &mut Rig) -> Tenant {
         }
     }
     for group in ids.groups {
-        now.members.insert(group, directory.members(group).await.unwrap().value.users);
+        now.members.insert(group, directory.members_of(&[group]).await.remove(0).unwrap().value.users);
     }
     now
 }

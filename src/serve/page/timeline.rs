@@ -2,8 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::Time;
-use crate::model::condition::ConditionKind;
+use super::{STEPS, Time};
 use crate::model::timeline::Timeline;
 
 /// The picture's own units; it is stretched to the window.
@@ -63,14 +62,7 @@ pub(super) fn picture(timeline: &Timeline, time: impl Fn(Timestamp) -> Time) -> 
         bars.push(bar(3, cycle.began.max(began), cycle.ended, tone, format!("{what}, {}", time(cycle.ended).shown)));
     }
     for step in &timeline.steps {
-        let lane = [
-            ConditionKind::UsersAssigned,
-            ConditionKind::GroupsEmptied,
-            ConditionKind::GroupsUnassigned,
-            ConditionKind::CycleCompleted,
-            ConditionKind::TokenRevoked,
-        ];
-        let Some(lane) = lane.iter().position(|kind| *kind == step.kind) else { continue };
+        let Some(lane) = STEPS.iter().position(|kind| *kind == step.kind) else { continue };
         let mut mark = bar(lane, step.at, step.at, "done", format!("done, {}", time(step.at).shown));
         (mark.y, mark.height) = (u32::try_from(lane).unwrap_or(0) * LANE + 2, LANE - 4);
         bars.push(mark);

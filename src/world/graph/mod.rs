@@ -76,28 +76,8 @@ impl<T: TokenSource> Directory for GraphDirectory<T> {
         reads::assignments(&self.client, app).await
     }
 
-    async fn group(&self, group: GroupId) -> Result<GroupProfile> {
-        reads::groups(&self.client, &[group]).await.remove(0)
-    }
-
-    async fn group_uses(&self, group: GroupId, app: ServicePrincipalId) -> Result<GroupUses> {
-        reads::uses(&self.client, &[group], app).await.remove(0)
-    }
-
     async fn policies(&self) -> Result<Vec<Policy>> {
         reads::policies(&self.client).await
-    }
-
-    async fn members(&self, group: GroupId) -> Result<Look<Members>> {
-        reads::members(&self.client, &[group]).await.remove(0)
-    }
-
-    async fn member_properties(&self, group: GroupId, attribute: &str) -> Result<Vec<DirectoryUser>> {
-        reads::properties(&self.client, &[group], attribute).await.remove(0)
-    }
-
-    async fn user(&self, user: UserId, attribute: &str) -> Result<DirectoryUser> {
-        reads::users(&self.client, &[user], attribute).await.remove(0)
     }
 
     async fn profiles_of(&self, groups: &[GroupId]) -> Vec<Result<GroupProfile>> {

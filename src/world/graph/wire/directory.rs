@@ -11,6 +11,20 @@ use crate::model::id::{AppRoleId, AssignmentId, GroupId, ServicePrincipalId, Use
 use crate::model::snapshot::{App, AppRole, Assignment, DirectoryUser, GroupProfile, Policy, Principal};
 use crate::world::error::hint;
 
+macro_rules! known_by_id {
+    ($($row:ty),+) => {$(
+        impl Row for $row {
+            type Key<'a> = Uuid;
+
+            fn key(&self) -> Uuid {
+                self.id
+            }
+        }
+    )+};
+}
+
+known_by_id!(WireApp, Member, WireParent, WirePolicy);
+
 #[derive(Deserialize, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct WireApp {
@@ -30,14 +44,6 @@ struct WireRole {
     is_enabled: bool,
     #[serde(default, deserialize_with = "nullable")]
     allowed_member_types: Vec<String>,
-}
-
-impl Row for WireApp {
-    type Key<'a> = Uuid;
-
-    fn key(&self) -> Uuid {
-        self.id
-    }
 }
 
 impl WireApp {
@@ -173,14 +179,6 @@ pub struct Member {
     pub other: Option<Box<str>>,
 }
 
-impl Row for Member {
-    type Key<'a> = Uuid;
-
-    fn key(&self) -> Uuid {
-        self.id
-    }
-}
-
 impl WireMember {
     pub fn into_member(self) -> Member {
         let kind = self.kind.trim_start_matches('#');
@@ -196,14 +194,6 @@ impl WireMember {
 pub struct WireParent {
     id: Uuid,
     display_name: Option<String>,
-}
-
-impl Row for WireParent {
-    type Key<'a> = Uuid;
-
-    fn key(&self) -> Uuid {
-        self.id
-    }
 }
 
 impl WireParent {
@@ -233,14 +223,6 @@ struct WireConditionUsers {
     include_groups: Vec<Uuid>,
     #[serde(default, deserialize_with = "nullable")]
     exclude_groups: Vec<Uuid>,
-}
-
-impl Row for WirePolicy {
-    type Key<'a> = Uuid;
-
-    fn key(&self) -> Uuid {
-        self.id
-    }
 }
 
 impl WirePolicy {
