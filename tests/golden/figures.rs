@@ -6,7 +6,7 @@ use unscim::model::condition::ConditionKind;
 use unscim::model::id::GroupId;
 use unscim::model::observed::Listed;
 use unscim::model::spec::{Hold, Mode};
-use unscim::model::status::{GroupState, LastKnown, Progress, Status};
+use unscim::model::status::{GroupState, LastKnown, Phase, Progress, Status};
 use unscim::turn::report::report;
 
 use crate::act::carry_out;
@@ -109,4 +109,27 @@ fn the_timeline_holds_what_the_ledger_and_the_looks_show_by_the_clock_of_the_ser
     assert_eq!(later.timeline.steps, held.timeline.steps, "a step keeps its time");
     let unread = status(&blind(case), Some(&later));
     assert_eq!((unread.timeline.until, &unread.timeline.cycles), (later.timeline.until, &later.timeline.cycles));
+}
+
+#[test]
+fn a_failed_look_lifts_no_hold_and_leaves_none_standing_over_nothing() {
+    let mut lost = Case::assigned();
+    lost.target().users.get_mut(&scim(1)).unwrap().active = Some(false);
+    let held = status(&lost, None);
+    assert!(held.phase == Phase::Held && held.held.iter().any(|held| held.brake == "users-lost"), "{:?}", held.held);
+    let mut later = held.clone();
+    for minutes in [10, 20] {
+        later = status_at(NOW + minutes, &blind(Case::assigned()), Some(&later));
+        assert!(later.phase == Phase::Held && later.is_true(ConditionKind::Held), "{:?}", later.conditions);
+        assert_eq!(later.held, held.held);
+    }
+    let again = status(&Case::assigned(), Some(&later));
+    assert!(again.held.is_empty() && again.phase == Phase::EmptyingGroups, "{:?}", again.held);
+    // A hand is on the brake or not, whatever can be read.
+    let mut frozen = Case::assigned();
+    frozen.spec.hold = Hold::Held;
+    let frozen = status(&frozen, None);
+    assert_eq!(frozen.phase, Phase::Held);
+    let free = status(&blind(Case::assigned()), Some(&frozen));
+    assert!(free.held.is_empty() && free.phase == Phase::EmptyingGroups, "{:?} {}", free.held, free.phase);
 }

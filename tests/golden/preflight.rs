@@ -681,12 +681,14 @@ fn the_target_can_be_read_and_the_probe_is_calibrated() {
     let waits = found(uncalibrated(Some(Observed::Unknown(throttled()))));
     let told = "the revocation probe can't be calibrated: throttled, retry after 1s";
     assert!(waits.refusals.is_empty() && waits.unknowns == [told], "{waits:#?}");
-    let waits = found(|case| {
-        case.memory.target = None;
-        case.seen.target.look = Listed::Unknown(throttled());
-    });
-    let told = "the target can't be read: throttled, retry after 1s";
-    assert!(waits.refusals.is_empty() && waits.unknowns.iter().any(|why| why == told), "{waits:#?}");
+    for kind in ["throttled", "unreachable", "timed-out", "broken"] {
+        let waits = found(|case| {
+            case.memory.target = None;
+            case.seen.target.look = Listed::Unknown(failed(kind));
+        });
+        let told = "the target can't be read: the service is down";
+        assert!(waits.refusals.is_empty() && waits.unknowns.iter().any(|why| why == told), "{kind}: {waits:#?}");
+    }
     let later = found(uncalibrated(None));
     assert!(later.refusals.is_empty() && later.unknowns == ["the revocation probe is not calibrated yet"], "{later:#?}");
     refuses("the target can't be read", |case| {

@@ -1,5 +1,6 @@
 //! The `/status` document as plain text for a terminal. It reads leniently, so that another version's status shows too.
 
+use jiff::Timestamp;
 use serde::Deserialize as _;
 use serde_json::Value;
 
@@ -234,7 +235,7 @@ fn text(value: &Value) -> String {
 fn text_or(value: &Value, absent: &str) -> String {
     match value {
         Value::Null => absent.to_owned(),
-        Value::String(text) => clean(text),
+        Value::String(text) => text.parse::<Timestamp>().map_or_else(|_| clean(text), |at| format!("{at:.0}")),
         other => clean(&other.to_string()),
     }
 }

@@ -57,9 +57,9 @@ pub(super) fn check(facts: &Facts, found: &mut Findings) {
     records(facts, found);
 }
 
-/// A service over its rate has refused nothing: the next look asks again.
+/// A service that was not reached, or is over its rate, has refused nothing: the next look asks again.
 fn unread<'f>(why: &Why, found: &'f mut Findings) -> &'f mut Vec<String> {
-    if why.kind == "throttled" { &mut found.unknowns } else { &mut found.refusals }
+    if why.stalls() { &mut found.unknowns } else { &mut found.refusals }
 }
 
 /// What the app leaves out, so that nobody can see it change.

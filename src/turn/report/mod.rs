@@ -19,7 +19,7 @@ use crate::model::memory;
 use crate::model::moment::{later, since};
 use crate::model::snapshot::{Job, ScheduleState, TokenState};
 use crate::model::spec::Mode;
-use crate::model::status::{AppStatus, CycleStatus, Gauges, Held, Phase, Progress, Status};
+use crate::model::status::{AppStatus, Brake, CycleStatus, Gauges, Held, Phase, Progress, Status};
 use crate::model::words::count;
 use crate::model::write_record::WriteRecord;
 use crate::turn::act::Acted;
@@ -33,9 +33,12 @@ pub fn report(
     before: Option<&Status>,
 ) -> Status {
     let plan = acted.approved().plan();
-    let held = held(acted);
     let graph = reachable_graph(facts);
     let looked = graph.truth == Truth::True;
+    let mut held = held(acted);
+    if !looked {
+        held.extend(held_before(before, &held));
+    }
     let retired = plan.steps.len() == GUIDE.len() && plan.steps.iter().all(|step| step.truth == Truth::True);
     let mut judged = vec![preflight(facts, acted), plan.baseline.clone()];
     judged.extend(plan.steps.iter().cloned());
@@ -45,7 +48,7 @@ pub fn report(
         graph,
         reachable_target(facts),
         config_loaded(trouble),
-        is_held(acted, &held),
+        is_held(&held),
         ready(acted, retired, looked),
     ]);
     let phase = phase(facts, acted, before, &held, retired, looked);
@@ -91,11 +94,20 @@ fn held(acted: &Acted) -> Vec<Held> {
     by_brakes.chain(refused).chain(baseline.map(|baseline| held("refused", &baseline.message))).collect()
 }
 
-fn is_held(acted: &Acted, held: &[Held]) -> Judged {
+/// A failed look lifts nothing: what was held stays so until one shows that it is over. But for what is known without a look.
+fn held_before(before: Option<&Status>, now: &[Held]) -> Vec<Held> {
+    let is_known = |held: &Held| [Brake::Frozen, Brake::Window, Brake::Blind].iter().any(|brake| held.brake == brake.label());
+    let is_told = |held: &Held| now.iter().any(|now| now.brake == held.brake);
+    let before = before.into_iter().flat_map(|before| &before.held);
+    before.filter(|held| !is_known(held) && !is_told(held)).cloned().collect()
+}
+
+fn is_held(held: &[Held]) -> Judged {
     if held.is_empty() {
         return judged_as(ConditionKind::Held, Truth::False, Reason::NothingHeld, "nothing is held".into());
     }
-    let reason = if acted.approved().held().is_empty() { Reason::HeldByRefusal } else { Reason::HeldByBrake };
+    let waits_for_a_word = |held: &Held| ["preflight", "refused"].contains(&held.brake.as_str());
+    let reason = if held.iter().all(waits_for_a_word) { Reason::HeldByRefusal } else { Reason::HeldByBrake };
     let message = held.iter().map(|held| format!("{}: {}", held.brake, held.message)).collect::<Vec<_>>().join("; ");
     judged_as(ConditionKind::Held, Truth::True, reason, message)
 }
@@ -154,18 +166,25 @@ fn phase(facts: &Facts, acted: &Acted, before: Option<&Status>, held: &[Held], r
     if !held.is_empty() {
         return Phase::Held;
     }
-    // A failed look keeps the phase.
+    let plan = acted.approved().plan();
+    let (mut steps, mut baseline): (Vec<Truth>, Truth) =
+        (plan.steps.iter().map(|step| step.truth).collect(), plan.baseline.truth);
+    // A failed look keeps the phase; of a hold that is over it is not known which it was.
     if !looked && let Some(before) = before {
-        return before.phase;
+        if before.phase != Phase::Held {
+            return before.phase;
+        }
+        let truth = |kind| before.condition(kind).map_or(Truth::Unknown, |condition| condition.status);
+        steps = GUIDE.iter().map(|step| truth(step.condition)).collect();
+        baseline = truth(ConditionKind::BaselineRecorded);
     }
     if retired {
         return Phase::Retired;
     }
-    let plan = acted.approved().plan();
-    if plan.baseline.truth != Truth::True {
+    if baseline != Truth::True {
         return Phase::Preflight;
     }
-    match plan.steps.iter().position(|step| step.truth != Truth::True) {
+    match steps.into_iter().position(|truth| truth != Truth::True) {
         Some(0) => Phase::AssigningUsers,
         Some(1) => Phase::EmptyingGroups,
         Some(2) => Phase::UnassigningGroups,
