@@ -249,6 +249,9 @@ pub struct Held {
     /// A brake's label, `preflight`, or `refused`.
     pub brake: String,
     pub message: String,
+    /// When it was last seen to hold, by our clock, where this look could not tell.
+    #[serde(rename = "seenAt", skip_serializing_if = "Option::is_none", default)]
+    pub seen_at: Option<Timestamp>,
 }
 
 closed_list! {

@@ -246,7 +246,10 @@ mod tests {
             progress: Progress::default(),
             remaining: Remaining::default(),
             pending: Vec::new(),
-            held: held.iter().map(|(brake, why)| Held { brake: (*brake).into(), message: (*why).into() }).collect(),
+            held: held
+                .iter()
+                .map(|(brake, why)| Held { brake: (*brake).into(), message: (*why).into(), seen_at: None })
+                .collect(),
             cycle: CycleStatus::default(),
             groups: Vec::new(),
             journal: Vec::new(),

@@ -6,7 +6,7 @@ use unscim::model::condition::ConditionKind;
 use unscim::model::id::GroupId;
 use unscim::model::observed::Listed;
 use unscim::model::spec::{Hold, Mode};
-use unscim::model::status::{GroupState, LastKnown, Phase, Progress, Status};
+use unscim::model::status::{GroupState, Held, LastKnown, Phase, Progress, Status};
 use unscim::turn::report::report;
 
 use crate::act::carry_out;
@@ -117,11 +117,12 @@ fn a_failed_look_lifts_no_hold_and_leaves_none_standing_over_nothing() {
     lost.target().users.get_mut(&scim(1)).unwrap().active = Some(false);
     let held = status(&lost, None);
     assert!(held.phase == Phase::Held && held.held.iter().any(|held| held.brake == "users-lost"), "{:?}", held.held);
-    let mut later = held.clone();
+    let (mut later, held_at) = (held.clone(), held.last_attempt);
     for minutes in [10, 20] {
         later = status_at(NOW + minutes, &blind(Case::assigned()), Some(&later));
         assert!(later.phase == Phase::Held && later.is_true(ConditionKind::Held), "{:?}", later.conditions);
-        assert_eq!(later.held, held.held);
+        let kept = held.held.iter().map(|held| Held { seen_at: held_at, ..held.clone() });
+        assert_eq!(later.held, kept.collect::<Vec<_>>(), "with the time at which it was seen last");
     }
     let again = status(&Case::assigned(), Some(&later));
     assert!(again.held.is_empty() && again.phase == Phase::EmptyingGroups, "{:?}", again.held);

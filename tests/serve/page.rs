@@ -171,18 +171,23 @@ async fn an_outage_stands_on_top_with_its_time_and_what_is_old_says_so() {
 async fn what_stops_it_is_the_headline_where_it_is_what_holds() {
     let mut blind = outage();
     blind.phase = Phase::Held;
-    for held in [vec![], vec![Held { brake: "blind".into(), message: "the assignments are not known".into() }]] {
+    for held in [vec![], vec![Held { brake: "blind".into(), message: "the assignments are not known".into(), seen_at: None }]] {
         blind.held = held;
         assert!(headline(&page(&blind).await).starts_with("Microsoft Graph can't be read"));
     }
     let why = "the target can't be read: no connection: timed out";
     blind.conditions.push(condition(ConditionKind::Preflight, Truth::False, Reason::PreflightFailed, why));
-    blind.held = vec![Held { brake: "preflight".into(), message: why.into() }];
+    blind.held = vec![Held { brake: "preflight".into(), message: why.into(), seen_at: None }];
     let page = self::page(&blind).await;
     assert!(headline(&page).starts_with("Microsoft Graph can't be read"));
     assert_eq!(page.matches("timed out").count(), 1, "said once in\n{page}");
-    blind.held = vec![Held { brake: "users-lost".into(), message: "one is gone".into() }];
+    blind.held = vec![Held { brake: "users-lost".into(), message: "one is gone".into(), seen_at: None }];
     assert_eq!(headline(&self::page(&blind).await), "Held: people may have lost their access");
+    // What held the turn before says of when it is, and what stops it now stands on top.
+    blind.held[0].seen_at = Some(at(9));
+    let page = self::page(&blind).await;
+    assert!(headline(&page).starts_with("Microsoft Graph can't be read"));
+    assert!(part(&page, "held").contains("one is gone, as of <time datetime=\"2026-11-24T12:09:00Z\">12:09 UTC"), "{page}");
 }
 
 #[tokio::test]
@@ -221,7 +226,7 @@ async fn every_group_that_needs_a_decision_stands_under_what_to_do_once_and_can_
     status.phase = Phase::Held;
     of(&mut status, ConditionKind::GroupsEmptied).reason = Reason::DecisionNeeded;
     of(&mut status, ConditionKind::GroupsEmptied).message = whys.join("; ");
-    status.held = whys.iter().map(|why| Held { brake: "refused".into(), message: (*why).into() }).collect();
+    status.held = whys.iter().map(|why| Held { brake: "refused".into(), message: (*why).into(), seen_at: None }).collect();
     for (group, why) in status.groups.iter_mut().zip(whys) {
         (group.state, group.why) = (GroupState::Refused, Some(why.into()));
     }
@@ -243,7 +248,7 @@ async fn a_hold_never_stands_over_nothing() {
     for brake in Brake::ALL.iter().map(|brake| brake.label()).chain(["preflight", "refused", "of tomorrow"]) {
         let mut status = status();
         status.phase = Phase::Held;
-        status.held = vec![Held { brake: brake.into(), message: "exactly this".into() }];
+        status.held = vec![Held { brake: brake.into(), message: "exactly this".into(), seen_at: None }];
         let page = page(&status).await;
         assert_eq!(page.matches("exactly this").count(), 1, "{brake}");
         assert!(headline(&page).len() > 6 && !page.contains("see below"), "{brake}: {}", headline(&page));
@@ -285,7 +290,7 @@ async fn it_says_whose_provisioning_it_is_and_links_each_reason_to_the_runbook()
         "telemetry": {"runbookUrl": "https://wiki.example.com/reasons"},
     });
     let mut status = status();
-    status.held = vec![Held { brake: "window".into(), message: "until 22:00".into() }];
+    status.held = vec![Held { brake: "window".into(), message: "until 22:00".into(), seen_at: None }];
     let page = ask(spec, &status, "/").await;
     for part in ["Uniqkey (prod)", "00000000-0000-0000-0000-000000000009", "11111111-2222-3333-4444-555555555555", "Enforce"] {
         assert!(page.contains(part), "{part} in\n{page}");
@@ -328,7 +333,7 @@ async fn the_groups_are_sorted_and_filtered_by_the_address_alone() {
 #[tokio::test]
 async fn the_whole_page_is_small_however_much_there_is() {
     let mut status = status();
-    status.held = vec![Held { brake: "too-much".into(), message: "m".repeat(300) }];
+    status.held = vec![Held { brake: "too-much".into(), message: "m".repeat(300), seen_at: None }];
     status.notes = vec!["n".repeat(200); 5];
     status.journal = (0..20)
         .map(|line| JournalEntry {

@@ -72,7 +72,7 @@ pub fn render(document: &Value, depth: Depth, mut sheet: Sheet) -> Sheet {
     list(&mut sheet, Tone::Title, "Pending", &status["pending"], |item| {
         format!("{} x {}", text(&item["count"]), text(&item["action"]))
     });
-    list(&mut sheet, Tone::Bad, "Held", &status["held"], |item| format!("{}: {}", text(&item["brake"]), text(&item["message"])));
+    list(&mut sheet, Tone::Bad, "Held", &status["held"], held);
     list(&mut sheet, Tone::Title, "Notes", &status["notes"], text);
     sheet
 }
@@ -166,18 +166,23 @@ fn is_in_the_way(condition: &Value) -> bool {
 
 /// What stops it stands on top.
 fn held_first(status: &Value, sheet: &mut Sheet) {
-    let held: Vec<&Value> = items(&status["held"]).collect();
-    if held.is_empty() {
+    let all: Vec<&Value> = items(&status["held"]).collect();
+    if all.is_empty() {
         return;
     }
     sheet.title(Tone::Bad, "Held");
     let room = 2 * sheet.width.saturating_sub(10);
-    for item in held.iter().take(FEW) {
-        sheet.item("  ", Tone::Plain, "- ", &short(&format!("{}: {}", text(&item["brake"]), text(&item["message"])), room));
+    for item in all.iter().take(FEW) {
+        sheet.item("  ", Tone::Plain, "- ", &short(&held(item), room));
     }
-    if held.len() > FEW {
-        sheet.item("  ", Tone::Faint, "", &format!("and {} more", held.len() - FEW));
+    if all.len() > FEW {
+        sheet.item("  ", Tone::Faint, "", &format!("and {} more", all.len() - FEW));
     }
+}
+
+fn held(item: &Value) -> String {
+    let age = if item["seenAt"].is_null() { String::new() } else { format!(" (as last seen at {})", text(&item["seenAt"])) };
+    format!("{}{age}: {}", text(&item["brake"]), text(&item["message"]))
 }
 
 /// One line each for what has sections of its own otherwise.
@@ -257,7 +262,7 @@ mod tests {
             "metadata": {"name": "uniqkey"},
             "spec": {"mode": "Enforce"},
             "status": {
-                "phase": "Held", "turn": 42, "lastAttempt": "2026-11-24T10:00:00Z",
+                "phase": "Held", "turn": 42, "lastAttempt": "2026-11-24T10:00:00.123456789Z",
                 "conditions": [{"type": "UsersAssigned", "status": "False", "reason": "AssignmentsMissing",
                     "message": message, "lastTransitionTime": "2026-11-24T10:00:00.123456789Z"}],
                 "progress": {"usersAssigned": 3, "usersProtected": 5, "usersLost": 0},
@@ -265,7 +270,8 @@ mod tests {
                     "outlook": "InSight", "earliestFinish": "2026-11-24T14:30:00Z"},
                 "cycle": {"lastState": "Succeeded", "quarantined": true},
                 "pending": [{"action": "AssignUser", "count": 2}],
-                "held": [{"brake": "shrunk", "message": "a \u{1b}[31mlist shrank"}],
+                "held": [{"brake": "shrunk", "message": "a \u{1b}[31mlist shrank"},
+                    {"brake": "refused", "message": "undecided", "seenAt": "2026-11-24T09:30:00.5Z"}],
                 "groups": [{"id": "7", "name": "Design", "state": "Refused", "members": 9, "why": "it is shared"}],
                 "journal": [{"at": "2026-11-24T09:00:00Z", "message": "assign 1", "outcome": "Done"}],
                 "notes": ["a note"]}});
@@ -283,6 +289,7 @@ mod tests {
             "quarantine",
             "2 x AssignUser",
             "shrunk: a [31mlist shrank",
+            "refused (as last seen at 2026-11-24T09:30:00Z): undecided",
             "a note",
             "Design (7)",
             "it is shared",

@@ -67,7 +67,7 @@ pub(super) fn tells(troubles: &[Trouble], text: &str) -> bool {
 pub(super) fn headline(status: &Status, troubles: &[Trouble]) -> Headline {
     let (words, tone) = words_of(status.phase);
     // That not everything can be seen is no other hold than what stands in the way of seeing it; and a failed look keeps the phase.
-    let is_another = |held: &Held| held.brake != "blind" && !tells(troubles, &held.message);
+    let is_another = |held: &Held| held.brake != "blind" && held.seen_at.is_none() && !tells(troubles, &held.message);
     let is_held = status.phase == Phase::Held && status.held.iter().any(is_another);
     if let Some(trouble) = troubles.first().filter(|_| !is_held) {
         return Headline { text: format!("{}, since {}", trouble.title, trouble.since.shown), tone: "stop" };

@@ -60,7 +60,8 @@ struct View<'a> {
     steps: Vec<Step<'a>>,
     rest: Vec<Row<'a>>,
     /// What is not said above already.
-    held: Vec<&'a Held>,
+    /// And of when it is, where it could not be judged now.
+    held: Vec<(&'a Held, Option<Time>)>,
     picture: Option<Picture>,
     groups: Table<'a>,
     /// Newest first.
@@ -162,6 +163,7 @@ fn view<'a>(spec: &Value, query: Query, status: &'a Status) -> View<'a> {
     let steps = STEPS.iter().filter_map(|kind| status.condition(*kind));
     let steps = steps.map(|condition| step(status, condition, present == Some(condition.kind), &told)).collect();
     let rest = status.conditions.iter().filter(|condition| !STEPS.contains(&condition.kind));
+    let seen = |held: &Held| held.seen_at.map(|at| clock(at, status.last_attempt));
     View {
         phase: status.phase.as_str(),
         headline: headline::headline(status, &troubles),
@@ -177,7 +179,7 @@ fn view<'a>(spec: &Value, query: Query, status: &'a Status) -> View<'a> {
         left: status.remaining.left(),
         steps,
         rest: rest.map(|condition| row(status, condition, &told)).collect(),
-        held: status.held.iter().filter(|held| !told(&held.message)).collect(),
+        held: status.held.iter().filter(|held| !told(&held.message)).map(|held| (held, seen(held))).collect(),
         picture: timeline::picture(&status.timeline, |at| clock(at, status.timeline.until)),
         groups: groups::table(&status.groups, query, in_todo, |at| clock(at, status.last_attempt), status.last_attempt),
         journal: status.journal.iter().rev().map(entry).collect(),

@@ -68,7 +68,8 @@ fn take<'a>(advice: &mut Advice<'a>, held: &'a Held) {
     }
     advice.says.retain(|said| said.brake.is_some() || !said.message.is_empty());
     if !tells(advice, &held.message) {
-        advice.says.push(Said { message: held.message.clone(), brake: Some(&held.brake) });
+        let age = held.seen_at.map_or_else(String::new, |at| format!(" (as last seen at {at:.0})"));
+        advice.says.push(Said { message: format!("{}{age}", held.message), brake: Some(&held.brake) });
     }
 }
 

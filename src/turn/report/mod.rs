@@ -86,7 +86,7 @@ pub fn report(
 /// What a brake holds, and what waits for a decision.
 fn held(acted: &Acted) -> Vec<Held> {
     let (approved, plan) = (acted.approved(), acted.approved().plan());
-    let held = |brake: &str, message: &String| Held { brake: brake.into(), message: message.clone() };
+    let held = |brake: &str, message: &String| Held { brake: brake.into(), message: message.clone(), seen_at: None };
     let by_brakes = approved.held().iter().map(|(brake, message)| held(brake.label(), message));
     let place = |why| if plan.findings.refusals.contains(why) { "preflight" } else { "refused" };
     let refused = plan.refused.iter().map(|why| held(place(why), why));
@@ -98,8 +98,9 @@ fn held(acted: &Acted) -> Vec<Held> {
 fn held_before(before: Option<&Status>, now: &[Held]) -> Vec<Held> {
     let is_known = |held: &Held| [Brake::Frozen, Brake::Window, Brake::Blind].iter().any(|brake| held.brake == brake.label());
     let is_told = |held: &Held| now.iter().any(|now| now.brake == held.brake);
-    let before = before.into_iter().flat_map(|before| &before.held);
-    before.filter(|held| !is_known(held) && !is_told(held)).cloned().collect()
+    let Some(before) = before else { return Vec::new() };
+    let kept = before.held.iter().filter(|held| !is_known(held) && !is_told(held));
+    kept.map(|held| Held { seen_at: held.seen_at.or(before.last_attempt), ..held.clone() }).collect()
 }
 
 fn is_held(held: &[Held]) -> Judged {
