@@ -85,7 +85,7 @@ async fn in_an_outage_the_last_figures_stay_with_their_age_and_a_new_process_say
     assert!(members(&seen)[0] > Some(0) && members(&status) == members(&seen));
     let document = serde_json::json!({ "status": status });
     let text = view::render(&document, view::Depth::Whole, Sheet::of(140)).plain();
-    assert!(text.contains(&format!("8 of 8, as last seen at {}", seen.last_attempt.unwrap())), "{text}");
+    assert!(text.contains(&format!("8 of 8, as last seen at {:.0}", seen.last_attempt.unwrap())), "{text}");
     rig.restart();
     let status = rig.turn().await.status;
     let Progress { users_protected, users_assigned, groups_assigned, memberships, .. } = status.progress;
