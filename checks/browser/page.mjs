@@ -97,7 +97,7 @@ const tell = (line) => console.log(`   ${line}`);
 
 /// A whole demo, watched on three screens and once without scripts.
 async function demo() {
-  const { child, found: url } = await unscim(["demo", "--fast", "--users", "120", "--listen", "127.0.0.1:0"], /^the page: (.*)$/);
+  const { child, found: url } = await unscim(["demo", "--users", "120", "--listen", "127.0.0.1:0"], /^the page: (.*)$/);
   const byTurn = documents(url);
   const screens = {
     "desktop, light": await open(url, { ...DESKTOP, colorScheme: "light" }),
