@@ -9,7 +9,7 @@ use crate::model::baseline::{AtTarget, Baseline, Binding, ManagedGroup, Protecte
 use crate::model::compact::Few;
 use crate::model::id::{GroupId, ScimId, UserId};
 use crate::model::memory::BaselineSource;
-use crate::model::observed::{Observed, Why};
+use crate::model::observed::{Observed, UNSEARCHABLE, Why};
 use crate::model::snapshot::{DirectoryUser, ObservedGroup, ScimUser, TargetLook};
 use crate::model::spec::Acknowledgement;
 use crate::model::words::{count, some_of};
@@ -91,7 +91,7 @@ fn unmatched(facts: &Facts, users: &[UserId]) -> Option<String> {
     let (asked, unasked): (Vec<_>, Vec<_>) = seen.partition(Option::is_some);
     let why = asked.into_iter().flatten().find_map(Observed::unknown).map(|why| {
         let remedy = "; where the app can look nobody up, groups.acknowledge: [UncountedUsers] goes on without counting them";
-        format!("{why}{}", if why.stalls() { "" } else { remedy })
+        format!("{why}{}", if why.kind == UNSEARCHABLE { remedy } else { "" })
     });
     why.or_else(|| {
         let waits =

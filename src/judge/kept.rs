@@ -215,7 +215,7 @@ fn harmful_rows(facts: &Facts, look: &TargetLook, tally: &mut Tally) {
 pub fn groups_remaining(facts: &Facts, look: &TargetLook) -> Result<Vec<GroupId>, String> {
     let made_from = |group: &ScimGroup| Some(GroupId(group.external_id.as_deref()?.parse().ok()?));
     let made_from: BTreeSet<GroupId> = look.groups.values().filter_map(made_from).collect();
-    let by_list = facts.acknowledges(Acknowledgement::GroupsByListOnly);
+    let by_list = facts.acknowledges(Acknowledgement::GroupsByListOnly) && !look.may_lack_groups;
     let mut remaining = Vec::new();
     for (id, group) in facts.baseline().into_iter().flat_map(|baseline| &baseline.groups) {
         let is_there = match &group.scim {

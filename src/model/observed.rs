@@ -25,6 +25,8 @@ pub enum Listed<T> {
 
 /// A kind of thing that is not known here: no reading again tells what it is.
 pub const UNHEARD_OF: &str = "unheard-of";
+/// The service has no answer to this question, whoever is meant.
+pub const UNSEARCHABLE: &str = "unsearchable";
 const NOT_LOOKED: &str = "not-looked";
 
 /// Why a look brought nothing, as one sentence for an operator.

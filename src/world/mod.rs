@@ -104,10 +104,10 @@ pub struct Written {
     pub client_request_id: String,
 }
 
-/// The app's list of users.
+/// One of the app's lists.
 #[derive(Clone, Debug, PartialEq)]
-pub struct UserList {
-    pub records: BTreeMap<ScimId, ScimUser>,
+pub struct AppList<T> {
+    pub records: BTreeMap<ScimId, T>,
     /// Nothing shows that it is whole.
     pub may_lack: bool,
 }
@@ -116,8 +116,8 @@ pub struct UserList {
 #[allow(async_fn_in_trait)]
 pub trait Target {
     /// Every look begins with this one.
-    async fn users(&self) -> Result<UserList>;
-    async fn groups(&self) -> Result<BTreeMap<ScimId, ScimGroup>>;
+    async fn users(&self) -> Result<AppList<ScimUser>>;
+    async fn groups(&self) -> Result<AppList<ScimGroup>>;
     /// `Absent` only for a 404 or 410 with a SCIM error body, or for one of the shapes in which the service is known to say "no".
     /// Those are given only where a whole list lacks the record.
     async fn user(&self, id: &ScimId, no_such: &[Signature]) -> Result<Observed<ScimUser>>;

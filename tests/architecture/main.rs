@@ -30,7 +30,7 @@ const TABLE: &[(&str, &[&str], &str)] = &[
     ),
     (
         "world/scim",
-        &["model", "world::error", "world::http", "world::secret", "world::scim", "world::Target", "world::UserList"],
+        &["model", "world::error", "world::http", "world::secret", "world::scim", "world::Target", "world::AppList"],
         "one client knows no other",
     ),
     (

@@ -19,7 +19,7 @@ use unscim::model::snapshot::*;
 use unscim::model::spec::{AppRef, MatchBy};
 use unscim::model::write_record::WriteRecord;
 use unscim::world::error::{Error, Result};
-use unscim::world::{Clock, Directory, Freeze, Hook, LastWord, Ledger, Outcome, Target, UserList, World, Written};
+use unscim::world::{AppList, Clock, Directory, Freeze, Hook, LastWord, Ledger, Outcome, Target, World, Written};
 
 use crate::book::Book;
 use crate::company::{at, calibration, members_of, rows_of};
@@ -334,11 +334,11 @@ impl Directory for Fake {
 }
 
 impl Target for Fake {
-    async fn users(&self) -> Result<UserList> {
-        self.at_target(|look| UserList { records: look.users.clone(), may_lack: look.may_lack_users })
+    async fn users(&self) -> Result<AppList<ScimUser>> {
+        self.at_target(|look| AppList { records: look.users.clone(), may_lack: look.may_lack_users })
     }
-    async fn groups(&self) -> Result<BTreeMap<ScimId, ScimGroup>> {
-        self.at_target(|look| look.groups.clone())
+    async fn groups(&self) -> Result<AppList<ScimGroup>> {
+        self.at_target(|look| AppList { records: look.groups.clone(), may_lack: look.may_lack_groups })
     }
     async fn user(&self, id: &ScimId, _: &[Signature]) -> Result<Observed<ScimUser>> {
         self.at_target(|look| look.users.get(id).cloned().map_or(Observed::Absent, Observed::Known))

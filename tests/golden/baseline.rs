@@ -3,7 +3,7 @@
 use unscim::judge::baseline::take_baseline;
 use unscim::model::baseline::{AtTarget, Baseline};
 use unscim::model::id::ScimId;
-use unscim::model::observed::{Listed, Observed, Why};
+use unscim::model::observed::{Listed, Observed, UNSEARCHABLE, Why};
 use unscim::model::snapshot::{DirectoryUser, Principal, ScimGroup, ScimUser};
 use unscim::model::spec::{Acknowledgement, MatchBy};
 
@@ -138,7 +138,7 @@ fn a_list_that_may_not_be_whole_makes_nobody_one_without_a_record() {
     }
     let untaken = |case: &Case| take_baseline(&case.facts()).unwrap_err();
     assert!(untaken(&case).contains("who is not in it is looked up one by one"), "{}", untaken(&case));
-    case.target().users_by_match.insert(user(1), Observed::Unknown(Why::new("refused", "501 no filters here")));
+    case.target().users_by_match.insert(user(1), Observed::Unknown(Why::new(UNSEARCHABLE, "501 no filters here")));
     let told = untaken(&case);
     assert!(
         told.contains("(501 no filters here; where the app can look nobody up, groups.acknowledge: [UncountedUsers]")
@@ -148,8 +148,10 @@ fn a_list_that_may_not_be_whole_makes_nobody_one_without_a_record() {
     // The operator's word covers what the app can't answer, and nothing that only failed for now.
     case.spec.groups.acknowledge.push(Acknowledgement::UncountedUsers);
     assert_eq!(taken(&case).users[&user(1)].target, AtTarget::NoRecord, "acknowledged");
-    case.target().users_by_match.insert(user(1), Observed::Unknown(failed("timed-out")));
-    assert!(untaken(&case).contains("(the service is down): "), "{}", untaken(&case));
+    for kind in ["timed-out", "refused"] {
+        case.target().users_by_match.insert(user(1), Observed::Unknown(failed(kind)));
+        assert!(untaken(&case).contains("(the service is down): "), "{}", untaken(&case));
+    }
     case.target().users_by_match.remove(&user(1));
     assert!(untaken(&case).contains("looked up one by one"), "{}", untaken(&case));
     case.spec.groups.acknowledge.clear();

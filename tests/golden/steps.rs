@@ -352,6 +352,10 @@ fn cycle_goes_by_the_list_of_groups_alone_only_where_the_operator_says_so() {
     answered(&mut case, "timed-out");
     waits(&case.judge(4), Reason::VerifyingTarget, "could not be read by id: the service is down");
     answered(&mut case, "refused");
+    // A list that may not be whole says nothing of what it lacks.
+    case.target().may_lack_groups = true;
+    waits(&case.judge(4), Reason::VerifyingTarget, "could not be read by id: the service is down");
+    case.target().may_lack_groups = false;
     let group = ScimGroup { id: ScimId::from("anew"), display_name: None, external_id: Some(group(1).to_string()) };
     case.target().groups.insert(group.id.clone(), group);
     waits(&case.judge(4), Reason::TargetGroupsRemain, "Group 1");

@@ -281,6 +281,7 @@ impl Form<'_> {
             users,
             groups,
             may_lack_users: _,
+            may_lack_groups: _,
             users_by_match: _,
             users_by_id,
             groups_by_id,

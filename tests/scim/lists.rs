@@ -12,7 +12,7 @@ async fn a_service_over_its_rate_is_waited_for_in_the_middle_of_a_list() {
         let began = tokio::time::Instant::now();
         assert_eq!(stage.target.users().await.unwrap().records, before, "{status}");
         assert!(began.elapsed() >= Duration::from_secs(seconds) && began.elapsed() <= Duration::from_secs(60));
-        assert_eq!(stage.target.groups().await.unwrap().len(), 1);
+        assert_eq!(stage.target.groups().await.unwrap().records.len(), 1);
         assert!(stage.target.user(&ScimId::from("nobody"), &[]).await.unwrap().is_absent());
     }
 }
@@ -44,7 +44,7 @@ async fn what_a_list_calls_itself_matters_where_it_is_empty() {
         assert!(error.to_string().contains("proves nothing"), "{schemas}: {error}");
     }
     let (target, _file) = empty(json!([LIST]));
-    assert!(target.groups().await.unwrap().is_empty());
+    assert!(target.groups().await.unwrap().records.is_empty());
 }
 
 #[tokio::test]
@@ -65,7 +65,7 @@ async fn a_first_page_that_comes_again_and_again_is_not_the_whole_list() {
         assert_eq!(error.label(), "incomplete", "{quirks:?}: {error}");
         assert!(error.to_string().contains("have the app's vendor make its lists follow startIndex"), "{quirks:?}: {error}");
         // The one group can't be half of a page.
-        assert_eq!(stage.target.groups().await.unwrap().len(), 1);
+        assert_eq!(stage.target.groups().await.unwrap().records.len(), 1);
     }
 }
 
@@ -114,7 +114,7 @@ async fn a_service_that_refuses_paging_is_read_without() {
         quirks.iter().cloned().for_each(|quirk| stage.app.set_quirk(quirk));
         let read = stage.target.users().await.unwrap_or_else(|error| panic!("{quirks:?}: {error}")).records;
         assert_eq!(read, before, "{quirks:?}");
-        assert_eq!(stage.target.groups().await.unwrap().len(), 1, "{quirks:?}");
+        assert_eq!(stage.target.groups().await.unwrap().records.len(), 1, "{quirks:?}");
         assert!(stage.target.user(&ScimId::from("nobody"), &[]).await.unwrap().is_absent(), "{quirks:?}");
         let calibration = stage.target.calibrate(AT).await.unwrap_or_else(|error| panic!("{quirks:?}: {error}"));
         assert!(stage.target.fits(&calibration), "{quirks:?}");

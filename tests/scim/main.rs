@@ -84,7 +84,7 @@ async fn every_user_and_group_is_read_over_all_pages() {
     let expected: BTreeSet<String> = stage.app.users().iter().map(|user| user["id"].as_str().unwrap().to_owned()).collect();
     assert_eq!(users.keys().map(|id| id.to_string()).collect::<BTreeSet<_>>(), expected);
     assert_eq!(users.values().filter(|user| user.active == Some(true)).count(), 125);
-    let groups = stage.target.groups().await.unwrap();
+    let groups = stage.target.groups().await.unwrap().records;
     assert_eq!(groups[&ScimId::from("g/1 ü")].display_name.as_deref(), Some("IT"));
 }
 
@@ -93,7 +93,7 @@ async fn an_app_without_groups_gives_an_empty_list() {
     let app = ScimApp::new(TOKEN.into());
     let file = token_file(TOKEN);
     let target = target(in_process(Router::new().nest("/scim/v2", app.router())), &file);
-    assert!(target.groups().await.unwrap().is_empty());
+    assert!(target.groups().await.unwrap().records.is_empty());
 }
 
 #[tokio::test]
@@ -125,7 +125,7 @@ async fn habits_that_lose_nobody_change_nothing() {
             before,
             "{quirks:?}"
         );
-        assert_eq!(stage.target.groups().await.unwrap().len(), 1, "{quirks:?}");
+        assert_eq!(stage.target.groups().await.unwrap().records.len(), 1, "{quirks:?}");
     }
 }
 

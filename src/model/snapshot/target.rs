@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::id::{GroupId, ScimId, UserId};
 use crate::model::moment::Moment;
-use crate::model::observed::{Listed, Observed};
+use crate::model::observed::{Listed, Observed, UNSEARCHABLE};
 use crate::model::spec::MatchBy;
 
 /// What the app's SCIM service showed.
@@ -41,6 +41,8 @@ pub struct TargetLook {
     pub groups: BTreeMap<ScimId, ScimGroup>,
     /// Nothing shows that the list of users is whole: whoever is not in it may have a record all the same.
     pub may_lack_users: bool,
+    /// So too of the list of groups.
+    pub may_lack_groups: bool,
     /// Whom such a list lacked, looked up one by one by what they are matched by. Records that were found are in `users`, too.
     pub users_by_match: BTreeMap<UserId, Observed<ScimUser>>,
     /// Every record that this look and the one before it have was made at another time by this one: the service keeps no such time.
@@ -80,10 +82,10 @@ impl TargetLook {
         !self.may_lack_users || self.users_by_match.get(&user).is_some_and(|seen| !matches!(seen, Observed::Unknown(_)))
     }
 
-    /// Nobody can look for this user's record: the list may lack it, and the app has no answer to who asks for it.
+    /// Nobody can look for this user's record: the list may lack it, and the app can look up nobody, not even whom it lists.
     pub fn has_no_answer_for(&self, user: UserId) -> bool {
         let why = self.users_by_match.get(&user).and_then(Observed::unknown);
-        self.may_lack_users && why.is_some_and(|why| !why.stalls())
+        self.may_lack_users && why.is_some_and(|why| why.kind == UNSEARCHABLE)
     }
 
     /// Whether the record is gone: the list lacks it, and whoever asks for it is told that there is none.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::target::{in_turn, one};
 use crate::model::id::UserId;
 use crate::model::memory::Memory;
-use crate::model::observed::{Listed, Observed, Why};
+use crate::model::observed::{Listed, Observed, UNSEARCHABLE, Why};
 use crate::model::snapshot::{DirectoryUser, ScimUser, Snapshot, TargetLook};
 use crate::model::spec::{MatchBy, Spec};
 use crate::world::{Target, World};
@@ -44,7 +44,8 @@ pub async fn look_up(world: &impl World, spec: &Spec, memory: &Memory, now: &mut
     for user in in_turn(&asked, now.rounds.matched, |user| user.id) {
         let seen = match &finds {
             Ok(()) => find(world, by, user).await,
-            Err(why) => Observed::Unknown(why.clone()),
+            Err(why) if why.stalls() => Observed::Unknown(why.clone()),
+            Err(why) => Observed::Unknown(Why::new(UNSEARCHABLE, why.text.clone())),
         };
         let stalls = seen.unknown().is_some_and(Why::stalls);
         look.users_by_match.insert(user.id, seen);

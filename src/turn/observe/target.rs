@@ -16,12 +16,14 @@ use crate::model::snapshot::{
 };
 use crate::model::spec::Spec;
 use crate::world::error::Error;
-use crate::world::{Clock, Target, UserList, World, listed, observed};
+use crate::world::{AppList, Clock, Target, World, listed, observed};
 
 /// Single users asked for in one turn; more wait for the next one.
 const USERS_PER_TURN: usize = 100;
 /// An app that answers otherwise after an upgrade is noticed within this.
 const CALIBRATED_FOR: Duration = Duration::from_secs(24 * 3600);
+/// Each time costs made-up tokens, for which a service may lock us out.
+const UNTOLD_FOR: Duration = Duration::from_secs(3600);
 
 pub(super) async fn target(world: &impl World, spec: &Spec, memory: &Memory, now: &mut Snapshot) {
     let at = world.clock().moment();
@@ -57,7 +59,8 @@ pub(super) async fn target(world: &impl World, spec: &Spec, memory: &Memory, now
         // what was said of records that nobody has, and that is asked for until there is a baseline.
         let was_up = (200..300).contains(&calibration.liveness);
         let tells = calibration.no_such.as_ref().is_some_and(|learned| !memory.baseline.is_absent() || learned.is_whole());
-        let whole = tells && was_up && lasts(calibration.at, at.wall, CALIBRATED_FOR);
+        let serves_for = if tells { CALIBRATED_FOR } else { UNTOLD_FOR };
+        let whole = calibration.no_such.is_some() && was_up && lasts(calibration.at, at.wall, serves_for);
         whole && world.target().fits(calibration)
     };
     if now.target.token == TokenState::Accepted && !remembered.calibration.as_ref().is_some_and(fits) {
@@ -76,13 +79,14 @@ async fn look_at_target(
     world: &impl World,
     memory: &Memory,
     at: Moment,
-    list: UserList,
+    list: AppList<ScimUser>,
     rounds: &mut Rounds,
 ) -> Result<TargetLook, Error> {
     let target = world.target();
     let turn = memory.remembered.turn;
-    let UserList { records: users, may_lack: may_lack_users } = list;
-    let mut look = TargetLook { turn, at, users, may_lack_users, groups: target.groups().await?, ..TargetLook::default() };
+    let AppList { records: users, may_lack: may_lack_users } = list;
+    let AppList { records: groups, may_lack: may_lack_groups } = target.groups().await?;
+    let mut look = TargetLook { turn, at, users, may_lack_users, groups, may_lack_groups, ..TargetLook::default() };
     if let Some(before) = &memory.target {
         look.compare(before);
     }

@@ -10,8 +10,6 @@ pub mod profiles;
 mod verdict;
 mod wire;
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 use serde_json::Value;
 use url::Url;
@@ -19,7 +17,7 @@ use url::Url;
 use super::error::Result;
 use super::http::Http;
 use super::secret::{SecretFile, ends};
-use super::{Target, UserList};
+use super::{AppList, Target};
 use crate::model::id::ScimId;
 use crate::model::observed::Observed;
 use crate::model::snapshot::{Calibration, Probe, ScimGroup, ScimUser, Signature};
@@ -39,24 +37,20 @@ impl ScimTarget {
         ScimTarget { client: Client::new(http, base, token), page_size }
     }
 
-    async fn list<T>(
-        &self,
-        kind: Kind,
-        read: impl Fn(&Value) -> Result<(ScimId, T), String>,
-    ) -> Result<(BTreeMap<ScimId, T>, bool)> {
-        listing::read_all(&self.client, kind, self.page_size, read).await
+    async fn list<T>(&self, kind: Kind, read: impl Fn(&Value) -> Result<(ScimId, T), String>) -> Result<AppList<T>> {
+        let (records, whole) = listing::read_all(&self.client, kind, self.page_size, read).await?;
+        Ok(AppList { records, may_lack: !whole })
     }
 }
 
 impl Target for ScimTarget {
-    async fn users(&self) -> Result<UserList> {
+    async fn users(&self) -> Result<AppList<ScimUser>> {
         self.client.begin_look();
-        let (records, whole) = self.list(Kind::Users, |value| wire::user(value).map(|user| (user.id.clone(), user))).await?;
-        Ok(UserList { records, may_lack: !whole })
+        self.list(Kind::Users, |value| wire::user(value).map(|user| (user.id.clone(), user))).await
     }
 
-    async fn groups(&self) -> Result<BTreeMap<ScimId, ScimGroup>> {
-        Ok(self.list(Kind::Groups, |value| wire::group(value).map(|group| (group.id.clone(), group))).await?.0)
+    async fn groups(&self) -> Result<AppList<ScimGroup>> {
+        self.list(Kind::Groups, |value| wire::group(value).map(|group| (group.id.clone(), group))).await
     }
 
     async fn user_by(&self, attribute: MatchBy, value: &str) -> Result<Observed<ScimUser>> {
