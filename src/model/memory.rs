@@ -33,8 +33,6 @@ pub struct Memory {
     pub rounds: Rounds,
     /// Of the process too: whether messages may name users.
     pub names: Names,
-    /// The process has judged nothing yet: this is what it finds.
-    pub is_first: bool,
 }
 
 /// What was read of the provisioning log, up to the last look at it.
@@ -105,8 +103,8 @@ pub struct Remembered {
     pub rolled_back: Option<Timestamp>,
     /// The latest look so far.
     pub latest: Option<Latest>,
-    /// What speaks for a backup that was put back, until the operator has said that it is to go on.
-    pub behind: Option<Behind>,
+    /// The time before this process in which nobody watched, until the operator has said that the ledger is to go on.
+    pub unwatched: Option<Unwatched>,
     /// Writes whose last confirmation was dated in the service's future: which one in number, and a time that it is not later than.
     pub misdated: BTreeMap<Key, (u32, Timestamp)>,
     /// Direct rows of protected users: service time of the first look of the unbroken series that showed them.
@@ -178,13 +176,15 @@ pub struct Latest {
     pub behind: Option<Streak>,
 }
 
-/// What was found in the tenant that is newer than the ledger and against it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Behind {
-    /// The service's time of the ledger's last look.
-    pub last: Timestamp,
-    /// Managed groups that were assigned again after that.
-    pub groups: BTreeSet<GroupId>,
+/// The time between the ledger's last look and the first one of the process that goes on with it; the service's times.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Unwatched {
+    pub from: Timestamp,
+    /// The first look that shows the assignments.
+    pub to: Option<Timestamp>,
+    /// By the last look at them, something was put back in that time.
+    pub holds: bool,
 }
 
 /// What complete looks at the target show of a record, and speaks against its being what it was.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::judge::facts::Facts;
+use crate::judge::restored;
 use crate::model::baseline::Growth;
 use crate::model::memory::{BaselineSource, Memory, Remembered};
 use crate::model::moment::Moment;
@@ -22,11 +23,13 @@ pub(crate) fn load(ledger: &impl Ledger, state: &LoopState) -> Memory {
         log: state.log.clone(),
         rounds: state.rounds,
         names: state.names,
-        is_first: state.status.is_none(),
         ..Memory::default()
     };
     let read = (|| {
         memory.remembered = ledger.remembered()?;
+        if state.status.is_none() {
+            memory.remembered.unwatched = restored::opened(&memory.remembered);
+        }
         memory.journal = ledger.journal()?;
         ledger.baseline()
     })();

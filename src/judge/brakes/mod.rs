@@ -13,13 +13,13 @@ use jiff::Timestamp;
 
 use crate::judge::facts::{Cover, Facts, Person};
 use crate::judge::plan::Plan;
-use crate::judge::{decisions, foresight, kept, waves};
+use crate::judge::{decisions, foresight, kept, restored, waves};
 use crate::model::action::Action;
 use crate::model::baseline::Baseline;
 use crate::model::compact::Few;
 use crate::model::id::{AppRoleId, GroupId, UserId};
 use crate::model::key::{Key, KeyKind};
-use crate::model::memory::{BaselineSource, Behind};
+use crate::model::memory::BaselineSource;
 use crate::model::moment::Moment;
 use crate::model::observed::{Listed, Observed};
 use crate::model::spec::{Hold, Mode};
@@ -208,10 +208,12 @@ fn rolled_back(facts: &Facts, _: &Plan) -> Option<BrakeHit> {
 
 /// Undoing what somebody did with a newer ledger would be acting on a past.
 fn ledger_behind(facts: &Facts, _: &Plan) -> Option<BrakeHit> {
-    let Behind { last, groups } = facts.memory.remembered.behind.as_ref()?;
+    let unwatched = facts.memory.remembered.unwatched?;
+    let groups = Some(restored::put_back(facts, unwatched)).filter(|groups| !groups.is_empty())?;
     let why = format!(
-        "the ledger ends at {last:.0}, and {} that it says to be unassigned were assigned again after that: {}; it may be a backup from before a rollback: \
+        "the ledger ends at {:.0}, and {} that it says to be unassigned were assigned again after that: {}; it may be a backup from before a rollback: \
          restore the newer ledger where there is one; to go on with this one, run once with spec.mode: Observe, read what it says, and set the mode again",
+        unwatched.from,
         count(groups.len(), "managed group"),
         some_of(groups.iter().map(|group| facts.group_name(*group)))
     );

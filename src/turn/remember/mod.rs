@@ -85,7 +85,6 @@ pub struct Remembering {
 /// Makes this turn's memory from the last one's and the look; `latest` is the latest time that the look may be dated by.
 pub fn remember(spec: &Spec, permit: Permit, last: Memory, latest: Option<Latest>, look: &Snapshot, now: Moment) -> Remembering {
     let mut memory = with_reads(spec, look, last);
-    let last = memory.remembered.latest.filter(|_| memory.is_first).map(|last| last.at);
     memory.remembered.latest = latest;
     let facts = Facts::new(spec, look, &memory, now);
     let instead = instead(&facts, permit.mode(spec));
@@ -97,12 +96,9 @@ pub fn remember(spec: &Spec, permit: Permit, last: Memory, latest: Option<Latest
     }
     let before = memory.remembered.clone();
     let mut memory = take_in(spec, look, memory, now);
-    let facts = Facts::new(spec, look, &memory, now);
-    let found = last.and_then(|last| restored::behind(&facts, last));
-    memory.remembered.behind = found.or_else(|| restored::still(&facts, memory.remembered.behind.clone()?));
     // The operator has read what it would do, and sets the mode anew.
     if spec.mode == Mode::Observe && permit != Permit::ReadOnly {
-        (memory.remembered.rolled_back, memory.remembered.behind) = (None, None);
+        (memory.remembered.rolled_back, memory.remembered.unwatched) = (None, None);
     }
     Remembering { memory, before, growth }
 }
@@ -150,6 +146,7 @@ fn with_look(facts: &Facts) -> Remembered {
         departures(facts, &mut next);
         sizes(facts, &mut next);
         uses(facts, &mut next);
+        next.unwatched = restored::watched(facts);
         next.gone = settle::gone(facts);
         dates::misdated(facts, &mut next);
         target::remember(facts, &mut next);
