@@ -109,8 +109,8 @@ fn conditions(status: &Value, depth: Depth, sheet: &mut Sheet) {
         }
         sheet.item("  ", tone, &format!("{truth:<8}"), &format!("{kind}: {reason}, since {since}"));
         sheet.item("          ", Tone::Plain, "", &text_or(&condition["message"], ""));
-        if let Some(at) = condition["expectedBy"].as_str() {
-            sheet.item("          ", Tone::Plain, "", &format!("expected by {at}"));
+        if !condition["expectedBy"].is_null() {
+            sheet.item("          ", Tone::Plain, "", &format!("expected by {}", text(&condition["expectedBy"])));
         }
     }
 }
@@ -136,7 +136,7 @@ fn progress(status: &Value, sheet: &mut Sheet) {
 
     if let Ok(remaining) = Remaining::deserialize(&status["remaining"]) {
         sheet.item("  ", Tone::Faint, &format!("{:<22}", "left"), &remaining.left());
-        let at = remaining.earliest_finish.map(|at| format!("{at}, ")).unwrap_or_default();
+        let at = remaining.earliest_finish.map(|at| format!("{at:.0}, ")).unwrap_or_default();
         sheet.item("  ", Tone::Faint, &format!("{:<22}", "earliest finish"), &format!("{at}{}", remaining.outlook.words()));
     }
 }
@@ -189,7 +189,8 @@ fn held(item: &Value) -> String {
 fn screen_ends(status: &Value, sheet: &mut Sheet) {
     let cycle = &status["cycle"];
     let quarantined = if cycle["quarantined"].as_bool() == Some(true) { ", the job is in QUARANTINE" } else { "" };
-    let expected = cycle["expectedBy"].as_str().map(|at| format!(", the next expected by {}", clean(at))).unwrap_or_default();
+    let next = &cycle["expectedBy"];
+    let expected = if next.is_null() { String::new() } else { format!(", the next expected by {}", text(next)) };
     let last = format!("{} at {}{expected}{quarantined}", text(&cycle["lastState"]), text(&cycle["lastEnded"]));
     let mut states: Vec<(String, usize)> = Vec::new();
     for group in items(&status["groups"]) {
@@ -267,8 +268,8 @@ mod tests {
                     "message": message, "lastTransitionTime": "2026-11-24T10:00:00.123456789Z"}],
                 "progress": {"usersAssigned": 3, "usersProtected": 5, "usersLost": 0},
                 "remaining": {"assignments": 2, "memberRemovals": 9, "unassignments": 1, "cycles": 5, "writing": "2s",
-                    "outlook": "InSight", "earliestFinish": "2026-11-24T14:30:00Z"},
-                "cycle": {"lastState": "Succeeded", "quarantined": true},
+                    "outlook": "InSight", "earliestFinish": "2026-11-24T14:30:00.25Z"},
+                "cycle": {"lastState": "Succeeded", "quarantined": true, "expectedBy": "2026-11-24T10:40:00.75Z"},
                 "pending": [{"action": "AssignUser", "count": 2}],
                 "held": [{"brake": "shrunk", "message": "a \u{1b}[31mlist shrank"},
                     {"brake": "refused", "message": "undecided", "seenAt": "2026-11-24T09:30:00.5Z"}],
@@ -296,6 +297,10 @@ mod tests {
             "assign 1",
         ] {
             assert!(shown.contains(part), "{part} in\n{shown}");
+        }
+        for depth in [Depth::Screen, Depth::Whole] {
+            let shown = render(&document, depth, Sheet::of(100)).plain();
+            assert!(!shown.contains("00."), "a fraction of a second in\n{shown}");
         }
         assert_eq!(shown.matches('ß').count(), 300);
         for width in [60, 100, 140] {
