@@ -4,6 +4,7 @@
 
 mod beyond;
 mod builds;
+mod compile;
 mod memory;
 mod ours;
 mod peers;
@@ -29,7 +30,7 @@ use tenant::Size;
 /// What is measured where nobody says what.
 const PARTS: [&str; 8] = ["quota", "peers", "memory", "idle", "planning", "start", "rest", "beyond"];
 /// What takes so long that somebody has to ask for it.
-const LONG: [&str; 1] = ["million"];
+const LONG: [&str; 2] = ["million", "build"];
 /// Turns after `Retired` before the memory of an idle process is read.
 const IDLE_TURNS: usize = 10;
 
@@ -122,6 +123,9 @@ async fn measure() -> Result<Vec<Judged>> {
     }
     if plan.has("million") {
         judged.push(memory::million(&builds).await?);
+    }
+    if plan.has("build") {
+        judged.extend(compile::measure(&builds, plan.rounds).await?);
     }
     Ok(judged)
 }
