@@ -13,6 +13,7 @@ use http::{Method, StatusCode};
 use jiff::Timestamp;
 use tempfile::TempDir;
 use unscim::cli::practice::Served;
+use unscim::model::id::GroupId;
 use unscim::model::spec::Mode;
 use unscim::practice::Practice;
 use unscim::practice::scenario::{Quota, Quotas, Scenario, SecondGroup};
@@ -142,9 +143,13 @@ impl Tenant {
         let size = self.size;
         let path = self.served.write_config(self.folder(), size.speed(), mode)?;
         let (users, memberships) = (2 * size.users, 2 * size.memberships());
-        let rollout = match &self.practice().ids().groups[..size.wave] {
-            [] => "AllAtOnce".to_owned(),
-            wave => format!("\n    waves: [[{}]]", wave.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
+        let rollout = match self.practice().ids().groups.split_at(size.wave) {
+            ([], _) => "AllAtOnce".to_owned(),
+            (wave, rest) => {
+                let ids = |groups: &[GroupId]| groups.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+                let rest = if rest.is_empty() { String::new() } else { format!(", [{}]", ids(rest)) };
+                format!("\n    waves: [[{}]{rest}]", ids(wave))
+            }
         };
         let limits = format!(
             "  rollout: {rollout}\n  limits:\n    maxGroups: {}\n    maxUsers: {users}\n    maxMemberRemovals: {memberships}\n",
