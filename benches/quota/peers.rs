@@ -8,9 +8,11 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use tokio::process::Command;
 
+use crate::builds::Each;
+use crate::median::median;
 use crate::ours::Run;
 use crate::process::{command, measured};
-use crate::table::{digits, median, table};
+use crate::table::{digits, of_each, table};
 use crate::tenant::{Size, Tenant};
 use crate::writes::steps;
 
@@ -86,9 +88,11 @@ impl Tools {
 
 /// What one run cost.
 pub struct Cost {
-    trips: usize,
+    pub trips: usize,
+    /// Of them, those that wrote.
+    pub writing: usize,
     /// Real seconds with writes pending, as for unscim.
-    pending: f64,
+    pub pending: f64,
     process: f64,
     refused: usize,
     /// KiB.
@@ -113,7 +117,11 @@ pub async fn run(tools: &Tools, peer: Peer, size: Size) -> Result<Cost> {
     ensure!(done == [size.users, size.memberships(), size.groups], "the job is not done: {done:?} writes");
     let pending = steps.iter().map(|step| step.took).sum();
     let refused = steps.iter().map(|step| step.refused).sum();
-    let cost = Cost { trips: tenant.wire().graph.len(), pending, process, refused, peak };
+    let (trips, writing) = {
+        let wire = tenant.wire();
+        (wire.graph.len(), wire.graph.iter().filter(|(_, writes)| *writes).count())
+    };
+    let cost = Cost { trips, writing, pending, process, refused, peak };
     tenant.close().await?;
     Ok(cost)
 }
@@ -134,16 +142,25 @@ async fn token(tenant: &Tenant) -> Result<String> {
     answer["access_token"].as_str().map(str::to_owned).with_context(|| format!("no token: {answer}"))
 }
 
-pub fn table_of(runs: &[Run], others: &[(Peer, Cost)]) -> String {
-    let ours = |value: fn(&Run) -> f64| digits(median(runs.iter().map(value)));
-    let unscim = vec![
-        "unscim, looks and checks included".to_owned(),
-        ours(|run| run.trips_all as f64),
-        ours(Run::pending),
-        ours(|run| run.until_retired),
-        ours(|run| run.refused() as f64),
-        ours(|run| run.peak as f64 / 1024.0),
-    ];
+/// The least of the tuned clients' medians.
+pub fn least(others: &[(Peer, Cost)], value: fn(&Cost) -> f64) -> f64 {
+    let of = |peer: Peer| median(others.iter().filter(|(other, _)| *other == peer).map(|(_, cost)| value(cost)));
+    Peer::ALL.into_iter().filter(|peer| peer.tuned).map(of).fold(f64::INFINITY, f64::min)
+}
+
+pub fn table_of(runs: &Each<Vec<Run>>, others: &[(Peer, Cost)]) -> String {
+    let unscim = of_each(runs, |name, runs| {
+        let ours = |value: fn(&Run) -> f64| digits(median(runs.iter().map(value)));
+        vec![
+            format!("unscim, {name}, looks and checks included"),
+            ours(|run| run.trips_all as f64),
+            ours(|run| run.trips_writing as f64),
+            ours(Run::pending),
+            ours(|run| run.until_retired),
+            ours(|run| run.refused() as f64),
+            ours(|run| run.peak as f64 / 1024.0),
+        ]
+    });
     let peers = Peer::ALL.into_iter().filter(|peer| others.iter().any(|(other, _)| other == peer));
     let peers = peers.map(|peer| {
         let of = |value: fn(&Cost) -> f64| {
@@ -152,12 +169,14 @@ pub fn table_of(runs: &[Run], others: &[(Peer, Cost)]) -> String {
         vec![
             peer.to_string(),
             of(|cost| cost.trips as f64),
+            of(|cost| cost.writing as f64),
             of(|cost| cost.pending),
             of(|cost| cost.process),
             of(|cost| cost.refused as f64),
             of(|cost| cost.peak as f64 / 1024.0),
         ]
     });
-    let head = ["", "Graph round trips", "time with writes pending, s", "start to end, s", "429s", "peak memory, MiB"];
-    table(&head, std::iter::once(unscim).chain(peers))
+    let head =
+        ["", "Graph round trips", "of them writes", "time with writes pending, s", "start to end, s", "429s", "peak memory, MiB"];
+    table(&head, unscim.into_iter().chain(peers))
 }

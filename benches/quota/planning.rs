@@ -5,8 +5,11 @@ mod golden;
 
 use std::time::{Duration, Instant};
 
+use crate::builds::{Build, Builds, Each};
+use crate::median::median;
 use crate::number;
-use crate::table::{Judged, median};
+use crate::process::command;
+use crate::table::{Bar, Judged};
 use anyhow::{Context, Result, ensure};
 use golden::{Case, at, group, role, scim, user};
 use unscim::judge::brakes::approve;
@@ -18,13 +21,53 @@ use unscim::model::snapshot::{Assignment, Principal, ScimUser};
 use unscim::model::spec::{GroupEntry, Rollout};
 
 const GROUPS: u128 = 500;
+/// What is planned, and before which step.
+const KINDS: [(&str, u8); 2] = [("assigning everybody", 1), ("emptying the groups", 2)];
+/// Within one process, of which the median counts.
+const WITHIN: usize = 3;
 /// Who takes this long once is not asked again.
 const ENOUGH: Duration = Duration::from_secs(60);
 
-pub fn measure(rounds: usize) -> Result<Judged> {
+/// Where there are two builds, each of them tells by its own benchmark, in a process of its own, round by round.
+pub async fn measure(builds: &Builds, rounds: usize) -> Result<Judged> {
     let users = number("UNSCIM_BENCH_PLAN_USERS", 1_000_000)?;
-    let mut worst: f64 = 0.0;
-    for (what, step) in [("assigning everybody", 1), ("emptying the groups", 2)] {
+    let mut took = builds.lists();
+    if builds.before.is_none() {
+        took.now = here(users, rounds)?;
+    }
+    for round in (1..=rounds).take_while(|_| builds.before.is_some()) {
+        eprintln!("planning, round {round} of {rounds}");
+        for (build, took) in builds.with(&mut took) {
+            took.extend(told(build, users).await.context(build.name)?);
+        }
+    }
+    let mut worst: Each<f64> = builds.map(|_| 0.0);
+    for (what, _) in KINDS {
+        let of_kind = took.map(|took| median(took.iter().filter(|one| one.0 == what).map(|one| one.1)));
+        for (took, worst) in of_kind.with(&mut worst) {
+            *worst = worst.max(*took);
+        }
+    }
+    Ok(Judged::new(format!("planning alone for {users} users, the slower of the two"), Bar::OfBefore(0.30), worst, "s"))
+}
+
+/// What that build's benchmark prints of one round.
+async fn told(build: &Build, users: usize) -> Result<Vec<(&'static str, f64)>> {
+    let mut command = command(&build.bench);
+    command.arg("--bench").env("UNSCIM_BENCH_PARTS", "planning").env("UNSCIM_BENCH_ROUNDS", WITHIN.to_string());
+    let output = command.env("UNSCIM_BENCH_PLAN_USERS", users.to_string()).output().await?;
+    ensure!(output.status.success(), "its benchmark failed: {}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout)?;
+    let of = |what: &'static str| {
+        let took = text.lines().find_map(|line| line.split_once(what)?.1.strip_prefix(": ")?.strip_suffix(" s.")?.parse().ok());
+        Ok((what, took.with_context(|| format!("its benchmark does not tell of {what:?}"))?))
+    };
+    KINDS.into_iter().map(|(what, _)| of(what)).collect()
+}
+
+fn here(users: usize, rounds: usize) -> Result<Vec<(&'static str, f64)>> {
+    let mut all = Vec::new();
+    for (what, step) in KINDS {
         let case = company(users as u128, step)?;
         eprintln!("planning: {what}, {users} users");
         let mut took = Vec::new();
@@ -40,10 +83,10 @@ pub fn measure(rounds: usize) -> Result<Judged> {
             }
         }
         let took = median(took);
-        println!("Planning for {users} users, {what}: {took:.2} s.\n");
-        worst = worst.max(took);
+        println!("Planning for {users} users, {what}: {took:.3} s.\n");
+        all.push((what, took));
     }
-    Ok(Judged::new(format!("planning alone for {users} users, the slower of the two"), 1.0, worst, "s"))
+    Ok(all)
 }
 
 /// Everybody in one group, with that group's role; before step 1, or done with it.

@@ -7,11 +7,13 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use jiff::Timestamp;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::{mpsc, watch};
 
+use crate::builds::Build;
 use crate::tenant::{Tenant, lock};
 
 /// Lines of the log that an error shows.
@@ -21,6 +23,15 @@ const TAIL: usize = 20;
 pub fn memory(pid: u32, field: &str) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':')?.trim().strip_suffix(" kB")?.parse().ok())
+}
+
+/// Seconds on a processor so far; Linux tells a program hundredths.
+fn cpu(pid: u32) -> Option<f64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name, in brackets, may have blanks in it.
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let ticks = |n: usize| fields.get(n)?.parse::<f64>().ok();
+    Some((ticks(11)? + ticks(12)?) / 100.0)
 }
 
 /// Without what the environment would change.
@@ -53,8 +64,15 @@ pub struct Turned {
     pub phase: String,
     pub memberships: u64,
     pub assigned: u64,
+    pub groups: u64,
+    /// The tenant's time.
+    pub at: Timestamp,
+    /// Seconds of the daemon on a processor so far.
+    pub cpu: f64,
     /// Round trips to Graph so far.
     pub trips: u64,
+    /// Requests to the app so far.
+    pub scim: u64,
     /// Requests to Graph so far, those in a batch one by one.
     pub asked: u64,
     pub writes: u64,
@@ -70,8 +88,8 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    pub fn start(tenant: &Tenant, config: &Path) -> Result<Self> {
-        let mut command = command(env!("CARGO_BIN_EXE_unscim"));
+    pub fn start(build: &Build, tenant: &Tenant, config: &Path) -> Result<Self> {
+        let mut command = command(&build.program);
         command.args(["run", "--new-baseline", "--listen", "127.0.0.1:0", "--log-format", "json", "--config"]).arg(config);
         command.arg("--data-dir").arg(tenant.folder().join("data"));
         // As the image sets them.
@@ -91,12 +109,20 @@ impl Daemon {
                     Some("listening") => _ = known.send(told["address"].as_str().map(str::to_owned)),
                     Some("turn") => {
                         let number = |field: &str| told[field].as_u64().unwrap_or_default();
-                        let (tally, trips) = (practice.tally(), lock(&wire).graph.len() as u64);
+                        let tally = practice.tally();
+                        let (trips, scim) = {
+                            let wire = lock(&wire);
+                            (wire.graph.len() as u64, wire.scim)
+                        };
                         let turned = Turned {
                             phase: told["phase"].as_str().unwrap_or_default().to_owned(),
                             memberships: number("memberships"),
                             assigned: number("assigned"),
+                            groups: number("groups_assigned"),
+                            at: practice.now(),
+                            cpu: cpu(pid).unwrap_or_default(),
                             trips,
+                            scim,
                             asked: tally.asked,
                             writes: tally.writes,
                         };

@@ -5,32 +5,35 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use unscim::model::spec::Mode;
 
+use crate::builds::{Build, Builds};
+use crate::median::median;
 use crate::process::Daemon;
-use crate::table::{Judged, median};
+use crate::table::{Bar, Judged};
 use crate::tenant::{Size, Tenant};
 
 const USERS: usize = 1_000;
 const AT_MOST: Duration = Duration::from_secs(300);
 
-pub async fn measure(rounds: usize, groups: usize) -> Result<Judged> {
-    let (mut own, mut looks) = (Vec::new(), Vec::new());
+pub async fn measure(builds: &Builds, rounds: usize, groups: usize) -> Result<Judged> {
+    let mut took = builds.lists();
     for round in 1..=rounds {
         eprintln!("start, round {round} of {rounds}");
-        let (ready, look) = once(groups).await?;
-        own.push(ready - look);
-        looks.push(look);
+        for (build, took) in builds.with(&mut took) {
+            took.push(once(build, groups).await.context(build.name)?);
+        }
     }
-    println!("The first look at {USERS} users took {:.0} ms.\n", median(looks));
-    Ok(Judged::new("start to `/readyz`, the first look not counted", 150.0, median(own), "ms"))
+    println!("The first look at {USERS} users took {:.0} ms.\n", median(took.now.iter().map(|(_, look)| *look)));
+    let own = took.median(|(ready, look)| ready - look);
+    Ok(Judged::new("start to `/readyz`, the first look not counted", Bar::AtMost(150.0), own, "ms"))
 }
 
 /// Milliseconds until it was ready, and those from the first request to the last answer of its look.
-async fn once(groups: usize) -> Result<(f64, f64)> {
+async fn once(build: &Build, groups: usize) -> Result<(f64, f64)> {
     let tenant = Tenant::start(Size::new(USERS, groups)).await?;
     let config = tenant.config(Mode::Observe)?;
     let client = reqwest::Client::builder().no_proxy().build()?;
     let begun = Instant::now();
-    let mut daemon = Daemon::start(&tenant, &config)?;
+    let mut daemon = Daemon::start(build, &tenant, &config)?;
     let url = format!("http://{}/readyz", daemon.address().await?);
     while !client.get(&url).send().await.is_ok_and(|answer| answer.status().is_success()) {
         ensure!(begun.elapsed() < AT_MOST, "it is never ready");

@@ -1,34 +1,64 @@
-//! Medians, bars and markdown.
+//! Bars and markdown.
 
-/// A figure against its bar; less is better, always.
+use std::cmp::Ordering;
+
+use crate::builds::Each;
+
+/// What a figure is held against; less is better, always.
+#[derive(Clone, Copy)]
+pub enum Bar {
+    AtMost(f64),
+    /// This share of what the earlier build takes.
+    OfBefore(f64),
+}
+
+/// A figure of each build, and the bar of the present one.
 pub struct Judged {
     what: String,
-    bar: f64,
-    measured: f64,
+    bar: Bar,
+    measured: Each<f64>,
     unit: &'static str,
 }
 
 impl Judged {
-    pub fn new(what: impl Into<String>, bar: f64, measured: f64, unit: &'static str) -> Self {
+    pub fn new(what: impl Into<String>, bar: Bar, measured: Each<f64>, unit: &'static str) -> Self {
         Judged { what: what.into(), bar, measured, unit }
     }
 
-    pub fn is_held(&self) -> bool {
-        self.measured <= self.bar
+    /// Nothing to compare with is no miss.
+    pub fn is_missed(&self) -> bool {
+        // A figure that is none is a miss.
+        self.limit().is_some_and(|limit| self.measured.now.partial_cmp(&limit).is_none_or(Ordering::is_gt))
     }
 
-    fn verdict(&self) -> String {
-        if self.is_held() { "held".into() } else { format!("missed by {}", self.say(self.measured - self.bar)) }
+    fn limit(&self) -> Option<f64> {
+        match self.bar {
+            Bar::AtMost(limit) => Some(limit),
+            Bar::OfBefore(share) => self.measured.before.map(|before| before * share),
+        }
+    }
+
+    fn row(&self) -> Vec<String> {
+        let bar = match (self.bar, self.limit()) {
+            (Bar::AtMost(limit), _) => format!("≤ {}", self.say(limit)),
+            (Bar::OfBefore(share), Some(limit)) => format!("≤ {share} × before: {}", self.say(limit)),
+            (Bar::OfBefore(share), None) => format!("≤ {share} × before"),
+        };
+        let verdict = match self.limit() {
+            None => "nothing to compare with".into(),
+            Some(limit) if self.is_missed() => format!("missed by {}", self.say(self.measured.now - limit)),
+            Some(_) => "held".into(),
+        };
+        let before = self.measured.before.map_or_else(String::new, |before| self.say(before));
+        vec![self.what.clone(), bar, before, self.say(self.measured.now), verdict]
     }
 
     fn say(&self, value: f64) -> String {
-        format!("{} {}", digits(value), self.unit).trim_end().to_owned()
+        if value.is_finite() { format!("{} {}", digits(value), self.unit).trim_end().to_owned() } else { "never".into() }
     }
 
     pub fn table(all: &[Judged]) -> String {
-        let rows =
-            all.iter().map(|one| vec![one.what.clone(), format!("≤ {}", one.say(one.bar)), one.say(one.measured), one.verdict()]);
-        table(&["what", "bar", "measured", ""], rows)
+        table(&["what", "bar", "before", "now", ""], all.iter().map(Judged::row))
     }
 }
 
@@ -39,22 +69,17 @@ pub fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Stri
     rows.into_iter().fold(format!("{}{rule}", line(&head)), |text, row| text + &line(&row))
 }
 
+/// A row for each build.
+pub fn of_each<T>(all: &Each<T>, row: impl Fn(&str, &T) -> Vec<String>) -> Vec<Vec<String>> {
+    all.before.iter().map(|before| row("before", before)).chain([row("now", &all.now)]).collect()
+}
+
 /// As many digits as say something.
 pub fn digits(value: f64) -> String {
     match value.abs() {
         v if v < 10.0 && v.fract() != 0.0 => format!("{value:.3}"),
         v if v < 100.0 && v.fract() != 0.0 => format!("{value:.1}"),
         _ => format!("{value:.0}"),
-    }
-}
-
-pub fn median(values: impl IntoIterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.into_iter().collect();
-    values.sort_by(f64::total_cmp);
-    match values.len() {
-        0 => f64::NAN,
-        n if n % 2 == 1 => values[n / 2],
-        n => f64::midpoint(values[n / 2 - 1], values[n / 2]),
     }
 }
 
