@@ -121,7 +121,7 @@ async fn a_scenario_that_is_wrong_or_too_large_is_a_usage_error() {
         ("users: many\n", "scenario.yaml"),
         ("uzers: 3\n", "uzers"),
         ("groups: 2\ngroupTraits: {3: [dynamic]}\n", "there is no group 3"),
-        ("users: 4000000000000\n", "no tenant of practice has more than 100000"),
+        ("users: 4000000000000\n", "no tenant of practice has more than 1000000"),
     ] {
         std::fs::write(&path, text).unwrap();
         let ended = output(&["practice", "--scenario", at, "--config-dir", dir.path().to_str().unwrap()]).await;

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 pub use job::{ActiveBy, ExternalId, Job, JobState, Mapping, Sentinels, SignIn};
 pub use target::{ExternalTarget, Target, TargetToken};
 
-/// All of a tenant is held in memory; more would end in the middle.
-const MOST_USERS: usize = 100_000;
+/// All of a tenant is held in memory, some 9 KiB a user; more would end in the middle.
+const MOST_USERS: usize = 1_000_000;
 const MOST_GROUPS: usize = 5_000;
 const MOST_COPIES: usize = 100;
 
@@ -328,7 +328,7 @@ mod tests {
         assert!(serde_json::from_str::<Scenario>(r#"{"cycleIntervall":"40m"}"#).is_err());
         let scenario: Scenario = serde_json::from_str(r#"{"groups":2,"groupTraits":{"3":["dynamic"]}}"#).unwrap();
         assert!(scenario.objection().unwrap().contains("group 3"));
-        for large in [r#"{"users":100001}"#, r#"{"groups":18446744073709551615}"#, r#"{"replicas":{"count":4000000000}}"#] {
+        for large in [r#"{"users":1000001}"#, r#"{"groups":18446744073709551615}"#, r#"{"replicas":{"count":4000000000}}"#] {
             let scenario: Scenario = serde_json::from_str(large).unwrap();
             assert!(scenario.objection().unwrap().contains("no tenant of practice has more than"), "{large}");
         }
