@@ -50,7 +50,7 @@ fn it_holds_all_but_what_heals() {
     let approved = case.approve();
     let held: Vec<_> = approved.held().iter().filter(|(brake, _)| *brake == Brake::LedgerBehind).collect();
     let [(_, why)] = held.as_slice() else { panic!("{:#?}", approved.held()) };
-    assert!(why.contains("1 managed group that it says to be unassigned were assigned again after that"), "{why}");
+    assert!(why.contains("1 managed group came back onto the app that it says to be unassigned"), "{why}");
     assert!(approved.actions().is_empty(), "{:?}", approved.actions());
     case.unrow(Principal::User(user(1)));
     case.leave(1, 1);

@@ -24,9 +24,8 @@ pub(super) fn undone(facts: &Facts, plan: &Plan) -> Option<BrakeHit> {
     let of = facts.memory.journal.of(KeyKind::Assigns).filter(|(_, entry)| entry.confirmed > 0).count();
     (again > facts.spec.limits.max_shrink.of(of)).then(|| {
         let message = format!(
-            "{} made here are gone at once: somebody undoes this run; they are made anew before anything else is written; find out who it was, and stop it: \
-             a recovery of the directory (Entra Backup and Recovery), the end of an access package, a script or another tool; it goes on by itself when \
-             reads show them again",
+            "{} made here are gone at once: a recovery of the directory (Entra Backup and Recovery), the end of an access package, a script or another tool \
+             undoes this run; find it and stop it; they are made anew before anything else, and it goes on by itself when reads show them",
             part(again, of, "direct assignment")
         );
         (Brake::Undone, HoldsBack::Destructive, message)

@@ -211,7 +211,7 @@ fn ledger_behind(facts: &Facts, _: &Plan) -> Option<BrakeHit> {
     let unwatched = facts.memory.remembered.unwatched?;
     let groups = Some(restored::put_back(facts, unwatched)).filter(|groups| !groups.is_empty())?;
     let why = format!(
-        "the ledger ends at {:.0}, and {} that it says to be unassigned were assigned again after that: {}; it may be a backup from before a rollback: \
+        "the ledger ends at {:.0}; after that {} came back onto the app that it says to be unassigned: {}; it may be a backup from before a rollback: \
          restore the newer ledger where there is one; to go on with this one, run once with spec.mode: Observe, read what it says, and set the mode again",
         unwatched.from,
         count(groups.len(), "managed group"),
@@ -312,9 +312,8 @@ fn users_lost(facts: &Facts, _: &Plan) -> Option<BrakeHit> {
     });
     if !tally.lost.is_empty() {
         let message = format!(
-            "{} lost, and none may be: {}; see in the provisioning log what happened, assign directly who has no assignment, restore them in \
-             the app; it goes on by itself when the target shows them as before, but not for a record that was gone or is another one; and without \
-             them when they stand in spec.released",
+            "{} lost, and none may be: {}; the provisioning log says what happened; assign directly who has no assignment, restore them in the app; it goes \
+             on when the target shows them as before (not for a record that was gone or is another one), or without them when they stand in spec.released",
             part(tally.lost.len(), tally.counted, "protected user"),
             some_of(names)
         );

@@ -23,9 +23,8 @@ pub(super) fn sign_in(facts: &Facts, found: &mut Findings) {
         found.notes.push(format!("{what}; step 5 is left to a person, and is never proven (OAuthSignIn)"));
     } else {
         found.refusals.push(format!(
-            "{what}: the token in target.tokenFile is another one than Entra's, so that it is refused would prove nothing of Entra's credential, and one that \
-             expires would look deleted. On the app's provisioning page choose bearer authentication with a token that lasts, and put the same one into \
-             target.tokenFile; or, to go up to step 4 only and delete the OAuth client in the app by hand, set groups.acknowledge: [OAuthSignIn]"
+            "{what}: target.tokenFile has another token, which proves nothing of Entra's. Choose bearer authentication on the app's provisioning page, with a \
+             token that lasts, the same in target.tokenFile; or, to delete the OAuth client by hand after step 4, set groups.acknowledge: [OAuthSignIn]"
         ));
     }
 }

@@ -41,9 +41,9 @@ fn judge(facts: &Ground) -> Verdict {
         };
     }
     if facts.signs_in_by_oauth() {
-        let why = "Entra signs in to the app by OAuth, with another token than the one in target.tokenFile: no probe can prove that its credential is dead. \
-                   Delete the OAuth client (its id and secret) in the app's settings and stop the provisioning on the app's page in Entra; that ends the guide, \
-                   and unscim stays here. Or choose bearer authentication there, with a token that is in target.tokenFile too";
+        let why = "Entra signs in to the app by OAuth, and no probe can prove that its token is dead. Delete the OAuth client (its id and secret) in the app's \
+                   settings and stop the provisioning in Entra: that ends the guide, and unscim stays here. Or choose bearer authentication in Entra, with the \
+                   token of target.tokenFile";
         return Verdict::Refuse { reason: Reason::ProbeInconclusive, why: vec![why.into()] };
     }
     let asked = match facts.spec.target.revocation.webhook.as_ref() {

@@ -294,9 +294,8 @@ fn challenged(answer: &Answer, refusal: Option<&Refusal>) -> Option<String> {
         _ => return None,
     };
     Some(format!(
-        "{what}: most often a Conditional Access policy for workload identities that does not allow the address we come from, else the application was disabled, \
-         deleted or is held to be at risk; tenantId, clientId and permissions are not the cause. See the service principal sign-ins in Entra's sign-in logs, then \
-         allow this address in the policy (or leave it by an allowed one), or exclude the service principal from it"
+        "{what}: most often a policy for workload identities does not allow our address, else the application is disabled, deleted or at risk; the \
+         service principal sign-ins in Entra's sign-in logs say which. Allow the address, or exclude the service principal from the policy"
     ))
 }
 

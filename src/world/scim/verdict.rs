@@ -82,9 +82,8 @@ pub fn judge(calibration: &Calibration, round: &Round) -> (ProbeVerdict, String)
         format!("the calibration proves nothing: {why}")
     } else if let (Some(end), Heard::Answer(_)) = (round.expired, &round.real) {
         format!(
-            "the token has expired by itself on {end:.0}, as it says, or is about to: that it is refused shows no deletion; delete it in the app's settings \
-             all the same, and to have that proven put a valid token that lasts into the token file for one turn, so that the probe is calibrated \
-             for it, and delete that one too"
+            "the token has expired by itself on {end:.0}, by what it says, or is about to: a refusal shows no deletion. Delete it in the app's settings all the \
+             same; to have that proven, put a token that lasts into the token file for one turn, and delete that one too"
         )
     } else if !round.real.signature().is_some_and(|real| calibration.is_no(real)) {
         format!(
