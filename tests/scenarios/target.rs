@@ -21,6 +21,18 @@ async fn an_app_that_says_no_in_its_own_words_is_retired_all_the_same() {
     }
 }
 
+/// Its groups were all of them managed: in the end its list of groups is empty.
+#[tokio::test(start_paused = true)]
+async fn an_app_that_names_none_of_its_lists_is_retired_to_its_last_group() {
+    let mut scenario = small();
+    scenario.target.unmanaged = false;
+    let mut rig = Rig::new(scenario).await;
+    let before = rig.active_users();
+    rig.practice.scim_app().unwrap().set_quirk(Quirk::NoSchemas);
+    rig.retire().await;
+    rig.assert_nobody_hurt(&before);
+}
+
 /// Nothing would be left to go by at the end, after everything that can't be taken back.
 #[tokio::test(start_paused = true)]
 async fn an_app_that_can_not_say_no_is_refused_before_the_first_write_and_retired_by_the_operators_word() {

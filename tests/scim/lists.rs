@@ -48,6 +48,30 @@ async fn what_a_list_calls_itself_matters_where_it_is_empty() {
 }
 
 #[tokio::test]
+async fn a_service_that_names_none_of_its_lists_may_have_no_group_and_the_token_must_open_its_users() {
+    for quirk in [Quirk::NoSchemas, Quirk::OtherSchema] {
+        let stage = stage(10);
+        let ids: Vec<ScimId> = stage.target.groups().await.unwrap().records.into_keys().collect();
+        ids.iter().for_each(|id| stage.app.delete_group(&id.to_string()));
+        stage.app.set_quirk(quirk.clone());
+        assert!(
+            stage.target.groups().await.unwrap_err().to_string().contains("proves nothing"),
+            "{quirk:?}: its habit is not known yet"
+        );
+        let users: Vec<ScimId> = stage.target.users().await.unwrap().records.into_keys().collect();
+        let groups = stage.target.groups().await.unwrap();
+        assert!(groups.records.is_empty() && groups.may_lack, "{quirk:?}: each is to be asked for by its id");
+        assert!(stage.target.group(&ids[0], &[]).await.unwrap().is_absent());
+        // What shows nobody any more, as it may to a token that is dead, shows nothing.
+        users.iter().for_each(|id| stage.app.delete_user(&id.to_string()));
+        let error = stage.target.group(&ids[0], &[]).await.unwrap_err();
+        assert!(error.to_string().contains("proves nothing"), "{quirk:?}: {error}");
+        assert!(stage.target.users().await.unwrap_err().to_string().contains("proves nothing"), "{quirk:?}: of users never");
+        assert!(stage.target.groups().await.unwrap_err().to_string().contains("proves nothing"), "{quirk:?}: nor does it last");
+    }
+}
+
+#[tokio::test]
 async fn a_first_page_that_comes_again_and_again_is_not_the_whole_list() {
     for quirks in [
         vec![Quirk::IgnoresStart, Quirk::PageCap(3), Quirk::TotalIsPageLength],

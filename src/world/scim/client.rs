@@ -1,6 +1,7 @@
 //! One GET at a time: addresses, headers, and what a refusal means. It sends nothing but GET, and follows no redirect.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -75,16 +76,27 @@ pub struct Client {
     token: SecretFile,
     /// What is left of [`PATIENCE`].
     patience: Mutex<Duration>,
+    /// In this look a list with entries did not call itself a ListResponse: this service names none.
+    names_no_list: AtomicBool,
 }
 
 impl Client {
     pub fn new(http: Http, base: Url, token: SecretFile) -> Self {
-        Client { http, base, token, patience: Mutex::new(PATIENCE) }
+        Client { http, base, token, patience: Mutex::new(PATIENCE), names_no_list: AtomicBool::new(false) }
     }
 
-    /// A new look may wait anew.
+    /// A new look may wait anew, and nothing is known of how the service names its lists.
     pub fn begin_look(&self) {
         *locked(&self.patience) = PATIENCE;
+        self.names_no_list.store(false, Ordering::Relaxed);
+    }
+
+    pub fn has_left_unnamed(&self) {
+        self.names_no_list.store(true, Ordering::Relaxed);
+    }
+
+    pub fn names_no_list(&self) -> bool {
+        self.names_no_list.load(Ordering::Relaxed)
     }
 
     /// The token as the file holds it now.
@@ -172,8 +184,10 @@ impl Client {
         let token = self.token()?;
         let answer = self.ask(kind, id, &doing, &token).await?;
         if says_missing(&answer) || (no_such.contains(&wire::signature(&answer)) && !contradicts(&answer)) {
-            // Some services say 404 to a dead token too: absence counts only while the same token still opens the list.
-            self.opens(kind, &token).await?;
+            // Some services say 404 to a dead token too: absence counts only while the same token still opens the list. One that is
+            // empty and has no name shows nothing; the one of users does.
+            let list = if self.names_no_list() { Kind::Users } else { kind };
+            self.opens(list, &token).await?;
             return Ok(Observed::Absent);
         }
         if answer.status != http::StatusCode::OK {
