@@ -187,16 +187,19 @@ fn contradiction(memory: &Memory, group: GroupId, members: Option<&Look<Members>
     let members = &members?.value;
     let listed = &members.users;
     let removed = |user: UserId| memory.journal.entry(&Key::Member(group, user)).is_some();
-    let missing = users.iter().filter(|user| !listed.contains(&user.id) && !removed(user.id)).count();
-    (missing > 0).then(|| {
-        let what = format!("the list of the members of group {group} lacks {missing} of the users whom its list of users has");
-        match members.unheard_of().next() {
-            // A new kind of user stands in both lists, and in one of them under a name that says nothing here.
+    let missing: Vec<UserId> =
+        users.iter().map(|user| user.id).filter(|user| !listed.contains(user) && !removed(*user)).collect();
+    let otherwise = members.others.iter().find(|(_, id)| missing.contains(&UserId(*id))).map(|(kind, _)| kind.as_str());
+    (!missing.is_empty()).then(|| {
+        let what =
+            format!("the list of the members of group {group} lacks {} of the users whom its list of users has", missing.len());
+        // A new kind of user stands in both lists, and in one of them under a name that says nothing here, or something else.
+        match otherwise.or_else(|| members.unheard_of().next()) {
             Some(kind) => Why::new(
                 UNHEARD_OF,
                 format!(
-                    "{what}, and has a member of a kind that is not known here ({kind}): whether Entra provisions them can't be told; take them out of the \
-                     group by hand, or use a newer unscim"
+                    "{what}, and has one of another kind ({kind}): whether Entra provisions them can't be told; take \
+                     them out of the group by hand, or use a newer unscim"
                 ),
             ),
             None => Why::new("incomplete", format!("{what}; they are read again")),
@@ -291,5 +294,37 @@ async fn probe(world: &impl World, spec: &Spec, memory: &Memory, now: &mut Snaps
     let at = world.clock().now();
     if !remembered.probed_at.is_some_and(|last| lasts(last, at, every)) {
         now.probe = Some(world.target().probe(calibration, at).await);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn whom_two_lists_of_members_differ_by_is_read_again_or_named_by_their_kind() {
+        let users = [1, 2].map(|n| DirectoryUser {
+            id: UserId(Uuid::from_u128(n)),
+            user_principal_name: None,
+            match_value: None,
+            enabled: None,
+            guest: false,
+        });
+        let listed = |listed: &[u128], others: &[(&str, u128)]| {
+            let listed = listed.iter().map(|n| UserId(Uuid::from_u128(*n))).collect();
+            let others = others.iter().map(|(kind, n)| ((*kind).to_owned(), Uuid::from_u128(*n))).collect();
+            let look = Look { at: Timestamp::UNIX_EPOCH, value: Members { users: listed, others } };
+            contradiction(&Memory::default(), GroupId(Uuid::from_u128(9)), Some(&look), &users)
+        };
+        assert_eq!(listed(&[1, 2], &[("device", 3)]), None);
+        let read_again = listed(&[1], &[("device", 3)]).unwrap();
+        assert!(read_again.kind != UNHEARD_OF && read_again.to_string().contains("lacks 1 of the users"), "{read_again}");
+        for kind in ["robotUser", "agentIdentity"] {
+            let named = listed(&[1], &[(kind, 2)]).unwrap();
+            assert!(named.kind == UNHEARD_OF && named.to_string().contains(&format!("one of another kind ({kind})")), "{named}");
+        }
     }
 }
