@@ -8,7 +8,6 @@ use crate::judge::facts::{Facts, Rows};
 use crate::model::baseline::{AtTarget, Baseline, Binding, ManagedGroup, Protected, without_query};
 use crate::model::compact::Few;
 use crate::model::id::{GroupId, ScimId, UserId};
-use crate::model::memory::BaselineSource;
 use crate::model::observed::{Observed, UNSEARCHABLE, Why};
 use crate::model::snapshot::{DirectoryUser, ObservedGroup, ScimUser, TargetLook};
 use crate::model::spec::Acknowledgement;
@@ -181,7 +180,7 @@ pub(super) fn match_group(target: &TargetLook, id: GroupId, name: &str) -> Optio
 
 /// A ledger of another tenant, app, job or SCIM service is as good as unreadable: nothing is written by it.
 pub fn bound_elsewhere(facts: &Facts) -> Option<Why> {
-    let bound = &facts.baseline().filter(|_| facts.memory.source == BaselineSource::Ledger)?.binding;
+    let bound = &facts.recorded()?.binding;
     let (app, job) = (facts.seen.app.known().map(|app| app.id), facts.job().map(|job| &job.id));
     let here = Binding {
         tenant: facts.spec.entra.tenant_id,

@@ -4,7 +4,7 @@
 use crate::judge::facts::{Facts, Person};
 use crate::model::id::UserId;
 use crate::model::key::Key;
-use crate::model::memory::{BaselineSource, DepartureKind};
+use crate::model::memory::DepartureKind;
 use crate::model::observed::Observed;
 use crate::model::spec::Acknowledgement;
 use crate::model::words::count;
@@ -29,7 +29,7 @@ pub fn sign(facts: &Facts, least: Least) -> Option<String> {
         return None;
     }
     // After the end admins assign users directly.
-    let ground = facts.ground().filter(|_| facts.memory.source == BaselineSource::Ledger && !facts.is_token_rejected())?;
+    let ground = facts.ground().filter(|_| facts.recorded().is_some() && !facts.is_token_rejected())?;
     let baseline = ground.baseline;
     let ours = |key: Key| facts.written(&key).is_some();
     let (mut rows, mut gone) = (0usize, 0usize);

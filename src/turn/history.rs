@@ -5,7 +5,7 @@ use crate::judge::good_cycle;
 use crate::judge::kept::{self, Kept};
 use crate::model::baseline::Protected;
 use crate::model::history::{Event, HistoryEntry, UserAfter, Verdict};
-use crate::model::memory::{BaselineSource, CycleProof, Remembered};
+use crate::model::memory::{CycleProof, Remembered};
 use crate::model::snapshot::{ScimUser, TargetLook};
 
 /// Users in one event: a large tenant's are never in memory all together a second time.
@@ -15,7 +15,7 @@ const USERS_AT_ONCE: usize = 1_000;
 pub fn since<'f, 'a>(facts: &'f Facts<'a>, before: &Remembered) -> impl Iterator<Item = HistoryEntry> + use<'f, 'a> {
     let now = &facts.memory.remembered;
     let (mut first, mut proof, mut last) = (Vec::new(), None, Vec::new());
-    if facts.baseline().is_some() && facts.memory.source == BaselineSource::Ledger {
+    if facts.recorded().is_some() {
         if now.seen_cycle != before.seen_cycle {
             first.extend(last_cycle(facts));
         }

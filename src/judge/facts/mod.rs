@@ -18,7 +18,7 @@ use crate::model::compact::{Few, InOrder};
 use crate::model::id::{AppRoleId, GroupId, UserId};
 use crate::model::journal::Entry;
 use crate::model::key::{Key, KeyKind};
-use crate::model::memory::{Departure, DepartureKind, GoodCycle, LOOKS, Memory};
+use crate::model::memory::{BaselineSource, Departure, DepartureKind, GoodCycle, LOOKS, Memory};
 use crate::model::moment::{Moment, SKEW, lasts, later, since};
 use crate::model::names::Names;
 use crate::model::snapshot::{GroupProfile, Job, Look, Members, ScimUser, Snapshot, TokenState};
@@ -102,6 +102,11 @@ impl<'a> Facts<'a> {
 
     pub fn baseline(&self) -> Option<&'a Baseline> {
         self.memory.baseline.known()
+    }
+
+    /// The baseline, where it is on disk.
+    pub fn recorded(&self) -> Option<&'a Baseline> {
+        self.baseline().filter(|_| self.memory.source == BaselineSource::Ledger)
     }
 
     /// The app's assignments; `None` where this turn could not read them.

@@ -19,7 +19,6 @@ use crate::judge::{group_plan, waves};
 use crate::model::baseline::Baseline;
 use crate::model::id::{AppRoleId, GroupId};
 use crate::model::key::Key;
-use crate::model::memory::BaselineSource;
 use crate::model::observed::{Observed, Why};
 use crate::model::snapshot::{JobCode, Principal, ScheduleState};
 use crate::model::spec::{Acknowledgement, AppRef, Mode, ScopeConfirmed, Select};
@@ -261,7 +260,7 @@ fn groups(facts: &Facts, found: &mut Findings) {
     if !facts.seen.assignments.is_known() {
         return;
     }
-    match facts.baseline().filter(|_| facts.memory.source == BaselineSource::Ledger) {
+    match facts.recorded() {
         Some(baseline) => taken_before(facts, baseline, found),
         None => wished(facts, found),
     }

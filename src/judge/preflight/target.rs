@@ -7,7 +7,6 @@ use super::token;
 use crate::judge::baseline::{match_group, matching};
 use crate::judge::facts::Facts;
 use crate::model::id::{GroupId, UserId};
-use crate::model::memory::BaselineSource;
 use crate::model::observed::{Observed, Why};
 use crate::model::snapshot::TokenState;
 use crate::model::spec::{Acknowledgement, MatchBy, Mode, Profile};
@@ -115,7 +114,7 @@ fn groups(facts: &Facts, found: &mut Findings) {
 
 /// Before the first baseline: records at the target that leave open who is who. Later it is their ids that count.
 fn records(facts: &Facts, found: &mut Findings) {
-    if facts.baseline().is_some() && facts.memory.source == BaselineSource::Ledger {
+    if facts.recorded().is_some() {
         return;
     }
     let Some(look) = &facts.memory.target else { return };

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use super::findings::Findings;
 use crate::judge::facts::Facts;
-use crate::model::memory::BaselineSource;
 use crate::model::moment::later;
 use crate::model::spec::Acknowledgement;
 
@@ -43,10 +42,11 @@ pub(super) fn end(facts: &Facts, found: &mut Findings) {
 /// What it means that the token is refused while it is still needed.
 pub(super) fn refused(facts: &Facts, status: u16) -> String {
     let remedy = "put a valid one into both Entra and the token file, and never regenerate it just to fill the file, that kills Entra's copy";
-    let begun = facts.baseline().is_some() && facts.memory.source == BaselineSource::Ledger;
     match facts.runs_out() {
         Some(why) => format!("the token in target.tokenFile is refused ({status}); {why}: {remedy}"),
-        None if begun => format!("RevokedTooEarly: the SCIM token is refused ({status}) before the groups are gone; {remedy}"),
+        None if facts.recorded().is_some() => {
+            format!("RevokedTooEarly: the SCIM token is refused ({status}) before the groups are gone; {remedy}")
+        }
         None => format!(
             "the token in target.tokenFile is refused ({status}); is it the one that Entra uses? If Entra's cycles end well, put Entra's into the \
              file; if they don't, it was revoked too early (RevokedTooEarly): {remedy}"

@@ -5,7 +5,6 @@ use super::findings::Findings;
 use crate::judge::facts::Facts;
 use crate::judge::lent;
 use crate::model::id::{GroupId, UserId};
-use crate::model::memory::BaselineSource;
 use crate::model::observed::Why;
 use crate::model::snapshot::{GroupProfile, ObservedGroup, OptionalLook};
 use crate::model::spec::{Acknowledgement, EmptyGroups, MembersDecision};
@@ -54,8 +53,8 @@ fn not_looked(facts: &Facts, found: &mut Findings) {
 
 /// Before the baseline: where what else hangs on the group decides what becomes of its members, and could not be read.
 fn unread(facts: &Facts, id: GroupId, seen: &ObservedGroup, found: &mut Findings) {
-    let begun = facts.baseline().is_some() && facts.memory.source == BaselineSource::Ledger;
-    if begun || facts.decision(id).is_some() || facts.spec.groups.empty_groups != EmptyGroups::WhenExclusive {
+    if facts.recorded().is_some() || facts.decision(id).is_some() || facts.spec.groups.empty_groups != EmptyGroups::WhenExclusive
+    {
         return;
     }
     let name = facts.group_name(id);
@@ -69,7 +68,7 @@ fn unread(facts: &Facts, id: GroupId, seen: &ObservedGroup, found: &mut Findings
 
 /// Told before anybody gets an assignment that lasts; once there is a baseline, step 1 asks for each of them by name.
 fn for_a_while(facts: &Facts, id: GroupId, seen: &ObservedGroup, found: &mut Findings) {
-    let begun = facts.baseline().is_some() && facts.memory.source == BaselineSource::Ledger;
+    let begun = facts.recorded().is_some();
     let passing = lent::gaining(facts, id, seen);
     if !passing.is_empty() {
         let told = format!(

@@ -7,7 +7,6 @@ use crate::judge::plan::Judged;
 use crate::judge::steps::GUIDE;
 use crate::model::condition::Truth;
 use crate::model::key::KeyKind;
-use crate::model::memory::BaselineSource;
 use crate::model::moment::since;
 use crate::model::snapshot::ExecutionState;
 use crate::model::status::{Held, Phase, Status};
@@ -20,9 +19,8 @@ const MOST_HOLDS: usize = 20;
 
 pub(super) fn timeline(facts: &Facts, judged: &[Judged], held: &[Held], phase: Phase, before: Option<&Status>) -> Timeline {
     let last = before.map(|before| before.timeline.clone()).unwrap_or_default();
-    let baseline = facts.baseline().filter(|_| facts.memory.source == BaselineSource::Ledger);
     // Another's ledger, or none that can be read, tells of another run, or of none.
-    let Some(baseline) = baseline else { return Timeline::default() };
+    let Some(baseline) = facts.recorded() else { return Timeline::default() };
     let heard = facts.seen.jobs.known().map(|look| look.at);
     let is_over = phase == Phase::Retired && before.is_some_and(|before| before.phase == Phase::Retired);
     let until = if is_over { last.until.or(heard) } else { heard.or(last.until) };
