@@ -4,7 +4,7 @@ use crate::judge::facts::Facts;
 use crate::judge::group_plan::{GroupPlan, plan_for};
 use crate::judge::{good_cycle, waves};
 use crate::model::condition::Reason;
-use crate::model::key::{Key, KeyKind};
+use crate::model::key::Key;
 use crate::model::spec::Rollout;
 
 /// Some group of this wave that is assigned has members that are to go one by one, now or later: the canary is one of them.
@@ -19,7 +19,6 @@ pub fn has_members_to_remove(facts: &Facts) -> bool {
     })
 }
 
-/// The first act of a run that concerns a user is a small one, followed by a good cycle and a look at the target.
 pub enum Canary {
     /// Nothing was taken away yet: only the smallest piece may go.
     First,
@@ -38,10 +37,7 @@ pub fn canary(facts: &Facts) -> Canary {
         Key::Member(group, _) | Key::Unassign(group, _) => facts.users_of(*group).len() > 0,
         _ => false,
     };
-    let taken = || {
-        let taken = [KeyKind::Members, KeyKind::Unassigns].into_iter().flat_map(|kin| facts.memory.journal.of(kin));
-        taken.filter(|(key, _)| concerning(key))
-    };
+    let taken = || facts.memory.journal.taking().filter(|(key, _)| concerning(key));
     let Some(first) = facts.first_confirmed(taken()) else {
         let open = taken().any(|(_, entry)| entry.confirmed == 0 && entry.is_open());
         return if open { running("the outcome of the first removal") } else { Canary::First };

@@ -7,7 +7,6 @@ use jiff::Timestamp;
 use crate::judge::facts::Facts;
 use crate::judge::lent;
 use crate::model::id::{GroupId, ScimId, UserId};
-use crate::model::key::KeyKind;
 use crate::model::memory::Stranger;
 use crate::model::observed::Observed;
 use crate::model::snapshot::{DirectoryUser, LogRow, ScimUser, TargetLook};
@@ -64,8 +63,7 @@ fn rows<'a>(facts: &Facts<'a>) -> Vec<(UserId, &'a LogRow)> {
 }
 
 fn first_taken(facts: &Facts) -> Option<Timestamp> {
-    let taken = [KeyKind::Members, KeyKind::Unassigns].into_iter().flat_map(|kin| facts.memory.journal.of(kin));
-    facts.first_confirmed(taken)
+    facts.first_confirmed(facts.memory.journal.taking())
 }
 
 /// By the operator's word, or because the directory has ended them, too.
@@ -88,8 +86,7 @@ fn records<'a>(facts: &Facts<'a>, look: &TargetLook) -> Vec<(&'a ScimId, &'stati
         Observed::Absent if look.has_gone(id) => Some("is gone from the target"),
         Observed::Known(_) | Observed::Absent | Observed::Unknown(_) => None,
     };
-    let ended = facts.memory.remembered.bystanders.iter().filter_map(|id| Some((id, what(id)?)));
-    let ended: Vec<_> = ended.collect();
+    let ended: Vec<_> = facts.memory.remembered.bystanders.iter().filter_map(|id| Some((id, what(id)?))).collect();
     if ended.is_empty() {
         return ended;
     }

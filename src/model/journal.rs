@@ -7,7 +7,6 @@ use jiff::Timestamp;
 
 use crate::model::key::{Key, KeyKind};
 
-/// What the journal adds up to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Journal {
     pub entries: BTreeMap<Key, Entry>,
@@ -77,13 +76,6 @@ impl From<Timestamp> for Nanos {
     fn from(at: Timestamp) -> Self {
         let nanos = at.as_nanosecond().clamp((i64::MIN + 1).into(), i64::MAX.into());
         i64::try_from(nanos).map_or(Nanos::NONE, Nanos)
-    }
-}
-
-impl Journal {
-    /// Whether anything was ever tried to be taken away.
-    pub fn has_taken(&self) -> bool {
-        [KeyKind::Members, KeyKind::Unassigns].into_iter().flat_map(|kin| self.of(kin)).any(|(_, entry)| entry.intents > 0)
     }
 }
 
@@ -168,6 +160,16 @@ impl Journal {
 
     pub fn of(&self, kin: KeyKind) -> impl Iterator<Item = (&Key, &Entry)> {
         self.entries.range(kin.keys())
+    }
+
+    /// Writes that take something away.
+    pub fn taking(&self) -> impl Iterator<Item = (&Key, &Entry)> {
+        [KeyKind::Members, KeyKind::Unassigns].into_iter().flat_map(move |kin| self.of(kin))
+    }
+
+    /// Whether anything was ever tried to be taken away.
+    pub fn has_taken(&self) -> bool {
+        self.taking().any(|(_, entry)| entry.intents > 0)
     }
 }
 

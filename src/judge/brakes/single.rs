@@ -7,7 +7,6 @@ use crate::judge::group_plan::{GroupPlan, plan_for};
 use crate::judge::lent::{self, Open};
 use crate::model::action::Action;
 use crate::model::id::{GroupId, UserId};
-use crate::model::key::KeyKind;
 use crate::model::words::{part, some_of};
 
 /// Would any of these leave somebody without a direct assignment? Counted afresh from this turn's lists, not from the steps.
@@ -36,7 +35,7 @@ pub(super) fn uncovered(facts: &Facts, actions: &[Action]) -> Option<String> {
 pub(super) fn heals(facts: &Facts, action: &Action) -> bool {
     let Action::AssignUser { user, .. } = action else { return false };
     let (Some(ground), Some(person)) = (facts.ground(), facts.person(*user)) else { return false };
-    let taken = || [KeyKind::Members, KeyKind::Unassigns].into_iter().any(|kin| facts.memory.journal.of(kin).next().is_some());
+    let taken = || facts.memory.journal.taking().next().is_some();
     let carried = |group: &GroupId| {
         ground.rows.has(*group) && members(facts, *group).map_or_else(|| !taken(), |members| members.contains(user))
     };
