@@ -146,9 +146,10 @@ pub(super) fn matching<'a>(facts: &Facts<'a>, user: &DirectoryUser) -> Vec<&'a S
     let Some(value) = user.match_value.as_ref().map(|value| value.to_lowercase()) else { return Vec::new() };
     // Entra takes the marker out of a guest's name before it matches (facts/entra.md section 5).
     let stripped = value.replace("#ext#", "");
-    let mut records = facts.records_of(&value).to_vec();
+    let records_of = |value: &str| facts.records_by(facts.spec.target.match_by, value);
+    let mut records = records_of(&value).to_vec();
     if stripped != value {
-        records.extend(facts.records_of(&stripped));
+        records.extend(records_of(&stripped));
         records.sort_by_key(|record| &record.id);
     }
     records

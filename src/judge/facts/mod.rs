@@ -292,20 +292,16 @@ impl<'a> Facts<'a> {
         self.memory.remembered.cycles.iter().filter(move |cycle| since(event, cycle.began) > margin)
     }
 
-    /// Users of the last look at the target whose match value is this, in lower case; in the order of their ids.
-    pub fn records_of(&self, value: &str) -> &[&'a ScimUser] {
-        self.records_by(self.spec.target.match_by, value)
-    }
-
+    /// Users of the last look at the target who have this value, in lower case; in the order of their ids.
     pub fn records_by(&self, attribute: MatchBy, value: &str) -> &[&'a ScimUser] {
-        let (records, of): (_, fn(&ScimUser) -> Option<&str>) = match attribute {
-            MatchBy::UserName => (&self.user_names, |record| record.user_name.as_deref()),
-            MatchBy::ExternalId => (&self.external_ids, |record| record.external_id.as_deref()),
+        let records = match attribute {
+            MatchBy::UserName => &self.user_names,
+            MatchBy::ExternalId => &self.external_ids,
         };
         let records = records.get_or_init(|| {
             let mut records = Records::new();
             for record in self.memory.target.iter().flat_map(|look| look.users.values()) {
-                if let Some(value) = of(record) {
+                if let Some(value) = record.value_of(attribute) {
                     records.entry(value.to_lowercase()).or_default().push(record);
                 }
             }

@@ -126,13 +126,16 @@ pub struct ScimUser {
 }
 
 impl ScimUser {
-    /// It has this value, in whatever case.
-    pub fn matches(&self, attribute: MatchBy, value: &str) -> bool {
-        let own = match attribute {
+    pub fn value_of(&self, attribute: MatchBy) -> Option<&str> {
+        match attribute {
             MatchBy::UserName => self.user_name.as_deref(),
             MatchBy::ExternalId => self.external_id.as_deref(),
-        };
-        own.is_some_and(|own| own.to_lowercase() == value.to_lowercase())
+        }
+    }
+
+    /// It has this value, in whatever case.
+    pub fn matches(&self, attribute: MatchBy, value: &str) -> bool {
+        self.value_of(attribute).is_some_and(|own| own.to_lowercase() == value.to_lowercase())
     }
 
     /// Made at another time than that one: another record, whatever its id. Not all answers tell parts of a second alike.

@@ -20,7 +20,7 @@ pub async fn look_up(world: &impl World, spec: &Spec, memory: &Memory, now: &mut
         return;
     }
     let by = spec.target.match_by;
-    let listed: BTreeSet<String> = look.users.values().filter_map(|record| value_of(record, by)).map(str::to_lowercase).collect();
+    let listed: BTreeSet<String> = look.users.values().filter_map(|record| record.value_of(by)).map(str::to_lowercase).collect();
     // Whose record is known is read by its id.
     let has_record = |id: &UserId| {
         memory.baseline.known().is_some_and(|known| known.users.get(id).is_some_and(|user| user.target.record().is_some()))
@@ -62,7 +62,7 @@ pub async fn look_up(world: &impl World, spec: &Spec, memory: &Memory, now: &mut
 
 /// A filter that misses a listed record says nothing of one that is not listed.
 async fn finds_whom_it_lists(world: &impl World, by: MatchBy, look: &TargetLook) -> Result<(), Why> {
-    let mut listed = look.users.values().filter_map(|record| Some((record, value_of(record, by)?)));
+    let mut listed = look.users.values().filter_map(|record| Some((record, record.value_of(by)?)));
     let Some((record, value)) = listed.next() else {
         return Err(Why::new("malformed", "the list has nobody by whom the app's filter could be tried"));
     };
@@ -90,13 +90,6 @@ async fn find(world: &impl World, by: MatchBy, user: &DirectoryUser) -> Observed
         }
     }
     found
-}
-
-fn value_of(record: &ScimUser, by: MatchBy) -> Option<&str> {
-    match by {
-        MatchBy::UserName => record.user_name.as_deref(),
-        MatchBy::ExternalId => record.external_id.as_deref(),
-    }
 }
 
 /// As the directory has it, and without the marker of a guest (facts/entra.md section 5).
