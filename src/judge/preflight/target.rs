@@ -16,7 +16,7 @@ pub(super) fn check(facts: &Facts, found: &mut Findings) {
     let remembered = &facts.memory.remembered;
     if facts.spec.mode == Mode::Enforce
         && facts.spec.target.profile == Profile::Uniqkey
-        && !facts.spec.groups.acknowledge.contains(&Acknowledgement::TargetGroupContent)
+        && !facts.acknowledges(Acknowledgement::TargetGroupContent)
     {
         found.refusals.push(
             "credentials saved into a Uniqkey group may go with it; move them, then set groups.acknowledge: [TargetGroupContent]"
@@ -80,7 +80,7 @@ fn silence(facts: &Facts, found: &mut Findings) {
 /// Managed groups by their records at the app: those that lack one, and whether it will be seen that they are gone.
 fn groups(facts: &Facts, found: &mut Findings) {
     let Some(look) = &facts.memory.target else { return };
-    let name = |id: &GroupId| facts.seen.groups.get(id)?.profile.known().map(|profile| profile.display_name.as_str());
+    let name = |id: &GroupId| facts.profile(*id).map(|profile| profile.display_name.as_str());
     let managed: Vec<GroupId> = facts.wished_groups().into_iter().filter(|id| facts.is_on(*id)).collect();
     let (there, missing): (Vec<GroupId>, Vec<GroupId>) = managed
         .into_iter()
@@ -89,12 +89,9 @@ fn groups(facts: &Facts, found: &mut Findings) {
     // Before its first cycle none has one.
     if !missing.is_empty() && facts.job().is_some_and(|job| job.last.is_some()) {
         found.notes.push(format!(
-            "the app has no record, or more than one, of {}: cycles may fail for them, which holds this up; see the provisioning log before it begins",
-            format_args!(
-                "{}: {}",
-                part(missing.len(), there.len() + missing.len(), "managed group"),
-                some_of(missing.iter().map(|id| facts.group_name(*id)))
-            )
+            "the app has no record, or more than one, of {}: {}: cycles may fail for them, which holds this up; see the provisioning log before it begins",
+            part(missing.len(), there.len() + missing.len(), "managed group"),
+            some_of(missing.iter().map(|id| facts.group_name(*id)))
         ));
     }
     let learned = facts.memory.remembered.calibration.as_ref().and_then(|calibration| calibration.no_such.as_ref());
@@ -102,7 +99,7 @@ fn groups(facts: &Facts, found: &mut Findings) {
         return;
     }
     let what = "the app does not say of a group that nobody has that it is not there (RFC 7644 section 3.12 asks for a 404)";
-    if facts.spec.groups.acknowledge.contains(&Acknowledgement::GroupsByListOnly) {
+    if facts.acknowledges(Acknowledgement::GroupsByListOnly) {
         found.notes.push(format!("{what}; that its list lacks a group is enough (GroupsByListOnly)"));
     } else {
         found.refusals.push(format!(

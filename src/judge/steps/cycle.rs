@@ -151,7 +151,7 @@ fn all_kept(facts: &Facts, tally: &Tally) -> Result<(), Verdict> {
 
 /// Who should have a record at the target and has none, unless the operator knows of it.
 pub fn uncounted(facts: &Facts, of: usize, users: &BTreeSet<UserId>) -> Option<String> {
-    if users.is_empty() || facts.spec.groups.acknowledge.contains(&Acknowledgement::UncountedUsers) {
+    if users.is_empty() || facts.acknowledges(Acknowledgement::UncountedUsers) {
         return None;
     }
     Some(format!(
