@@ -8,7 +8,7 @@ use crate::model::memory::Uses;
 use crate::model::observed::Why;
 use crate::model::snapshot::{GroupProfile, GroupUses, ObservedGroup};
 use crate::model::spec::{Acknowledgement, EmptyGroups, MembersDecision};
-use crate::model::words::{count, some_of};
+use crate::model::words::{count, some_of, some_users};
 
 /// What is to become of a group's members.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,8 +76,8 @@ pub fn other_uses(facts: &Facts, profile: &GroupProfile, uses: &GroupUses) -> Ve
     if lent + eligible > 0 {
         found.push(format!(
             "Privileged Identity Management governs it: {} a member for a while, {} become one",
-            some_people(lent, "is", "are"),
-            some_people(eligible, "may", "may")
+            some_users(lent, "is", "are"),
+            some_users(eligible, "may", "may")
         ));
     }
     let policies = with(&policies_of(facts, profile.id).unwrap_or_default(), known.map(|known| &known.policies));
@@ -85,10 +85,6 @@ pub fn other_uses(facts: &Facts, profile: &GroupProfile, uses: &GroupUses) -> Ve
         found.push(format!("Conditional Access policies name it: {}", some_of(policies)));
     }
     found
-}
-
-fn some_people(n: usize, one: &str, many: &str) -> String {
-    if n == 1 { format!("1 user {one}") } else { format!("{n} users {many}") }
 }
 
 /// Ids of those whose membership ends by itself; `None` where that was not read.

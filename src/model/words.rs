@@ -25,3 +25,8 @@ pub fn count(n: usize, noun: &str) -> String {
         None => format!("{n} {noun}s"),
     }
 }
+
+/// "1 user is", "2 users are".
+pub fn some_users(n: usize, one: &str, many: &str) -> String {
+    if n == 1 { format!("1 user {one}") } else { format!("{n} users {many}") }
+}

@@ -11,7 +11,7 @@ use crate::model::id::{GroupId, UserId};
 use crate::model::observed::{Listed, UNHEARD_OF};
 use crate::model::snapshot::{ObservedGroup, Principal};
 use crate::model::spec::{Acknowledgement, Mode};
-use crate::model::words::{count, part, some_of};
+use crate::model::words::{count, part, some_of, some_users};
 
 /// What lets a retirement begin where the guide's first steps were done before.
 pub(super) const ALREADY_DIRECT: &str = "set groups.acknowledge: [AlreadyDirect]: whoever is assigned directly now is watched then, and the rest of the guide is done";
@@ -152,7 +152,7 @@ fn nobody(facts: &Facts, baseline: &Baseline) -> Option<String> {
         format!(
             "no group has a member, and {} assigned directly: nobody would be watched; if the groups were emptied before, by hand or by a run whose ledger \
              is lost, {ALREADY_DIRECT}",
-            if direct == 1 { "1 user is".to_owned() } else { format!("{direct} users are") }
+            some_users(direct, "is", "are")
         )
     })
 }

@@ -8,7 +8,7 @@ use crate::model::id::{GroupId, UserId};
 use crate::model::observed::Why;
 use crate::model::snapshot::{GroupProfile, ObservedGroup, OptionalLook};
 use crate::model::spec::{Acknowledgement, EmptyGroups, MembersDecision};
-use crate::model::words::{count, some_of};
+use crate::model::words::{count, some_of, some_users};
 
 pub(super) fn found(facts: &Facts, found: &mut Findings) {
     not_looked(facts, found);
@@ -74,7 +74,7 @@ fn for_a_while(facts: &Facts, id: GroupId, seen: &ObservedGroup, found: &mut Fin
         let told = format!(
             "group {}: {} in it for a while only (Privileged Identity Management), and assignments of their own would last: {}",
             facts.group_name(id),
-            if passing.len() == 1 { "1 user is".to_owned() } else { format!("{} users are", passing.len()) },
+            some_users(passing.len(), "is", "are"),
             lent::told(facts, &passing)
         );
         if facts.acknowledges(Acknowledgement::TemporaryMembers) {
