@@ -34,7 +34,7 @@ pub enum Open {
 }
 
 /// Whether anything is left open about anybody; asked before people are gone through one by one.
-pub fn may_be_open(facts: &Facts) -> bool {
+fn may_be_open(facts: &Facts) -> bool {
     *facts.may_be_lent.get_or_init(|| facts.seen.groups.iter().any(|(id, seen)| is_in_doubt(facts, *id, seen)))
 }
 

@@ -43,7 +43,6 @@ impl Left {
     fn of(facts: &Ground) -> Left {
         let mut left = Left::default();
         let assigned = |group: &GroupId| facts.rows.has(*group);
-        let may_be_open = lent::may_be_open(facts);
         lent::newcomers(facts).into_iter().for_each(|open| left.leave_open(open));
         for person in facts.people() {
             match &person.cover {
@@ -56,7 +55,7 @@ impl Left {
                 Cover::Missing(roles) if facts.is_released(person.id) => left.stranded.extend(stranded(facts, person, roles)),
                 Cover::Missing(roles) => {
                     for role in roles {
-                        match may_be_open.then(|| lent::open(facts, person.id, *role)).flatten() {
+                        match lent::open(facts, person.id, *role) {
                             Some(open) => left.leave_open(open),
                             None => left.assign(facts, Action::AssignUser { user: person.id, role: *role }),
                         }
