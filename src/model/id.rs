@@ -22,21 +22,6 @@ macro_rules! guid {
     )+};
 }
 
-macro_rules! opaque {
-    ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {$(
-        $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(transparent)]
-        pub struct $name(pub String);
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { f.write_str(&self.0) }
-        }
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { f.write_str(&self.0) }
-        }
-    )+};
-}
-
 /// Held as something else than the text that it is.
 macro_rules! packed {
     ($($name:ident),+) => {$(
@@ -65,9 +50,21 @@ guid! {
     AppRoleId,
 }
 
-opaque! {
-    /// Id of a synchronization job, `<template>.<tenant>.<guid>`.
-    JobId,
+/// Id of a synchronization job, `<template>.<tenant>.<guid>`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct JobId(pub String);
+
+impl fmt::Display for JobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for JobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 /// Graph's opaque id of one `appRoleAssignment` row.
