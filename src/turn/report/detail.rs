@@ -91,14 +91,11 @@ pub(super) fn journal(facts: &Facts, writes: &[WriteRecord]) -> Vec<JournalEntry
         at: write.at,
         action: write.action.kind().into(),
         message: by_name(facts, &write.action),
-        outcome: match &write.ending {
-            Some(ending) => match (ending.outcome, ending.already) {
-                (LastOutcome::Done, Some(true)) => WriteOutcome::AlreadySo,
-                (LastOutcome::Done, _) => WriteOutcome::Done,
-                (LastOutcome::Failed, _) => WriteOutcome::Failed,
-                (LastOutcome::Open, _) => WriteOutcome::Unknown,
-            },
-            None => WriteOutcome::Unknown,
+        outcome: match write.ending.as_ref().map(|ending| (ending.outcome, ending.already)) {
+            Some((LastOutcome::Done, Some(true))) => WriteOutcome::AlreadySo,
+            Some((LastOutcome::Done, _)) => WriteOutcome::Done,
+            Some((LastOutcome::Failed, _)) => WriteOutcome::Failed,
+            Some((LastOutcome::Open, _)) | None => WriteOutcome::Unknown,
         },
         why: write.ending.as_ref().and_then(|ending| ending.text.clone()),
     };
