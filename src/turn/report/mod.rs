@@ -17,10 +17,10 @@ use crate::model::condition::{Condition, ConditionKind, Reason, Truth};
 use crate::model::id::GroupId;
 use crate::model::memory;
 use crate::model::moment::{later, since};
-use crate::model::snapshot::{Job, ScheduleState, TokenState};
+use crate::model::snapshot::{ExecutionState, Job, ScheduleState, TokenState};
 use crate::model::spec::Mode;
 use crate::model::status::{AppStatus, Brake, CycleStatus, Gauges, Held, Phase, Progress, Status};
-use crate::model::words::count;
+use crate::model::words::{count, some_of};
 use crate::model::write_record::WriteRecord;
 use crate::turn::act::Acted;
 
@@ -220,22 +220,17 @@ fn users_kept(facts: &Facts) -> Judged {
         let message = format!("{}, read at {:.0}", proof.kept(), proof.at);
         return judged(Truth::True, Reason::ProvenBeforeRevocation, message);
     }
+    if let Some(why) = facts.seen.target.look.unknown().filter(|why| !why.is_not_looked()) {
+        return judged(Truth::Unknown, Reason::TargetUnread, why.to_string());
+    }
     match kept::tally(facts) {
-        _ if facts.seen.target.look.unknown().is_some_and(|why| !why.is_not_looked()) => judged(
-            Truth::Unknown,
-            Reason::TargetUnread,
-            facts.seen.target.look.unknown().map(ToString::to_string).unwrap_or_default(),
-        ),
         None => judged(Truth::Unknown, Reason::TargetUnread, "the target was not read yet".into()),
         Some(tally) if !tally.lost.is_empty() => {
-            let names =
-                crate::model::words::some_of(tally.lost.iter().map(|(id, why)| format!("{}: {why}", facts.user_name(*id))));
+            let names = some_of(tally.lost.iter().map(|(id, why)| format!("{}: {why}", facts.user_name(*id))));
             judged(Truth::False, Reason::UsersLost, names)
         }
         Some(tally) if !tally.uncertain.is_empty() => judged(Truth::False, Reason::UsersUncertain, kept::uncertain(facts, tally)),
-        Some(tally) if !tally.unknown.is_empty() => {
-            judged(Truth::Unknown, Reason::TargetUnread, crate::model::words::some_of(tally.unknown.values()))
-        }
+        Some(tally) if !tally.unknown.is_empty() => judged(Truth::Unknown, Reason::TargetUnread, some_of(tally.unknown.values())),
         Some(tally) => {
             let explained =
                 if tally.explained > 0 { format!("; {} explained by the directory", tally.explained) } else { String::new() };
@@ -368,7 +363,7 @@ fn cycle(facts: &Facts, before: Option<&Status>) -> CycleStatus {
         last_began: last.map(|last| last.began),
         last_ended: last.and_then(|last| last.ended),
         last_state: last.map(|last| match &last.state {
-            crate::model::snapshot::ExecutionState::Other(state) => state.clone(),
+            ExecutionState::Other(state) => state.clone(),
             known => format!("{known:?}"),
         }),
         expected_by: expected.map(|ended| later(ended, job.interval.unwrap_or(facts.spec.provisioning.cycle_timeout))),
