@@ -33,11 +33,7 @@ impl FreshLook {
     }
 
     /// Looks now: at who holds what, and last, which is soon done where they are empty, at who is in these groups.
-    pub(super) async fn look(
-        world: &impl World,
-        app: ServicePrincipalId,
-        groups: &[GroupId],
-    ) -> std::result::Result<FreshLook, String> {
+    pub(super) async fn look(world: &impl World, app: ServicePrincipalId, groups: &[GroupId]) -> Result<FreshLook, String> {
         let began = world.clock().moment();
         let rows = world.directory().assignments(app).await;
         let rows = rows.map_err(|error| format!("coverage could not be read again: {error}"))?;
@@ -50,7 +46,7 @@ impl FreshLook {
                 None => Ok((*group, look.value.users)),
             }
         });
-        let members = of_groups.collect::<std::result::Result<_, String>>()?;
+        let members = of_groups.collect::<Result<_, String>>()?;
         let took = began.age(world.clock().moment());
         Ok(FreshLook::new(began, FRESH.max(took * 2), &rows.value, Some(members)))
     }
@@ -84,7 +80,7 @@ impl FreshLook {
     }
 
     /// Nobody is left bare by this action, or who would be.
-    pub(super) fn covers(&self, approved: &Approved, action: &Action) -> std::result::Result<(), String> {
+    pub(super) fn covers(&self, approved: &Approved, action: &Action) -> Result<(), String> {
         match action {
             Action::RemoveMember { user, .. } => self.holds_directly(approved, *user),
             Action::UnassignGroup { group, .. } => {
@@ -99,7 +95,7 @@ impl FreshLook {
         }
     }
 
-    fn holds_directly(&self, approved: &Approved, user: UserId) -> std::result::Result<(), String> {
+    fn holds_directly(&self, approved: &Approved, user: UserId) -> Result<(), String> {
         let first = self.direct.partition_point(|(other, _)| *other < user);
         let has_any = self.direct.get(first).is_some_and(|(other, _)| *other == user);
         let held = |role: &AppRoleId| self.direct.binary_search(&(user, *role)).is_ok();
