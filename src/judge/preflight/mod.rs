@@ -183,8 +183,7 @@ fn scope(facts: &Facts, found: &mut Findings) {
         ),
         Some(false) => {}
         None if confirmed => found.notes.push("that the scope is \"assigned only\" is the operator's word (scopeConfirmed)".into()),
-        None if unreadable.is_some_and(|why| !asks_for_a_person(why)) => {
-            let why = unreadable.map(ToString::to_string).unwrap_or_default();
+        None if let Some(why) = unreadable.filter(|why| !asks_for_a_person(why)) => {
             found.unknowns.push(format!("the job's settings (secrets) could not be read: {why}"));
         }
         None => found.refusals.push(format!(

@@ -38,8 +38,7 @@ pub async fn put_back(
     let run = Run { turn, app, stop, baseline: None, revocation_by: by, hook_key: String::new() };
     let mut rules = OfRollback { undo, carriers: undo.carriers().into_iter().collect(), back: PutBack::default() };
     let ended = carry_out(world, &run, &mut rules, undo.actions().to_vec(), None).await;
-    let PutBack { done, failed, stopped } = rules.back;
-    PutBack { done, failed, stopped: ended.err().or(stopped) }
+    PutBack { stopped: ended.err().or(rules.back.stopped), ..rules.back }
 }
 
 struct OfRollback<'a> {

@@ -55,14 +55,13 @@ pub async fn act(
     mut approved: Approved,
     stop: &CancellationToken,
 ) -> Acted {
-    let app = match &seen.app.known() {
-        Some(app) if mode != Mode::Observe => app.id,
-        Some(_) | None => return Acted { approved, done: Vec::new(), stopped: None },
+    let Some(app) = seen.app.known().filter(|_| mode != Mode::Observe) else {
+        return Acted { approved, done: Vec::new(), stopped: None };
     };
     let actions = approved.take();
     let run = Run {
         turn: memory.remembered.turn,
-        app,
+        app: app.id,
         stop,
         baseline: approved.baseline(),
         revocation_by: spec.target.revocation.by,

@@ -102,7 +102,7 @@ async fn look_at_target(
     let is_dated = !memory.remembered.undated;
     let doubtful: Vec<(UserId, &ScimUser)> = doubtful(baseline, &look.users, is_dated).collect();
     let missing: Vec<&ScimId> = bystanders(memory).filter(|id| !look.users.contains_key(id)).collect();
-    for before in memory.target.iter() {
+    if let Some(before) = &memory.target {
         // Of bystanders it is enough that they were once read to be gone: no round waits for them.
         for id in &missing {
             look.take_over(before, id);
@@ -160,10 +160,7 @@ async fn members_at_app(world: &impl World, memory: &Memory, groups: &BTreeMap<G
 
 /// One record that can't be read is not known, and makes nothing else so.
 pub(super) fn one<T>(read: Result<Observed<T>, Error>) -> Observed<T> {
-    match read {
-        Ok(seen) => seen,
-        Err(error) => Observed::Unknown(Why::new(error.label(), error.to_string())),
-    }
+    read.unwrap_or_else(|error| Observed::Unknown(Why::new(error.label(), error.to_string())))
 }
 
 /// As many as one turn asks for, from behind the last one of the turn before on, and round.
