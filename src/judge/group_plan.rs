@@ -10,7 +10,6 @@ use crate::model::snapshot::{GroupProfile, GroupUses, ObservedGroup};
 use crate::model::spec::{Acknowledgement, EmptyGroups, MembersDecision};
 use crate::model::words::{count, some_of, some_users};
 
-/// What is to become of a group's members.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum GroupPlan {
     Empty,

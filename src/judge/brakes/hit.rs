@@ -1,8 +1,7 @@
-//! What a brake found.
+//! What a brake found, and what it holds back for it.
 
 use crate::model::status::Brake;
 
-/// What it holds back.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum HoldsBack {
     Destructive,
@@ -12,5 +11,5 @@ pub(super) enum HoldsBack {
     Everything,
 }
 
-/// What a brake found: which it is, what it holds back, and why with the figures.
+/// Which it is, what it holds back, and why with the figures.
 pub(super) type BrakeHit = (Brake, HoldsBack, String);

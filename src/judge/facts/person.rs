@@ -31,7 +31,6 @@ pub enum Cover {
     Departed,
 }
 
-/// A protected user, and how far they are.
 #[derive(Debug)]
 pub struct Person<'a> {
     pub id: UserId,

@@ -11,7 +11,6 @@ use crate::model::moment::Moment;
 use crate::model::observed::{Listed, Observed, UNSEARCHABLE};
 use crate::model::spec::MatchBy;
 
-/// What the app's SCIM service showed.
 #[derive(Clone, Debug, Default)]
 pub struct ObservedTarget {
     pub token: TokenState,
