@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::model::baseline::{Baseline, Binding, without_query};
 use crate::model::history::{Event, HistoryEntry, UserAfter, Verdict};
 use crate::model::id::{AppRoleId, GroupId, ScimId, UserId};
-use crate::model::memory::{CycleProof, Remembered, RevocationProof};
+use crate::model::memory::{CycleProof, DepartureKind, Remembered, RevocationProof};
 use crate::model::snapshot::ScimUser;
 use crate::model::words::{count, some_of};
 use crate::model::write_record::{LastOutcome, WriteRecord};
@@ -303,11 +303,10 @@ impl Html<'_> {
     }
 }
 
-fn departed(kind: crate::model::memory::DepartureKind) -> &'static str {
-    use crate::model::memory::DepartureKind::*;
+fn departed(kind: DepartureKind) -> &'static str {
     match kind {
-        Deleted => "deleted in Entra",
-        Disabled => "disabled in Entra",
-        Left => "taken out of every managed group",
+        DepartureKind::Deleted => "deleted in Entra",
+        DepartureKind::Disabled => "disabled in Entra",
+        DepartureKind::Left => "taken out of every managed group",
     }
 }

@@ -9,7 +9,7 @@ use crate::model::baseline::{AtTarget, Baseline, Binding, ManagedGroup, Protecte
 use crate::model::compact::Few;
 use crate::model::id::{GroupId, ScimId, UserId};
 use crate::model::observed::{Observed, UNSEARCHABLE, Why};
-use crate::model::snapshot::{DirectoryUser, ObservedGroup, ScimUser, TargetLook};
+use crate::model::snapshot::{DirectoryUser, ObservedGroup, ScimGroup, ScimUser, TargetLook};
 use crate::model::spec::Acknowledgement;
 use crate::model::words::{count, some_of};
 
@@ -167,7 +167,7 @@ fn left(target: &TargetLook, id: GroupId, seen: &ObservedGroup) -> Option<Manage
 }
 
 pub(super) fn match_group(target: &TargetLook, id: GroupId, name: &str) -> Option<ScimId> {
-    let one = |test: &dyn Fn(&crate::model::snapshot::ScimGroup) -> bool| {
+    let one = |test: &dyn Fn(&ScimGroup) -> bool| {
         let mut found = target.groups.values().filter(|group| test(group));
         match (found.next(), found.next()) {
             (Some(one), None) => Some(one.id.clone()),

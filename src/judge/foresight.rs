@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::judge::facts::{Cover, Facts, Person};
 use crate::judge::group_plan::{GroupPlan, plan_for};
-use crate::model::baseline::Baseline;
+use crate::model::baseline::{Baseline, ManagedGroup};
 use crate::model::engine::{
     Attributes, Flow, Leaving, Linked, LinkedGroup, LinkedUser, Reach, ScimCall, Scope, SourceGroup, SourceUser, plan_cycle,
 };
-use crate::model::id::{GroupId, UserId};
+use crate::model::id::{GroupId, ScimId, UserId};
 use crate::model::memory::DepartureKind;
+use crate::model::snapshot::Mapping;
 
 /// The state after one step, and the calls that a cycle would then make.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -175,7 +176,7 @@ fn scope(facts: &Facts, baseline: &Baseline, people: &[&Person]) -> Scope {
         (*id, SourceGroup { security_enabled: true, members, attributes: Attributes::new() })
     };
     let (settings, schema) = (facts.seen.settings.known(), facts.seen.schema.known());
-    let flow = |mapping: Option<&crate::model::snapshot::Mapping>| match mapping {
+    let flow = |mapping: Option<&Mapping>| match mapping {
         Some(mapping) => Flow { enabled: mapping.enabled, delete: mapping.deletes, ..Flow::default() },
         None => Flow::default(),
     };
@@ -215,7 +216,7 @@ fn linked(facts: &Facts, baseline: &Baseline, people: &[&Person]) -> Linked {
         Some((person.id, LinkedUser { id, active, attributes: Attributes::new() }))
     };
     let users: BTreeMap<_, _> = people.iter().filter_map(user).collect();
-    let group = |(id, group): (&GroupId, &crate::model::baseline::ManagedGroup)| {
+    let group = |(id, group): (&GroupId, &ManagedGroup)| {
         let scim = group.scim.as_ref().filter(|scim| look.is_none_or(|look| look.groups.contains_key(scim)))?;
         let mut members = ever_in.remove(id).unwrap_or_default();
         members.retain(|user| users.contains_key(user));
@@ -229,13 +230,13 @@ fn carry_out(calls: &[ScimCall], linked: &mut Linked) {
     for call in calls {
         match call {
             ScimCall::CreateUser { user, attributes } => {
-                let id = crate::model::id::ScimId::from(format!("to be created for {user}"));
+                let id = ScimId::from(format!("to be created for {user}"));
                 linked.users.insert(*user, LinkedUser { id, active: true, attributes: attributes.clone() });
             }
             ScimCall::EnableUser { user } => set_active(linked, *user, true),
             ScimCall::DisableUser { user, .. } => set_active(linked, *user, false),
             ScimCall::CreateGroup { group, attributes } => {
-                let id = crate::model::id::ScimId::from(format!("to be created for {group}"));
+                let id = ScimId::from(format!("to be created for {group}"));
                 let made = LinkedGroup { id, members: BTreeSet::new(), attributes: attributes.clone() };
                 linked.groups.insert(*group, made);
             }

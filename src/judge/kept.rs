@@ -1,6 +1,7 @@
 //! Whether every protected user is still the same record at the target, no less active than at the baseline.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use crate::judge::facts::{Facts, Person, Tally};
 use crate::judge::strangers;
@@ -246,6 +247,6 @@ pub fn groups_remaining(facts: &Facts, look: &TargetLook) -> Result<Vec<GroupId>
 }
 
 /// How old the last look at the target is, by our clock.
-pub fn age(facts: &Facts) -> Option<std::time::Duration> {
+pub fn age(facts: &Facts) -> Option<Duration> {
     facts.memory.target.as_ref().map(|look| look.at.age(facts.moment))
 }

@@ -10,7 +10,7 @@ use crate::judge::group_plan::GroupPlan;
 use crate::judge::steps_left::{StepLeft, earliest, steps_left};
 use crate::judge::{decisions, group_plan};
 use crate::model::action::Action;
-use crate::model::baseline::{AtTarget, Baseline};
+use crate::model::baseline::{AtTarget, Baseline, ManagedGroup};
 use crate::model::engine::ScimCall;
 use crate::model::id::{AppRoleId, GroupId, UserId};
 use crate::model::observed::Observed;
@@ -129,7 +129,7 @@ fn users(facts: &Facts) -> Users {
 }
 
 fn groups(facts: &Facts, baseline: &Baseline) -> Vec<Group> {
-    let group = |(id, group): (&GroupId, &crate::model::baseline::ManagedGroup)| {
+    let group = |(id, group): (&GroupId, &ManagedGroup)| {
         let seen = facts.seen.groups.get(id);
         let (members, profile) = (facts.members(*id), facts.profile(*id));
         let mut uses = Vec::new();

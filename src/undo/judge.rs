@@ -2,7 +2,6 @@
 //! is taken away from anybody whom no group carries again.
 
 use std::collections::{BTreeMap, BTreeSet};
-
 use std::time::Duration;
 
 use jiff::Timestamp;

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
+
 use crate::judge::facts::{Facts, Ground, Tally};
 use crate::judge::good_cycle::failed_for_ours;
 use crate::judge::step::{Reach, Step, Verdict};
@@ -50,7 +52,7 @@ fn log_said(facts: &Facts) -> String {
 }
 
 /// When the last managed group's unassignment was confirmed, in the service's time.
-fn confirmed_at(facts: &Facts) -> Option<jiff::Timestamp> {
+fn confirmed_at(facts: &Facts) -> Option<Timestamp> {
     let baseline = facts.baseline()?;
     if baseline.groups.is_empty() {
         return Some(baseline.taken);
@@ -162,7 +164,7 @@ pub fn uncounted(facts: &Facts, of: usize, users: &BTreeSet<UserId>) -> Option<S
     ))
 }
 
-fn awaiting(facts: &Facts, confirmed: jiff::Timestamp, have: usize, needed: usize) -> Verdict {
+fn awaiting(facts: &Facts, confirmed: Timestamp, have: usize, needed: usize) -> Verdict {
     let margin = humantime::format_duration(facts.spec.provisioning.cycle_margin);
     let on = format!("{} that began {margin} or more after {confirmed:.0}, of which {have} ended well", count(needed, "cycle"));
     let (reason, on) = good_cycle::wait(facts, Some(confirmed), Reason::AwaitingCycle, &on);

@@ -2,7 +2,7 @@
 
 mod target;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::judge::facts::{Facts, Ground};
@@ -36,8 +36,7 @@ pub fn growth(facts: &Facts) -> Growth {
     let known = ground.baseline;
     for (id, group) in &known.groups {
         let rows = ground.rows.of(*id);
-        let roles: std::collections::BTreeSet<_> =
-            rows.iter().map(|row| row.role).filter(|role| !group.roles.contains(role)).collect();
+        let roles: BTreeSet<_> = rows.iter().map(|row| row.role).filter(|role| !group.roles.contains(role)).collect();
         if !roles.is_empty() {
             growth.roles.insert(*id, roles);
         }

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use crate::judge::facts::{Cover, Facts};
 use crate::judge::plan::Judged;
 use crate::model::condition::{Reason, Truth};
-use crate::model::memory::Streak;
+use crate::model::memory::{LOOKS, Streak};
 use crate::model::moment::{later, since};
 use crate::model::status::CycleStatus;
 
@@ -24,7 +24,7 @@ pub(super) fn expected(facts: &Facts, judged: &Judged, cycle: &CycleStatus) -> O
         | Reason::AwaitingCycle
         | Reason::TargetGroupsRemain => cycle.expected_by,
         Reason::ReadingAgain => {
-            let young = |streak: &&Streak| !streak.is_believed(crate::model::memory::LOOKS, settle);
+            let young = |streak: &&Streak| !streak.is_believed(LOOKS, settle);
             let streaks = remembered.empty.values().chain(remembered.unassigned.values()).filter(young);
             streaks.map(|streak| later(streak.since, settle)).max()
         }

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use crate::judge::facts::Facts;
 use crate::judge::plan::Judged;
+use crate::judge::step::Step;
 use crate::judge::steps::GUIDE;
 use crate::model::condition::Truth;
 use crate::model::key::KeyKind;
@@ -92,8 +93,7 @@ fn holds(held: &[Held], mut holds: Vec<Hold>, now: Timestamp) -> Vec<Hold> {
 }
 
 fn steps(judged: &[Judged], last: &[StepDone], now: Timestamp) -> Vec<StepDone> {
-    let done =
-        |step: &&crate::judge::step::Step| judged.iter().any(|one| one.condition == step.condition && one.truth == Truth::True);
+    let done = |step: &&Step| judged.iter().any(|one| one.condition == step.condition && one.truth == Truth::True);
     let since = |kind| last.iter().find(|done| done.kind == kind).map_or(now, |done| done.at);
     GUIDE.iter().filter(done).map(|step| StepDone { kind: step.condition, at: since(step.condition) }).collect()
 }
