@@ -78,9 +78,8 @@ pub fn direct(rows: &Rows, before: Timestamp) -> impl Iterator<Item = UserId> {
 }
 
 /// Why the properties of some members are not known, where a read of them has failed.
-pub fn why_unread<'a>(facts: &Facts<'a>) -> Option<&'a Why> {
-    let failed = facts.seen.groups.values().filter_map(|group| group.properties.unknown());
-    failed.into_iter().find(|why| !why.is_not_looked())
+fn why_unread<'a>(facts: &Facts<'a>) -> Option<&'a Why> {
+    facts.seen.groups.values().find_map(|group| group.properties.failed())
 }
 
 /// Why it is not known whether the app has a record of one of these, where its list of users may not be whole.

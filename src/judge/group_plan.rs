@@ -151,11 +151,10 @@ pub fn plan_for(facts: &Facts, group: GroupId) -> GroupPlan {
                 ));
             }
             // Not being allowed to look is what `UndiscoverableUses` speaks of; a look that failed is not.
-            if let Some(why) = facts.seen.policies.unknown().filter(|why| !why.is_not_looked()) {
+            if let Some(why) = facts.seen.policies.failed() {
                 return GroupPlan::Unknown(format!("whether Conditional Access names it could not be read: {why}"));
             }
-            let of_its_own = [seen.lent.unknown(), seen.eligible.unknown()].into_iter().flatten();
-            if let Some(why) = of_its_own.into_iter().find(|why| !why.is_not_looked()) {
+            if let Some(why) = seen.lent.failed().or(seen.eligible.failed()) {
                 return GroupPlan::Unknown(format!("whether Privileged Identity Management governs it could not be read: {why}"));
             }
             if !facts.acknowledges(Acknowledgement::UndiscoverableUses) {

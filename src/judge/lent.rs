@@ -8,7 +8,6 @@ use jiff::Timestamp;
 use crate::judge::facts::{Facts, Ground};
 use crate::model::id::{AppRoleId, GroupId, UserId};
 use crate::model::memory::KnownUses;
-use crate::model::observed::Listed;
 use crate::model::snapshot::ObservedGroup;
 use crate::model::spec::Acknowledgement;
 use crate::model::words::some_of;
@@ -39,10 +38,7 @@ fn may_be_open(facts: &Facts) -> bool {
 }
 
 fn is_in_doubt(facts: &Facts, id: GroupId, seen: &ObservedGroup) -> bool {
-    let by_this_look = match &seen.lent {
-        Listed::Known(lent) => !lent.is_empty(),
-        Listed::Unknown(why) => !why.is_not_looked(),
-    };
+    let by_this_look = seen.lent.failed().is_some() || seen.lent.known().is_some_and(|lent| !lent.is_empty());
     let acknowledged = facts.acknowledges(Acknowledgement::TemporaryMembers);
     !acknowledged && (by_this_look || known(facts, id).is_some_and(|known| !known.lent.is_empty()))
 }
@@ -103,11 +99,11 @@ fn told_of(facts: &Facts, user: UserId, hold: Hold) -> Option<Open> {
 /// members may be older than the list of ends.
 fn in_group(facts: &Facts, id: GroupId, seen: &ObservedGroup, user: UserId) -> Hold {
     let remembered = known(facts, id).is_some_and(|known| known.lent.contains_key(&user.to_string()));
-    match (seen.lent.known().and_then(|lent| lent.get(&user)), seen.lent.unknown()) {
+    match (seen.lent.known().and_then(|lent| lent.get(&user)), seen.lent.failed()) {
         (Some(until), _) => Hold::Lent(*until, id),
         (None, _) if remembered => Hold::Lent(None, id),
-        (None, Some(why)) if !why.is_not_looked() => Hold::NotRead(id),
-        (None, _) => Hold::Lasting,
+        (None, Some(_)) => Hold::NotRead(id),
+        (None, None) => Hold::Lasting,
     }
 }
 

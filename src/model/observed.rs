@@ -120,6 +120,11 @@ impl<T> Listed<T> {
             Listed::Unknown(why) => Some(why),
         }
     }
+
+    /// Why it is not known, where somebody looked.
+    pub fn failed(&self) -> Option<&Why> {
+        self.unknown().filter(|why| !why.is_not_looked())
+    }
 }
 
 impl<T> Default for Listed<T> {

@@ -27,9 +27,8 @@ pub(super) fn known(facts: &Facts, found: &mut Findings) {
     let (mut unread, mut empty) = (false, Vec::new());
     for group in assigned.filter(|group| security_enabled(group) == Some(true)) {
         let Some(seen) = facts.seen.groups.get(&group) else { continue };
-        for (what, why) in [("the members", seen.members.unknown()), ("the properties of the members", seen.properties.unknown())]
-        {
-            if let Some(why) = why.filter(|why| !why.is_not_looked()) {
+        for (what, why) in [("the members", seen.members.failed()), ("the properties of the members", seen.properties.failed())] {
+            if let Some(why) = why {
                 // Reading again tells nothing of a kind that is not known here.
                 let list = if why.kind == UNHEARD_OF { &mut found.refusals } else { &mut found.unknowns };
                 list.push(format!("{what} of group {} could not be read: {why}", facts.group_name(group)));

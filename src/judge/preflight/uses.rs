@@ -58,10 +58,10 @@ fn unread(facts: &Facts, id: GroupId, seen: &ObservedGroup, found: &mut Findings
         return;
     }
     let name = facts.group_name(id);
-    if let Some(why) = seen.uses.unknown().filter(|why| !why.is_not_looked()) {
+    if let Some(why) = seen.uses.failed() {
         found.unknowns.push(format!("what else uses group {name} could not be read: {why}"));
     }
-    if let Some(why) = facts.seen.policies.unknown().filter(|why| !why.is_not_looked()) {
+    if let Some(why) = facts.seen.policies.failed() {
         found.unknowns.push(format!("whether Conditional Access names group {name} could not be read: {why}"));
     }
 }
@@ -84,7 +84,7 @@ fn for_a_while(facts: &Facts, id: GroupId, seen: &ObservedGroup, found: &mut Fin
         }
     }
     let acknowledged = facts.acknowledges(Acknowledgement::TemporaryMembers);
-    if let Some(why) = seen.lent.unknown().filter(|why| !begun && !acknowledged && !why.is_not_looked()) {
+    if let Some(why) = seen.lent.failed().filter(|_| !begun && !acknowledged) {
         found.unknowns.push(format!(
             "who is in group {} for a while only could not be read: {why}; where the tenant has no Privileged Identity Management, take {} from the \
              application",

@@ -220,7 +220,7 @@ fn users_kept(facts: &Facts) -> Judged {
         let message = format!("{}, read at {:.0}", proof.kept(), proof.at);
         return judged(Truth::True, Reason::ProvenBeforeRevocation, message);
     }
-    if let Some(why) = facts.seen.target.look.unknown().filter(|why| !why.is_not_looked()) {
+    if let Some(why) = facts.seen.target.look.failed() {
         return judged(Truth::Unknown, Reason::TargetUnread, why.to_string());
     }
     match kept::tally(facts) {
