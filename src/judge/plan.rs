@@ -64,7 +64,7 @@ pub fn plan(facts: &Facts, new_baseline: NewBaseline) -> Plan {
             continue;
         }
         let verdict = step.verdict(facts);
-        if !verdict.is_met() && unmet.is_none() {
+        if unmet.is_none() && !matches!(verdict, Verdict::Met { .. }) {
             unmet = Some(step.number);
         }
         let judged = |truth, reason, message| Judged { condition: step.condition, truth, reason, message };

@@ -30,12 +30,6 @@ pub enum Verdict {
     },
 }
 
-impl Verdict {
-    pub fn is_met(&self) -> bool {
-        matches!(self, Verdict::Met { .. })
-    }
-}
-
 /// One step of the guide.
 pub struct Step {
     pub number: u8,

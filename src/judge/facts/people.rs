@@ -44,15 +44,11 @@ impl<'a> Facts<'a> {
 
     /// `None`: not protected.
     pub fn person(&self, id: UserId) -> Option<&Person<'a>> {
-        self.place_of(id).map(|place| &self.people()[place])
+        let place = find_among(self.people(), &[], (&self.last_in, &self.last_person), &id, |person| person.id);
+        place.map(|place| &self.people()[place])
     }
 
-    /// The place among the people.
-    fn place_of(&self, id: UserId) -> Option<usize> {
-        find_among(self.people(), &[], (&self.last_in, &self.last_person), &id, |person| person.id)
-    }
-
-    /// The same, of somebody who is most likely in this group.
+    /// The place among the people, of somebody who is most likely in this group.
     pub fn place_in(&self, group: GroupId, id: UserId) -> Option<usize> {
         find_among(self.people(), self.places_in(group), (&self.last_in, &self.last_person), &id, |person| person.id)
     }
