@@ -395,7 +395,7 @@ pub struct Quota {
 }
 
 impl Quota {
-    pub fn per_second(self) -> f64 {
+    fn per_second(self) -> f64 {
         f64::from(self.amount) / self.per.as_secs_f64()
     }
 }

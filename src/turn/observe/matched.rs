@@ -14,7 +14,7 @@ use crate::model::spec::{MatchBy, Spec};
 use crate::world::{Target, World};
 
 /// What is found goes into the look like a record of the list.
-pub async fn look_up(world: &impl World, spec: &Spec, memory: &Memory, now: &mut Snapshot) {
+pub(super) async fn look_up(world: &impl World, spec: &Spec, memory: &Memory, now: &mut Snapshot) {
     let Listed::Known(look) = &mut now.target.look else { return };
     if !look.may_lack_users {
         return;
