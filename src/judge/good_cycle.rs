@@ -1,4 +1,4 @@
-//! What makes a cycle good: it ended well, in the steady state, and whatever failed in it is known to be nobody's of ours.
+//! What makes a cycle good: it ended well, in the steady state, and whatever failed in it is known to be none of ours.
 
 use std::fmt::{self, Display};
 

@@ -53,7 +53,7 @@ pub fn of(facts: &Facts, person: &Person) -> Kept {
     }
 }
 
-/// One record that is there under the id of before.
+/// The record that stands under the same id now.
 fn there(facts: &Facts, person: &Person, before: &ScimUser, now: &ScimUser) -> Kept {
     let id = &before.id;
     let doubt = facts.memory.remembered.doubts.get(&person.id);

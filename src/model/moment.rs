@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-/// A moment of ours, for ages alone, read from two clocks: one that somebody may set, and one that only goes on, but may stand still while the machine sleeps.
+/// A moment of ours, for ages alone, by two clocks: one that somebody may set, and one that may stand still while the machine sleeps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Moment {
     /// What the calendar says.

@@ -1,4 +1,4 @@
-//! Whether users are named. Hidden unless the operator says otherwise: statuses and logs are read by more people than they.
+//! Whether users are named. Not unless the operator says so: many others read statuses and logs.
 
 /// Users by name, or by their ids alone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -101,7 +101,7 @@ pub struct AppStatus {
     pub name: String,
 }
 
-/// `None` is not known, and never a 0. What could not be read in this turn stays as it was last seen, with the time of that by our clock.
+/// `None` is not known, never 0. What this turn could not read stays as it was last seen, with the time of that by our clock.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Progress {
@@ -326,7 +326,7 @@ pub struct CycleStatus {
     pub last_began: Option<Timestamp>,
     pub last_ended: Option<Timestamp>,
     pub last_state: Option<String>,
-    /// When the next cycle should have ended, by the job's own interval (the time-out where it has none). None where no cycle is due.
+    /// When the next cycle should have ended, by the job's own interval, or the time-out where it has none. `None`: none is due.
     pub expected_by: Option<Timestamp>,
     pub quarantined: bool,
     /// When the job was read that this is from, by our clock.
