@@ -32,8 +32,10 @@ impl SecretFile {
 
     /// All of it, where it may have several lines.
     pub fn text(&self) -> Result<SecretString> {
-        let bytes = super::file::read(&self.path)
-            .map_err(|error| self.trouble(format!("{error}; the file must exist and be readable by the user this runs as")))?;
+        let bytes = super::file::read(&self.path).map_err(|error| match error.raw_os_error() {
+            Some(_) => self.trouble(format!("{error}; the file must exist and be readable by the user this runs as")),
+            None => self.trouble(error.to_string()),
+        })?;
         let text = String::from_utf8(bytes)
             .map_err(|_| self.trouble("it is not text; it must hold the secret alone, and certificates and keys as PEM"))?;
         Ok(SecretString::from(text))

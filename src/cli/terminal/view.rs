@@ -11,6 +11,8 @@ use crate::model::status::Remaining;
 const SCREEN: usize = 40;
 /// Things of one kind that a screen has room for.
 const FEW: usize = 3;
+/// Lines for all that is held.
+const HELD: usize = 10;
 
 /// How much of it is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,7 +91,8 @@ fn conditions(status: &Value, depth: Depth, sheet: &mut Sheet) {
         told.retain(|condition| is_in_the_way(condition));
         // Everything else follows from it.
         told.sort_by_key(|condition| condition["reason"] != "Unreachable");
-        told.truncate(2 * FEW);
+        // Where something is held, that says it.
+        told.truncate(if items(&status["held"]).next().is_some() { FEW } else { 2 * FEW });
     }
     for condition in told {
         let [kind, truth, reason] = ["type", "status", "reason"].map(|key| text(&condition[key]));
@@ -171,7 +174,8 @@ fn held_first(status: &Value, sheet: &mut Sheet) {
         return;
     }
     sheet.title(Tone::Bad, "Held");
-    let room = 2 * sheet.width.saturating_sub(10);
+    // What to do stands at a message's end.
+    let room = HELD / all.len().min(FEW) * sheet.width.saturating_sub(10);
     for item in all.iter().take(FEW) {
         sheet.item("  ", Tone::Plain, "- ", &short(&held(item), room));
     }
@@ -350,5 +354,10 @@ mod tests {
         ] {
             assert!(shown.contains(part), "{part} in\n{shown}");
         }
+        let mut two = document;
+        two["status"]["held"] =
+            json!([1, 2].map(|n| json!({"brake": "refused", "message": format!("{}remedy{n}.", "why ".repeat(70))})));
+        let shown = anstream::adapter::strip_str(&render(&two, Depth::Screen, Sheet::of(80)).into_text()).to_string();
+        assert!(shown.contains("remedy1.") && shown.contains("remedy2.") && shown.lines().count() <= 40, "{shown}");
     }
 }
