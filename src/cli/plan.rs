@@ -92,7 +92,7 @@ fn write_roadmap(spec: &Spec, roadmap: &Roadmap, sheet: &mut Sheet) {
     let kinds = [
         (users.enabled, "enabled"),
         (users.disabled, "disabled"),
-        (users.guests, "guests"),
+        (users.guests, if users.guests == 1 { "guest" } else { "guests" }),
         (users.deleted, "deleted"),
         (users.in_several_groups, "in several groups"),
         (users.with_several_roles, "with several roles"),

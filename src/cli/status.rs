@@ -91,7 +91,7 @@ async fn watch(args: &args::Status, stop: &CancellationToken) -> Result<Exit> {
             }
             match &said {
                 Ok(document) => show(args, document)?,
-                Err(error) => eprintln!("unscim: {error}"),
+                Err(error) => eprintln!("unscim: {error}; asked again every second, until Ctrl-C"),
             }
         }
         code = said.as_ref().map_or(Exit::Trouble, exit);

@@ -217,7 +217,7 @@ fn shrunk_bites_while_a_shorter_list_is_unexplained() {
     bitten(
         &case,
         Brake::Shrunk,
-        "assignments had 40 entries and has 30, 25% less, without a write of ours to explain it (it is read again)",
+        "assignments had 40 entries, now it is 30, 25% less, without a write of ours to explain it (it is read again)",
     );
     // Whom it lacks: rows that were confirmed and are not there, and no others.
     let mut lacking = ready();

@@ -58,9 +58,28 @@ fn assign_waits_for_two_looks_a_cycle_and_for_lists_that_lag() {
     case.unrow(Principal::User(user(1)));
     case.confirmed(&Action::AssignUser { user: user(1), role: role(1) }, NOW - 1);
     waits(&case.judge(1), Reason::AwaitingReplication, "1 direct assignment");
+    // Longer where no cycle comes before that, and a minute where one is due.
+    case.confirmed(&Action::AssignUser { user: user(1), role: role(1) }, NOW - 2);
+    case.job().interval = Some(std::time::Duration::from_secs(10_000 * 60));
+    waits(&case.judge(1), Reason::AwaitingReplication, "1 direct assignment");
+    case.job().interval = Some(std::time::Duration::from_secs(60));
+    assert_eq!(acts(&case.judge(1), Reason::AssignmentsMissing), [Action::AssignUser { user: user(1), role: role(1) }]);
     let mut case = Case::untouched();
     case.seen.assignments = Listed::Unknown(failed("transient"));
     waits(&case.judge(1), Reason::LookFailed, "the service is down");
+}
+
+#[test]
+fn assign_asks_for_whoever_is_released_without_an_assignment_and_still_in_a_group() {
+    let mut case = Case::assigned();
+    case.spec.released.insert(user(1));
+    case.unrow(Principal::User(user(1)));
+    let Verdict::Refuse { reason: Reason::ReleasedUncovered, why } = case.judge(1) else { panic!("{:?}", case.judge(1)) };
+    let role = case.facts().role_name(role(1));
+    assert!(why[0].contains("is released, lacks a direct assignment") && why[0].contains(&role), "{why:?}");
+    assert!(role.starts_with("role \"") && !role.contains("00000000"), "a role that the app has is told by its name: {role}");
+    case.members(1).remove(&user(1));
+    met(&case.judge(1), Reason::AllAssigned);
 }
 
 #[test]
@@ -408,7 +427,7 @@ fn revoke_asks_once_waits_for_the_proof_and_believes_nothing_less() {
     waits(&case.judge(5), Reason::ProbeInconclusive, "what was sent and heard");
     case.seen.probe = Some(probe(ProbeVerdict::Rejected));
     case.memory.remembered.rejections = vec![probe(ProbeVerdict::Rejected); 2];
-    waits(&case.judge(5), Reason::Confirming, "of which 2 were seen");
+    waits(&case.judge(5), Reason::Confirming, "2 so far");
     met(&Case::retired().judge(5), Reason::TokenRejected);
 }
 

@@ -35,7 +35,11 @@ pub fn render(document: &Value, depth: Depth, mut sheet: Sheet) -> Sheet {
         _ => Tone::Title,
     };
     sheet.item("", tone, &format!("{name}: {phase} "), &format!("(turn {}{mode})", text(&status["turn"])));
-    sheet.say(&format!("last read {}, last complete read {}", text(&status["lastAttempt"]), text(&status["lastSuccess"])));
+    sheet.say(&format!(
+        "last tried to read {}, last complete read {}",
+        text(&status["lastAttempt"]),
+        text(&status["lastSuccess"])
+    ));
 
     if on_screen {
         held_first(status, &mut sheet);
@@ -84,7 +88,10 @@ fn conditions(status: &Value, depth: Depth, sheet: &mut Sheet) {
     sheet.title(Tone::Title, "Conditions");
     let well = items(&status["conditions"]).filter(|condition| on_screen && is_good(condition)).count();
     if well > 0 {
-        sheet.item("  ", Tone::Good, "", &format!("{well} of {} are as they should be", items(&status["conditions"]).count()));
+        let later = items(&status["conditions"]).filter(|condition| waits(condition)).count();
+        let later = if later > 0 { format!(", {later} wait for the others") } else { String::new() };
+        let all = items(&status["conditions"]).count();
+        sheet.item("  ", Tone::Good, "", &format!("{well} of {all} are as they should be{later}"));
     }
     let mut told: Vec<&Value> = items(&status["conditions"]).collect();
     if on_screen {
@@ -107,10 +114,15 @@ fn conditions(status: &Value, depth: Depth, sheet: &mut Sheet) {
         if on_screen {
             let message = text_or(&condition["message"], "");
             let room = 2 * sheet.width.saturating_sub(16);
-            sheet.item("  ", tone, &format!("{truth:<8}"), &short(&format!("{kind}: {reason}, since {since}: {message}"), room));
+            sheet.item(
+                "  ",
+                tone,
+                &format!("{truth:<8}"),
+                &short(&format!("{kind}: {reason} ({truth} since {since}): {message}"), room),
+            );
             continue;
         }
-        sheet.item("  ", tone, &format!("{truth:<8}"), &format!("{kind}: {reason}, since {since}"));
+        sheet.item("  ", tone, &format!("{truth:<8}"), &format!("{kind}: {reason} ({truth} since {since})"));
         sheet.item("          ", Tone::Plain, "", &text_or(&condition["message"], ""));
         if !condition["expectedBy"].is_null() {
             sheet.item("          ", Tone::Plain, "", &format!("expected by {}", text(&condition["expectedBy"])));
@@ -126,11 +138,7 @@ fn progress(status: &Value, sheet: &mut Sheet) {
         ("memberships left", count("memberships"), "membershipsSeenAt"),
         ("groups assigned", format!("{} of {}", count("groupsAssigned"), count("groups")), "assignmentsSeenAt"),
         ("groups at the target", count("targetGroups"), "targetSeenAt"),
-        (
-            "users kept",
-            format!("{} of {}, {} lost", count("usersKept"), count("usersCounted"), count("usersLost")),
-            "targetSeenAt",
-        ),
+        ("users kept", kept(&status["progress"]), "targetSeenAt"),
         ("users without record", count("usersNotKnown"), "targetSeenAt"),
     ] {
         let age = if value.starts_with("not known") { String::new() } else { old(status, seen) };
@@ -141,6 +149,15 @@ fn progress(status: &Value, sheet: &mut Sheet) {
         sheet.item("  ", Tone::Faint, &format!("{:<22}", "left"), &remaining.left());
         let at = remaining.earliest_finish.map(|at| format!("{at:.0}, ")).unwrap_or_default();
         sheet.item("  ", Tone::Faint, &format!("{:<22}", "earliest finish"), &format!("{at}{}", remaining.outlook.words()));
+    }
+}
+
+fn kept(progress: &Value) -> String {
+    let lost = text_or(&progress["usersLost"], "nobody knows how many");
+    match (progress["usersKept"].as_u64(), progress["usersCounted"].as_u64()) {
+        (Some(kept), Some(counted)) => format!("{kept} of {counted}, {lost} lost"),
+        _ if progress["usersLost"].is_null() => "not known".into(),
+        _ => format!("not known, {lost} lost"),
     }
 }
 
@@ -155,16 +172,21 @@ fn old(status: &Value, seen: &str) -> String {
     if at.is_null() || is_fresh { String::new() } else { format!(", as last seen at {}", text(at)) }
 }
 
-/// True is the good value for all but this one.
+/// True is the good value for all but one. A token that is proven dead, and a credential that does not tell its end, are as they
+/// should be.
 fn is_good(condition: &Value) -> bool {
     let good = if condition["type"] == "Held" { "False" } else { "True" };
-    condition["status"] == good
+    condition["status"] == good || condition["reason"] == "TokenRejected" || condition["reason"] == "ExpiryNotKnown"
+}
+
+/// It has its turn when the others have had theirs.
+fn waits(condition: &Value) -> bool {
+    !is_good(condition) && (condition["reason"] == "Blocked" || condition["reason"] == "InProgress")
 }
 
 /// Neither well, nor told elsewhere, nor only waiting for the others.
 fn is_in_the_way(condition: &Value) -> bool {
-    let waits = ["Blocked", "InProgress", "ExpiryNotKnown"].iter().any(|reason| condition["reason"] == *reason);
-    !is_good(condition) && condition["type"] != "Held" && !(waits && condition["status"] != "True")
+    !is_good(condition) && condition["type"] != "Held" && !waits(condition)
 }
 
 /// What stops it stands on top.
@@ -194,7 +216,8 @@ fn screen_ends(status: &Value, sheet: &mut Sheet) {
     let cycle = &status["cycle"];
     let quarantined = if cycle["quarantined"].as_bool() == Some(true) { ", the job is in QUARANTINE" } else { "" };
     let next = &cycle["expectedBy"];
-    let expected = if next.is_null() { String::new() } else { format!(", the next expected by {}", text(next)) };
+    let expected =
+        if next.is_null() || !quarantined.is_empty() { String::new() } else { format!(", the next expected by {}", text(next)) };
     let last = format!("{} at {}{expected}{quarantined}", text(&cycle["lastState"]), text(&cycle["lastEnded"]));
     let mut states: Vec<(String, usize)> = Vec::new();
     for group in items(&status["groups"]) {
@@ -283,7 +306,7 @@ mod tests {
         let shown = plain(&document, 100);
         for part in [
             "uniqkey: Held (turn 42, mode Enforce)",
-            "last read 2026-11-24T10:00:00Z",
+            "last tried to read 2026-11-24T10:00:00Z",
             "UsersAssigned",
             "AssignmentsMissing",
             "3 of 5",
@@ -346,11 +369,11 @@ mod tests {
         let shown = anstream::adapter::strip_str(&render(&document, Depth::Screen, Sheet::of(100)).into_text()).to_string();
         assert!(!shown.contains("Step99"), "{shown}");
         for part in [
-            "False   GraphReachable: Unreachable, since 2026-11-24T10:00:00Z: a 502",
+            "False   GraphReachable: Unreachable (False since 2026-11-24T10:00:00Z): a 502",
             "200 ToBeEmptied",
             "2 x AssignUser",
             "QUARANTINE",
-            "Step0: Waits, since",
+            "Step0: Waits (False since",
         ] {
             assert!(shown.contains(part), "{part} in\n{shown}");
         }

@@ -51,7 +51,7 @@ pub(super) fn shrunk(facts: &Facts, plan: &Plan) -> Option<BrakeHit> {
             };
             let share = size.count.saturating_sub(now) * 100 / size.count.max(1);
             Some(format!(
-                "{list} had {} entries and has {now}, {share}% less, without a write of ours to explain it ({believed}{names})",
+                "{list} had {} entries, now it is {now}, {share}% less, without a write of ours to explain it ({believed}{names})",
                 size.count
             ))
         })

@@ -93,6 +93,8 @@ struct Row<'a> {
     reason: &'static str,
     /// `None`: it is said above.
     message: Option<&'a str>,
+    truth: Truth,
+    /// Of its truth: the reason may be a later one.
     since: Time,
     expected: Option<Time>,
 }
@@ -261,6 +263,7 @@ fn row<'a>(status: &Status, condition: &'a Condition, told: &impl Fn(&str) -> bo
         reason: condition.reason.as_str(),
         message: Some(message)
             .filter(|message| !message.is_empty() && !told(message) && advice::for_reason(condition.reason).is_none()),
+        truth: condition.status,
         since: clock(condition.last_transition_time, status.last_attempt),
         expected: condition.expected_by.map(|at| clock(at, status.last_attempt)),
     }

@@ -294,7 +294,7 @@ fn challenged(answer: &Answer, refusal: Option<&Refusal>) -> Option<String> {
         _ => return None,
     };
     Some(format!(
-        "{what}: most often a policy for workload identities does not allow our address, else the application is disabled, deleted or at risk; the \
+        "{what}: most often a Conditional Access policy for workload identities does not allow our address, else the application is disabled, deleted or at risk; the \
          service principal sign-ins in Entra's sign-in logs say which. Allow the address, or exclude the service principal from the policy"
     ))
 }
