@@ -1,13 +1,12 @@
 //! What every request goes through on its way: found, allowed, metered, handled, recorded.
 
 use http::Method;
-use serde_json::Value;
 
 use super::route::{Call, Incoming, Kind, Route};
 use super::{groups, log, objects, pim, service_principal, sync, users};
 use crate::practice::clock::http_date;
 use crate::practice::odata::{Body, Query, Reply};
-use crate::practice::record::{Exchange, Request};
+use crate::practice::record::Request;
 use crate::practice::tenant::Inner;
 use crate::practice::token::Claims;
 
@@ -37,7 +36,7 @@ pub(crate) fn serve_one(inner: &Inner, claims: &Claims, request: &Incoming) -> S
     };
     let forbidden = find(request).is_ok_and(|(route, _)| route.kind == Kind::Forbidden);
     record(inner, request, template, reply.status, forbidden.then_some(Kind::Forbidden));
-    finish(inner, request, template, reply)
+    finish(inner, request, reply)
 }
 
 fn metered(inner: &Inner, claims: &Claims, request: &Incoming, route: &Route, params: Vec<&str>) -> Reply {
@@ -110,8 +109,8 @@ fn record(inner: &Inner, request: &Incoming, template: Option<&'static str>, sta
     records.request(entry);
 }
 
-/// Ids, stamps and media type; what is kept for the comparison with the published description.
-pub(super) fn finish(inner: &Inner, request: &Incoming, template: Option<&'static str>, reply: Reply) -> Served {
+/// Ids, stamps and media type.
+pub(super) fn finish(inner: &Inner, request: &Incoming, reply: Reply) -> Served {
     let request_id = inner.state().world.fresh("request");
     let given = request.headers.get("client-request-id").and_then(|id| id.to_str().ok());
     let client_request_id = given.map_or_else(|| request_id.to_string(), str::to_owned);
@@ -130,19 +129,6 @@ pub(super) fn finish(inner: &Inner, request: &Incoming, template: Option<&'stati
     headers.push(("request-id", request_id.to_string()));
     headers.push(("client-request-id", client_request_id));
     headers.push(("x-ms-ags-diagnostic", r#"{"ServerInfo":{"DataCenter":"Practice","Slice":"E","Ring":"1"}}"#.into()));
-    let response = || match &body {
-        Body::Empty | Body::Lost => None,
-        Body::Json(value) => Some(value.clone()),
-        Body::Text(text) => Some(Value::from(text.as_str())),
-    };
-    inner.records().exchange(|| Exchange {
-        method: request.method.to_string(),
-        template,
-        path: request.path.clone(),
-        status,
-        request: request.body.clone(),
-        response: response(),
-    });
     Served { status, headers, body }
 }
 
