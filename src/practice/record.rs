@@ -37,7 +37,7 @@ pub struct ScimRequest {
     pub status: u16,
 }
 
-/// Nothing is kept beyond this many.
+/// Of requests, the newest so many are kept.
 const BOUND: usize = 100_000;
 
 #[derive(Default)]

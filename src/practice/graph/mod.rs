@@ -25,8 +25,7 @@ mod sync;
 mod users;
 
 pub(crate) use route::Incoming;
-pub(crate) use serve::Served;
-use serve::{claims, finish, serve_one};
+use serve::{Served, claims, finish, serve_one};
 
 use super::odata::Reply;
 use super::tenant::Inner;
