@@ -26,16 +26,12 @@ fn routes() -> impl Iterator<Item = &'static Route> {
 
 /// One request that is no batch: found, allowed, metered, handled, recorded.
 pub(crate) fn serve_one(inner: &Inner, claims: &Claims, request: &Incoming) -> Served {
-    let mut template = None;
-    let reply = match find(request) {
-        Err(reply) => reply,
-        Ok((route, params)) => {
-            template = Some(route.template);
-            if claims.allow(route.needs) { metered(inner, claims, request, route, params) } else { Reply::denied() }
-        }
+    let (route, reply) = match find(request) {
+        Err(reply) => (None, reply),
+        Ok((route, params)) if claims.allow(route.needs) => (Some(route), metered(inner, claims, request, route, params)),
+        Ok((route, _)) => (Some(route), Reply::denied()),
     };
-    let forbidden = find(request).is_ok_and(|(route, _)| route.kind == Kind::Forbidden);
-    record(inner, request, template, reply.status, forbidden.then_some(Kind::Forbidden));
+    record(inner, request, route, reply.status);
     finish(inner, request, reply)
 }
 
@@ -89,7 +85,8 @@ fn find(request: &Incoming) -> Result<(&'static Route, Vec<&str>), Reply> {
     }
 }
 
-fn record(inner: &Inner, request: &Incoming, template: Option<&'static str>, status: u16, kind: Option<Kind>) {
+fn record(inner: &Inner, request: &Incoming, route: Option<&Route>, status: u16) {
+    let template = route.map(|route| route.template);
     let entry = Request {
         at: inner.clock.now(),
         method: request.method.to_string(),
@@ -99,7 +96,7 @@ fn record(inner: &Inner, request: &Incoming, template: Option<&'static str>, sta
         status,
     };
     let mut records = inner.records();
-    if kind == Some(Kind::Forbidden) {
+    if route.is_some_and(|route| route.kind == Kind::Forbidden) {
         records.forbidden.push(entry.clone());
     }
     if request.method != Method::GET && template != Some("/directoryObjects/getByIds") {
