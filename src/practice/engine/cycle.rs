@@ -1,11 +1,12 @@
 //! One cycle from its beginning to its end.
 
+use jiff::Timestamp;
+
 use super::export::{self, Outcome};
 use super::job::{Execution, ExecutionResult};
 use super::scope::{Begun, begin};
 use crate::practice::clock::later;
 use crate::practice::tenant::Inner;
-use jiff::Timestamp;
 
 /// Whether a cycle took place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
