@@ -4,6 +4,8 @@
 //! `UNSCIM_SEED=n cargo test --test chaos worlds` replays one, `UNSCIM_WORLDS=10000 cargo test --release --test chaos worlds`
 //! runs many (`UNSCIM_FROM` is the first).
 
+#[path = "../common/status.rs"]
+mod status;
 #[path = "../common/rig.rs"]
 mod support;
 
