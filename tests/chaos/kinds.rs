@@ -25,9 +25,6 @@ use Trouble::*;
 
 const ALL: [Trouble; 7] = [Items, Slow, SecondDaemon, Rollback, ClockSteps, Replicas, WrongDates];
 
-/// No world has these.
-const OFF: [Trouble; 0] = [];
-
 /// What one world has, with how often it struck.
 pub struct Kinds(BTreeMap<Trouble, (Dice, usize)>);
 
@@ -35,8 +32,7 @@ impl Kinds {
     pub fn of(seed: u64) -> Kinds {
         let wanted = std::env::var("UNSCIM_TROUBLE").ok();
         let is_on = |kind: &Trouble| {
-            let named = wanted.as_ref().is_none_or(|names| names.split(',').any(|name| name == format!("{kind:?}")));
-            named && !OFF.contains(kind)
+            wanted.as_ref().is_none_or(|names| names.split(',').any(|name| name == format!("{kind:?}")))
         };
         let drawn = |kind: Trouble| {
             let mut dice = Dice::new(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(kind as u64));
