@@ -16,7 +16,7 @@ pub enum Cycle {
     NotScheduled,
 }
 
-/// One scheduled cycle from its beginning to its end; the calls go out in the middle of it.
+/// Its calls go out in the middle of it.
 pub(crate) async fn cycle(inner: &Inner) -> Cycle {
     let _alone = inner.gate.lock().await;
     let Some(begun) = begin(inner, inner.clock.now()) else { return Cycle::NotScheduled };

@@ -24,7 +24,7 @@ fn routes() -> impl Iterator<Item = &'static Route> {
     tables.into_iter().flatten()
 }
 
-/// One request that is no batch: found, allowed, metered, handled, recorded.
+/// One request that is no batch.
 pub(crate) fn serve_one(inner: &Inner, claims: &Claims, request: &Incoming) -> Served {
     let (route, reply) = match find(request) {
         Err(reply) => (None, reply),
