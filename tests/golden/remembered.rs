@@ -23,10 +23,8 @@ impl Case {
                 members.at = at(minute);
             }
         }
-        for (list, time) in [(&mut self.seen.assignments, at(minute))] {
-            if let Listed::Known(look) = list {
-                look.at = time;
-            }
+        if let Listed::Known(look) = &mut self.seen.assignments {
+            look.at = at(minute);
         }
         self.memory.remembered.turn += 1;
         self.memory = take_in(&self.spec, &self.seen, std::mem::take(&mut self.memory), moment(minute));
