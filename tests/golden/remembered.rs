@@ -298,3 +298,10 @@ fn many_lost_users_are_counted_and_the_first_of_them_named() {
     assert_eq!((reason, why.len()), (Reason::UsersLost, 21));
     assert!(why[20].contains("31 more of 51 protected users lost"), "{}", why[20]);
 }
+
+#[test]
+fn of_the_apps_assignments_those_of_users_are_counted() {
+    let mut case = Case::assigned();
+    case.again(NOW + 1);
+    assert_eq!(case.memory.remembered.sizes["assignments"].count, 4, "four of users, two of groups");
+}

@@ -432,6 +432,25 @@ fn revoke_asks_once_waits_for_the_proof_and_believes_nothing_less() {
 }
 
 #[test]
+fn cycle_needs_records_off_the_list_to_be_read_after_the_last_cycle_and_names_who_is_lost() {
+    fn proven(change: impl FnOnce(&mut Case)) -> Result<unscim::model::memory::CycleProof, Verdict> {
+        let mut case = Case::cycled();
+        change(&mut case);
+        unscim::judge::steps::cycle::prove(&case.facts())
+    }
+    assert!(proven(|_| {}).is_ok());
+    let read_in = |case: &mut Case, before: u64| {
+        let turn = case.memory.remembered.turn - before;
+        case.target().read_before.insert(ScimId::from("u-8"), turn);
+    };
+    assert!(proven(|case| read_in(case, 0)).is_ok());
+    waits(&proven(|case| read_in(case, 1)).unwrap_err(), Reason::VerifyingTarget, "to be read by id once more");
+    let lost = proven(|case| case.target().users.get_mut(&scim(1)).unwrap().active = Some(false)).unwrap_err();
+    let Verdict::Refuse { reason: Reason::UsersLost, why } = lost else { panic!("{lost:?}") };
+    assert!(why.len() == 1 && why[0].contains("inactive"), "{why:?}");
+}
+
+#[test]
 fn revoke_refuses_while_a_stranger_is_assigned_and_pauses_the_job_first_where_asked() {
     let mut case = Case::cycled();
     case.assign_group(9, 1);
