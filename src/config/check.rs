@@ -8,13 +8,13 @@ use std::time::Duration;
 use http::HeaderName;
 use jiff::tz::TimeZone;
 
-use super::form::{Approval, FilePath, Guid, Plain, Released, Share, Span, Text, WriteQuota};
+use super::form::{Approval, FilePath, Guid, Plain, Released, Span, Text};
 use super::mistake::Mistake;
 use super::raw::{self, API_VERSION, Group, KIND, default};
 use super::tree::Places;
 use crate::model::id::{AppRoleId, GroupId, ScimId, ServicePrincipalId, UserId};
 use crate::model::spec::{
-    Acknowledgement, Afterwards, AppRef, EmptyGroups, GroupEntry, Groups, Limits, MatchBy, Percent, Provisioning, Revocation,
+    Acknowledgement, Afterwards, AppRef, EmptyGroups, GroupEntry, Groups, Limits, MatchBy, Provisioning, Revocation,
     RevocationBy, Rollout, Select, Spec, Target, Telemetry, Timing, Traces, Webhook,
 };
 use crate::model::window::{Window, Windows};
@@ -305,8 +305,7 @@ impl<'a> Check<'a> {
 
     fn limits(&mut self, raw: raw::Limits) -> Limits {
         let at = |name: &str| format!("spec.limits.{name}");
-        let max_shrink = share(raw.max_shrink, default::MAX_SHRINK);
-        let write_share = share(raw.write_share, default::WRITE_SHARE);
+        let write_share = raw.write_share.unwrap_or_else(|| parsed(default::WRITE_SHARE)).0;
         if write_share.0 == 0 {
             self.wrong(&at("writeShare"), "0% would never write anything; write 1% to 100%, or set mode: Observe");
         }
@@ -314,10 +313,10 @@ impl<'a> Check<'a> {
             max_groups: self.count(raw.max_groups, default::MAX_GROUPS, &at("maxGroups"), 1),
             max_users: self.count(raw.max_users, default::MAX_USERS, &at("maxUsers"), 1),
             max_member_removals: self.count(raw.max_member_removals, default::MAX_MEMBER_REMOVALS, &at("maxMemberRemovals"), 1),
-            max_shrink,
+            max_shrink: raw.max_shrink.unwrap_or_else(|| parsed(default::MAX_SHRINK)).0,
             fights: self.count(raw.fights, default::FIGHTS, &at("fights"), 1),
             write_share,
-            write_quota: raw.write_quota.unwrap_or_else(write_quota).0,
+            write_quota: raw.write_quota.unwrap_or_else(|| parsed(default::WRITE_QUOTA)).0,
         }
     }
 
@@ -388,14 +387,6 @@ impl<'a> Check<'a> {
     }
 }
 
-fn share(value: Option<Share>, default: &str) -> Percent {
-    value.unwrap_or_else(|| Share::try_from(Plain(default.to_owned())).expect("a default is a valid share")).0
-}
-
-fn write_quota() -> WriteQuota {
-    WriteQuota::try_from(Plain(default::WRITE_QUOTA.to_owned())).expect("the default is a valid quota")
-}
-
-fn parsed(default: &str) -> Span {
-    Span::try_from(Plain(default.to_owned())).expect("a default is a valid duration")
+fn parsed<T: TryFrom<Plain, Error = String>>(default: &str) -> T {
+    T::try_from(Plain(default.to_owned())).expect("a default has the form of its field")
 }
