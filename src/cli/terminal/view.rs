@@ -4,8 +4,9 @@ use jiff::Timestamp;
 use serde::Deserialize as _;
 use serde_json::Value;
 
-use crate::cli::terminal::{Sheet, Tone, clean};
+use crate::cli::terminal::{Sheet, Tone};
 use crate::model::status::Remaining;
+use crate::model::words::clean;
 
 /// Lines of a screen.
 const SCREEN: usize = 40;
