@@ -26,7 +26,6 @@ use crate::model::status::Status;
 use crate::serve::metrics::Metrics;
 pub use crate::serve::{Hosts, bind};
 use crate::serve::{State, listen};
-use crate::turn::act::Acted;
 use crate::turn::warnings::{self, Warnings};
 use crate::turn::{self, LoopState, Permit, Turn, wait_after};
 use crate::world::connect::{Outside, network};
@@ -222,7 +221,8 @@ impl Daemon {
 
     async fn once(&mut self, permit: Permit, stop: &CancellationToken) -> Exit {
         while let Some(turn) = self.turn(permit, stop).await {
-            if !has_done(&turn.acted) || stop.is_cancelled() {
+            let has_written = turn.acted.done().iter().any(|(_, done, _)| *done == Done::Ok);
+            if !has_written || stop.is_cancelled() {
                 return outcome(&self.spec, &turn.status);
             }
         }
@@ -269,10 +269,6 @@ impl Listening {
         self.end.cancel();
         self.serving.await.context("the listener")?.context("the listener")
     }
-}
-
-fn has_done(acted: &Acted) -> bool {
-    acted.done().iter().any(|(_, done, _)| *done == Done::Ok)
 }
 
 /// Where it stands, as an exit code.
