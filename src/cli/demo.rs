@@ -30,7 +30,6 @@ const FAST: f64 = 2400.0;
 /// No demo lasts longer; a stuck one is a defect.
 const AT_MOST: Duration = Duration::from_secs(1800);
 
-/// `unscim demo`.
 pub async fn run(args: &args::Demo, stop: &CancellationToken) -> Result<Exit> {
     let speed = if args.fast { FAST } else { SPEED };
     let scenario = Scenario {

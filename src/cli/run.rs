@@ -38,7 +38,6 @@ const SILENCE: Duration = Duration::from_secs(600);
 /// A config that has changed is looked at again soon: longer than any save takes.
 const CHANGING: Duration = Duration::from_secs(5);
 
-/// `unscim run`.
 pub async fn run(args: &args::Run, config: (Spec, Watched), telemetry: Telemetry, stop: &CancellationToken) -> Result<Exit> {
     let (spec, config) = config;
     telemetry.level(spec.telemetry.log_level);
