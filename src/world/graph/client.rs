@@ -30,7 +30,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
 
 pub struct GraphClient<T> {
     pub(super) http: Http,
-    token: T,
+    pub(super) token: T,
     /// With the version.
     pub(super) root: Url,
     gate: Gate,
@@ -77,15 +77,6 @@ impl<T: TokenSource> GraphClient<T> {
             path.pop_if_empty().push("v1.0");
         }
         GraphClient { http, token, root, gate: Gate::default(), hour: Hour::default(), pace }
-    }
-
-    /// With the version.
-    pub fn root(&self) -> &Url {
-        &self.root
-    }
-
-    pub fn token(&self) -> &T {
-        &self.token
     }
 
     /// Sends an envelope and takes its answer apart.

@@ -182,7 +182,7 @@ impl<T: TokenSource> GraphClient<T> {
     async fn fetch_together(&self, gets: &[Get<'_>], due: &[usize], patience: &mut Patience<'_>) -> Vec<Result<Answer>> {
         let item = |index: &usize| {
             let get = &gets[*index];
-            let url = get.url.as_str().strip_prefix(self.root().as_str().trim_end_matches('/')).unwrap_or_default().to_owned();
+            let url = get.url.as_str().strip_prefix(self.root.as_str().trim_end_matches('/')).unwrap_or_default().to_owned();
             Item { method: Method::GET, url, headers: get.headers.clone(), body: None }
         };
         let items: Vec<Item> = due.iter().map(item).collect();

@@ -61,11 +61,11 @@ impl<T: TokenSource> GraphDirectory<T> {
 
 impl<T: TokenSource> Directory for GraphDirectory<T> {
     async fn permissions(&self) -> Result<Permissions> {
-        token::permissions(&self.client.token().token().await?)
+        token::permissions(&self.client.token.token().await?)
     }
 
     fn credential_life(&self) -> Option<CredentialLife> {
-        self.client.token().credential_life()
+        self.client.token.credential_life()
     }
 
     async fn app(&self, app: &AppRef) -> Result<App> {
@@ -129,7 +129,7 @@ impl<T: TokenSource> Directory for GraphDirectory<T> {
     }
 
     async fn write(&self, app: ServicePrincipalId, actions: &[Action], last_word: LastWord<'_>) -> Vec<Result<Written>> {
-        let writes: Vec<(Ask, Write<'_>)> = actions.iter().map(|action| asked(app, action, self.client.root())).collect();
+        let writes: Vec<(Ask, Write<'_>)> = actions.iter().map(|action| asked(app, action, &self.client.root)).collect();
         match writes.as_slice() {
             [(ask, write)] => vec![self.client.write(ask, write, last_word).await],
             _ => {

@@ -81,7 +81,7 @@ impl<T: TokenSource> GraphClient<T> {
         match answer.status.as_u16() {
             429 => Err(Error::Throttled { doing: ask.doing.clone(), retry_after: Some(self.throttled(Kind::Write, answer, 0)) }),
             401 => {
-                self.token().forget();
+                self.token.forget();
                 concluded(ask, write, answer)
             }
             _ => concluded(ask, write, answer),
