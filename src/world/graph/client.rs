@@ -294,6 +294,11 @@ fn repeats(body: &[u8], secret: &str) -> bool {
     !secret.is_empty() && body.windows(secret.len()).any(|window| window == secret.as_bytes())
 }
 
+/// The path of a read or a write, below the version.
+pub(super) fn path(segments: &[&str]) -> Vec<String> {
+    segments.iter().map(|segment| (*segment).to_owned()).collect()
+}
+
 /// Percent-encoded for a query, with `$`, `,` and the like left readable.
 fn encoded(value: &str) -> String {
     let mut out = String::new();
