@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use url::Url;
 
-use super::batch::{Item, Order};
+use super::batch::{self, Item, Order};
 use super::client::{Ask, BATCH, GraphClient, Patience, refused};
 use super::pace::Kind;
 use super::token::TokenSource;
@@ -18,8 +18,6 @@ use crate::world::http::{Answer, request};
 
 /// A collection with more pages than this is taken for endless.
 const MOST_PAGES: usize = 2_000;
-/// Reads in one request.
-const TOGETHER: usize = 20;
 /// Our scans give way to everybody else's requests.
 const LOW: (&str, &str) = ("x-ms-throttle-priority", "Low");
 
@@ -126,7 +124,7 @@ impl<T: TokenSource> GraphClient<T> {
         let mut patience = Patience::of_a_read();
         loop {
             let pages = listings.iter_mut().filter_map(|listing| listing.page().map(|get| (listing, get)));
-            let (due, gets): (Vec<_>, Vec<_>) = pages.take(TOGETHER).unzip();
+            let (due, gets): (Vec<_>, Vec<_>) = pages.take(batch::MOST).unzip();
             if gets.is_empty() {
                 return;
             }
@@ -147,7 +145,7 @@ impl<T: TokenSource> GraphClient<T> {
     async fn fetch(&self, gets: &[Get<'_>], patience: &mut Patience<'_>) -> Vec<Result<Answer>> {
         let mut answers: Vec<Option<Result<Answer>>> = gets.iter().map(|_| None).collect();
         loop {
-            let due: Vec<usize> = (0..gets.len()).filter(|index| answers[*index].is_none()).take(TOGETHER).collect();
+            let due: Vec<usize> = (0..gets.len()).filter(|index| answers[*index].is_none()).take(batch::MOST).collect();
             let Some(first) = due.first() else { break };
             self.pace.units(due.iter().map(|index| gets[*index].ask.units()).sum()).await;
             if due.len() == 1 {

@@ -38,24 +38,20 @@ use crate::model::snapshot::{
 };
 use crate::model::spec::AppRef;
 
-/// Requests in one `$batch`; Graph takes no more.
-const BATCH: usize = 20;
-
 /// One tenant's Graph.
 pub struct GraphDirectory<T> {
     client: GraphClient<T>,
-    pace: Arc<Pace>,
 }
 
 impl<T: TokenSource> GraphDirectory<T> {
     /// `graph_root` is without the version; `pace` holds our writes to our part of the tenant's write quota.
     pub fn new(http: Http, token: T, graph_root: Url, pace: Arc<Pace>) -> Self {
-        GraphDirectory { client: GraphClient::new(http, token, graph_root, Arc::clone(&pace)), pace }
+        GraphDirectory { client: GraphClient::new(http, token, graph_root, pace) }
     }
 
     /// For the metrics: [`Pace::write_quota_ratio`].
     pub fn pace(&self) -> Arc<Pace> {
-        Arc::clone(&self.pace)
+        Arc::clone(&self.client.pace)
     }
 }
 
@@ -125,7 +121,7 @@ impl<T: TokenSource> Directory for GraphDirectory<T> {
     }
 
     async fn room(&self, wanted: usize) -> usize {
-        self.pace.writes(wanted, BATCH).await
+        self.client.pace.writes(wanted, batch::MOST).await
     }
 
     async fn write(&self, app: ServicePrincipalId, actions: &[Action], last_word: LastWord<'_>) -> Vec<Result<Written>> {
