@@ -48,9 +48,9 @@ impl SecretFile {
             return Err(self.trouble("it is empty; write the secret into it"));
         }
         if value.contains(char::is_control) || value.trim() != value {
-            return Err(self.trouble(
-                "it holds line breaks, control characters or outer blanks; write the secret alone, on one line",
-            ));
+            return Err(
+                self.trouble("it holds line breaks, control characters or outer blanks; write the secret alone, on one line")
+            );
         }
         Ok(SecretString::from(value))
     }

@@ -66,8 +66,8 @@ fn headers(files: &BTreeMap<String, PathBuf>) -> Result<Vec<(HeaderName, HeaderV
             let file = SecretFile::new(path.clone());
             let secret = file.read()?;
             let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| file.trouble("its header name is not valid"))?;
-            let mut value = HeaderValue::from_str(secret.expose_secret())
-                .map_err(|_| file.trouble("it can't be sent as a header value"))?;
+            let mut value =
+                HeaderValue::from_str(secret.expose_secret()).map_err(|_| file.trouble("it can't be sent as a header value"))?;
             value.set_sensitive(true);
             Ok((name, value))
         })

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use url::Url;
 
 use super::batch::{self, Item, Order};
-use super::client::{Ask, BATCH, GraphClient, Patience, refused};
+use super::client::{Ask, GraphClient, Patience, refused};
 use super::pace::Kind;
 use super::token::TokenSource;
 use super::wire::{Page, Row, shape};
@@ -184,22 +184,8 @@ impl<T: TokenSource> GraphClient<T> {
             Item { method: Method::GET, url, headers: get.headers.clone(), body: None }
         };
         let items: Vec<Item> = due.iter().map(item).collect();
-        let first = gets[due[0]].ask;
-        let doing = |ask: &Ask| format!("{}, in a batch of {}", ask.doing, due.len());
-        let whole = Ask { operation: BATCH, needs: first.needs, doing: doing(first) };
-        match self.envelope(&whole, &items, Order::Any, patience).await {
-            Ok(answers) => {
-                let named = |(index, answer): (&usize, Option<Answer>)| {
-                    let ask = gets[*index].ask;
-                    let answer = answer.ok_or_else(|| ask.malformed("the answer to its batch does not name it"))?;
-                    self.http.observer().answered_in_batch(self.http.api(), ask.operation, answer.status.as_str());
-                    self.heed(Kind::Read, &answer);
-                    Ok(answer)
-                };
-                due.iter().zip(answers).map(named).collect()
-            }
-            Err(error) => due.iter().map(|index| Err(error.about(&doing(gets[*index].ask)))).collect(),
-        }
+        let asks: Vec<&Ask> = due.iter().map(|index| gets[*index].ask).collect();
+        self.envelope(&asks, &items, Order::Any, patience).await
     }
 
     fn read<W: DeserializeOwned>(&self, ask: &Ask, answer: &Answer) -> Result<W> {
