@@ -85,12 +85,10 @@ impl<'a> Check<'a> {
             .filter(|name| self.places.has(&format!("spec.entra.app.{name}")))
             .collect::<Vec<_>>();
         match named.as_slice() {
-            [_] => {}
-            [] => {
-                if self.places.has("spec.entra.app") {
-                    self.wrong("spec.entra.app", "names no app; give one of servicePrincipalId, appId and displayName");
-                }
+            [] if self.places.has("spec.entra.app") => {
+                self.wrong("spec.entra.app", "names no app; give one of servicePrincipalId, appId and displayName");
             }
+            [] | [_] => {}
             several => {
                 let what = format!("{} together; keep one of them", several.join(" and "));
                 self.wrong("spec.entra.app", what);
@@ -107,11 +105,9 @@ impl<'a> Check<'a> {
         let select = raw.select.unwrap_or(Select::Listed);
         let path = "spec.groups.list";
         let entries = raw.list.unwrap_or_default();
-        if entries.is_empty() && select == Select::Listed && self.places.has("spec.groups") {
-            let missing = !self.places.has(path) || self.places.is_list(path);
-            if missing {
-                self.wrong(path, "names no group; list the ids of the groups to retire, or set select: AllAssigned");
-            }
+        let is_missing = !self.places.has(path) || self.places.is_list(path);
+        if entries.is_empty() && select == Select::Listed && self.places.has("spec.groups") && is_missing {
+            self.wrong(path, "names no group; list the ids of the groups to retire, or set select: AllAssigned");
         }
         let (mut list, mut seen) = (Vec::new(), BTreeSet::new());
         for (n, entry) in entries.into_iter().enumerate() {
