@@ -41,7 +41,7 @@ impl Tone {
     }
 }
 
-pub fn toned(tone: Tone, text: &str) -> String {
+fn toned(tone: Tone, text: &str) -> String {
     let style = tone.style();
     format!("{style}{text}{style:#}")
 }

@@ -224,11 +224,7 @@ fn short(text: &str, room: usize) -> String {
 }
 
 fn list(sheet: &mut Sheet, tone: Tone, title: &str, value: &Value, show: impl Fn(&Value) -> String) {
-    let lines: Vec<String> = items(value).map(show).collect();
-    if !lines.is_empty() {
-        sheet.title(tone, title);
-        sheet.list("  ", &lines, usize::MAX);
-    }
+    sheet.titled(tone, title, &items(value).map(show).collect::<Vec<_>>());
 }
 
 fn items(value: &Value) -> impl Iterator<Item = &Value> {
