@@ -208,7 +208,7 @@ impl Daemon {
         }
     }
 
-    pub async fn until_stopped(&mut self, permit: Permit, stop: &CancellationToken) {
+    async fn until_stopped(&mut self, permit: Permit, stop: &CancellationToken) {
         while let Some(turn) = self.turn(permit, stop).await {
             self.wait(&turn, stop).await;
             if stop.is_cancelled() {

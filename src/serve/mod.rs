@@ -74,7 +74,6 @@ struct Resource {
     stale_after: Duration,
 }
 
-#[derive(Clone)]
 struct Published {
     status: Arc<Status>,
     document: Arc<str>,

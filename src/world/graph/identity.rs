@@ -128,12 +128,8 @@ impl Identity {
 
     /// When to try again; empty where one try is all.
     pub fn waits(&self) -> impl Iterator<Item = Duration> {
-        let waits = if self.is_managed() { &MACHINE_WAITS[..] } else { &[] };
+        let waits = if matches!(self.kind, Kind::Managed { .. }) { &MACHINE_WAITS[..] } else { &[] };
         waits.iter().map(|seconds| Duration::from_secs(*seconds))
-    }
-
-    pub fn is_managed(&self) -> bool {
-        matches!(self.kind, Kind::Managed { .. })
     }
 
     /// `None`: nobody can tell.
