@@ -22,7 +22,6 @@ fn file(args: &args::Freeze) -> Result<std::path::PathBuf> {
     Ok(config.with_file_name(FILE))
 }
 
-/// `unscim freeze`.
 pub fn freeze(args: &args::Freeze) -> Result<Exit> {
     let file = file(args)?;
     match OpenOptions::new().write(true).create_new(true).open(&file) {
@@ -37,7 +36,6 @@ pub fn freeze(args: &args::Freeze) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// `unscim unfreeze`.
 pub fn unfreeze(args: &args::Freeze) -> Result<Exit> {
     let file = file(args)?;
     match fs::remove_file(&file) {

@@ -26,7 +26,6 @@ use crate::world::ledger::SqliteLedger;
 /// Actions that are printed one by one.
 const SHOWN: usize = 20;
 
-/// `unscim plan`.
 pub async fn run(args: &args::Plan, stop: &CancellationToken) -> Result<Exit> {
     let spec = config::load(&args.config.config)?;
     let ledger = match &args.data_dir {

@@ -134,7 +134,6 @@ async fn revoke(State(practice): State<Practice>) -> (StatusCode, String) {
     }
 }
 
-/// `unscim practice`.
 pub async fn run(args: &args::Practice, stop: &CancellationToken) -> Result<Exit> {
     let scenario = match &args.scenario {
         Some(path) => read_scenario(path)?,

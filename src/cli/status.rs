@@ -18,7 +18,6 @@ const STATUS_WITHIN: Duration = Duration::from_secs(10);
 const AGAIN: Duration = Duration::from_secs(1);
 const STATUS_CAP: usize = 4 << 20;
 
-/// `unscim status`.
 pub async fn run(args: &args::Status, stop: &CancellationToken) -> Result<Exit> {
     if args.ready {
         let (url, code, body) = asked(&args.url, "/readyz").await?;

@@ -5,6 +5,7 @@ use unicode_width::UnicodeWidthStr as _;
 
 use super::form::may_be_secret;
 use super::mistake::{Errors, Mistake};
+use crate::model::words::clean;
 
 const BAD: Style = AnsiColor::Red.on_default().bold();
 const FAINT: Style = Style::new().dimmed();
@@ -31,7 +32,7 @@ impl Errors {
 
 /// The line, and a mark from this column (in characters, from 1) to the end of what stands there.
 fn marked(line: &str, number: u64, column: usize) -> String {
-    let line: String = line.chars().map(|c| if c == '\t' || c.is_control() { ' ' } else { c }).collect();
+    let line = clean(line);
     let at = line.char_indices().nth(column.saturating_sub(1)).map_or(line.len(), |(at, _)| at);
     let rest = &line[at..];
     let end = rest.find(" #").unwrap_or(rest.len());

@@ -56,7 +56,6 @@ pub fn parse_with(text: &str, name: &str, folder: &Path, variables: Variables) -
     if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
         return Err(Errors::whole(name, "empty; see config/ for examples".into()));
     }
-    let errors = |mistakes: Vec<Mistake>| Errors { file: name.to_owned(), mistakes, text: text.to_owned() };
     // What can't be read as a config may be anything, a secret's file too: nothing of it is repeated.
     let (value, places) = tree::parse(text).map_err(|(place, what)| {
         let what = if is_meant(text) { unquoted(&what) } else { NO_CONFIG.to_owned() };
@@ -72,7 +71,7 @@ pub fn parse_with(text: &str, name: &str, folder: &Path, variables: Variables) -
     mistakes.sort();
     match spec {
         Some(spec) if mistakes.is_empty() => Ok(spec),
-        _ => Err(errors(mistakes)),
+        _ => Err(Errors { file: name.to_owned(), mistakes, text: text.to_owned() }),
     }
 }
 

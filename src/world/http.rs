@@ -317,7 +317,7 @@ pub fn is_loopback(host: Option<&str>) -> bool {
 }
 
 /// Where a machine asks who it is: no proxy may answer in its place.
-fn is_link_local(host: Option<&str>) -> bool {
+pub fn is_link_local(host: Option<&str>) -> bool {
     host.and_then(hint::<std::net::Ipv4Addr>).is_some_and(|ip| ip.is_link_local())
 }
 

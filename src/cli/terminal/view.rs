@@ -4,8 +4,9 @@ use jiff::Timestamp;
 use serde::Deserialize as _;
 use serde_json::Value;
 
-use crate::cli::terminal::{Sheet, Tone, clean};
+use crate::cli::terminal::{Sheet, Tone};
 use crate::model::status::Remaining;
+use crate::model::words::clean;
 
 /// Lines of a screen.
 const SCREEN: usize = 40;
@@ -250,11 +251,7 @@ fn short(text: &str, room: usize) -> String {
 }
 
 fn list(sheet: &mut Sheet, tone: Tone, title: &str, value: &Value, show: impl Fn(&Value) -> String) {
-    let lines: Vec<String> = items(value).map(show).collect();
-    if !lines.is_empty() {
-        sheet.title(tone, title);
-        sheet.list("  ", &lines, usize::MAX);
-    }
+    sheet.titled(tone, title, &items(value).map(show).collect::<Vec<_>>());
 }
 
 fn items(value: &Value) -> impl Iterator<Item = &Value> {

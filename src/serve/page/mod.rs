@@ -59,8 +59,7 @@ struct View<'a> {
     left: String,
     steps: Vec<Step<'a>>,
     rest: Vec<Row<'a>>,
-    /// What is not said above already.
-    /// And of when it is, where it could not be judged now.
+    /// What is not said above already, and of when it is where it could not be judged now.
     held: Vec<(&'a Held, Option<Time>)>,
     picture: Option<Picture>,
     groups: Table<'a>,
