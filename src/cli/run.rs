@@ -244,13 +244,24 @@ struct Watching {
 impl Observer for Watching {
     fn answered(&self, api: Api, operation: &'static str, code: &str, took: Duration) {
         self.metrics.answered(api, operation, code, took);
-        if api == Api::Graph && code.starts_with('2') {
-            self.bars.wrote(operation);
-        }
+        self.wrote(api, operation, code);
+    }
+
+    fn answered_in_batch(&self, api: Api, operation: &'static str, code: &str) {
+        self.metrics.answered_in_batch(api, operation, code);
+        self.wrote(api, operation, code);
     }
 
     fn throttled(&self, api: Api, wait: Duration) {
         self.metrics.throttled(api, wait);
+    }
+}
+
+impl Watching {
+    fn wrote(&self, api: Api, operation: &str, code: &str) {
+        if api == Api::Graph && code.starts_with('2') {
+            self.bars.wrote(operation);
+        }
     }
 }
 

@@ -51,11 +51,18 @@ fn marked(line: &str, number: u64, column: usize) -> String {
     )
 }
 
+/// A field of this name, in lower case, would hold a secret.
+pub(super) fn names_secret(name: &str) -> bool {
+    ["secret", "token", "password", "passphrase", "bearer", "authorization", "privatekey", "apikey"]
+        .iter()
+        .any(|word| name.contains(word))
+}
+
 /// The line without its value, where its name speaks of a secret.
 fn hidden(line: &str) -> Option<String> {
     let (name, value) = line.split_once(':')?;
     let lower = name.trim().trim_start_matches("- ").to_lowercase();
-    let secret = ["secret", "token", "password", "bearer", "authorization"].iter().any(|word| lower.contains(word));
+    let secret = names_secret(&lower);
     let is_path = (lower.ends_with("file") || lower.ends_with("files")) && !may_be_secret(value.trim().trim_matches(['"', '\'']));
     (secret && !is_path && !value.trim().is_empty()).then(|| format!("{name}: …"))
 }
@@ -80,7 +87,7 @@ mod tests {
 
     #[test]
     fn a_value_that_may_be_a_secret_is_not_shown() {
-        for line in ["    clientSecret: hunter2", "  - token: hunter2", "bearerToken: \"hunter2\""] {
+        for line in ["    clientSecret: hunter2", "  - token: hunter2", "bearerToken: \"hunter2\"", "privateKey: hunter2"] {
             let shown = plain(&marked(line, 3, line.find(':').unwrap() + 3));
             assert!(!shown.contains("hunter2") && shown.contains('…'), "{shown}");
         }

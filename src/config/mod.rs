@@ -184,8 +184,7 @@ fn unknown_field(rest: &str) -> String {
     let names: Vec<&str> = rest.split('`').skip(1).step_by(2).collect();
     let Some((name, known)) = names.split_first() else { return format!("unknown field {rest}") };
     let lower = name.to_lowercase();
-    let secret = ["secret", "token", "password", "bearer", "privatekey"].iter().any(|word| lower.contains(word));
-    if secret && !lower.ends_with("file") {
+    if excerpt::names_secret(&lower) && !lower.ends_with("file") {
         let own = known.iter().find(|field| field.to_lowercase() == format!("{lower}file"));
         let field = own.or_else(|| known.iter().find(|field| field.ends_with("File"))).unwrap_or(&"a field …File");
         return format!("secrets never stand in this file; put it into a file of its own and name that with {field}");
