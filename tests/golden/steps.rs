@@ -9,7 +9,9 @@ use unscim::model::id::ScimId;
 use unscim::model::memory::{Departure, DepartureKind, Streak};
 use unscim::model::observed::{Listed, Observed, Why};
 use unscim::model::snapshot::{JobCode, Principal, ProbeVerdict, Quarantine, ScheduleState, ScimGroup};
-use unscim::model::spec::{Acknowledgement, Afterwards, EmptyGroups, GroupEntry, MembersDecision, Rollout};
+use unscim::model::spec::{
+    Acknowledgement, Afterwards, EmptyGroups, GroupEntry, MembersDecision, RevocationBy, Rollout, Webhook,
+};
 
 fn remove(g: u128, u: u128) -> Action {
     Action::RemoveMember { group: group(g), user: user(u) }
@@ -448,6 +450,38 @@ fn cycle_needs_records_off_the_list_to_be_read_after_the_last_cycle_and_names_wh
     let lost = proven(|case| case.target().users.get_mut(&scim(1)).unwrap().active = Some(false)).unwrap_err();
     let Verdict::Refuse { reason: Reason::UsersLost, why } = lost else { panic!("{lost:?}") };
     assert!(why.len() == 1 && why[0].contains("inactive"), "{why:?}");
+}
+
+#[test]
+fn revoke_calls_a_webhook_that_has_accepted_no_more_and_counts_a_call_without_an_answer() {
+    let hooked = || {
+        let mut case = Case::cycled();
+        case.spec.target.revocation.by = RevocationBy::Webhook;
+        case.spec.target.revocation.webhook = Some(Webhook {
+            url: "http://127.0.0.1:1/hook".parse().unwrap(),
+            method: "POST".into(),
+            header_files: [].into(),
+            attempts: 5,
+            within: std::time::Duration::from_secs(3600),
+        });
+        case
+    };
+    assert_eq!(acts(&hooked().judge(5), Reason::AwaitingOperator), [Action::RequestRevocation]);
+    let mut accepted = hooked();
+    accepted.confirmed(&Action::RequestRevocation, NOW - 500);
+    waits(&accepted.judge(5), Reason::WebhookCalled, "the token to be refused after the webhook was called");
+    accepted.memory.remembered.revocations_void = 1;
+    assert_eq!(
+        acts(&accepted.judge(5), Reason::AwaitingOperator),
+        [Action::RequestRevocation],
+        "that call was for another token"
+    );
+    let mut refused = hooked();
+    for _ in 0..2 {
+        refused.journal().refuse(Action::RequestRevocation.key(), at(NOW - 60), "calling: refused (500)");
+    }
+    refused.journal().entries.entry(Action::RequestRevocation.key()).or_default().begin(9, at(NOW));
+    waits(&refused.judge(5), Reason::WebhookCalled, "the webhook was called 3 times");
 }
 
 #[test]
