@@ -90,17 +90,27 @@ fn conditions(status: &Value, depth: Depth, sheet: &mut Sheet) {
     let well = items(&status["conditions"]).filter(|condition| on_screen && is_good(condition)).count();
     if well > 0 {
         let later = items(&status["conditions"]).filter(|condition| waits(condition)).count();
-        let later = if later > 0 { format!(", {later} wait for the others") } else { String::new() };
+        let later = match later {
+            0 => String::new(),
+            1 => ", 1 waits for the others".into(),
+            later => format!(", {later} wait for the others"),
+        };
         let all = items(&status["conditions"]).count();
         sheet.item("  ", Tone::Good, "", &format!("{well} of {all} are as they should be{later}"));
     }
-    let mut told: Vec<&Value> = items(&status["conditions"]).collect();
+    let (mut told, mut more): (Vec<&Value>, usize) = (items(&status["conditions"]).collect(), 0);
     if on_screen {
         told.retain(|condition| is_in_the_way(condition));
         // Everything else follows from it.
-        told.sort_by_key(|condition| condition["reason"] != "Unreachable");
+        told.sort_by_key(|condition| match (condition["reason"].as_str(), condition["type"].as_str()) {
+            (Some("Unreachable"), _) => 0,
+            (_, Some("UsersKept")) => 1,
+            _ => 2,
+        });
         // Where something is held, that says it.
-        told.truncate(if items(&status["held"]).next().is_some() { FEW } else { 2 * FEW });
+        let room = if items(&status["held"]).next().is_some() { FEW } else { 2 * FEW };
+        more = told.len().saturating_sub(room);
+        told.truncate(room);
     }
     for condition in told {
         let [kind, truth, reason] = ["type", "status", "reason"].map(|key| text(&condition[key]));
@@ -128,6 +138,9 @@ fn conditions(status: &Value, depth: Depth, sheet: &mut Sheet) {
         if !condition["expectedBy"].is_null() {
             sheet.item("          ", Tone::Plain, "", &format!("expected by {}", text(&condition["expectedBy"])));
         }
+    }
+    if more > 0 {
+        sheet.item("  ", Tone::Faint, "", &format!("and {more} more"));
     }
 }
 

@@ -82,7 +82,9 @@ pub(super) fn for_brake(brake: &str) -> Option<&'static str> {
         "uncovered" => Some("If this stays, find out who takes direct assignments away while unscim runs."),
         "foreseen" => Some("Look at the users named: Entra would change them at the app. unscim plan lists every call."),
         "too-much" => Some("Check that the number is meant, then raise the limit."),
-        "shrunk" => Some("If somebody made the list shorter on purpose, raise limits.maxShrink until it has been seen once."),
+        "shrunk" => Some(
+            "Find out who made the list shorter. If on purpose, raise limits.maxShrink until it has been seen once; if not, undo it.",
+        ),
         "not-approved" => {
             Some("Do what the message says; where an approval is missing, read unscim plan and approve its digest.")
         }

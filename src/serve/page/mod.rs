@@ -153,7 +153,7 @@ fn view<'a>(spec: &Value, query: Query, status: &'a Status) -> View<'a> {
         ("Last cycle began", cycle.last_began),
         ("Last cycle ended", cycle.last_ended),
         ("Next one expected by", cycle.expected_by),
-        ("Last read", status.last_attempt),
+        ("Last tried to read", status.last_attempt),
         ("Last complete read", status.last_success),
     ];
     let troubles = headline::troubles(status);

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::{STEPS, Time};
+use crate::model::status::Brake;
 use crate::model::timeline::{Cycle, Timeline};
 use crate::model::words::count as counted;
 
@@ -70,7 +71,16 @@ pub(super) fn picture(timeline: &Timeline, time: impl Fn(Timestamp) -> Time) -> 
     }
     for hold in &timeline.holds {
         let to = hold.to.unwrap_or(until);
-        bars.push(bar(5, hold.from, to, "stop", format!("{}, from {}", hold.brake, time(hold.from).shown)));
+        bars.push(bar(
+            5,
+            hold.from,
+            to,
+            "stop",
+            match hold.to {
+                Some(to) => format!("{}, {} to {}", hold.brake, time(hold.from).shown, time(to).shown),
+                None => format!("{}, since {}", hold.brake, time(hold.from).shown),
+            },
+        ));
     }
     let middle = began + until.duration_since(began) / 2;
     Some(Picture {
@@ -103,6 +113,9 @@ fn words(timeline: &Timeline) -> String {
     ];
     if drawn.len() > good {
         words.push(format!("{} not counted", counted(drawn.len() - good, "cycle")));
+    }
+    if timeline.holds.iter().any(|hold| hold.brake == Brake::RolledBack.label()) {
+        words.push("what was put back is not counted".into());
     }
     if !timeline.holds.is_empty() {
         words.push(format!("held {}", times(timeline.holds.len())));
