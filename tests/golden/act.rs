@@ -225,7 +225,10 @@ fn one_users_refusal_says_nothing_of_the_next_one_and_anything_else_ends_the_pla
     assert_eq!(outcome(refused(403)), (vec![Done::Failed], true, "conclude 7 refused".to_owned()));
     assert_eq!(outcome(unanswered()), (vec![Done::Open], true, "conclude 7 open".to_owned()));
     let withheld = Error::Withheld { doing: "writing".into(), why: "asked to stop".into() };
-    assert_eq!(outcome(withheld).2, "conclude 7 failed", "nobody has spoken against it");
+    let unreachable = Error::Unreachable { doing: "writing".into(), cause: "refused".into() };
+    for error in [withheld, unreachable] {
+        assert_eq!(outcome(error).2, "conclude 7 failed", "nobody has spoken against it");
+    }
     let strange = Error::Malformed { doing: "writing".into(), why: "201 with HTML".into() };
     assert_eq!(outcome(strange), (vec![Done::Open], true, "conclude 7 open".to_owned()));
 
