@@ -138,7 +138,7 @@ export function compare(page, document) {
     "Last cycle began": cycle.lastBegan,
     "Last cycle ended": cycle.lastEnded,
     "Next one expected by": cycle.expectedBy,
-    "Last read": status.lastAttempt,
+    "Last tried to read": status.lastAttempt,
     "Last complete read": status.lastSuccess,
     Turn: String(status.turn),
   };

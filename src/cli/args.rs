@@ -155,7 +155,7 @@ pub struct Check {
 #[derive(Debug, Args)]
 pub struct Status {
     /// Where the daemon listens
-    #[arg(long, env = "UNSCIM_URL", default_value = "http://127.0.0.1:8080")]
+    #[arg(long, env = "UNSCIM_URL", default_value = "http://127.0.0.1:8080", value_parser = address)]
     pub url: Url,
     /// Only ask whether it is ready (/readyz): exit code 0 if it is, 1 if not
     #[arg(long, conflicts_with = "output")]
@@ -172,7 +172,7 @@ pub struct Status {
     #[arg(long, value_name = "PHASE", ignore_case = true, value_parser = phase(), conflicts_with = "ready")]
     pub wait_for: Option<Phase>,
     /// How long to wait for it, as in 90s or 2h; without it for as long as it takes
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, requires = "wait_for")]
+    #[arg(long, value_name = "TIME", value_parser = span, requires = "wait_for")]
     pub timeout: Option<Duration>,
 }
 
@@ -281,6 +281,18 @@ pub enum Exit {
     Retired = 5,
     /// Usage or config.
     Usage = 64,
+}
+
+fn span(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|error| format!("{error}; write a time with its unit, as in 90s or 2h"))
+}
+
+fn address(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|error| error.to_string()).and_then(|url| match url.scheme() {
+        "http" | "https" => Ok(url),
+        scheme => Err(format!("{scheme} is no scheme of the web")),
+    });
+    url.map_err(|error| format!("{error}; write it whole, as in http://127.0.0.1:8080"))
 }
 
 /// Empty where a list ends with a comma.

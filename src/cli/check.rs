@@ -12,7 +12,6 @@ use crate::model::spec::Spec;
 use crate::model::status::figure;
 use crate::world::ledger::SqliteLedger;
 
-/// `unscim check`.
 pub async fn run(args: &args::Check, stop: &CancellationToken) -> Result<Exit> {
     let spec = config::load(&args.config.config)?;
     if args.offline {

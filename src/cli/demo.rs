@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::args::{self, Exit};
 use crate::cli::practice::{Served, own_folder};
-use crate::cli::run::{Daemon, Hosts, bind};
+use crate::cli::run::Daemon;
 use crate::cli::terminal::bars::{Bars, aside};
 use crate::config;
 use crate::judge::steps::GUIDE;
@@ -21,6 +21,7 @@ use crate::model::names::Names;
 use crate::model::spec::Mode;
 use crate::model::status::{Phase, Status, figure};
 use crate::practice::scenario::Scenario;
+use crate::serve::{Hosts, bind};
 use crate::turn::Permit;
 use crate::world::ledger::SqliteLedger;
 
@@ -30,7 +31,6 @@ const FAST: f64 = 2400.0;
 /// No demo lasts longer; a stuck one is a defect.
 const AT_MOST: Duration = Duration::from_secs(1800);
 
-/// `unscim demo`.
 pub async fn run(args: &args::Demo, stop: &CancellationToken) -> Result<Exit> {
     let speed = if args.fast { FAST } else { SPEED };
     let scenario = Scenario {

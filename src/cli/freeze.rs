@@ -3,9 +3,9 @@
 use std::fs::{self, OpenOptions};
 use std::io::ErrorKind;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 
-use crate::cli::args::{self, Exit};
+use crate::cli::args::{self, Exit, Misuse};
 use crate::config::freeze::{ConfigFreeze, FILE};
 use crate::world::Freeze as _;
 
@@ -13,12 +13,15 @@ use crate::world::Freeze as _;
 fn file(args: &args::Freeze) -> Result<std::path::PathBuf> {
     let config = &args.config.config;
     if !config.is_file() {
-        bail!("there is no config {}; the file {FILE} belongs beside the one that unscim runs with (--config)", config.display());
+        let why = format!(
+            "there is no config {}; the file {FILE} belongs beside the one that unscim runs with (--config)",
+            config.display()
+        );
+        return Err(Misuse(why).into());
     }
     Ok(config.with_file_name(FILE))
 }
 
-/// `unscim freeze`.
 pub fn freeze(args: &args::Freeze) -> Result<Exit> {
     let file = file(args)?;
     match OpenOptions::new().write(true).create_new(true).open(&file) {
@@ -33,7 +36,6 @@ pub fn freeze(args: &args::Freeze) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// `unscim unfreeze`.
 pub fn unfreeze(args: &args::Freeze) -> Result<Exit> {
     let file = file(args)?;
     match fs::remove_file(&file) {

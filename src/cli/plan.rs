@@ -26,7 +26,6 @@ use crate::world::ledger::SqliteLedger;
 /// Actions that are printed one by one.
 const SHOWN: usize = 20;
 
-/// `unscim plan`.
 pub async fn run(args: &args::Plan, stop: &CancellationToken) -> Result<Exit> {
     let spec = config::load(&args.config.config)?;
     let ledger = match &args.data_dir {
@@ -92,7 +91,7 @@ fn write_roadmap(spec: &Spec, roadmap: &Roadmap, sheet: &mut Sheet) {
     let kinds = [
         (users.enabled, "enabled"),
         (users.disabled, "disabled"),
-        (users.guests, "guests"),
+        (users.guests, if users.guests == 1 { "guest" } else { "guests" }),
         (users.deleted, "deleted"),
         (users.in_several_groups, "in several groups"),
         (users.with_several_roles, "with several roles"),

@@ -7,7 +7,7 @@ use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::{delete, get};
@@ -40,7 +40,8 @@ impl Served {
     /// The same behind layers of the caller's, such as a slow network.
     pub async fn start_behind(scenario: Scenario, addr: SocketAddr, layers: impl FnOnce(Router) -> Router) -> Result<Self> {
         if !addr.ip().is_loopback() {
-            bail!("the practice tenant answers on loopback only; give --listen an address such as 127.0.0.1:9000");
+            let why = "the practice tenant answers on loopback only; give --listen an address such as 127.0.0.1:9000";
+            return Err(Misuse(why.into()).into());
         }
         let practice = Practice::new(scenario).await.context("starting the practice tenant")?;
         let listener = tokio::net::TcpListener::bind(addr).await.with_context(|| format!("listening on {addr}"))?;
@@ -133,7 +134,6 @@ async fn revoke(State(practice): State<Practice>) -> (StatusCode, String) {
     }
 }
 
-/// `unscim practice`.
 pub async fn run(args: &args::Practice, stop: &CancellationToken) -> Result<Exit> {
     let scenario = match &args.scenario {
         Some(path) => read_scenario(path)?,

@@ -9,7 +9,6 @@ use crate::model::observed::Observed;
 use crate::world::ledger::SqliteLedger;
 use crate::world::{Clock as _, Ledger as _, SystemClock};
 
-/// `unscim report`.
 pub fn run(args: &args::Report) -> Result<Exit> {
     let ledger = SqliteLedger::open_evidence(&args.data_dir)?;
     let found = ledger.verify(None)?;

@@ -27,7 +27,6 @@ const GONE: [&str; 3] = [
     "what happened in the app meanwhile",
 ];
 
-/// `unscim rollback`.
 pub async fn run(args: &args::Rollback, stop: &CancellationToken) -> Result<Exit> {
     let spec = config::load(&args.config.config)?;
     let copy = SqliteLedger::open_evidence(&args.data_dir)?;

@@ -24,9 +24,7 @@ use crate::model::names::Names;
 use crate::model::spec::{Mode, Spec};
 use crate::model::status::Status;
 use crate::serve::metrics::Metrics;
-pub use crate::serve::{Hosts, bind};
-use crate::serve::{State, listen};
-use crate::turn::act::Acted;
+use crate::serve::{Hosts, State, bind, listen};
 use crate::turn::warnings::{self, Warnings};
 use crate::turn::{self, LoopState, Permit, Turn, wait_after};
 use crate::world::connect::{Outside, network};
@@ -39,7 +37,6 @@ const SILENCE: Duration = Duration::from_secs(600);
 /// A config that has changed is looked at again soon: longer than any save takes.
 const CHANGING: Duration = Duration::from_secs(5);
 
-/// `unscim run`.
 pub async fn run(args: &args::Run, config: (Spec, Watched), telemetry: Telemetry, stop: &CancellationToken) -> Result<Exit> {
     let (spec, config) = config;
     telemetry.level(spec.telemetry.log_level);
@@ -211,7 +208,7 @@ impl Daemon {
         }
     }
 
-    pub async fn until_stopped(&mut self, permit: Permit, stop: &CancellationToken) {
+    async fn until_stopped(&mut self, permit: Permit, stop: &CancellationToken) {
         while let Some(turn) = self.turn(permit, stop).await {
             self.wait(&turn, stop).await;
             if stop.is_cancelled() {
@@ -222,7 +219,8 @@ impl Daemon {
 
     async fn once(&mut self, permit: Permit, stop: &CancellationToken) -> Exit {
         while let Some(turn) = self.turn(permit, stop).await {
-            if !has_done(&turn.acted) || stop.is_cancelled() {
+            let has_written = turn.acted.done().iter().any(|(_, done, _)| *done == Done::Ok);
+            if !has_written || stop.is_cancelled() {
                 return outcome(&self.spec, &turn.status);
             }
         }
@@ -246,13 +244,24 @@ struct Watching {
 impl Observer for Watching {
     fn answered(&self, api: Api, operation: &'static str, code: &str, took: Duration) {
         self.metrics.answered(api, operation, code, took);
-        if api == Api::Graph && code.starts_with('2') {
-            self.bars.wrote(operation);
-        }
+        self.wrote(api, operation, code);
+    }
+
+    fn answered_in_batch(&self, api: Api, operation: &'static str, code: &str) {
+        self.metrics.answered_in_batch(api, operation, code);
+        self.wrote(api, operation, code);
     }
 
     fn throttled(&self, api: Api, wait: Duration) {
         self.metrics.throttled(api, wait);
+    }
+}
+
+impl Watching {
+    fn wrote(&self, api: Api, operation: &str, code: &str) {
+        if api == Api::Graph && code.starts_with('2') {
+            self.bars.wrote(operation);
+        }
     }
 }
 
@@ -269,10 +278,6 @@ impl Listening {
         self.end.cancel();
         self.serving.await.context("the listener")?.context("the listener")
     }
-}
-
-fn has_done(acted: &Acted) -> bool {
-    acted.done().iter().any(|(_, done, _)| *done == Done::Ok)
 }
 
 /// Where it stands, as an exit code.

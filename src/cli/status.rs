@@ -18,7 +18,6 @@ const STATUS_WITHIN: Duration = Duration::from_secs(10);
 const AGAIN: Duration = Duration::from_secs(1);
 const STATUS_CAP: usize = 4 << 20;
 
-/// `unscim status`.
 pub async fn run(args: &args::Status, stop: &CancellationToken) -> Result<Exit> {
     if args.ready {
         let (url, code, body) = asked(&args.url, "/readyz").await?;
@@ -91,7 +90,7 @@ async fn watch(args: &args::Status, stop: &CancellationToken) -> Result<Exit> {
             }
             match &said {
                 Ok(document) => show(args, document)?,
-                Err(error) => eprintln!("unscim: {error}"),
+                Err(error) => eprintln!("unscim: {error}; asked again every second, until Ctrl-C"),
             }
         }
         code = said.as_ref().map_or(Exit::Trouble, exit);

@@ -8,7 +8,6 @@ use crate::cli::terminal::{Sheet, Tone, print_json};
 use crate::model::words::count;
 use crate::world::ledger::SqliteLedger;
 
-/// `unscim verify`.
 pub fn run(args: &args::Verify) -> Result<Exit> {
     let found = SqliteLedger::open_evidence(&args.data_dir)?.verify(args.head.as_deref())?;
     let forgotten = args.head.as_ref().filter(|_| found.asked.is_none());

@@ -8,13 +8,13 @@ use std::time::Duration;
 use http::HeaderName;
 use jiff::tz::TimeZone;
 
-use super::form::{Approval, FilePath, Guid, Plain, Released, Share, Span, Text, WriteQuota};
+use super::form::{Approval, FilePath, Guid, Plain, Released, Span, Text};
 use super::mistake::Mistake;
 use super::raw::{self, API_VERSION, Group, KIND, default};
 use super::tree::Places;
 use crate::model::id::{AppRoleId, GroupId, ScimId, ServicePrincipalId, UserId};
 use crate::model::spec::{
-    Acknowledgement, Afterwards, AppRef, EmptyGroups, GroupEntry, Groups, Limits, MatchBy, Percent, Provisioning, Revocation,
+    Acknowledgement, Afterwards, AppRef, EmptyGroups, GroupEntry, Groups, Limits, MatchBy, Provisioning, Revocation,
     RevocationBy, Rollout, Select, Spec, Target, Telemetry, Timing, Traces, Webhook,
 };
 use crate::model::window::{Window, Windows};
@@ -85,12 +85,10 @@ impl<'a> Check<'a> {
             .filter(|name| self.places.has(&format!("spec.entra.app.{name}")))
             .collect::<Vec<_>>();
         match named.as_slice() {
-            [_] => {}
-            [] => {
-                if self.places.has("spec.entra.app") {
-                    self.wrong("spec.entra.app", "names no app; give one of servicePrincipalId, appId and displayName");
-                }
+            [] if self.places.has("spec.entra.app") => {
+                self.wrong("spec.entra.app", "names no app; give one of servicePrincipalId, appId and displayName");
             }
+            [] | [_] => {}
             several => {
                 let what = format!("{} together; keep one of them", several.join(" and "));
                 self.wrong("spec.entra.app", what);
@@ -107,11 +105,9 @@ impl<'a> Check<'a> {
         let select = raw.select.unwrap_or(Select::Listed);
         let path = "spec.groups.list";
         let entries = raw.list.unwrap_or_default();
-        if entries.is_empty() && select == Select::Listed && self.places.has("spec.groups") {
-            let missing = !self.places.has(path) || self.places.is_list(path);
-            if missing {
-                self.wrong(path, "names no group; list the ids of the groups to retire, or set select: AllAssigned");
-            }
+        let is_missing = !self.places.has(path) || self.places.is_list(path);
+        if entries.is_empty() && select == Select::Listed && self.places.has("spec.groups") && is_missing {
+            self.wrong(path, "names no group; list the ids of the groups to retire, or set select: AllAssigned");
         }
         let (mut list, mut seen) = (Vec::new(), BTreeSet::new());
         for (n, entry) in entries.into_iter().enumerate() {
@@ -305,8 +301,7 @@ impl<'a> Check<'a> {
 
     fn limits(&mut self, raw: raw::Limits) -> Limits {
         let at = |name: &str| format!("spec.limits.{name}");
-        let max_shrink = share(raw.max_shrink, default::MAX_SHRINK);
-        let write_share = share(raw.write_share, default::WRITE_SHARE);
+        let write_share = raw.write_share.unwrap_or_else(|| parsed(default::WRITE_SHARE)).0;
         if write_share.0 == 0 {
             self.wrong(&at("writeShare"), "0% would never write anything; write 1% to 100%, or set mode: Observe");
         }
@@ -314,10 +309,10 @@ impl<'a> Check<'a> {
             max_groups: self.count(raw.max_groups, default::MAX_GROUPS, &at("maxGroups"), 1),
             max_users: self.count(raw.max_users, default::MAX_USERS, &at("maxUsers"), 1),
             max_member_removals: self.count(raw.max_member_removals, default::MAX_MEMBER_REMOVALS, &at("maxMemberRemovals"), 1),
-            max_shrink,
+            max_shrink: raw.max_shrink.unwrap_or_else(|| parsed(default::MAX_SHRINK)).0,
             fights: self.count(raw.fights, default::FIGHTS, &at("fights"), 1),
             write_share,
-            write_quota: raw.write_quota.unwrap_or_else(write_quota).0,
+            write_quota: raw.write_quota.unwrap_or_else(|| parsed(default::WRITE_QUOTA)).0,
         }
     }
 
@@ -388,14 +383,6 @@ impl<'a> Check<'a> {
     }
 }
 
-fn share(value: Option<Share>, default: &str) -> Percent {
-    value.unwrap_or_else(|| Share::try_from(Plain(default.to_owned())).expect("a default is a valid share")).0
-}
-
-fn write_quota() -> WriteQuota {
-    WriteQuota::try_from(Plain(default::WRITE_QUOTA.to_owned())).expect("the default is a valid quota")
-}
-
-fn parsed(default: &str) -> Span {
-    Span::try_from(Plain(default.to_owned())).expect("a default is a valid duration")
+fn parsed<T: TryFrom<Plain, Error = String>>(default: &str) -> T {
+    T::try_from(Plain(default.to_owned())).expect("a default has the form of its field")
 }

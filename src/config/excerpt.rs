@@ -5,6 +5,7 @@ use unicode_width::UnicodeWidthStr as _;
 
 use super::form::may_be_secret;
 use super::mistake::{Errors, Mistake};
+use crate::model::words::clean;
 
 const BAD: Style = AnsiColor::Red.on_default().bold();
 const FAINT: Style = Style::new().dimmed();
@@ -31,7 +32,7 @@ impl Errors {
 
 /// The line, and a mark from this column (in characters, from 1) to the end of what stands there.
 fn marked(line: &str, number: u64, column: usize) -> String {
-    let line: String = line.chars().map(|c| if c == '\t' || c.is_control() { ' ' } else { c }).collect();
+    let line = clean(line);
     let at = line.char_indices().nth(column.saturating_sub(1)).map_or(line.len(), |(at, _)| at);
     let rest = &line[at..];
     let end = rest.find(" #").unwrap_or(rest.len());
@@ -50,11 +51,18 @@ fn marked(line: &str, number: u64, column: usize) -> String {
     )
 }
 
+/// A field of this name, in lower case, would hold a secret.
+pub(super) fn names_secret(name: &str) -> bool {
+    ["secret", "token", "password", "passphrase", "bearer", "authorization", "privatekey", "apikey"]
+        .iter()
+        .any(|word| name.contains(word))
+}
+
 /// The line without its value, where its name speaks of a secret.
 fn hidden(line: &str) -> Option<String> {
     let (name, value) = line.split_once(':')?;
     let lower = name.trim().trim_start_matches("- ").to_lowercase();
-    let secret = ["secret", "token", "password", "bearer", "authorization"].iter().any(|word| lower.contains(word));
+    let secret = names_secret(&lower);
     let is_path = (lower.ends_with("file") || lower.ends_with("files")) && !may_be_secret(value.trim().trim_matches(['"', '\'']));
     (secret && !is_path && !value.trim().is_empty()).then(|| format!("{name}: …"))
 }
@@ -79,7 +87,7 @@ mod tests {
 
     #[test]
     fn a_value_that_may_be_a_secret_is_not_shown() {
-        for line in ["    clientSecret: hunter2", "  - token: hunter2", "bearerToken: \"hunter2\""] {
+        for line in ["    clientSecret: hunter2", "  - token: hunter2", "bearerToken: \"hunter2\"", "privateKey: hunter2"] {
             let shown = plain(&marked(line, 3, line.find(':').unwrap() + 3));
             assert!(!shown.contains("hunter2") && shown.contains('…'), "{shown}");
         }

@@ -56,7 +56,6 @@ pub fn parse_with(text: &str, name: &str, folder: &Path, variables: Variables) -
     if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
         return Err(Errors::whole(name, "empty; see config/ for examples".into()));
     }
-    let errors = |mistakes: Vec<Mistake>| Errors { file: name.to_owned(), mistakes, text: text.to_owned() };
     // What can't be read as a config may be anything, a secret's file too: nothing of it is repeated.
     let (value, places) = tree::parse(text).map_err(|(place, what)| {
         let what = if is_meant(text) { unquoted(&what) } else { NO_CONFIG.to_owned() };
@@ -72,7 +71,7 @@ pub fn parse_with(text: &str, name: &str, folder: &Path, variables: Variables) -
     mistakes.sort();
     match spec {
         Some(spec) if mistakes.is_empty() => Ok(spec),
-        _ => Err(errors(mistakes)),
+        _ => Err(Errors { file: name.to_owned(), mistakes, text: text.to_owned() }),
     }
 }
 
@@ -185,8 +184,7 @@ fn unknown_field(rest: &str) -> String {
     let names: Vec<&str> = rest.split('`').skip(1).step_by(2).collect();
     let Some((name, known)) = names.split_first() else { return format!("unknown field {rest}") };
     let lower = name.to_lowercase();
-    let secret = ["secret", "token", "password", "bearer", "privatekey"].iter().any(|word| lower.contains(word));
-    if secret && !lower.ends_with("file") {
+    if excerpt::names_secret(&lower) && !lower.ends_with("file") {
         let own = known.iter().find(|field| field.to_lowercase() == format!("{lower}file"));
         let field = own.or_else(|| known.iter().find(|field| field.ends_with("File"))).unwrap_or(&"a field …File");
         return format!("secrets never stand in this file; put it into a file of its own and name that with {field}");

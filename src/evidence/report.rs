@@ -284,6 +284,10 @@ impl Html<'_> {
         self.report.witnessed.iter().map(|one| &one.event).filter(|event| matches!(event, Event::Cycle { .. })).collect()
     }
 
+    fn was_disabled(&self, user: &UserId) -> bool {
+        self.report.users.iter().any(|row| row.id == *user && row.disabled_when_first_seen)
+    }
+
     /// What people and the token did meanwhile, in words.
     fn story(&self) -> Vec<(String, String)> {
         let words = |event: &Event| match event {
@@ -292,6 +296,9 @@ impl Html<'_> {
             Event::CycleProofVoid => Some("the proof of step 4 no longer holds".into()),
             Event::TokenRejected { .. } => Some("step 5 proven: the token is rejected".into()),
             Event::TokenAnswersAgain => Some("the token answers again".into()),
+            Event::Departed { user, kind: DepartureKind::Disabled } if self.was_disabled(user) => {
+                Some(format!("{}: disabled in Entra before it began", self.user(user)))
+            }
             Event::Departed { user, kind } => Some(format!("{}: {} by somebody else", self.user(user), departed(*kind))),
             Event::Returned { user } => Some(format!("{} is back", self.user(user))),
             Event::Lost { user, why } => Some(format!("{} counts as lost: {why}", self.user(user))),

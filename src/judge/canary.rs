@@ -49,6 +49,6 @@ pub fn canary(facts: &Facts) -> Canary {
     };
     match &facts.memory.target {
         Some(look) if look.turn >= cycle.turn => Canary::Passed,
-        _ => running("a read of the target after that cycle"),
+        _ => running("a read of the target after the good cycle that followed the first removal"),
     }
 }

@@ -129,8 +129,7 @@ fn situation(facts: &Facts, person: &Person, groups: u8) -> Situation {
 fn kinds_of_groups(facts: &Facts) -> Vec<u8> {
     let mut kinds = vec![0; facts.people().len()];
     for group in facts.baseline().into_iter().flat_map(|baseline| baseline.groups.keys()) {
-        let is_off = !facts.is_on(*group);
-        let kind = match (is_off, matches!(plan_for(facts, *group), GroupPlan::Empty)) {
+        let kind = match (facts.is_on(*group), matches!(plan_for(facts, *group), GroupPlan::Empty)) {
             (false, false) => 1,
             (false, true) => 2,
             (true, false) => 4,

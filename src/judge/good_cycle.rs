@@ -144,6 +144,13 @@ pub fn failed_for_ours(facts: &Facts, log: &Log, began: Timestamp, until: Timest
     Ok(())
 }
 
+/// Why the job is in quarantine, each word once.
+pub fn told(quarantine: &Quarantine) -> String {
+    let Quarantine { reason, message } = quarantine;
+    let message = message.strip_prefix(reason.as_str()).and_then(|rest| rest.strip_prefix(':')).unwrap_or(message);
+    format!("{reason}: {}", message.trim().trim_end_matches('.'))
+}
+
 /// How the job leaves its quarantine.
 pub fn remedy(quarantine: &Quarantine) -> &'static str {
     // Nothing is executed until an admin decides: facts/entra.md section 6.8.

@@ -51,11 +51,11 @@ pub fn plan(facts: &Facts, new_baseline: NewBaseline) -> Plan {
         plan.actions.push(Action::RecordBaseline);
     }
     let started = plan.baseline.truth == Truth::True || plan.baseline.reason == Reason::Provisional;
-    let mut unmet = None;
+    let mut unmet: Option<String> = None;
     for step in &GUIDE {
-        let blocked = match (started, unmet) {
+        let blocked = match (started, &unmet) {
             (false, _) => Some("the baseline".to_owned()),
-            (true, Some(earlier)) if step.reach == Reach::Everything => Some(format!("step {earlier}")),
+            (true, Some(earlier)) if step.reach == Reach::Everything => Some(earlier.clone()),
             (true, _) => None,
         };
         if let Some(on) = blocked {
@@ -65,7 +65,8 @@ pub fn plan(facts: &Facts, new_baseline: NewBaseline) -> Plan {
         }
         let verdict = step.verdict(facts);
         if unmet.is_none() && !matches!(verdict, Verdict::Met { .. }) {
-            unmet = Some(step.number);
+            let is_unread = matches!(verdict, Verdict::Wait { reason: Reason::LookFailed, .. });
+            unmet = Some(if is_unread { "a complete read".to_owned() } else { format!("step {}", step.number) });
         }
         let judged = |truth, reason, message| Judged { condition: step.condition, truth, reason, message };
         plan.steps.push(match verdict {

@@ -17,6 +17,11 @@ pub fn part(n: usize, of: usize, noun: &str) -> String {
     format!("{n} of {} ({}.{}%)", count(of, noun), tenths / 10, tenths % 10)
 }
 
+/// What others wrote must neither steer a terminal nor break a line.
+pub fn clean(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
 /// "1 user", "2 users", "2 entries".
 pub fn count(n: usize, noun: &str) -> String {
     match noun.strip_suffix("ry") {

@@ -1,6 +1,6 @@
 //! Things that go wrong between a caller and the practice tenant, as data: the n-th request of a kind gets an odd answer.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::Method;
@@ -20,9 +20,8 @@ pub struct Fault {
 }
 
 /// How a request came.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
-    #[default]
     Anywhere,
     /// By itself; a whole `$batch` is one.
     Alone,
@@ -51,7 +50,7 @@ pub enum Effect {
 }
 
 impl Fault {
-    /// HoldsBack the next matching request, once.
+    /// Hits the next matching request, once.
     pub fn once(path: &str, effect: Effect) -> Self {
         Fault { place: Place::Anywhere, method: None, path: path.to_owned(), skip: 0, times: 1, effect }
     }
@@ -66,7 +65,7 @@ impl Fault {
         self
     }
 
-    /// HoldsBack the n-th matching request (from 1) instead of the first.
+    /// Hits the n-th matching request (from 1) instead of the first.
     pub fn nth(mut self, n: usize) -> Self {
         self.skip = n.saturating_sub(1);
         self
@@ -84,21 +83,21 @@ pub struct Faults(Mutex<Vec<Fault>>);
 
 impl Faults {
     pub fn add(&self, fault: Fault) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(fault);
+        self.lock().push(fault);
     }
 
     /// How many are not spent yet.
     pub fn waiting(&self) -> usize {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.lock().len()
     }
 
     pub fn clear(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.lock().clear();
     }
 
     /// What befalls this request. Every waiting fault counts it; the first that is due hits.
     pub(crate) fn strike(&self, place: Place, method: &Method, path_and_query: &str) -> Option<Effect> {
-        let mut faults = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut faults = self.lock();
         let mut struck = None;
         for fault in faults.iter_mut() {
             let elsewhere = fault.place != Place::Anywhere && fault.place != place;
@@ -115,5 +114,9 @@ impl Faults {
         }
         faults.retain(|fault| fault.times > 0);
         struck
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Fault>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -31,7 +31,7 @@ use tokio_util::sync::CancellationToken;
 pub use self::admin::Admin;
 pub use self::engine::Cycle;
 pub use self::faults::{Effect, Fault, Faults, Place};
-pub use self::record::{Exchange, Recording, Request, ScimRequest, Tally};
+pub use self::record::{Request, ScimRequest, Tally};
 pub use self::seed::Ids;
 pub use self::tenant::PracticeError;
 pub use self::watch::Moment;
@@ -227,14 +227,5 @@ impl Practice {
     /// What the engine sent to the target since time started.
     pub fn scim_calls(&self) -> Vec<ScimRequest> {
         self.0.records().scim.iter().cloned().collect()
-    }
-
-    /// Keeps whole exchanges, or stops doing so.
-    pub fn record_exchanges(&self, recording: Recording) {
-        self.0.records().recording = recording;
-    }
-
-    pub fn exchanges(&self) -> Vec<Exchange> {
-        self.0.records().exchanges.iter().cloned().collect()
     }
 }

@@ -1,4 +1,4 @@
-//! What the practice tenant remembers of its callers: requests, writes, what must never be called, whole exchanges.
+//! What the practice tenant remembers of its callers: requests, writes, and what must never be called.
 
 use std::collections::VecDeque;
 
@@ -26,18 +26,6 @@ pub struct Tally {
     pub throttled: u64,
 }
 
-/// A call with its bodies, for comparison with the published description.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Exchange {
-    pub method: String,
-    pub template: Option<&'static str>,
-    pub path: String,
-    pub status: u16,
-    pub request: Option<Value>,
-    /// `None` where there is no body; a string where it is not JSON.
-    pub response: Option<Value>,
-}
-
 /// A call that the engine made to the target.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ScimRequest {
@@ -49,17 +37,8 @@ pub struct ScimRequest {
     pub status: u16,
 }
 
-/// Whether exchanges are kept.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Recording {
-    #[default]
-    Off,
-    On,
-}
-
-/// Nothing is kept beyond this many.
+/// Of requests, the newest so many are kept.
 const BOUND: usize = 100_000;
-const EXCHANGES: usize = 5_000;
 
 #[derive(Default)]
 pub(crate) struct Records {
@@ -67,8 +46,6 @@ pub(crate) struct Records {
     pub requests: VecDeque<Request>,
     pub writes: Vec<Request>,
     pub forbidden: Vec<Request>,
-    pub exchanges: VecDeque<Exchange>,
-    pub recording: Recording,
     pub scim: VecDeque<ScimRequest>,
 }
 
@@ -76,22 +53,16 @@ impl Records {
     pub fn request(&mut self, request: Request) {
         self.tally.asked += 1;
         self.tally.throttled += u64::from(request.status == 429);
-        push(&mut self.requests, request, BOUND);
-    }
-
-    pub fn exchange(&mut self, exchange: impl FnOnce() -> Exchange) {
-        if self.recording == Recording::On {
-            push(&mut self.exchanges, exchange(), EXCHANGES);
-        }
+        push(&mut self.requests, request);
     }
 
     pub fn scim(&mut self, request: ScimRequest) {
-        push(&mut self.scim, request, BOUND);
+        push(&mut self.scim, request);
     }
 }
 
-fn push<T>(list: &mut VecDeque<T>, item: T, bound: usize) {
-    if list.len() == bound {
+fn push<T>(list: &mut VecDeque<T>, item: T) {
+    if list.len() == BOUND {
         list.pop_front();
     }
     list.push_back(item);

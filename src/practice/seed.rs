@@ -57,7 +57,7 @@ const GROUP_NAMES: [&str; 5] = ["IT", "Finance", "Sales", "Legal", "Support"];
 const DEPARTMENTS: [&str; 3] = ["Engineering", "Sales", "Support"];
 const FIRST_NAMES: [&str; 8] = ["Ada", "Bo", "Cleo", "Dag", "Edda", "Finn", "Greta", "Hal"];
 /// Everything that was there before time began is this old.
-pub(crate) const AGE: Duration = Duration::from_secs(30 * 24 * 3600);
+const AGE: Duration = Duration::from_secs(30 * 24 * 3600);
 
 pub(crate) fn world(scenario: &Scenario, clock: Clock) -> (World, Ids) {
     let names = Names::new(scenario.seed);
@@ -71,7 +71,7 @@ pub(crate) fn world(scenario: &Scenario, clock: Clock) -> (World, Ids) {
     assignments(&mut world, scenario, &ids);
     let born = earlier(clock.now(), AGE);
     world.backdate(born);
-    world.set_lag(scenario.lag);
+    world.lag = scenario.lag;
     world.settle();
     (world, ids)
 }

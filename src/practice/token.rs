@@ -17,12 +17,12 @@ use super::seed::Ids;
 /// Everything that may be done with a token, and until when.
 #[derive(Clone, Debug)]
 pub(crate) struct Claims {
-    pub permissions: BTreeSet<String>,
-    pub directory_roles: BTreeSet<String>,
+    permissions: BTreeSet<String>,
+    directory_roles: BTreeSet<String>,
     expires: Timestamp,
 }
 
-/// Templates of the directory roles that may do more than the permissions say.
+/// Template of the directory role that may do everything, whatever the permissions say.
 const GLOBAL_ADMINISTRATOR: &str = "62e90394-69f5-4237-9190-012177145e10";
 
 impl Claims {
@@ -35,8 +35,8 @@ impl Claims {
 
 pub(crate) struct Tokens {
     pub permissions: BTreeSet<String>,
-    pub directory_roles: BTreeSet<String>,
     pub secret_state: ClientSecret,
+    directory_roles: BTreeSet<String>,
     secret: String,
     /// Real seconds.
     lifetime: u64,

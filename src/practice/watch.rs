@@ -18,9 +18,8 @@ pub struct Moment {
     pub by: String,
 }
 
-#[derive(Default)]
 pub(crate) struct Watch {
-    app: Option<ServicePrincipalId>,
+    app: ServicePrincipalId,
     reach: Reach,
     /// `None` while time has not started.
     scope: Option<BTreeSet<UserId>>,
@@ -28,16 +27,15 @@ pub(crate) struct Watch {
 }
 
 /// Whom the job looks at, as far as it never changes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reach {
-    #[default]
     Assigned,
     All,
 }
 
 impl Watch {
     pub fn new(app: ServicePrincipalId, reach: Reach) -> Self {
-        Watch { app: Some(app), reach, scope: None, moments: Vec::new() }
+        Watch { app, reach, scope: None, moments: Vec::new() }
     }
 
     pub fn begin(&mut self, directory: &Directory) {
@@ -46,7 +44,7 @@ impl Watch {
 
     /// A user was assigned directly: the one change that needs no look, so that a large first step stays cheap.
     pub fn gained(&mut self, app: ServicePrincipalId, user: UserId) {
-        if let Some(scope) = self.scope.as_mut().filter(|_| self.app == Some(app)) {
+        if let Some(scope) = self.scope.as_mut().filter(|_| self.app == app) {
             scope.insert(user);
         }
     }
@@ -96,7 +94,7 @@ impl Watch {
     }
 
     fn counts(&self, row: &Row) -> bool {
-        Some(row.app) == self.app && row.presence.is_there()
+        row.app == self.app && row.presence.is_there()
     }
 
     /// Groups whose assignment counts.

@@ -21,8 +21,9 @@ pub(crate) struct World {
     /// What the next cycle will find in the delta feed.
     pub touched: BTreeSet<Uuid>,
     pub names: Names,
-    lag: Duration,
-    chance: Chance,
+    /// Longest time until a write shows in reads.
+    pub lag: Duration,
+    pub chance: Chance,
     made: u64,
     watch: Watch,
 }
@@ -184,10 +185,6 @@ impl World {
         }
     }
 
-    pub fn set_lag(&mut self, lag: Duration) {
-        self.lag = lag;
-    }
-
     /// Takes what is there now for granted, and watches from here on.
     pub fn settle(&mut self) {
         self.touched.clear();
@@ -206,10 +203,6 @@ impl World {
     pub fn fresh(&mut self, kind: &str) -> Uuid {
         self.made += 1;
         self.names.id(&format!("{kind}/{}", self.made))
-    }
-
-    pub fn chance(&mut self) -> &mut Chance {
-        &mut self.chance
     }
 
     fn assignment_id(&self, key: &str, turn: u32) -> AssignmentId {

@@ -35,7 +35,7 @@ const SILENCE: Duration = Duration::from_secs(30);
 /// After the cancellation, for answers under way.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// As long as the queue of callers that nobody has let in yet.
+/// Callers who wait to be let in.
 const BACKLOG: u32 = 1024;
 
 /// Takes the address, so that whoever calls finds somebody as soon as there is an answer. `[::]` is every address of the machine,

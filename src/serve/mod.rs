@@ -74,7 +74,6 @@ struct Resource {
     stale_after: Duration,
 }
 
-#[derive(Clone)]
 struct Published {
     status: Arc<Status>,
     document: Arc<str>,
@@ -197,8 +196,7 @@ fn asset(kind: &'static str, text: &'static str) -> impl IntoResponse {
     ([(CONTENT_TYPE, kind)], text)
 }
 
-async fn show_page(Shared(State(inner)): Shared<State>, RawQuery(query): RawQuery) -> Response {
-    let state = State(inner);
+async fn show_page(Shared(state): Shared<State>, RawQuery(query): RawQuery) -> Response {
     let status = state.published(|published| published.status.clone());
     let Resource { name, spec, .. } = state.read();
     let query = page::Query::of(query.as_deref().unwrap_or_default());

@@ -29,7 +29,7 @@ use crate::model::memory::Memory;
 use crate::model::moment::Moment;
 use crate::model::snapshot::Snapshot;
 use crate::model::spec::Spec;
-use crate::model::status::{Status, TurnResult};
+use crate::model::status::{Phase, Status, TurnResult};
 use crate::turn::act::{Acted, act};
 use crate::turn::observe::observe;
 use crate::turn::remember::{Remembering, remember};
@@ -125,6 +125,7 @@ pub fn wait_after(turn: &Turn, spec: &Spec) -> Duration {
 pub fn log(turn: &Turn) {
     let status = &turn.status;
     let held: Vec<String> = status.held.iter().map(|held| format!("{}: {}", held.brake, held.message)).collect();
+    let is_over = status.phase == Phase::Retired;
     let waiting = status
         .conditions
         .iter()
@@ -132,7 +133,7 @@ pub fn log(turn: &Turn) {
             ConditionKind::Held | ConditionKind::BaselineRecorded => false,
             // That a secret doesn't tell its end holds nothing up.
             ConditionKind::CredentialValid => condition.status == Truth::False,
-            _ => condition.status != Truth::True,
+            _ => condition.status != Truth::True && !is_over,
         })
         .map(|condition| format!("{}: {}", condition.reason, condition.message));
     let why = if held.is_empty() { waiting } else { Some(held.join("; ")) };

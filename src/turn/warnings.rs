@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::model::action::Done;
 use crate::model::condition::{Condition, ConditionKind, Reason, Truth};
-use crate::model::status::{Brake, Status, WriteOutcome};
+use crate::model::status::{Brake, Phase, Status, WriteOutcome};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
@@ -48,6 +48,7 @@ struct Told {
 #[derive(Debug, Default)]
 pub struct Warnings {
     told: BTreeMap<Trouble, Told>,
+    phase: Option<Phase>,
 }
 
 impl Warnings {
@@ -71,6 +72,9 @@ impl Warnings {
         for trouble in ended {
             let since = self.told.remove(&trouble).and_then(|told| told.since);
             lines.push(Line { level: trouble.begun().0.min(Level::Warn), what: trouble.over(), why: None, since });
+        }
+        if self.phase.replace(status.phase).is_some_and(|before| before != status.phase) {
+            lines.push(Line { level: Level::Info, what: format!("phase is {} now", status.phase), why: None, since: None });
         }
         lines
     }
@@ -169,7 +173,7 @@ impl Trouble {
                     (Level::Error, "the ledger can't be used; nothing is written anywhere until it can".into())
                 }
                 (_, Reason::UsersLost) => (Level::Error, "users are lost at the target".into()),
-                (_, Reason::RevokedTooEarly) => (Level::Error, "the token was revoked too early".into()),
+                (_, Reason::RevokedTooEarly) => (Level::Error, "the token is refused before its time".into()),
                 (_, Reason::CredentialExpired | Reason::CredentialRefused) => (Level::Error, format!("{kind}: {reason}")),
                 _ => (Level::Warn, format!("{kind}: {reason}")),
             },
@@ -220,7 +224,7 @@ pub fn log(lines: &[Line]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::status::{CycleStatus, Gauges, Held, JournalEntry, Phase, Progress, Remaining};
+    use crate::model::status::{CycleStatus, Gauges, Held, JournalEntry, Progress, Remaining};
     use crate::model::timeline::Timeline;
 
     fn at(second: i64) -> Timestamp {

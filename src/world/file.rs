@@ -6,7 +6,7 @@ use std::os::unix::fs::FileTypeExt as _;
 use std::path::Path;
 
 /// No config, secret or bundle of certificates is larger (bytes).
-pub const CAP: u64 = 1 << 20;
+const CAP: u64 = 1 << 20;
 
 /// All of it. A device has no end, and a file that is larger than any of ours is another one.
 pub fn read(path: &Path) -> Result<Vec<u8>> {

@@ -46,7 +46,7 @@ pub trait Observer: Send + Sync {
     /// `code` is the HTTP status, or a fixed word where no answer came.
     fn answered(&self, api: Api, operation: &'static str, code: &str, took: Duration);
     /// One request of several that went out together, which are told of as one beside it.
-    fn answered_in_batch(&self, _: Api, _: &'static str, _: &str) {}
+    fn answered_in_batch(&self, api: Api, operation: &'static str, code: &str);
     fn throttled(&self, api: Api, wait: Duration);
 }
 
@@ -55,6 +55,7 @@ pub struct Unobserved;
 
 impl Observer for Unobserved {
     fn answered(&self, _: Api, _: &'static str, _: &str, _: Duration) {}
+    fn answered_in_batch(&self, _: Api, _: &'static str, _: &str) {}
     fn throttled(&self, _: Api, _: Duration) {}
 }
 
@@ -317,7 +318,7 @@ pub fn is_loopback(host: Option<&str>) -> bool {
 }
 
 /// Where a machine asks who it is: no proxy may answer in its place.
-fn is_link_local(host: Option<&str>) -> bool {
+pub fn is_link_local(host: Option<&str>) -> bool {
     host.and_then(hint::<std::net::Ipv4Addr>).is_some_and(|ip| ip.is_link_local())
 }
 

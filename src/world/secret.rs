@@ -32,8 +32,10 @@ impl SecretFile {
 
     /// All of it, where it may have several lines.
     pub fn text(&self) -> Result<SecretString> {
-        let bytes = super::file::read(&self.path)
-            .map_err(|error| self.trouble(format!("{error}; the file must exist and be readable by the user this runs as")))?;
+        let bytes = super::file::read(&self.path).map_err(|error| match error.raw_os_error() {
+            Some(_) => self.trouble(format!("{error}; the file must exist and be readable by the user this runs as")),
+            None => self.trouble(error.to_string()),
+        })?;
         let text = String::from_utf8(bytes)
             .map_err(|_| self.trouble("it is not text; it must hold the secret alone, and certificates and keys as PEM"))?;
         Ok(SecretString::from(text))
@@ -41,17 +43,16 @@ impl SecretFile {
 
     /// What the file holds now, without one newline at its end.
     pub fn read(&self) -> Result<SecretString> {
-        let fail = |cause: String| self.trouble(cause);
         let text = self.text()?;
         let text = text.expose_secret();
         let value = text.strip_suffix('\n').map_or(text, |line| line.strip_suffix('\r').unwrap_or(line));
         if value.is_empty() {
-            return Err(fail("it is empty; write the secret into it".into()));
+            return Err(self.trouble("it is empty; write the secret into it"));
         }
         if value.contains(char::is_control) || value.trim() != value {
-            return Err(fail(
-                "it holds line breaks, control characters or outer blanks; write the secret alone, on one line".into(),
-            ));
+            return Err(
+                self.trouble("it holds line breaks, control characters or outer blanks; write the secret alone, on one line")
+            );
         }
         Ok(SecretString::from(value))
     }

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method};
 use secrecy::ExposeSecret;
 
@@ -41,7 +40,6 @@ impl Hook for RevocationHook {
         if let Ok(value) = HeaderValue::from_str(idempotency_key) {
             call.headers_mut().insert("idempotency-key", value);
         }
-        *call.body_mut() = Bytes::new();
         if let Some(why) = last_word() {
             return Err(Error::Withheld { doing: DOING.into(), why });
         }
@@ -65,11 +63,11 @@ fn headers(files: &BTreeMap<String, PathBuf>) -> Result<Vec<(HeaderName, HeaderV
     files
         .iter()
         .map(|(name, path)| {
-            let secret = SecretFile::new(path.clone()).read()?;
-            let trouble = |cause: &str| Error::File { what: path.display().to_string(), cause: cause.to_owned() };
-            let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| trouble("its header name is not valid"))?;
+            let file = SecretFile::new(path.clone());
+            let secret = file.read()?;
+            let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| file.trouble("its header name is not valid"))?;
             let mut value =
-                HeaderValue::from_str(secret.expose_secret()).map_err(|_| trouble("it can't be sent as a header value"))?;
+                HeaderValue::from_str(secret.expose_secret()).map_err(|_| file.trouble("it can't be sent as a header value"))?;
             value.set_sensitive(true);
             Ok((name, value))
         })

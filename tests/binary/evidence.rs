@@ -70,6 +70,12 @@ async fn the_report_tells_what_was_done_and_seen_and_says_kept_only_when_it_was_
     let page = output(&["report", "--data-dir", &data]).await;
     let page = stdout(&page);
     assert!(page.contains(&format!("<h1 class=\"proven\">{result}</h1>")), "{}", &page[..1500]);
+    let was = |words: &str| page.matches(words).count();
+    assert_eq!(
+        (was("disabled in Entra before it began"), was("disabled in Entra by somebody else")),
+        (1, 0),
+        "nobody did that meanwhile"
+    );
     for part in ["<link", "<script", "<img", "url(", "@import", "src="] {
         assert!(!page.contains(part), "the page needs something else: {part}");
     }

@@ -48,6 +48,9 @@ async fn it_drives_the_guide_is_seen_doing_it_and_changes_nothing_afterwards() {
     ] {
         assert!(metrics.lines().any(|have| have == line), "{line} is not in\n{metrics}");
     }
+    let of_batch =
+        |line: &str| line.starts_with("unscim_http_requests_total") && line.ends_with("code=\"201\",operation=\"assign\"} 13");
+    assert!(metrics.lines().any(of_batch), "each write of a batch is counted as what it is\n{metrics}");
     for api in Api::ALL {
         let known = operations(api);
         for line in metrics.lines().filter(|line| line.contains(&format!("api=\"{}\"", api.label()))) {

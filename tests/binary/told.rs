@@ -98,7 +98,7 @@ async fn unfreeze_says_what_holds_it_all_the_same_and_neither_verb_works_beside_
     let at = config.to_str().unwrap();
     for verb in ["freeze", "unfreeze"] {
         let ended = output(&[verb, "--config", at]).await;
-        assert_eq!(ended.status.code(), Some(1));
+        assert_eq!(ended.status.code(), Some(64));
         assert!(stderr(&ended).contains("there is no config"), "{}", stderr(&ended));
     }
     assert!(!dir.path().join("freeze").exists());

@@ -7,7 +7,6 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 
-/// Chance, and nothing but chance, of one world.
 pub struct Dice(StdRng);
 
 impl Dice {

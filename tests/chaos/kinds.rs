@@ -25,19 +25,13 @@ use Trouble::*;
 
 const ALL: [Trouble; 7] = [Items, Slow, SecondDaemon, Rollback, ClockSteps, Replicas, WrongDates];
 
-/// No world has these.
-const OFF: [Trouble; 0] = [];
-
 /// What one world has, with how often it struck.
 pub struct Kinds(BTreeMap<Trouble, (Dice, usize)>);
 
 impl Kinds {
     pub fn of(seed: u64) -> Kinds {
         let wanted = std::env::var("UNSCIM_TROUBLE").ok();
-        let is_on = |kind: &Trouble| {
-            let named = wanted.as_ref().is_none_or(|names| names.split(',').any(|name| name == format!("{kind:?}")));
-            named && !OFF.contains(kind)
-        };
+        let is_on = |kind: &Trouble| wanted.as_ref().is_none_or(|names| names.split(',').any(|name| name == format!("{kind:?}")));
         let drawn = |kind: Trouble| {
             let mut dice = Dice::new(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(kind as u64));
             dice.one_in(2).then_some((kind, (dice, 0)))

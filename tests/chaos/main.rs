@@ -1,9 +1,9 @@
 //! Seeded random worlds: odd tenants, every kind of trouble on the wire, admins at work and a process that dies, through
 //! the real clients; then quiet, in which it must come to its end. One seed replays one world.
-//!
-//! `UNSCIM_SEED=n cargo test --test chaos worlds` replays one, `UNSCIM_WORLDS=10000 cargo test --release --test chaos worlds`
-//! runs many (`UNSCIM_FROM` is the first).
+//! `tests/README.md` says how to run many.
 
+#[path = "../common/status.rs"]
+mod status;
 #[path = "../common/rig.rs"]
 mod support;
 

@@ -7,6 +7,7 @@ use unscim::model::condition::ConditionKind;
 use unscim::model::status::{Phase, Status};
 use unscim::practice::Moment;
 
+use crate::status::told;
 use crate::support::Rig;
 use crate::trouble::{Admins, LEAVES, MOVES};
 
@@ -83,12 +84,6 @@ impl Oracle<'_> {
         }
         Ok(())
     }
-}
-
-pub fn told(status: &Status) -> String {
-    let lines: Vec<_> =
-        status.conditions.iter().map(|c| format!("{} {} {}: {}", c.kind, c.status, c.reason, c.message)).collect();
-    format!("phase {}: {lines:#?} held {:?} pending {:?}", status.phase, status.held, status.pending)
 }
 
 /// Active records by user name.

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use crate::kinds::Trouble;
 
-/// What became of a world that ended well.
 #[derive(Debug)]
 pub struct Story {
     pub turns: usize,

@@ -93,7 +93,7 @@ fn answer(dice: &mut Dice, status: u16) -> Effect {
     Effect::Answer { status, headers, body: refusal(status) }
 }
 
-/// HoldsBack a `$batch`: single items of it, or all of it; now and then many in a row.
+/// Hits a `$batch`: single items of it, or all of it; now and then many in a row.
 pub fn batch(dice: &mut Dice) -> Fault {
     let times = if dice.one_in(4) { 5 + dice.below(40) } else { 1 + dice.below(3) };
     if dice.one_in(4) {
@@ -172,11 +172,10 @@ impl Admins {
             8 => ("assign", admin.assign_user(user, role).map(drop)),
             9 => ("unassign", admin.unassign_user(user)),
             10 => {
-                let members: Vec<UserId> = ids.users.clone();
                 let done = admin.unassign_group(group);
                 if done.is_ok() {
                     // Whoever had only this one is out by the admin's hand.
-                    self.touched.extend(members);
+                    self.touched.extend(&ids.users);
                 }
                 ("unassign the group of", done)
             }
@@ -195,7 +194,7 @@ impl Admins {
         };
         if done.is_ok() {
             self.touched.insert(user);
-            self.rows_made_again |= matches!(what, "join");
+            self.rows_made_again |= what == "join";
             let whom = (what != "unassign the group of").then_some(user);
             self.deeds.push((practice.now(), what, whom));
             self.told.push(format!("{} admin: {what} {user}, group {group}", practice.now()));

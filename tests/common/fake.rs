@@ -426,7 +426,8 @@ impl Ledger for Fake {
                 Outcome::Done(written) if written.already => "already",
                 Outcome::Done(_) => "done",
                 Outcome::Observed(_) => "seen",
-                Outcome::Failed(_) | Outcome::Refused(_) => "failed",
+                Outcome::Failed(_) => "failed",
+                Outcome::Refused(_) => "refused",
                 Outcome::Open(_) => "open",
             };
             self.note(format!("conclude {intent} {outcome}"));

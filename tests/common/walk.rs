@@ -6,6 +6,7 @@ use unscim::model::id::UserId;
 use unscim::model::status::{Phase, Status};
 use unscim::practice::scenario::Scenario;
 
+use crate::status::told;
 use crate::support::Rig;
 
 /// The scenario of most tests: small, so that many can run.
@@ -26,10 +27,7 @@ impl Rig {
             last = Some(turn.status);
             tokio::time::sleep(wait).await;
         }
-        let last = last.expect("at least one turn");
-        let lines: Vec<_> =
-            last.conditions.iter().map(|c| format!("{} {} {}: {}", c.kind, c.status, c.reason, c.message)).collect();
-        panic!("not reached in {turns} turns, phase {}: {lines:#?} {:?} {:?}", last.phase, last.pending, last.held);
+        panic!("not reached in {turns} turns, {}", told(&last.expect("at least one turn")));
     }
 
     pub async fn until_phase(&mut self, phase: Phase) -> Status {

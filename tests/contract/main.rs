@@ -3,6 +3,8 @@
 //! The description is not part of the project: `UNSCIM_GRAPH_CONTRACT` names the file. Without it only the list is held.
 
 mod openapi;
+#[path = "../common/status.rs"]
+mod status;
 #[path = "../common/rig.rs"]
 pub mod support;
 #[path = "../common/walk.rs"]

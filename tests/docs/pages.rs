@@ -399,7 +399,6 @@ fn every_file_in_the_docs_is_there() {
     assert!(checked > 40, "{checked}");
 }
 
-/// Paths of the config's fields, and what each of them may say where that is a closed list.
 #[test]
 fn every_folder_of_tests_has_its_line_in_their_page() {
     let page = read("tests/README.md");
@@ -429,6 +428,7 @@ fn every_test_that_the_page_about_services_names_is_there() {
     assert!(checked > 15, "{checked}");
 }
 
+/// Paths of the config's fields, and what each of them may say where that is a closed list.
 fn fields(schema: &Value, at: &Value, path: &str, found: &mut BTreeMap<String, BTreeSet<String>>) {
     if let Some(name) = at["$ref"].as_str().and_then(|name| name.strip_prefix("#/$defs/")) {
         fields(schema, &schema["$defs"][name], path, found);

@@ -1,6 +1,6 @@
 //! Garbled answers and a garbled ledger: nothing panics, and no list that was cut or mangled is taken for a shorter one.
 //!
-//! `UNSCIM_FUZZ=100000 UNSCIM_SEED=7 cargo test --release --test fuzz` for more of the same. The config is garbled in `tests/config`.
+//! The config is garbled in `tests/config`.
 
 #[path = "../common/rig.rs"]
 mod support;

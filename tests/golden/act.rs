@@ -109,7 +109,7 @@ fn what_goes_out_at_once_stands_in_the_journal_before_any_of_it_and_each_has_its
     let lines = |form: &dyn Fn(&String) -> String| keys.iter().map(form).collect::<Vec<_>>();
     assert_eq!(fake.did()[..4], lines(&|key| format!("intend {key} in turn 50")));
     assert_eq!(fake.did()[4..8], lines(&|key| format!("write {key}")));
-    assert_eq!(fake.did()[8..], ["conclude 7 done", "conclude 8 already", "conclude 9 failed", "conclude 10 done"]);
+    assert_eq!(fake.did()[8..], ["conclude 7 done", "conclude 8 already", "conclude 9 refused", "conclude 10 done"]);
 }
 
 #[test]
@@ -219,11 +219,16 @@ fn one_users_refusal_says_nothing_of_the_next_one_and_anything_else_ends_the_pla
         let acted = carry_out(&case, &fake);
         (done(&acted), acted.stopped().is_some(), fake.did()[2].clone())
     };
-    let goes_on = (vec![Done::Failed, Done::Ok, Done::Ok, Done::Ok], true, "conclude 7 failed".to_owned());
+    let goes_on = (vec![Done::Failed, Done::Ok, Done::Ok, Done::Ok], true, "conclude 7 refused".to_owned());
     assert_eq!(outcome(refused(400)), goes_on);
     assert_eq!(outcome(refused(404)), goes_on);
-    assert_eq!(outcome(refused(403)), (vec![Done::Failed], true, "conclude 7 failed".to_owned()));
+    assert_eq!(outcome(refused(403)), (vec![Done::Failed], true, "conclude 7 refused".to_owned()));
     assert_eq!(outcome(unanswered()), (vec![Done::Open], true, "conclude 7 open".to_owned()));
+    let withheld = Error::Withheld { doing: "writing".into(), why: "asked to stop".into() };
+    let unreachable = Error::Unreachable { doing: "writing".into(), cause: "refused".into() };
+    for error in [withheld, unreachable] {
+        assert_eq!(outcome(error).2, "conclude 7 failed", "nobody has spoken against it");
+    }
     let strange = Error::Malformed { doing: "writing".into(), why: "201 with HTML".into() };
     assert_eq!(outcome(strange), (vec![Done::Open], true, "conclude 7 open".to_owned()));
 

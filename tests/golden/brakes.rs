@@ -209,6 +209,29 @@ fn too_much_counts_the_journal_and_the_plan() {
 }
 
 #[test]
+fn a_brake_that_lets_healing_through_goes_by_what_was_seen_or_else_by_whether_anything_was_taken_away() {
+    let heals = |change: fn(&mut Case)| {
+        let mut case = Case::untouched();
+        case.spec.limits.max_users = 1;
+        change(&mut case);
+        case.approve()
+            .actions()
+            .iter()
+            .filter(|action| matches!(action, Action::AssignUser { user: of, .. } if *of == user(1)))
+            .count()
+    };
+    let unread = |case: &mut Case| case.seen.groups.get_mut(&group(1)).unwrap().members = Listed::Unknown(failed("transient"));
+    assert_eq!(heals(|_| {}), 0, "a group is seen to carry them");
+    assert_eq!(heals(|case| case.leave(1, 1)), 1, "none is");
+    assert_eq!(heals(unread), 0, "nothing was taken away from any group");
+    let taken = |case: &mut Case| {
+        case.seen.groups.get_mut(&group(1)).unwrap().members = Listed::Unknown(failed("transient"));
+        case.confirmed(&Action::RemoveMember { group: group(2), user: user(3) }, 10);
+    };
+    assert_eq!(heals(taken), 1, "it may have been taken from them");
+}
+
+#[test]
 fn shrunk_bites_while_a_shorter_list_is_unexplained() {
     let mut case = ready();
     case.memory.remembered.sizes.insert("assignments".into(), Size { count: 40, missing: None, smaller: None });
@@ -217,7 +240,7 @@ fn shrunk_bites_while_a_shorter_list_is_unexplained() {
     bitten(
         &case,
         Brake::Shrunk,
-        "assignments had 40 entries and has 30, 25% less, without a write of ours to explain it (it is read again)",
+        "assignments had 40 entries, now it is 30, 25% less, without a write of ours to explain it (it is read again)",
     );
     // Whom it lacks: rows that were confirmed and are not there, and no others.
     let mut lacking = ready();

@@ -432,6 +432,34 @@ fn before_the_first_removal_the_app_is_everybodys_own() {
 }
 
 #[test]
+fn a_change_of_somebody_and_the_end_of_a_group_in_the_log_end_nobody() {
+    let cases =
+        [("update", false, user(9).0), ("delete", true, user(9).0), ("delete", false, group(1).0), ("delete", false, user(9).0)];
+    for (action, of_group, source) in cases {
+        let mut case = beside();
+        let row = LogRow {
+            id: "row-9".into(),
+            at: at(NOW + 1),
+            action: action.into(),
+            status: "success".into(),
+            source: Some(source),
+            target: None,
+            of_group,
+            deactivates: false,
+            reason: None,
+            redundant: false,
+        };
+        let Listed::Known(log) = &mut case.seen.log else { panic!() };
+        log.value.rows.push(row);
+        assert_eq!(
+            strangers(&case).len(),
+            usize::from(action == "delete" && !of_group && source == user(9).0),
+            "{action} {of_group} {source}"
+        );
+    }
+}
+
+#[test]
 fn a_bystander_who_is_explained_known_or_protected_by_now_holds_nothing() {
     let ended = || {
         let mut case = beside();

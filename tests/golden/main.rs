@@ -21,6 +21,7 @@ mod kept;
 mod permissions;
 mod plan;
 mod preflight;
+mod refused;
 mod remaining;
 mod remembered;
 mod restored;

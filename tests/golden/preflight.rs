@@ -576,11 +576,58 @@ fn a_group_that_shows_nobody_is_held_against_the_apps_own() {
             decided(case);
         });
     }
+    // Two groups there may be this one: any that has members is enough, and one that does not say counts for nothing.
+    let two = |case: &mut Case, says: u64| {
+        empty(case, Some(Listed::Known(Some(says))));
+        let other = unscim::model::id::ScimId::from("other-group");
+        let mut look = (**case.memory.target.as_ref().unwrap()).clone();
+        look.groups.insert(other.clone(), ScimGroup { id: other.clone(), ..look.groups[&own].clone() });
+        look.group_members.insert(other, Listed::Known(None));
+        case.memory.target = Some(look.into());
+    };
+    refuses("and the app's own group has 3 members", |case| two(case, 3));
+    refuses("which is no proof that it brings nobody into scope", |case| two(case, 0));
+    // Records of people who would not be protected are told, unless as many are assigned directly.
+    let beside = |more: fn(&mut Case)| {
+        let found = found(|case| {
+            empty(case, Some(Listed::Known(Some(0))));
+            decided(case);
+            more(case);
+        });
+        found.notes.into_iter().filter(|note| note.contains("who would not be protected")).collect::<Vec<_>>()
+    };
+    assert!(beside(|_| {})[0].starts_with("the app has 1 active record of people who would not be protected, of whom 0"));
+    assert_eq!(beside(|case| case.assign(9, 1, 0)), Vec::<String>::new());
+    // What is unknown anyway is not said twice.
+    let twice = found(|case| {
+        empty(case, Some(Listed::Unknown(failed("transient"))));
+        case.seen.users.insert(user(2), Observed::Unknown(failed("transient")));
+    });
+    assert_eq!(twice.unknowns.len(), 1, "{twice:#?}");
+    let alone = found(|case| {
+        provisional(case);
+        case.seen.users.insert(user(2), Observed::Unknown(failed("transient")));
+    });
+    assert!(alone.unknowns[0].contains("has a record at the target could not be read"), "{alone:#?}");
     // Emptied by hand before it began, and carried out: the word for that is enough.
     passes(|case| {
         empty(case, Some(Listed::Known(Some(0))));
         case.spec.groups.acknowledge.push(Acknowledgement::AlreadyDirect);
     });
+}
+
+#[test]
+fn members_that_could_not_be_read_are_read_again_and_kinds_that_are_not_known_here_are_refused() {
+    let unread = |kind: &'static str| {
+        found(|case| {
+            provisional(case);
+            case.seen.groups.get_mut(&group(1)).unwrap().members = Listed::Unknown(failed(kind));
+        })
+    };
+    let again = unread("transient");
+    assert!(again.refusals.is_empty() && again.unknowns[0].contains("the members of group"), "{again:#?}");
+    let refused = unread(unscim::model::observed::UNHEARD_OF);
+    assert!(refused.unknowns.is_empty() && refused.refusals[0].contains("the members of group"), "{refused:#?}");
 }
 
 #[test]

@@ -23,10 +23,8 @@ impl Case {
                 members.at = at(minute);
             }
         }
-        for (list, time) in [(&mut self.seen.assignments, at(minute))] {
-            if let Listed::Known(look) = list {
-                look.at = time;
-            }
+        if let Listed::Known(look) = &mut self.seen.assignments {
+            look.at = at(minute);
         }
         self.memory.remembered.turn += 1;
         self.memory = take_in(&self.spec, &self.seen, std::mem::take(&mut self.memory), moment(minute));
@@ -299,4 +297,11 @@ fn many_lost_users_are_counted_and_the_first_of_them_named() {
     let Err(Verdict::Refuse { reason, why }) = unscim::judge::steps::cycle::prove(&case.facts()) else { panic!() };
     assert_eq!((reason, why.len()), (Reason::UsersLost, 21));
     assert!(why[20].contains("31 more of 51 protected users lost"), "{}", why[20]);
+}
+
+#[test]
+fn of_the_apps_assignments_those_of_users_are_counted() {
+    let mut case = Case::assigned();
+    case.again(NOW + 1);
+    assert_eq!(case.memory.remembered.sizes["assignments"].count, 4, "four of users, two of groups");
 }

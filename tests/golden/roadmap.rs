@@ -345,7 +345,7 @@ fn each_group_says_what_becomes_of_it() {
     assert_eq!((one.members, one.why, one.uses), ("Keep", None, vec!["licences are assigned through it".to_owned()]));
     let Listed::Known(members) = &mut case.seen.groups.get_mut(&group(1)).unwrap().members else { panic!() };
     members.value.others.push(("device".into(), uuid::Uuid::from_u128(9)));
-    assert!(of(&case, 1).uses[1].starts_with("1 member that no user is, which stay"));
+    assert!(of(&case, 1).uses[1].starts_with("1 member is not a user and not removed"));
     let mut case = Case::assigned();
     case.members(1).clear();
     case.seen.groups.get_mut(&group(2)).unwrap().members = Listed::Unknown(failed("transient"));

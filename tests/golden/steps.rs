@@ -9,7 +9,9 @@ use unscim::model::id::ScimId;
 use unscim::model::memory::{Departure, DepartureKind, Streak};
 use unscim::model::observed::{Listed, Observed, Why};
 use unscim::model::snapshot::{JobCode, Principal, ProbeVerdict, Quarantine, ScheduleState, ScimGroup};
-use unscim::model::spec::{Acknowledgement, Afterwards, EmptyGroups, GroupEntry, MembersDecision, Rollout};
+use unscim::model::spec::{
+    Acknowledgement, Afterwards, EmptyGroups, GroupEntry, MembersDecision, RevocationBy, Rollout, Webhook,
+};
 
 fn remove(g: u128, u: u128) -> Action {
     Action::RemoveMember { group: group(g), user: user(u) }
@@ -58,9 +60,28 @@ fn assign_waits_for_two_looks_a_cycle_and_for_lists_that_lag() {
     case.unrow(Principal::User(user(1)));
     case.confirmed(&Action::AssignUser { user: user(1), role: role(1) }, NOW - 1);
     waits(&case.judge(1), Reason::AwaitingReplication, "1 direct assignment");
+    // Longer where no cycle comes before that, and a minute where one is due.
+    case.confirmed(&Action::AssignUser { user: user(1), role: role(1) }, NOW - 2);
+    case.job().interval = Some(std::time::Duration::from_secs(10_000 * 60));
+    waits(&case.judge(1), Reason::AwaitingReplication, "1 direct assignment");
+    case.job().interval = Some(std::time::Duration::from_secs(60));
+    assert_eq!(acts(&case.judge(1), Reason::AssignmentsMissing), [Action::AssignUser { user: user(1), role: role(1) }]);
     let mut case = Case::untouched();
     case.seen.assignments = Listed::Unknown(failed("transient"));
     waits(&case.judge(1), Reason::LookFailed, "the service is down");
+}
+
+#[test]
+fn assign_asks_for_whoever_is_released_without_an_assignment_and_still_in_a_group() {
+    let mut case = Case::assigned();
+    case.spec.released.insert(user(1));
+    case.unrow(Principal::User(user(1)));
+    let Verdict::Refuse { reason: Reason::ReleasedUncovered, why } = case.judge(1) else { panic!("{:?}", case.judge(1)) };
+    let role = case.facts().role_name(role(1));
+    assert!(why[0].contains("is released, lacks a direct assignment") && why[0].contains(&role), "{why:?}");
+    assert!(role.starts_with("role \"") && !role.contains("00000000"), "a role that the app has is told by its name: {role}");
+    case.members(1).remove(&user(1));
+    met(&case.judge(1), Reason::AllAssigned);
 }
 
 #[test]
@@ -408,8 +429,59 @@ fn revoke_asks_once_waits_for_the_proof_and_believes_nothing_less() {
     waits(&case.judge(5), Reason::ProbeInconclusive, "what was sent and heard");
     case.seen.probe = Some(probe(ProbeVerdict::Rejected));
     case.memory.remembered.rejections = vec![probe(ProbeVerdict::Rejected); 2];
-    waits(&case.judge(5), Reason::Confirming, "of which 2 were seen");
+    waits(&case.judge(5), Reason::Confirming, "2 so far");
     met(&Case::retired().judge(5), Reason::TokenRejected);
+}
+
+#[test]
+fn cycle_needs_records_off_the_list_to_be_read_after_the_last_cycle_and_names_who_is_lost() {
+    fn proven(change: impl FnOnce(&mut Case)) -> Result<unscim::model::memory::CycleProof, Verdict> {
+        let mut case = Case::cycled();
+        change(&mut case);
+        unscim::judge::steps::cycle::prove(&case.facts())
+    }
+    assert!(proven(|_| {}).is_ok());
+    let read_in = |case: &mut Case, before: u64| {
+        let turn = case.memory.remembered.turn - before;
+        case.target().read_before.insert(ScimId::from("u-8"), turn);
+    };
+    assert!(proven(|case| read_in(case, 0)).is_ok());
+    waits(&proven(|case| read_in(case, 1)).unwrap_err(), Reason::VerifyingTarget, "to be read by id once more");
+    let lost = proven(|case| case.target().users.get_mut(&scim(1)).unwrap().active = Some(false)).unwrap_err();
+    let Verdict::Refuse { reason: Reason::UsersLost, why } = lost else { panic!("{lost:?}") };
+    assert!(why.len() == 1 && why[0].contains("inactive"), "{why:?}");
+}
+
+#[test]
+fn revoke_calls_a_webhook_that_has_accepted_no_more_and_counts_a_call_without_an_answer() {
+    let hooked = || {
+        let mut case = Case::cycled();
+        case.spec.target.revocation.by = RevocationBy::Webhook;
+        case.spec.target.revocation.webhook = Some(Webhook {
+            url: "http://127.0.0.1:1/hook".parse().unwrap(),
+            method: "POST".into(),
+            header_files: [].into(),
+            attempts: 5,
+            within: std::time::Duration::from_secs(3600),
+        });
+        case
+    };
+    assert_eq!(acts(&hooked().judge(5), Reason::AwaitingOperator), [Action::RequestRevocation]);
+    let mut accepted = hooked();
+    accepted.confirmed(&Action::RequestRevocation, NOW - 500);
+    waits(&accepted.judge(5), Reason::WebhookCalled, "the token to be refused after the webhook was called");
+    accepted.memory.remembered.revocations_void = 1;
+    assert_eq!(
+        acts(&accepted.judge(5), Reason::AwaitingOperator),
+        [Action::RequestRevocation],
+        "that call was for another token"
+    );
+    let mut refused = hooked();
+    for _ in 0..2 {
+        refused.journal().refuse(Action::RequestRevocation.key(), at(NOW - 60), "calling: refused (500)");
+    }
+    refused.journal().entries.entry(Action::RequestRevocation.key()).or_default().begin(9, at(NOW));
+    waits(&refused.judge(5), Reason::WebhookCalled, "the webhook was called 3 times");
 }
 
 #[test]

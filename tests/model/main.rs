@@ -1,7 +1,6 @@
 //! Model check: the daemon's own judgement against a small tenant in which everything that can interleave does.
 //!
-//! Bounds are faults, crashes and admins' acts: `UNSCIM_MODEL='1,1,1' cargo test --release --test model whatever` explores
-//! all of that many; `UNSCIM_MODEL_ADMIN`, `UNSCIM_MODEL_TURNS`, `UNSCIM_MODEL_THREE` and `UNSCIM_MODEL_DEPTH` are those of the other tests.
+//! Bounds are faults, crashes and admins' acts; `tests/README.md` says how to set them.
 
 #[path = "../common/book.rs"]
 pub mod book;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use unscim::practice::Cycle;
-use unscim::practice::scenario::{ActiveBy, Scenario};
+use unscim::practice::scenario::ActiveBy;
 use unscim::practice::scim_app::Quirk;
 
 use crate::caller::Caller;
@@ -26,7 +26,7 @@ struct Stage {
 
 impl Stage {
     async fn new((query, active_by): Sent, quirks: &[Quirk]) -> Stage {
-        let mut scenario = Scenario { ..small() };
+        let mut scenario = small();
         (scenario.target.query, scenario.job.active_by) = (query.map(str::to_owned), active_by);
         let caller = Caller::new(scenario).await;
         let (ids, app) = (caller.practice.ids().clone(), caller.practice.scim_app().unwrap().clone());

@@ -5,6 +5,8 @@
 //! is; the name of a cell, as in `UNSCIM_READS='members/403-html/emptying/once'`, runs that one, and `*` stands for every part
 //! in its place.
 
+#[path = "../common/status.rs"]
+mod status;
 #[path = "../common/rig.rs"]
 pub mod support;
 #[path = "../contract/wire.rs"]

@@ -14,6 +14,7 @@ use unscim::practice::scim_app::Quirk;
 use unscim::turn::Turn;
 
 use crate::oracle::{Around, Oracle, must_retire, says_why};
+use crate::status::told;
 use crate::support::Rig;
 use crate::table::{BY_APP, BY_PARENT, BY_PIM, BY_POLICY, By, Cell, Deed, Length, Phase};
 use crate::weather::Weather;
@@ -147,12 +148,6 @@ impl Run {
             }
         }
     }
-}
-
-fn told(status: &Status) -> String {
-    let lines: Vec<_> =
-        status.conditions.iter().map(|c| format!("{} {} {}: {}", c.kind, c.status, c.reason, c.message)).collect();
-    format!("phase {}: {lines:#?} held {:?} pending {:?}", status.phase, status.held, status.pending)
 }
 
 /// The turn that comes to each phase where nothing goes wrong.

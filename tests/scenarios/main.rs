@@ -7,6 +7,8 @@ mod lent;
 mod lost;
 mod midway;
 mod restored;
+#[path = "../common/status.rs"]
+mod status;
 #[path = "../common/rig.rs"]
 mod support;
 mod target;

@@ -77,6 +77,6 @@ async fn without_a_record_to_compare_only_a_404_is_learned() {
 fn a_calibration_of_an_older_ledger_is_read() {
     let old = json!({"url": "https://app.example/scim/v2/Users", "token": "00", "bad_token": {"status": 401, "body": "Empty"},
         "liveness": 200, "at": "2026-11-01T00:00:00Z"});
-    let read: unscim::model::snapshot::Calibration = serde_json::from_value(old).unwrap();
+    let read: Calibration = serde_json::from_value(old).unwrap();
     assert_eq!(read.no_such, None);
 }

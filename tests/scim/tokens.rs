@@ -43,6 +43,24 @@ async fn a_deleted_token_that_is_told_401_where_a_made_up_one_is_told_403_is_pro
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_probe_waits_for_a_service_over_its_rate_as_well() {
+    for every in [2, 3] {
+        let stage = staged(TOKEN, &[]);
+        let calibration = stage.target.calibrate(AT).await.unwrap();
+        stage.app.revoke();
+        stage.app.set_quirk(Quirk::RateLimited { every, status: 429, seconds: 1 });
+        let probe = stage.target.probe(&calibration, AT).await;
+        assert_eq!(probe.verdict, ProbeVerdict::Rejected, "{every}: {}", probe.detail);
+    }
+    // For as long as a look has patience, and what it says then is told of nobody's token.
+    let stage = staged(TOKEN, &[]);
+    let calibration = stage.target.calibrate(AT).await.unwrap();
+    stage.app.revoke();
+    stage.app.set_quirk(Quirk::RateLimited { every: 1, status: 429, seconds: 3600 });
+    assert_eq!(stage.target.probe(&calibration, AT).await.verdict, ProbeVerdict::Inconclusive);
+}
+
 #[tokio::test]
 async fn a_service_that_breaks_on_a_malformed_token_is_shown_a_well_formed_one() {
     for token in [

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use crate::cli::terminal::clean;
 use crate::model::condition::{ConditionKind, Truth};
 use crate::model::status::{Phase, Status};
+use crate::model::words::clean;
 
 /// The bars on stderr, for whoever writes lines there. There is one stderr.
 static DRAWN: OnceLock<MultiProgress> = OnceLock::new();

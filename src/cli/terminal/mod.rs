@@ -10,6 +10,8 @@ use anyhow::Context as _;
 use comfy_table::{ContentArrangement, Table, presets};
 use unicode_width::UnicodeWidthStr as _;
 
+use crate::model::words::clean;
+
 /// Where there is no terminal that has a width.
 const PLAIN_WIDTH: usize = 100;
 /// Narrower, nothing can be read anyway.
@@ -39,7 +41,7 @@ impl Tone {
     }
 }
 
-pub fn toned(tone: Tone, text: &str) -> String {
+fn toned(tone: Tone, text: &str) -> String {
     let style = tone.style();
     format!("{style}{text}{style:#}")
 }
@@ -167,11 +169,6 @@ pub fn print(text: &str) -> anyhow::Result<()> {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         other => other.context("writing to stdout"),
     }
-}
-
-/// A group's name must not steer the terminal.
-pub fn clean(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// Broken between words; a word that is too long alone is cut into pieces.

@@ -4,13 +4,16 @@ use jiff::Timestamp;
 use serde::Deserialize as _;
 use serde_json::Value;
 
-use crate::cli::terminal::{Sheet, Tone, clean};
+use crate::cli::terminal::{Sheet, Tone};
 use crate::model::status::Remaining;
+use crate::model::words::clean;
 
 /// Lines of a screen.
 const SCREEN: usize = 40;
 /// Things of one kind that a screen has room for.
 const FEW: usize = 3;
+/// Lines for all that is held.
+const HELD: usize = 10;
 
 /// How much of it is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +36,11 @@ pub fn render(document: &Value, depth: Depth, mut sheet: Sheet) -> Sheet {
         _ => Tone::Title,
     };
     sheet.item("", tone, &format!("{name}: {phase} "), &format!("(turn {}{mode})", text(&status["turn"])));
-    sheet.say(&format!("last read {}, last complete read {}", text(&status["lastAttempt"]), text(&status["lastSuccess"])));
+    sheet.say(&format!(
+        "last tried to read {}, last complete read {}",
+        text(&status["lastAttempt"]),
+        text(&status["lastSuccess"])
+    ));
 
     if on_screen {
         held_first(status, &mut sheet);
@@ -82,14 +89,28 @@ fn conditions(status: &Value, depth: Depth, sheet: &mut Sheet) {
     sheet.title(Tone::Title, "Conditions");
     let well = items(&status["conditions"]).filter(|condition| on_screen && is_good(condition)).count();
     if well > 0 {
-        sheet.item("  ", Tone::Good, "", &format!("{well} of {} are as they should be", items(&status["conditions"]).count()));
+        let later = items(&status["conditions"]).filter(|condition| waits(condition)).count();
+        let later = match later {
+            0 => String::new(),
+            1 => ", 1 waits for the others".into(),
+            later => format!(", {later} wait for the others"),
+        };
+        let all = items(&status["conditions"]).count();
+        sheet.item("  ", Tone::Good, "", &format!("{well} of {all} are as they should be{later}"));
     }
-    let mut told: Vec<&Value> = items(&status["conditions"]).collect();
+    let (mut told, mut more): (Vec<&Value>, usize) = (items(&status["conditions"]).collect(), 0);
     if on_screen {
         told.retain(|condition| is_in_the_way(condition));
         // Everything else follows from it.
-        told.sort_by_key(|condition| condition["reason"] != "Unreachable");
-        told.truncate(2 * FEW);
+        told.sort_by_key(|condition| match (condition["reason"].as_str(), condition["type"].as_str()) {
+            (Some("Unreachable"), _) => 0,
+            (_, Some("UsersKept")) => 1,
+            _ => 2,
+        });
+        // Where something is held, that says it.
+        let room = if items(&status["held"]).next().is_some() { FEW } else { 2 * FEW };
+        more = told.len().saturating_sub(room);
+        told.truncate(room);
     }
     for condition in told {
         let [kind, truth, reason] = ["type", "status", "reason"].map(|key| text(&condition[key]));
@@ -104,14 +125,22 @@ fn conditions(status: &Value, depth: Depth, sheet: &mut Sheet) {
         if on_screen {
             let message = text_or(&condition["message"], "");
             let room = 2 * sheet.width.saturating_sub(16);
-            sheet.item("  ", tone, &format!("{truth:<8}"), &short(&format!("{kind}: {reason}, since {since}: {message}"), room));
+            sheet.item(
+                "  ",
+                tone,
+                &format!("{truth:<8}"),
+                &short(&format!("{kind}: {reason} ({truth} since {since}): {message}"), room),
+            );
             continue;
         }
-        sheet.item("  ", tone, &format!("{truth:<8}"), &format!("{kind}: {reason}, since {since}"));
+        sheet.item("  ", tone, &format!("{truth:<8}"), &format!("{kind}: {reason} ({truth} since {since})"));
         sheet.item("          ", Tone::Plain, "", &text_or(&condition["message"], ""));
         if !condition["expectedBy"].is_null() {
             sheet.item("          ", Tone::Plain, "", &format!("expected by {}", text(&condition["expectedBy"])));
         }
+    }
+    if more > 0 {
+        sheet.item("  ", Tone::Faint, "", &format!("and {more} more"));
     }
 }
 
@@ -123,11 +152,7 @@ fn progress(status: &Value, sheet: &mut Sheet) {
         ("memberships left", count("memberships"), "membershipsSeenAt"),
         ("groups assigned", format!("{} of {}", count("groupsAssigned"), count("groups")), "assignmentsSeenAt"),
         ("groups at the target", count("targetGroups"), "targetSeenAt"),
-        (
-            "users kept",
-            format!("{} of {}, {} lost", count("usersKept"), count("usersCounted"), count("usersLost")),
-            "targetSeenAt",
-        ),
+        ("users kept", kept(&status["progress"]), "targetSeenAt"),
         ("users without record", count("usersNotKnown"), "targetSeenAt"),
     ] {
         let age = if value.starts_with("not known") { String::new() } else { old(status, seen) };
@@ -138,6 +163,15 @@ fn progress(status: &Value, sheet: &mut Sheet) {
         sheet.item("  ", Tone::Faint, &format!("{:<22}", "left"), &remaining.left());
         let at = remaining.earliest_finish.map(|at| format!("{at:.0}, ")).unwrap_or_default();
         sheet.item("  ", Tone::Faint, &format!("{:<22}", "earliest finish"), &format!("{at}{}", remaining.outlook.words()));
+    }
+}
+
+fn kept(progress: &Value) -> String {
+    let lost = text_or(&progress["usersLost"], "nobody knows how many");
+    match (progress["usersKept"].as_u64(), progress["usersCounted"].as_u64()) {
+        (Some(kept), Some(counted)) => format!("{kept} of {counted}, {lost} lost"),
+        _ if progress["usersLost"].is_null() => "not known".into(),
+        _ => format!("not known, {lost} lost"),
     }
 }
 
@@ -152,16 +186,21 @@ fn old(status: &Value, seen: &str) -> String {
     if at.is_null() || is_fresh { String::new() } else { format!(", as last seen at {}", text(at)) }
 }
 
-/// True is the good value for all but this one.
+/// True is the good value for all but one. A token that is proven dead, and a credential that does not tell its end, are as they
+/// should be.
 fn is_good(condition: &Value) -> bool {
     let good = if condition["type"] == "Held" { "False" } else { "True" };
-    condition["status"] == good
+    condition["status"] == good || condition["reason"] == "TokenRejected" || condition["reason"] == "ExpiryNotKnown"
+}
+
+/// It has its turn when the others have had theirs.
+fn waits(condition: &Value) -> bool {
+    !is_good(condition) && (condition["reason"] == "Blocked" || condition["reason"] == "InProgress")
 }
 
 /// Neither well, nor told elsewhere, nor only waiting for the others.
 fn is_in_the_way(condition: &Value) -> bool {
-    let waits = ["Blocked", "InProgress", "ExpiryNotKnown"].iter().any(|reason| condition["reason"] == *reason);
-    !is_good(condition) && condition["type"] != "Held" && !(waits && condition["status"] != "True")
+    !is_good(condition) && condition["type"] != "Held" && !waits(condition)
 }
 
 /// What stops it stands on top.
@@ -171,7 +210,8 @@ fn held_first(status: &Value, sheet: &mut Sheet) {
         return;
     }
     sheet.title(Tone::Bad, "Held");
-    let room = 2 * sheet.width.saturating_sub(10);
+    // What to do stands at a message's end.
+    let room = HELD / all.len().min(FEW) * sheet.width.saturating_sub(10);
     for item in all.iter().take(FEW) {
         sheet.item("  ", Tone::Plain, "- ", &short(&held(item), room));
     }
@@ -190,7 +230,8 @@ fn screen_ends(status: &Value, sheet: &mut Sheet) {
     let cycle = &status["cycle"];
     let quarantined = if cycle["quarantined"].as_bool() == Some(true) { ", the job is in QUARANTINE" } else { "" };
     let next = &cycle["expectedBy"];
-    let expected = if next.is_null() { String::new() } else { format!(", the next expected by {}", text(next)) };
+    let expected =
+        if next.is_null() || !quarantined.is_empty() { String::new() } else { format!(", the next expected by {}", text(next)) };
     let last = format!("{} at {}{expected}{quarantined}", text(&cycle["lastState"]), text(&cycle["lastEnded"]));
     let mut states: Vec<(String, usize)> = Vec::new();
     for group in items(&status["groups"]) {
@@ -223,11 +264,7 @@ fn short(text: &str, room: usize) -> String {
 }
 
 fn list(sheet: &mut Sheet, tone: Tone, title: &str, value: &Value, show: impl Fn(&Value) -> String) {
-    let lines: Vec<String> = items(value).map(show).collect();
-    if !lines.is_empty() {
-        sheet.title(tone, title);
-        sheet.list("  ", &lines, usize::MAX);
-    }
+    sheet.titled(tone, title, &items(value).map(show).collect::<Vec<_>>());
 }
 
 fn items(value: &Value) -> impl Iterator<Item = &Value> {
@@ -279,7 +316,7 @@ mod tests {
         let shown = plain(&document, 100);
         for part in [
             "uniqkey: Held (turn 42, mode Enforce)",
-            "last read 2026-11-24T10:00:00Z",
+            "last tried to read 2026-11-24T10:00:00Z",
             "UsersAssigned",
             "AssignmentsMissing",
             "3 of 5",
@@ -342,13 +379,18 @@ mod tests {
         let shown = anstream::adapter::strip_str(&render(&document, Depth::Screen, Sheet::of(100)).into_text()).to_string();
         assert!(!shown.contains("Step99"), "{shown}");
         for part in [
-            "False   GraphReachable: Unreachable, since 2026-11-24T10:00:00Z: a 502",
+            "False   GraphReachable: Unreachable (False since 2026-11-24T10:00:00Z): a 502",
             "200 ToBeEmptied",
             "2 x AssignUser",
             "QUARANTINE",
-            "Step0: Waits, since",
+            "Step0: Waits (False since",
         ] {
             assert!(shown.contains(part), "{part} in\n{shown}");
         }
+        let mut two = document;
+        two["status"]["held"] =
+            json!([1, 2].map(|n| json!({"brake": "refused", "message": format!("{}remedy{n}.", "why ".repeat(70))})));
+        let shown = anstream::adapter::strip_str(&render(&two, Depth::Screen, Sheet::of(80)).into_text()).to_string();
+        assert!(shown.contains("remedy1.") && shown.contains("remedy2.") && shown.lines().count() <= 40, "{shown}");
     }
 }

@@ -51,7 +51,7 @@ pub(super) fn shrunk(facts: &Facts, plan: &Plan) -> Option<BrakeHit> {
             };
             let share = size.count.saturating_sub(now) * 100 / size.count.max(1);
             Some(format!(
-                "{list} had {} entries and has {now}, {share}% less, without a write of ours to explain it ({believed}{names})",
+                "{list} had {} entries, now it is {now}, {share}% less, without a write of ours to explain it ({believed}{names})",
                 size.count
             ))
         })
@@ -59,7 +59,7 @@ pub(super) fn shrunk(facts: &Facts, plan: &Plan) -> Option<BrakeHit> {
     (!small.is_empty()).then(|| {
         let message =
             format!(
-                "{}; limits.maxShrink allows {}%, and never less than 3 entries; if somebody did that on purpose, raise it until it has been seen once",
+                "{}; limits.maxShrink allows {}%, and never less than 3 entries; find out who did it: undo it, or if it was on purpose raise that until it has been seen once",
                 some_of(small),
                 facts.spec.limits.max_shrink.0
             );

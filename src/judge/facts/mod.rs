@@ -331,7 +331,7 @@ impl<'a> Facts<'a> {
     pub fn is_row_fresh(&self, key: &Key) -> bool {
         let Some(at) = self.written(key).and_then(Entry::last_confirmed_here) else { return false };
         let wait = self.replication().min(LEAST_REPLICATION.max(self.until_next_cycle()));
-        self.is_fresh(key) && lasts(at, self.now, wait)
+        lasts(at, self.now, wait)
     }
 
     /// Until the job is due to begin again, in the service's time; nothing where that is not known.

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use members::ALREADY_DIRECT;
 
 use crate::judge::facts::{Cover, Facts};
-use crate::judge::good_cycle::remedy;
+use crate::judge::good_cycle::{remedy, told};
 use crate::judge::group_plan::GroupPlan;
 use crate::judge::permissions::{self, ROLE_MANAGEMENT, When};
 use crate::judge::{group_plan, waves};
@@ -161,13 +161,7 @@ fn app_and_job(facts: &Facts, found: &mut Findings) {
         ));
     }
     if let Some(quarantine) = job.quarantine.as_ref().filter(|_| facts.memory.remembered.cycle_proof.is_none()) {
-        found.refusals.push(format!(
-            "job {} is in quarantine ({}): {}; {}",
-            job.id,
-            quarantine.reason,
-            quarantine.message,
-            remedy(quarantine)
-        ));
+        found.refusals.push(format!("job {} is in quarantine ({}); {}", job.id, told(quarantine), remedy(quarantine)));
     }
 }
 

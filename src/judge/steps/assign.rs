@@ -113,7 +113,7 @@ fn judge(facts: &Ground) -> Verdict {
         return Verdict::Wait {
             reason: Reason::AwaitingReplication,
             on: format!(
-                "{} that Graph confirmed to show up in its lists; what is not there within timing.settle, or by the next cycle, is made again",
+                "{} that Graph confirmed to show up in its lists; what is not there within timing.settle, or by the next cycle, is to be made again",
                 count(replicating, "direct assignment")
             ),
         };

@@ -69,9 +69,8 @@ pub fn prove(facts: &Facts) -> Result<CycleProof, Verdict> {
     if let Some(job) = facts.job() {
         if let Some(quarantine) = &job.quarantine {
             let why = format!(
-                "the job is in quarantine ({}): {}; no cycle can be good until it has left it: {}",
-                quarantine.reason,
-                quarantine.message,
+                "the job is in quarantine ({}); no cycle can be good until it has left it: {}",
+                good_cycle::told(quarantine),
                 good_cycle::remedy(quarantine)
             );
             return Err(Verdict::Refuse { reason: Reason::JobQuarantined, why: vec![why] });

@@ -118,7 +118,10 @@ fn judge(facts: &Ground) -> Verdict {
         }
         return Verdict::Act {
             reason: Reason::MembersRemain,
-            why: format!("{} to remove, {} in this turn", count(all, "membership"), actions.len()),
+            why: match actions.len() {
+                first if first < all => format!("{} to remove, {first} of them first", count(all, "membership")),
+                _ => format!("{} to remove", count(all, "membership")),
+            },
             actions,
             refused,
         };

@@ -62,7 +62,7 @@ fn judge(facts: &Ground) -> Verdict {
         let wanted = facts.spec.target.revocation.confirmations;
         return Verdict::Wait {
             reason: Reason::Confirming,
-            on: format!("{wanted} rejections of the token in a row, of which {rejections} were seen"),
+            on: format!("{wanted} rejections of the token in a row, {rejections} so far"),
         };
     }
     if let Some(probe) = facts.seen.probe.as_ref().filter(|probe| probe.verdict == ProbeVerdict::Inconclusive) {

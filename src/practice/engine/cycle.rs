@@ -1,11 +1,12 @@
 //! One cycle from its beginning to its end.
 
+use jiff::Timestamp;
+
 use super::export::{self, Outcome};
 use super::job::{Execution, ExecutionResult};
 use super::scope::{Begun, begin};
 use crate::practice::clock::later;
 use crate::practice::tenant::Inner;
-use jiff::Timestamp;
 
 /// Whether a cycle took place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,7 +16,7 @@ pub enum Cycle {
     NotScheduled,
 }
 
-/// One scheduled cycle from its beginning to its end; the calls go out in the middle of it.
+/// Its calls go out in the middle of it.
 pub(crate) async fn cycle(inner: &Inner) -> Cycle {
     let _alone = inner.gate.lock().await;
     let Some(begun) = begin(inner, inner.clock.now()) else { return Cycle::NotScheduled };

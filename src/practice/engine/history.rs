@@ -64,9 +64,8 @@ pub(crate) async fn play(inner: &mut Inner) -> Result<(), PracticeError> {
     let now = inner.clock.now();
     for job in &mut state.sync.jobs {
         match inner.scenario.job.state {
-            JobState::Active => {}
+            JobState::Active | JobState::NeverRun => {}
             JobState::Paused => job.pause(),
-            JobState::NeverRun => {}
             JobState::Quarantined => {
                 let message = "The credentials were refused by the target with HTTP status 401.".to_owned();
                 job.quarantine("EncounteredQuarantineException", message, earlier(now, HOUR));

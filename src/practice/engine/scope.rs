@@ -15,7 +15,6 @@ use crate::practice::scenario::{ExternalId, Mapping, Scenario};
 use crate::practice::scim_app::ScimApp;
 use crate::practice::tenant::Inner;
 
-/// A cycle that has begun.
 pub(crate) struct Begun {
     pub at: Timestamp,
     pub activity: String,

@@ -49,7 +49,7 @@ pub(super) fn serve(inner: &Inner, claims: &Claims, envelope: &Incoming) -> Repl
     if lost {
         return Reply { status: 200, body: Body::Lost, headers: Vec::new() };
     }
-    inner.state().world.chance().shuffle(&mut responses);
+    inner.state().world.chance.shuffle(&mut responses);
     Reply::json(200, json!({"responses": responses}))
 }
 

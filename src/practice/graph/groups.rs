@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::route::{Call, Counted, Kind, Route};
 use super::service_principal::rows_of;
-use super::users::{PROPERTIES as USER_PROPERTIES, selected as selected_user, typed, user_json};
+use super::users::{PROPERTIES as USER_PROPERTIES, delete as delete_user, selected as selected_user, typed, user_json};
 use crate::model::id::{GroupId, UserId};
 use crate::practice::clock::stamp;
 use crate::practice::odata::{Reply, pick, select};
@@ -37,7 +37,8 @@ pub(super) const ROUTES: &[Route] = &[
     route!(GET "/groups/{id}/appRoleAssignments" Read 2 &[&["Directory.Read.All", "Application.Read.All", "AppRoleAssignment.ReadWrite.All"]] => assignments),
     route!(POST "/groups/{id}/members/$ref" Write 1 WRITE => join),
     route!(DELETE "/groups/{id}/members/{member}/$ref" Write 1 WRITE => leave),
-    route!(DELETE "/groups/{id}/members/{member}" Forbidden 1 &[&["User.ReadWrite.All"]] => delete_member),
+    // The trap: without `/$ref` this is the deletion of the member itself.
+    route!(DELETE "/groups/{id}/members/{member}" Forbidden 1 &[&["User.ReadWrite.All"]] => |call| delete_user(call, 1)),
     route!(DELETE "/groups/{id}" Forbidden 1 &[&["Group.ReadWrite.All"]] => |_| Reply::denied()),
     route!(PATCH "/groups/{id}" Forbidden 1 &[&["Group.ReadWrite.All"]] => |_| Reply::denied()),
 ];
@@ -297,16 +298,5 @@ fn leave(call: &mut Call) -> Reply {
     match call.state.world.leave(id, member, &by) {
         Ok(()) => Reply::done(),
         Err(Unchanged::NotThere | Unchanged::AlreadyThere) => Reply::not_found(&member.to_string()),
-    }
-}
-
-/// The trap: without `/$ref` this is the deletion of the member itself.
-fn delete_member(call: &mut Call) -> Reply {
-    let by = call.name();
-    match call.uuid(1) {
-        Ok(id) => {
-            call.state.world.delete_user(UserId(id), &by).map_or_else(|_| Reply::not_found(call.param(1)), |()| Reply::done())
-        }
-        Err(reply) => reply,
     }
 }

@@ -25,8 +25,7 @@ mod sync;
 mod users;
 
 pub(crate) use route::Incoming;
-pub(crate) use serve::Served;
-use serve::{claims, finish, serve_one};
+use serve::{Served, claims, finish, serve_one};
 
 use super::odata::Reply;
 use super::tenant::Inner;
@@ -35,11 +34,10 @@ use super::tenant::Inner;
 pub(crate) fn serve(inner: &Inner, request: &Incoming) -> Served {
     let Some(claims) = claims(inner, request) else {
         let reply = Reply::error(401, "InvalidAuthenticationToken", "Access token is missing, malformed or has expired.");
-        return finish(inner, request, None, reply);
+        return finish(inner, request, reply);
     };
     if request.path == "/$batch" {
-        let (reply, template) = (batch::serve(inner, &claims, request), Some("/$batch"));
-        return finish(inner, request, template, reply);
+        return finish(inner, request, batch::serve(inner, &claims, request));
     }
     serve_one(inner, &claims, request)
 }

@@ -10,6 +10,8 @@ use crate::practice::clock::{later, stamp};
 use crate::practice::odata::{Reply, parse_equality, pick};
 
 const LASTS: Duration = Duration::from_secs(8 * 3600);
+const ACTIVE: &str = "identityGovernance/privilegedAccess/group/assignmentScheduleInstances";
+const ELIGIBLE: &str = "identityGovernance/privilegedAccess/group/eligibilityScheduleInstances";
 
 pub(super) const ROUTES: &[Route] = &[
     route!(GET "/identityGovernance/privilegedAccess/group/assignmentScheduleInstances" Read 1
@@ -57,9 +59,9 @@ fn active(call: &mut Call) -> Reply {
         Ok(group) => group,
         Err(reply) => return reply,
     };
-    let Some(privileged) = call.inner.scenario.privileged.get(&n) else { return call.page(CONTEXTS[0], Vec::new()) };
     let ids = &call.inner.ids;
-    let Some(truth) = call.state.world.groups.get(&id) else { return call.page(CONTEXTS[0], Vec::new()) };
+    let known = (call.inner.scenario.privileged.get(&n), call.state.world.groups.get(&id));
+    let (Some(privileged), Some(truth)) = known else { return call.page(ACTIVE, Vec::new()) };
     let members = (1..).zip(&ids.users).filter(|(_, user)| truth.has(**user)).map(|(n, user)| {
         let ends = privileged.active.contains(&n);
         let more = json!({
@@ -71,7 +73,7 @@ fn active(call: &mut Call) -> Reply {
     });
     let owner = json!({"assignmentType": "activated", "assignmentScheduleId": format!("{id}_owner_{}", ids.outsider)});
     let rows = members.chain([row(call, id, ids.outsider, "owner", &owner)]).collect();
-    call.page(CONTEXTS[0], rows)
+    call.page(ACTIVE, rows)
 }
 
 fn eligible(call: &mut Call) -> Reply {
@@ -82,10 +84,5 @@ fn eligible(call: &mut Call) -> Reply {
     let ids = &call.inner.ids;
     let users = call.inner.scenario.privileged.get(&n).into_iter().flat_map(|privileged| &privileged.eligible);
     let rows = users.filter_map(|n| Some(row(call, id, *ids.users.get(n - 1)?, "member", &Value::Null))).collect();
-    call.page(CONTEXTS[1], rows)
+    call.page(ELIGIBLE, rows)
 }
-
-const CONTEXTS: [&str; 2] = [
-    "identityGovernance/privilegedAccess/group/assignmentScheduleInstances",
-    "identityGovernance/privilegedAccess/group/eligibilityScheduleInstances",
-];

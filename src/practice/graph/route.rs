@@ -23,7 +23,6 @@ pub(crate) struct Incoming {
     pub root: String,
 }
 
-/// What a handler has in hand.
 pub(crate) struct Call<'a> {
     pub inner: &'a Inner,
     pub state: &'a mut State,
@@ -35,7 +34,6 @@ pub(crate) struct Call<'a> {
     pub(super) params: Vec<&'a str>,
 }
 
-/// One line of the table.
 pub(crate) struct Route {
     pub method: Method,
     pub template: &'static str,

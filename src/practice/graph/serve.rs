@@ -1,13 +1,12 @@
 //! What every request goes through on its way: found, allowed, metered, handled, recorded.
 
 use http::Method;
-use serde_json::Value;
 
 use super::route::{Call, Incoming, Kind, Route};
 use super::{groups, log, objects, pim, service_principal, sync, users};
 use crate::practice::clock::http_date;
 use crate::practice::odata::{Body, Query, Reply};
-use crate::practice::record::{Exchange, Request};
+use crate::practice::record::Request;
 use crate::practice::tenant::Inner;
 use crate::practice::token::Claims;
 
@@ -25,19 +24,15 @@ fn routes() -> impl Iterator<Item = &'static Route> {
     tables.into_iter().flatten()
 }
 
-/// One request that is no batch: found, allowed, metered, handled, recorded.
+/// One request that is no batch.
 pub(crate) fn serve_one(inner: &Inner, claims: &Claims, request: &Incoming) -> Served {
-    let mut template = None;
-    let reply = match find(request) {
-        Err(reply) => reply,
-        Ok((route, params)) => {
-            template = Some(route.template);
-            if claims.allow(route.needs) { metered(inner, claims, request, route, params) } else { Reply::denied() }
-        }
+    let (route, reply) = match find(request) {
+        Err(reply) => (None, reply),
+        Ok((route, params)) if claims.allow(route.needs) => (Some(route), metered(inner, claims, request, route, params)),
+        Ok((route, _)) => (Some(route), Reply::denied()),
     };
-    let forbidden = find(request).is_ok_and(|(route, _)| route.kind == Kind::Forbidden);
-    record(inner, request, template, reply.status, forbidden.then_some(Kind::Forbidden));
-    finish(inner, request, template, reply)
+    record(inner, request, route, reply.status);
+    finish(inner, request, reply)
 }
 
 fn metered(inner: &Inner, claims: &Claims, request: &Incoming, route: &Route, params: Vec<&str>) -> Reply {
@@ -90,7 +85,8 @@ fn find(request: &Incoming) -> Result<(&'static Route, Vec<&str>), Reply> {
     }
 }
 
-fn record(inner: &Inner, request: &Incoming, template: Option<&'static str>, status: u16, kind: Option<Kind>) {
+fn record(inner: &Inner, request: &Incoming, route: Option<&Route>, status: u16) {
+    let template = route.map(|route| route.template);
     let entry = Request {
         at: inner.clock.now(),
         method: request.method.to_string(),
@@ -100,7 +96,7 @@ fn record(inner: &Inner, request: &Incoming, template: Option<&'static str>, sta
         status,
     };
     let mut records = inner.records();
-    if kind == Some(Kind::Forbidden) {
+    if route.is_some_and(|route| route.kind == Kind::Forbidden) {
         records.forbidden.push(entry.clone());
     }
     if request.method != Method::GET && template != Some("/directoryObjects/getByIds") {
@@ -110,8 +106,8 @@ fn record(inner: &Inner, request: &Incoming, template: Option<&'static str>, sta
     records.request(entry);
 }
 
-/// Ids, stamps and media type; what is kept for the comparison with the published description.
-pub(super) fn finish(inner: &Inner, request: &Incoming, template: Option<&'static str>, reply: Reply) -> Served {
+/// Ids, stamps and media type.
+pub(super) fn finish(inner: &Inner, request: &Incoming, reply: Reply) -> Served {
     let request_id = inner.state().world.fresh("request");
     let given = request.headers.get("client-request-id").and_then(|id| id.to_str().ok());
     let client_request_id = given.map_or_else(|| request_id.to_string(), str::to_owned);
@@ -130,19 +126,6 @@ pub(super) fn finish(inner: &Inner, request: &Incoming, template: Option<&'stati
     headers.push(("request-id", request_id.to_string()));
     headers.push(("client-request-id", client_request_id));
     headers.push(("x-ms-ags-diagnostic", r#"{"ServerInfo":{"DataCenter":"Practice","Slice":"E","Ring":"1"}}"#.into()));
-    let response = || match &body {
-        Body::Empty | Body::Lost => None,
-        Body::Json(value) => Some(value.clone()),
-        Body::Text(text) => Some(Value::from(text.as_str())),
-    };
-    inner.records().exchange(|| Exchange {
-        method: request.method.to_string(),
-        template,
-        path: request.path.clone(),
-        status,
-        request: request.body.clone(),
-        response: response(),
-    });
     Served { status, headers, body }
 }
 

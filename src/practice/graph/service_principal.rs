@@ -100,7 +100,7 @@ fn shown(call: &Call, app: Result<App, Reply>) -> Reply {
     shown.map_or_else(|reply| reply, |app| Reply::object(200, "servicePrincipals/$entity", app))
 }
 
-pub(super) fn row_json(directory: &Directory, row: &Row) -> Value {
+fn row_json(directory: &Directory, row: &Row) -> Value {
     json!({
         "id": row.id, "deletedDateTime": null, "appRoleId": row.role, "createdDateTime": stamp(row.created),
         "principalDisplayName": directory.display_name(row.principal), "principalId": row.principal.id(),

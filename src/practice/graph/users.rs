@@ -13,7 +13,7 @@ pub(super) const READ: &[&[&str]] = &[&["User.Read.All", "User.ReadWrite.All", "
 pub(super) const ROUTES: &[Route] = &[
     route!(GET "/users/{id}" Read 1 READ => one),
     route!(GET "/users/{id}/appRoleAssignments" Read 2 &[&["Directory.Read.All", "AppRoleAssignment.ReadWrite.All"]] => assignments),
-    route!(DELETE "/users/{id}" Forbidden 1 &[&["User.ReadWrite.All"]] => delete),
+    route!(DELETE "/users/{id}" Forbidden 1 &[&["User.ReadWrite.All"]] => |call| delete(call, 0)),
 ];
 
 pub(super) const PROPERTIES: &[&str] = &[
@@ -79,11 +79,12 @@ fn assignments(call: &mut Call) -> Reply {
     rows_of(call, id)
 }
 
-fn delete(call: &mut Call) -> Reply {
+/// Deletes the user whom the n-th parameter names.
+pub(super) fn delete(call: &mut Call, n: usize) -> Reply {
     let by = call.name();
-    match call.uuid(0) {
+    match call.uuid(n) {
         Ok(id) => {
-            call.state.world.delete_user(UserId(id), &by).map_or_else(|_| Reply::not_found(call.param(0)), |()| Reply::done())
+            call.state.world.delete_user(UserId(id), &by).map_or_else(|_| Reply::not_found(call.param(n)), |()| Reply::done())
         }
         Err(reply) => reply,
     }

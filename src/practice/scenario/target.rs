@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 
 use super::human_or_none;
 
-/// The app's side.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Target {

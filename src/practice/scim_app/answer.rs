@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 
 const ERROR: &str = "urn:ietf:params:scim:api:messages:2.0:Error";
 
-/// What a SCIM service says when it does not do as asked.
 pub(super) struct Failure {
     pub(super) status: StatusCode,
     pub(super) scim_type: Option<&'static str>,

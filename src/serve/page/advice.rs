@@ -72,15 +72,19 @@ pub(super) fn for_reason(reason: Reason) -> Option<&'static str> {
 /// By its name in `held`. What mends itself asks for nobody; preflight and lost users speak through their conditions.
 pub(super) fn for_brake(brake: &str) -> Option<&'static str> {
     match brake {
-        "frozen" => Some("Remove the file freeze, or set hold: None, when it may go on."),
-        "rolled-back" => Some("To begin anew, run once with mode: Observe, look at what it says, and set the mode again."),
+        "frozen" => Some("When it may go on, take away what the message names: the file freeze, or the word in spec.hold."),
+        "rolled-back" => Some(
+            "To begin anew: where the token was deleted, put a new one into Entra and the token file. Let one turn run with mode: Observe, read what it says, and set the mode again.",
+        ),
         "ledger-behind" => Some(
             "Restore the newer ledger where there is one. To go on with this one, run once with mode: Observe, read what it says, and set the mode again.",
         ),
         "uncovered" => Some("If this stays, find out who takes direct assignments away while unscim runs."),
         "foreseen" => Some("Look at the users named: Entra would change them at the app. unscim plan lists every call."),
         "too-much" => Some("Check that the number is meant, then raise the limit."),
-        "shrunk" => Some("If somebody made the list shorter on purpose, raise limits.maxShrink until it has been seen once."),
+        "shrunk" => Some(
+            "Find out who made the list shorter. If on purpose, raise limits.maxShrink until it has been seen once; if not, undo it.",
+        ),
         "not-approved" => {
             Some("Do what the message says; where an approval is missing, read unscim plan and approve its digest.")
         }

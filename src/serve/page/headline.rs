@@ -188,7 +188,7 @@ pub(super) fn safe(status: &Status) -> Safe {
     }
     let (Some(kept), Some(counted)) = (progress.users_kept, progress.users_counted) else {
         let text = match progress.users_protected {
-            Some(all) => format!("{all} people are protected. The app was not read yet, so nobody knows whether they are there"),
+            Some(all) => format!("{all} people are protected. The app could not be read, so nobody knows whether they are there"),
             None => "Who is to be protected is not known yet".into(),
         };
         return Safe { text, tone: "later", old: None };

@@ -59,8 +59,7 @@ struct View<'a> {
     left: String,
     steps: Vec<Step<'a>>,
     rest: Vec<Row<'a>>,
-    /// What is not said above already.
-    /// And of when it is, where it could not be judged now.
+    /// What is not said above already, and of when it is where it could not be judged now.
     held: Vec<(&'a Held, Option<Time>)>,
     picture: Option<Picture>,
     groups: Table<'a>,
@@ -93,6 +92,8 @@ struct Row<'a> {
     reason: &'static str,
     /// `None`: it is said above.
     message: Option<&'a str>,
+    truth: Truth,
+    /// Of its truth: the reason may be a later one.
     since: Time,
     expected: Option<Time>,
 }
@@ -152,7 +153,7 @@ fn view<'a>(spec: &Value, query: Query, status: &'a Status) -> View<'a> {
         ("Last cycle began", cycle.last_began),
         ("Last cycle ended", cycle.last_ended),
         ("Next one expected by", cycle.expected_by),
-        ("Last read", status.last_attempt),
+        ("Last tried to read", status.last_attempt),
         ("Last complete read", status.last_success),
     ];
     let troubles = headline::troubles(status);
@@ -261,6 +262,7 @@ fn row<'a>(status: &Status, condition: &'a Condition, told: &impl Fn(&str) -> bo
         reason: condition.reason.as_str(),
         message: Some(message)
             .filter(|message| !message.is_empty() && !told(message) && advice::for_reason(condition.reason).is_none()),
+        truth: condition.status,
         since: clock(condition.last_transition_time, status.last_attempt),
         expected: condition.expected_by.map(|at| clock(at, status.last_attempt)),
     }

@@ -3,7 +3,9 @@
 use jiff::Timestamp;
 
 use super::{STEPS, Time};
-use crate::model::timeline::Timeline;
+use crate::model::status::Brake;
+use crate::model::timeline::{Cycle, Timeline};
+use crate::model::words::count as counted;
 
 /// The picture's own units; it is stretched to the window.
 const WIDE: f64 = 1000.0;
@@ -57,7 +59,7 @@ pub(super) fn picture(timeline: &Timeline, time: impl Fn(Timestamp) -> Time) -> 
         let title = format!("{} × {}, {}", burst.count, burst.action, time(burst.from).shown);
         bars.push(bar(lane, burst.from, burst.to, "busy", title));
     }
-    for cycle in timeline.cycles.iter().filter(|cycle| cycle.ended > began) {
+    for cycle in drawn(timeline) {
         let (tone, what) = if cycle.counts { ("done", "good cycle") } else { ("stop", "cycle that does not count") };
         bars.push(bar(3, cycle.began.max(began), cycle.ended, tone, format!("{what}, {}", time(cycle.ended).shown)));
     }
@@ -69,7 +71,16 @@ pub(super) fn picture(timeline: &Timeline, time: impl Fn(Timestamp) -> Time) -> 
     }
     for hold in &timeline.holds {
         let to = hold.to.unwrap_or(until);
-        bars.push(bar(5, hold.from, to, "stop", format!("{}, from {}", hold.brake, time(hold.from).shown)));
+        bars.push(bar(
+            5,
+            hold.from,
+            to,
+            "stop",
+            match hold.to {
+                Some(to) => format!("{}, {} to {}", hold.brake, time(hold.from).shown, time(to).shown),
+                None => format!("{}, since {}", hold.brake, time(hold.from).shown),
+            },
+        ));
     }
     let middle = began + until.duration_since(began) / 2;
     Some(Picture {
@@ -82,18 +93,29 @@ pub(super) fn picture(timeline: &Timeline, time: impl Fn(Timestamp) -> Time) -> 
     })
 }
 
+/// What ended before it began has no place in it.
+fn drawn(timeline: &Timeline) -> impl Iterator<Item = &Cycle> {
+    timeline.cycles.iter().filter(|cycle| timeline.began.is_none_or(|began| cycle.ended > began))
+}
+
 fn words(timeline: &Timeline) -> String {
-    let count = |kind: &str| timeline.writes.iter().filter(|burst| burst.action == kind).map(|burst| burst.count).sum::<u64>();
-    let good = timeline.cycles.iter().filter(|cycle| cycle.counts).count();
+    let made = |kind: &str| {
+        let count = timeline.writes.iter().filter(|burst| burst.action == kind).map(|burst| burst.count).sum::<u64>();
+        usize::try_from(count).unwrap_or(usize::MAX)
+    };
+    let drawn: Vec<&Cycle> = drawn(timeline).collect();
+    let good = drawn.iter().filter(|cycle| cycle.counts).count();
     let mut words = vec![
-        format!("{} assignments made", count("AssignUser")),
-        format!("{} memberships removed", count("RemoveMember")),
-        format!("{} group assignments deleted", count("UnassignGroup")),
-        format!("{good} good cycles"),
+        format!("{} made", counted(made("AssignUser"), "assignment")),
+        format!("{} removed", counted(made("RemoveMember"), "membership")),
+        format!("{} deleted", counted(made("UnassignGroup"), "group assignment")),
+        counted(good, "good cycle"),
     ];
-    let others = timeline.cycles.len() - good;
-    if others > 0 {
-        words.push(format!("{others} that do not count"));
+    if drawn.len() > good {
+        words.push(format!("{} not counted", counted(drawn.len() - good, "cycle")));
+    }
+    if timeline.holds.iter().any(|hold| hold.brake == Brake::RolledBack.label()) {
+        words.push("what was put back is not counted".into());
     }
     if !timeline.holds.is_empty() {
         words.push(format!("held {}", times(timeline.holds.len())));

@@ -7,6 +7,7 @@ use super::headline::Trouble;
 use super::{advice, headline};
 use crate::model::condition::Reason;
 use crate::model::status::{GroupState, Held, Phase, Status};
+use crate::model::words::clean;
 
 pub(super) fn todo<'a>(spec: &Value, status: &'a Status, troubles: &[Trouble]) -> Vec<Advice<'a>> {
     let mut found: Vec<Advice> = Vec::new();
@@ -78,8 +79,7 @@ fn to_copy(reason: Reason, status: &Status) -> Option<String> {
         Reason::DecisionNeeded => {
             let undecided = status.groups.iter().filter(|group| group.state == GroupState::Refused);
             let entry = |name: &str, id: String| format!("\n      - id: {id}   # {name}\n        members: Remove   # or Keep");
-            let name = |name: &str| name.chars().map(|c| if c.is_control() { ' ' } else { c }).collect::<String>();
-            let entries: String = undecided.map(|group| entry(&name(&group.name), group.id.to_string())).collect();
+            let entries: String = undecided.map(|group| entry(&clean(&group.name), group.id.to_string())).collect();
             (!entries.is_empty()).then(|| format!("spec:\n  groups:\n    list:{entries}"))
         }
         Reason::NewBaselineNeeded => Some("--new-baseline".into()),

@@ -55,6 +55,8 @@ pub async fn observe(world: &impl World, spec: &Spec, memory: &Memory) -> Snapsh
         }
         now.assignments = listed(directory.assignments(app).await);
         groups(world, spec, memory, app, &mut now).await;
+    } else if let Some(why) = now.app.unknown() {
+        now.assignments = Listed::Unknown(why.clone());
     }
     target::target(world, spec, memory, &mut now).await;
     users(world, spec, memory, &mut now).await;

@@ -266,6 +266,11 @@ fn reachable_target(facts: &Facts) -> Judged {
         {
             judged(Truth::False, Reason::RevokedTooEarly, why.to_string())
         }
+        Some(_) if facts.is_target_closed() => judged(
+            Truth::Unknown,
+            Reason::TokenRejected,
+            "the token is refused, as it should be once it is deleted; that is being confirmed".into(),
+        ),
         Some(why) if !why.is_not_looked() => judged(Truth::False, Reason::Unreachable, why.to_string()),
         Some(_) | None => judged(Truth::True, Reason::Reachable, "the target answered when it was last asked".into()),
     }
@@ -358,7 +363,8 @@ fn is_due(facts: &Facts, job: &Job) -> bool {
 fn cycle(facts: &Facts, before: Option<&Status>) -> CycleStatus {
     let Some(job) = facts.job() else { return before.map(|before| before.cycle.clone()).unwrap_or_default() };
     let last = job.last.as_ref();
-    let expected = last.and_then(|last| last.ended).filter(|_| is_due(facts, job));
+    // Of a quarantined job Entra makes the pauses longer and longer, and tells nobody how long.
+    let expected = last.and_then(|last| last.ended).filter(|_| is_due(facts, job) && job.quarantine.is_none());
     CycleStatus {
         last_began: last.map(|last| last.began),
         last_ended: last.and_then(|last| last.ended),

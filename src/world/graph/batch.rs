@@ -11,6 +11,9 @@ use serde_json::{Value, json};
 use crate::world::error::hint;
 use crate::world::http::Answer;
 
+/// Requests in one envelope; Graph takes no more.
+pub const MOST: usize = 20;
+
 /// One request of an envelope.
 pub struct Item {
     pub method: Method,

@@ -21,7 +21,7 @@ use crate::world::error::{Error, NOT_ITS_OWN, Result, hint, locked};
 use crate::world::http::{Answer, Http, request};
 
 /// As an operation.
-pub(super) const BATCH: &str = "batch";
+const BATCH: &str = "batch";
 /// How often and how long in all a read waits for Graph's throttle.
 const RETRIES: u32 = 3;
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -29,8 +29,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
 
 pub struct GraphClient<T> {
-    pub(super) http: Http,
-    token: T,
+    http: Http,
+    pub(super) token: T,
     /// With the version.
     pub(super) root: Url,
     gate: Gate,
@@ -79,17 +79,32 @@ impl<T: TokenSource> GraphClient<T> {
         GraphClient { http, token, root, gate: Gate::default(), hour: Hour::default(), pace }
     }
 
-    /// With the version.
-    pub fn root(&self) -> &Url {
-        &self.root
-    }
-
-    pub fn token(&self) -> &T {
-        &self.token
-    }
-
-    /// Sends an envelope and takes its answer apart.
+    /// Sends requests in one envelope; an answer for each, in their order.
     pub(super) async fn envelope(
+        &self,
+        asks: &[&Ask],
+        items: &[Item],
+        order: Order,
+        patience: &mut Patience<'_>,
+    ) -> Vec<Result<Answer>> {
+        let Some(&first) = asks.first() else { return Vec::new() };
+        let doing = |ask: &Ask| format!("{}, in a batch of {}", ask.doing, items.len());
+        let whole = Ask { operation: BATCH, needs: first.needs, doing: doing(first) };
+        match self.together(&whole, items, order, patience).await {
+            Ok(answers) => {
+                let named = |(&ask, answer): (&&Ask, Option<Answer>)| {
+                    let answer = answer.ok_or_else(|| ask.malformed("the answer to its batch does not name it"))?;
+                    self.http.observer().answered_in_batch(self.http.api(), ask.operation, answer.status.as_str());
+                    self.heed(patience.kind, &answer);
+                    Ok(answer)
+                };
+                asks.iter().zip(answers).map(named).collect()
+            }
+            Err(error) => asks.iter().map(|&ask| Err(error.about(&doing(ask)))).collect(),
+        }
+    }
+
+    async fn together(
         &self,
         ask: &Ask,
         items: &[Item],
@@ -112,7 +127,7 @@ impl<T: TokenSource> GraphClient<T> {
             .map_err(|_| ask.malformed("no URL comes of it"))
     }
 
-    pub(super) fn heed(&self, kind: Kind, answer: &Answer) {
+    fn heed(&self, kind: Kind, answer: &Answer) {
         if let Some(fraction) = answer.header("x-ms-throttle-limit-percentage").and_then(|text| hint(text.trim())) {
             self.pace.heed(kind, fraction);
         }
@@ -294,13 +309,18 @@ fn challenged(answer: &Answer, refusal: Option<&Refusal>) -> Option<String> {
         _ => return None,
     };
     Some(format!(
-        "{what}: most often a policy for workload identities does not allow our address, else the application is disabled, deleted or at risk; the \
+        "{what}: most often a Conditional Access policy for workload identities does not allow our address, else the application is disabled, deleted or at risk; the \
          service principal sign-ins in Entra's sign-in logs say which. Allow the address, or exclude the service principal from the policy"
     ))
 }
 
 fn repeats(body: &[u8], secret: &str) -> bool {
     !secret.is_empty() && body.windows(secret.len()).any(|window| window == secret.as_bytes())
+}
+
+/// The path of a read or a write, below the version.
+pub(super) fn path(segments: &[&str]) -> Vec<String> {
+    segments.iter().map(|segment| (*segment).to_owned()).collect()
 }
 
 /// Percent-encoded for a query, with `$`, `,` and the like left readable.

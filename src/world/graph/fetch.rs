@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use url::Url;
 
-use super::batch::{Item, Order};
-use super::client::{Ask, BATCH, GraphClient, Patience, refused};
+use super::batch::{self, Item, Order};
+use super::client::{Ask, GraphClient, Patience, refused};
 use super::pace::Kind;
 use super::token::TokenSource;
 use super::wire::{Page, Row, shape};
@@ -18,8 +18,6 @@ use crate::world::http::{Answer, request};
 
 /// A collection with more pages than this is taken for endless.
 const MOST_PAGES: usize = 2_000;
-/// Reads in one request.
-const TOGETHER: usize = 20;
 /// Our scans give way to everybody else's requests.
 const LOW: (&str, &str) = ("x-ms-throttle-priority", "Low");
 
@@ -126,7 +124,7 @@ impl<T: TokenSource> GraphClient<T> {
         let mut patience = Patience::of_a_read();
         loop {
             let pages = listings.iter_mut().filter_map(|listing| listing.page().map(|get| (listing, get)));
-            let (due, gets): (Vec<_>, Vec<_>) = pages.take(TOGETHER).unzip();
+            let (due, gets): (Vec<_>, Vec<_>) = pages.take(batch::MOST).unzip();
             if gets.is_empty() {
                 return;
             }
@@ -147,7 +145,7 @@ impl<T: TokenSource> GraphClient<T> {
     async fn fetch(&self, gets: &[Get<'_>], patience: &mut Patience<'_>) -> Vec<Result<Answer>> {
         let mut answers: Vec<Option<Result<Answer>>> = gets.iter().map(|_| None).collect();
         loop {
-            let due: Vec<usize> = (0..gets.len()).filter(|index| answers[*index].is_none()).take(TOGETHER).collect();
+            let due: Vec<usize> = (0..gets.len()).filter(|index| answers[*index].is_none()).take(batch::MOST).collect();
             let Some(first) = due.first() else { break };
             self.pace.units(due.iter().map(|index| gets[*index].ask.units()).sum()).await;
             if due.len() == 1 {
@@ -182,26 +180,12 @@ impl<T: TokenSource> GraphClient<T> {
     async fn fetch_together(&self, gets: &[Get<'_>], due: &[usize], patience: &mut Patience<'_>) -> Vec<Result<Answer>> {
         let item = |index: &usize| {
             let get = &gets[*index];
-            let url = get.url.as_str().strip_prefix(self.root().as_str().trim_end_matches('/')).unwrap_or_default().to_owned();
+            let url = get.url.as_str().strip_prefix(self.root.as_str().trim_end_matches('/')).unwrap_or_default().to_owned();
             Item { method: Method::GET, url, headers: get.headers.clone(), body: None }
         };
         let items: Vec<Item> = due.iter().map(item).collect();
-        let first = gets[due[0]].ask;
-        let doing = |ask: &Ask| format!("{}, in a batch of {}", ask.doing, due.len());
-        let whole = Ask { operation: BATCH, needs: first.needs, doing: doing(first) };
-        match self.envelope(&whole, &items, Order::Any, patience).await {
-            Ok(answers) => {
-                let named = |(index, answer): (&usize, Option<Answer>)| {
-                    let ask = gets[*index].ask;
-                    let answer = answer.ok_or_else(|| ask.malformed("the answer to its batch does not name it"))?;
-                    self.http.observer().answered_in_batch(self.http.api(), ask.operation, answer.status.as_str());
-                    self.heed(Kind::Read, &answer);
-                    Ok(answer)
-                };
-                due.iter().zip(answers).map(named).collect()
-            }
-            Err(error) => due.iter().map(|index| Err(error.about(&doing(gets[*index].ask)))).collect(),
-        }
+        let asks: Vec<&Ask> = due.iter().map(|index| gets[*index].ask).collect();
+        self.envelope(&asks, &items, Order::Any, patience).await
     }
 
     fn read<W: DeserializeOwned>(&self, ask: &Ask, answer: &Answer) -> Result<W> {

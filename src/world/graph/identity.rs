@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, Request, header};
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
-use url::{Host, Url, form_urlencoded};
+use url::{Url, form_urlencoded};
 use uuid::Uuid;
 
 use super::assertion::{Signer, life_of_token};
@@ -14,7 +14,7 @@ use crate::model::id::TenantId;
 use crate::model::snapshot::CredentialLife;
 use crate::model::spec::{Credential, Entra};
 use crate::world::error::{Error, Result};
-use crate::world::http::{is_loopback, request};
+use crate::world::http::{is_link_local, is_loopback, request};
 use crate::world::secret::SecretFile;
 
 const IMDS: &str = "http://169.254.169.254/metadata/identity/oauth2/token";
@@ -56,8 +56,8 @@ impl Machine {
 
 /// Over plain HTTP a token may come from here only.
 fn is_of_this_machine(url: &Url) -> bool {
-    let link_local = matches!(url.host(), Some(Host::Ipv4(address)) if address.is_link_local());
-    url.scheme() == "https" || (url.scheme() == "http" && (link_local || is_loopback(url.host_str())))
+    let host = url.host_str();
+    url.scheme() == "https" || (url.scheme() == "http" && (is_link_local(host) || is_loopback(host)))
 }
 
 enum Kind {
@@ -128,12 +128,8 @@ impl Identity {
 
     /// When to try again; empty where one try is all.
     pub fn waits(&self) -> impl Iterator<Item = Duration> {
-        let waits = if self.is_managed() { &MACHINE_WAITS[..] } else { &[] };
+        let waits = if matches!(self.kind, Kind::Managed { .. }) { &MACHINE_WAITS[..] } else { &[] };
         waits.iter().map(|seconds| Duration::from_secs(*seconds))
-    }
-
-    pub fn is_managed(&self) -> bool {
-        matches!(self.kind, Kind::Managed { .. })
     }
 
     /// `None`: nobody can tell.

@@ -38,34 +38,30 @@ use crate::model::snapshot::{
 };
 use crate::model::spec::AppRef;
 
-/// Requests in one `$batch`; Graph takes no more.
-const BATCH: usize = 20;
-
 /// One tenant's Graph.
 pub struct GraphDirectory<T> {
     client: GraphClient<T>,
-    pace: Arc<Pace>,
 }
 
 impl<T: TokenSource> GraphDirectory<T> {
     /// `graph_root` is without the version; `pace` holds our writes to our part of the tenant's write quota.
     pub fn new(http: Http, token: T, graph_root: Url, pace: Arc<Pace>) -> Self {
-        GraphDirectory { client: GraphClient::new(http, token, graph_root, Arc::clone(&pace)), pace }
+        GraphDirectory { client: GraphClient::new(http, token, graph_root, pace) }
     }
 
     /// For the metrics: [`Pace::write_quota_ratio`].
     pub fn pace(&self) -> Arc<Pace> {
-        Arc::clone(&self.pace)
+        Arc::clone(&self.client.pace)
     }
 }
 
 impl<T: TokenSource> Directory for GraphDirectory<T> {
     async fn permissions(&self) -> Result<Permissions> {
-        token::permissions(&self.client.token().token().await?)
+        token::permissions(&self.client.token.token().await?)
     }
 
     fn credential_life(&self) -> Option<CredentialLife> {
-        self.client.token().credential_life()
+        self.client.token.credential_life()
     }
 
     async fn app(&self, app: &AppRef) -> Result<App> {
@@ -125,11 +121,11 @@ impl<T: TokenSource> Directory for GraphDirectory<T> {
     }
 
     async fn room(&self, wanted: usize) -> usize {
-        self.pace.writes(wanted, BATCH).await
+        self.client.pace.writes(wanted, batch::MOST).await
     }
 
     async fn write(&self, app: ServicePrincipalId, actions: &[Action], last_word: LastWord<'_>) -> Vec<Result<Written>> {
-        let writes: Vec<(Ask, Write<'_>)> = actions.iter().map(|action| asked(app, action, self.client.root())).collect();
+        let writes: Vec<(Ask, Write<'_>)> = actions.iter().map(|action| asked(app, action, &self.client.root)).collect();
         match writes.as_slice() {
             [(ask, write)] => vec![self.client.write(ask, write, last_word).await],
             _ => {

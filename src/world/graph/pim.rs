@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::client::{Ask, GraphClient};
+use super::client::{Ask, GraphClient, path};
 use super::fetch::{Consistency, Listed, Wanted};
 use super::reads::whole;
 use super::token::TokenSource;
@@ -60,7 +60,7 @@ async fn schedules<T: TokenSource, V>(
 ) -> Vec<Result<V>> {
     let wanted = |group: &GroupId| Wanted {
         ask: ask(group),
-        path: ["identityGovernance", "privilegedAccess", "group", list].map(str::to_owned).into(),
+        path: path(&["identityGovernance", "privilegedAccess", "group", list]),
         // `$top` is not among the options that these lists know.
         query: vec![("$filter", format!("groupId eq '{group}'"))],
         consistency: Consistency::Usual,

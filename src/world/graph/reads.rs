@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use uuid::Uuid;
 
-use super::client::{Ask, GraphClient};
+use super::client::{Ask, GraphClient, path};
 use super::fetch::{Consistency, Kept, Listed, Wanted};
 use super::token::TokenSource;
 use super::wire::directory::{
@@ -237,10 +237,6 @@ pub async fn users<T: TokenSource>(client: &GraphClient<T>, users: &[UserId], at
 /// For lists that are short.
 pub fn whole<R>(row: R) -> Kept<R> {
     Ok(Some(row))
-}
-
-fn path(segments: &[&str]) -> Vec<String> {
-    segments.iter().map(|segment| (*segment).to_owned()).collect()
 }
 
 fn top() -> (&'static str, String) {

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{HeaderValue, header};
 
 use super::batch::{Item, Order};
-use super::client::{Ask, BATCH, GraphClient, Patience, refused};
+use super::client::{Ask, GraphClient, Patience, refused};
 use super::pace::Kind;
 use super::token::TokenSource;
 use super::wire::Refusal;
@@ -46,42 +46,23 @@ impl<T: TokenSource> GraphClient<T> {
                 Err(error) => outcomes.push(Some(Err(error))),
             }
         }
-        let mut answers = self.together(&envelope, order, &sent, last_word).await.into_iter();
+        let asks: Vec<&Ask> = sent.iter().map(|(ask, _)| ask).collect();
+        let answers = self.envelope(&asks, &envelope, order, &mut Patience::of_a_write(last_word)).await;
+        let mut answers = sent.iter().zip(answers).map(|((ask, write), answer)| {
+            let answer = answer?;
+            self.item_concluded(ask, write, &answer)
+        });
         let outcome =
             |known: Option<Result<Written>>| known.or_else(|| answers.next()).expect("an outcome for each that was sent");
         outcomes.into_iter().map(outcome).collect()
     }
 
-    async fn together(
-        &self,
-        items: &[Item],
-        order: Order,
-        writes: &[&(Ask, Write<'_>)],
-        last_word: LastWord<'_>,
-    ) -> Vec<Result<Written>> {
-        let Some((first, _)) = writes.first() else { return Vec::new() };
-        let doing = |ask: &Ask| format!("{}, in a batch of {}", ask.doing, items.len());
-        let whole = Ask { operation: BATCH, needs: first.needs, doing: doing(first) };
-        match self.envelope(&whole, items, order, &mut Patience::of_a_write(last_word)).await {
-            Ok(answers) => {
-                let outcome = |((ask, write), answer): (&&(Ask, Write<'_>), Option<Answer>)| match answer {
-                    Some(answer) => self.item_concluded(ask, write, &answer),
-                    None => Err(ask.malformed("the answer to its batch does not name it")),
-                };
-                writes.iter().zip(answers).map(outcome).collect()
-            }
-            Err(error) => writes.iter().map(|(ask, _)| Err(error.about(&doing(ask)))).collect(),
-        }
-    }
-
     /// An item of a batch is throttled by itself, and its wait holds for everything of ours.
     fn item_concluded(&self, ask: &Ask, write: &Write<'_>, answer: &Answer) -> Result<Written> {
-        self.http.observer().answered_in_batch(self.http.api(), ask.operation, answer.status.as_str());
-        self.heed(Kind::Write, answer);
         match answer.status.as_u16() {
             429 => Err(Error::Throttled { doing: ask.doing.clone(), retry_after: Some(self.throttled(Kind::Write, answer, 0)) }),
             401 => {
-                self.token().forget();
+                self.token.forget();
                 concluded(ask, write, answer)
             }
             _ => concluded(ask, write, answer),

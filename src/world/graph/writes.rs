@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use url::Url;
 use uuid::Uuid;
 
+use super::client::path;
 use super::wire::directory::WireAssignment;
 use super::wire::{Refusal, shape};
 use crate::model::id::{AppRoleId, AssignmentId, GroupId, JobId, ServicePrincipalId, UserId};
@@ -49,7 +50,10 @@ impl Write<'_> {
                 path(&["servicePrincipals", &app.to_string(), "appRoleAssignedTo", &assignment.to_string()]),
                 None,
             ),
-            Write::RemoveMember { group, user } => (Method::DELETE, membership(*group, *user), None),
+            Write::RemoveMember { group, user } => {
+                // Without `$ref` at its end this path would name the user, and not the membership.
+                (Method::DELETE, path(&["groups", &group.to_string(), "members", &user.to_string(), "$ref"]), None)
+            }
             Write::Pause { app, job } => {
                 let path = path(&["servicePrincipals", &app.to_string(), "synchronization", "jobs", &job.0, "pause"]);
                 (Method::POST, path, None)
@@ -102,15 +106,6 @@ impl Write<'_> {
             Write::Pause { .. } => false,
         }
     }
-}
-
-/// The membership, never the user: without `$ref` at its end this path would name the user.
-fn membership(group: GroupId, user: UserId) -> Vec<String> {
-    path(&["groups", &group.to_string(), "members", &user.to_string(), "$ref"])
-}
-
-fn path(segments: &[&str]) -> Vec<String> {
-    segments.iter().map(|segment| (*segment).to_owned()).collect()
 }
 
 #[cfg(test)]

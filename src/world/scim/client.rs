@@ -106,11 +106,9 @@ impl Client {
 
     /// The base URL for messages: without its query string, which could hold more than an address.
     pub fn shown(&self) -> String {
-        let path = self.base.path().trim_end_matches('/');
-        match self.base.port() {
-            Some(port) => format!("{}://{}:{port}{path}", self.base.scheme(), self.base.host_str().unwrap_or_default()),
-            None => format!("{}://{}{path}", self.base.scheme(), self.base.host_str().unwrap_or_default()),
-        }
+        let (scheme, host) = (self.base.scheme(), self.base.host_str().unwrap_or_default());
+        let port = self.base.port().map(|port| format!(":{port}")).unwrap_or_default();
+        format!("{scheme}://{host}{port}{}", self.base.path().trim_end_matches('/'))
     }
 
     /// The base URL with more path and more parameters; each segment is encoded whole.

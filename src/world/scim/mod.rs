@@ -6,7 +6,7 @@ mod listing;
 mod matching;
 mod missing;
 mod probe;
-pub mod profiles;
+mod profiles;
 mod verdict;
 mod wire;
 
@@ -33,8 +33,7 @@ pub struct ScimTarget {
 impl ScimTarget {
     /// `base` is taken as it is, its query string too.
     pub fn new(http: Http, base: Url, token: SecretFile, profile: Profile) -> Self {
-        let page_size = profiles::of(profile).page_size;
-        ScimTarget { client: Client::new(http, base, token), page_size }
+        ScimTarget { client: Client::new(http, base, token), page_size: profiles::page_size(profile) }
     }
 
     async fn list<T>(&self, kind: Kind, read: impl Fn(&Value) -> Result<(ScimId, T), String>) -> Result<AppList<T>> {

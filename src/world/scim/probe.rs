@@ -112,7 +112,7 @@ async fn round(client: &Client, doing: &str, calibration: &Calibration, at: Time
     let bare = client.bare(Kind::Users, doing)?;
     let url = if bare.as_str() == calibration.url { bare } else { client.first(Kind::Users, doing)? };
     let liveness = without_token(client, doing)?;
-    let answer = client.get(OPERATION, doing, &url, Some(&token)).await;
+    let answer = client.get_patiently(OPERATION, doing, &url, Some(&token)).await;
     // The service's clock says what has expired there, where it was heard.
     let now = match &answer {
         Ok(answer) => answer.at.unwrap_or(at),
@@ -123,10 +123,10 @@ async fn round(client: &Client, doing: &str, calibration: &Calibration, at: Time
     let mut round = Round { url: url.clone().into(), token: tag(&token), expired, real, fresh, liveness: up };
     // No made-up tokens without need: a service may lock us out for them.
     if expired.is_none() && round.real.signature().is_some_and(|real| calibration.is_no(real)) {
-        round.liveness = Heard::from(client.get(OPERATION, doing, &liveness, None).await);
+        round.liveness = Heard::from(client.get_patiently(OPERATION, doing, &liveness, None).await);
         if round.liveness.status() == Some(calibration.liveness) {
             let fresh = made_up(&token, calibration.control);
-            round.fresh = Heard::from(client.get(OPERATION, doing, &url, Some(&fresh)).await);
+            round.fresh = Heard::from(client.get_patiently(OPERATION, doing, &url, Some(&fresh)).await);
         }
     }
     Ok(round)

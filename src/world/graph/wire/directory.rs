@@ -133,7 +133,7 @@ pub struct WireGroup {
 }
 
 impl WireGroup {
-    /// As in facts of Graph's `group`; several of these come only when they are asked for.
+    /// Several of these come only when they are asked for.
     pub const SELECT: &str = "id,displayName,groupTypes,membershipRule,membershipRuleProcessingState,onPremisesSyncEnabled,\
         isAssignableToRole,securityEnabled,mailEnabled,mailNickname,assignedLicenses,licenseProcessingState,\
         isManagementRestricted,resourceProvisioningOptions,deletedDateTime,expirationDateTime,visibility,\
