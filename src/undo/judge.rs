@@ -225,7 +225,9 @@ fn own_rows(facts: &Facts, app: &Rows, ours: &Ours, undo: &mut Undo) {
         return;
     }
     let present = present(app, ours);
-    undo.already += ours.direct.len() - present.len();
+    // Graph may list two rows of one role.
+    let there: BTreeSet<(UserId, AppRoleId)> = present.iter().map(|(user, row)| (*user, row.role)).collect();
+    undo.already += ours.direct.len() - there.len();
     if present.is_empty() {
         return;
     }
