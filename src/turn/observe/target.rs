@@ -160,7 +160,10 @@ async fn members_at_app(world: &impl World, memory: &Memory, groups: &BTreeMap<G
 
 /// One record that can't be read is not known, and makes nothing else so.
 pub(super) fn one<T>(read: Result<Observed<T>, Error>) -> Observed<T> {
-    read.unwrap_or_else(|error| Observed::Unknown(Why::new(error.label(), error.to_string())))
+    match read {
+        Ok(seen) => seen,
+        Err(error) => Observed::Unknown(Why::new(error.label(), error.to_string())),
+    }
 }
 
 /// As many as one turn asks for, from behind the last one of the turn before on, and round.

@@ -119,7 +119,8 @@ fn ready(acted: &Acted, retired: bool, looked: bool) -> Judged {
         return judged_as(ConditionKind::Ready, Truth::True, Reason::Retired, message);
     }
     let reason = if looked { Reason::InProgress } else { Reason::LookFailed };
-    let message = acted.stopped().unwrap_or("the retirement is under way").into();
+    let under_way = if looked { "the retirement is under way" } else { "how far it is could not be read in this turn" };
+    let message = acted.stopped().unwrap_or(under_way).into();
     judged_as(ConditionKind::Ready, Truth::False, reason, message)
 }
 
