@@ -33,6 +33,26 @@ async fn an_app_that_names_none_of_its_lists_is_retired_to_its_last_group() {
     rig.assert_nobody_hurt(&before);
 }
 
+/// That may be a token that opens nothing, or a list that failed: no group is taken for missing by it.
+#[tokio::test(start_paused = true)]
+async fn an_empty_list_without_a_name_is_no_proof_of_a_group_whose_id_is_not_known() {
+    let mut scenario = small();
+    scenario.target.unmanaged = false;
+    let mut rig = Rig::new(scenario).await;
+    let app = rig.practice.scim_app().unwrap();
+    app.set_quirk(Quirk::NoSchemas);
+    for group in &rig.practice.ids().groups {
+        app.delete_group(&rig.practice.scim_group(*group).unwrap().to_string());
+    }
+    for _ in 0..3 {
+        let status = rig.turn().await.status;
+        let said = format!("{:?}", status.conditions);
+        assert!(said.contains("an empty list that nothing shows to be whole"), "{:#?}", status.conditions);
+        tokio::time::sleep(rig.spec.timing.interval).await;
+    }
+    assert_eq!(rig.practice.writes(), [], "there is no baseline to begin with");
+}
+
 /// Nothing would be left to go by at the end, after everything that can't be taken back.
 #[tokio::test(start_paused = true)]
 async fn an_app_that_can_not_say_no_is_refused_before_the_first_write_and_retired_by_the_operators_word() {

@@ -12,7 +12,7 @@ use crate::model::memory::Memory;
 use crate::model::moment::{Moment, lasts};
 use crate::model::observed::{Listed, Observed, Why};
 use crate::model::snapshot::{
-    Calibration, ObservedGroup, ObservedTarget, Rounds, ScimUser, Signature, Snapshot, TargetLook, TokenState,
+    Calibration, ObservedGroup, ObservedTarget, Rounds, ScimGroup, ScimUser, Signature, Snapshot, TargetLook, TokenState,
 };
 use crate::model::spec::Spec;
 use crate::world::error::Error;
@@ -85,7 +85,7 @@ async fn look_at_target(
     let target = world.target();
     let turn = memory.remembered.turn;
     let AppList { records: users, may_lack: may_lack_users } = list;
-    let AppList { records: groups, may_lack: may_lack_groups } = target.groups().await?;
+    let AppList { records: groups, may_lack: may_lack_groups } = groups_at_app(target, memory).await?;
     let mut look = TargetLook { turn, at, users, may_lack_users, groups, may_lack_groups, ..TargetLook::default() };
     if let Some(before) = &memory.target {
         look.compare(before);
@@ -141,6 +141,18 @@ async fn look_at_target(
         }
     }
     Ok(look)
+}
+
+/// An empty list that nothing shows to be whole serves only where it decides about no group: each is asked for by its id then.
+async fn groups_at_app(target: &impl Target, memory: &Memory) -> Result<AppList<ScimGroup>, Error> {
+    let list = target.groups().await?;
+    let all_have_ids =
+        || memory.baseline.known().is_some_and(|baseline| baseline.groups.values().all(|group| group.scim.is_some()));
+    if list.may_lack && list.records.is_empty() && !all_have_ids() {
+        let why = "answers an empty list that nothing shows to be whole, and not each managed group has an id to be asked for by";
+        return Err(Error::Malformed { doing: "listing the app's groups".into(), why: why.into() });
+    }
+    Ok(list)
 }
 
 /// Before there is a baseline, a group that shows nobody is held against the app's own: whoever is in that one is in scope by it.
