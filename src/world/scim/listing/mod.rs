@@ -91,16 +91,13 @@ impl Pass<'_> {
             };
             let step = if answer.status == http::StatusCode::OK {
                 let page = wire::part(&answer.body).map_err(malformed)?;
-                // Behind a full list nothing is left to prove.
-                if page.resources.is_empty() && !page.named && !walk.is_full() {
-                    return if self.is_empty(&walk, &page) {
-                        Ok(Ended::Complete(BTreeMap::new(), false))
-                    } else {
-                        Err(malformed(wire::UNNAMED.into()))
-                    };
-                }
-                if !page.resources.is_empty() && !page.named {
-                    self.client.has_left_unnamed();
+                match (page.named, page.resources.is_empty()) {
+                    (true, _) => {}
+                    (false, false) => self.client.has_left_unnamed(),
+                    // Behind a full list nothing is left to prove.
+                    (false, true) if walk.is_full() => {}
+                    (false, true) if self.is_empty(&walk, &page) => return Ok(Ended::Complete(BTreeMap::new(), false)),
+                    (false, true) => return Err(malformed(wire::UNNAMED.into())),
                 }
                 walk.said = page.start;
                 if walk.pages == 0 {
