@@ -88,11 +88,7 @@ fn troubles(status: &Status, done: &[(&'static str, Done, usize)]) -> BTreeMap<T
         let follows = is_graph_away && matches!(condition.reason, Reason::LookFailed | Reason::GroupReadFailed);
         // A refusal stands in both places.
         let is_held = status.held.iter().any(|held| condition.message.contains(&held.message));
-        // A token that was deleted, as it should be, and is asked about until that is proven.
-        let is_meant = condition.reason == Reason::Unreachable
-            && condition.kind == ConditionKind::TargetReachable
-            && status.condition(ConditionKind::TokenRevoked).is_some_and(|revoked| revoked.reason == Reason::Confirming);
-        if !follows && !is_held && !is_meant {
+        if !follows && !is_held {
             let trouble = Trouble::Condition(condition.kind, condition.reason);
             found.entry(trouble).or_default().push(condition.message.clone());
         }
