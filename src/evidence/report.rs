@@ -224,9 +224,12 @@ impl Html<'_> {
         name.unwrap_or_else(|| id.to_string())
     }
 
+    fn row(&self, id: &UserId) -> Option<&UserRow> {
+        self.report.users.binary_search_by_key(id, |user| user.id).ok().map(|n| &self.report.users[n])
+    }
+
     fn user(&self, id: &UserId) -> String {
-        let found = self.report.users.binary_search_by_key(id, |user| user.id).ok();
-        found.and_then(|n| self.report.users[n].name.clone()).unwrap_or_else(|| id.to_string())
+        self.row(id).map_or_else(|| id.to_string(), UserRow::shown)
     }
 
     fn record(&self, record: &Option<ScimUser>) -> String {
@@ -284,10 +287,6 @@ impl Html<'_> {
         self.report.witnessed.iter().map(|one| &one.event).filter(|event| matches!(event, Event::Cycle { .. })).collect()
     }
 
-    fn was_disabled(&self, user: &UserId) -> bool {
-        self.report.users.iter().any(|row| row.id == *user && row.disabled_when_first_seen)
-    }
-
     /// What people and the token did meanwhile, in words.
     fn story(&self) -> Vec<(String, String)> {
         let words = |event: &Event| match event {
@@ -296,7 +295,9 @@ impl Html<'_> {
             Event::CycleProofVoid => Some("the proof of step 4 no longer holds".into()),
             Event::TokenRejected { .. } => Some("step 5 proven: the token is rejected".into()),
             Event::TokenAnswersAgain => Some("the token answers again".into()),
-            Event::Departed { user, kind: DepartureKind::Disabled } if self.was_disabled(user) => {
+            Event::Departed { user, kind: DepartureKind::Disabled }
+                if self.row(user).is_some_and(|row| row.disabled_when_first_seen) =>
+            {
                 Some(format!("{}: disabled in Entra before it began", self.user(user)))
             }
             Event::Departed { user, kind } => Some(format!("{}: {} by somebody else", self.user(user), departed(*kind))),
