@@ -151,8 +151,9 @@ fn groups(facts: &Facts, baseline: &Baseline) -> Vec<Group> {
         let others = members.map(|look| look.value.others.as_slice()).unwrap_or_default();
         if !others.is_empty() {
             uses.push(format!(
-                "{} not a user and not removed: nested groups, devices, service principals",
-                if others.len() == 1 { "1 member is".to_owned() } else { format!("{} members are", others.len()) }
+                "{} {} not a user and not removed: nested groups, devices, service principals",
+                count(others.len(), "member"),
+                if others.len() == 1 { "is" } else { "are" }
             ));
         }
         Group {

@@ -120,8 +120,6 @@ fn conditions(status: &Value, depth: Depth, sheet: &mut Sheet) {
             _ => Tone::Open,
         };
         let since = text(&condition["lastTransitionTime"]);
-        let since =
-            if on_screen { since.split('.').next().unwrap_or_default().trim_end_matches('Z').to_owned() + "Z" } else { since };
         if on_screen {
             let message = text_or(&condition["message"], "");
             let room = 2 * sheet.width.saturating_sub(16);

@@ -57,12 +57,12 @@ pub(super) fn shrunk(facts: &Facts, plan: &Plan) -> Option<BrakeHit> {
         })
         .collect();
     (!small.is_empty()).then(|| {
-        let message =
-            format!(
-                "{}; limits.maxShrink allows {}%, and never less than 3 entries; find out who did it: undo it, or if it was on purpose raise that until it has been seen once",
-                some_of(small),
-                facts.spec.limits.max_shrink.0
-            );
+        let message = format!(
+            "{}; limits.maxShrink allows {}%, and never less than 3 entries; find out who did it: undo it, or if it was \
+                 on purpose raise that until it has been seen once",
+            some_of(small),
+            facts.spec.limits.max_shrink.0
+        );
         (Brake::Shrunk, HoldsBack::Destructive, message)
     })
 }
