@@ -45,7 +45,29 @@ pub struct Report {
     pub repeated: BTreeMap<String, u32>,
     pub cycle_proof: Option<CycleProof>,
     pub revocation_proof: Option<RevocationProof>,
+    /// The last that was done is a rollback.
+    pub rolled_back: Option<RolledBack>,
     pub witnessed: Vec<HistoryEntry>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RolledBack {
+    pub writes: usize,
+    /// Our time of its last write.
+    pub at: Timestamp,
+}
+
+impl RolledBack {
+    fn of(writes: &[WriteRecord]) -> Option<RolledBack> {
+        let last = writes.iter().rev().filter(|write| write.is_ours());
+        let put_back: Vec<&WriteRecord> = last.take_while(|write| write.action.key().undone().is_some()).collect();
+        Some(RolledBack { writes: put_back.len(), at: put_back.first()?.at })
+    }
+
+    fn words(&self) -> String {
+        format!("rolled back at {:.0} by {}", self.at, count(self.writes, "write"))
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -131,7 +153,8 @@ pub fn report(evidence: Evidence, now: Timestamp) -> Report {
         gone,
         unassigned_at: remembered.unassigned_at.get(id).copied(),
     });
-    let (result, proven) = result(&remembered, &users);
+    let rolled_back = RolledBack::of(&writes);
+    let (result, proven) = result(&remembered, &users, rolled_back.as_ref());
     Report {
         api_version: "unscim.dev/v1alpha1",
         kind: "ScimRetirementReport",
@@ -148,16 +171,18 @@ pub fn report(evidence: Evidence, now: Timestamp) -> Report {
         writes,
         cycle_proof: remembered.cycle_proof,
         revocation_proof: remembered.revocation_proof,
+        rolled_back,
         witnessed,
     }
 }
 
-fn result(remembered: &Remembered, users: &[UserRow]) -> (String, bool) {
+fn result(remembered: &Remembered, users: &[UserRow], rolled_back: Option<&RolledBack>) -> (String, bool) {
     if !remembered.lost_since.is_empty() {
         return (format!("{} lost, of {} protected", count(remembered.lost_since.len(), "user"), users.len()), false);
     }
     let Some(proof) = &remembered.cycle_proof else {
-        return (format!("not proven: {} protected, and step 4 has no proof that holds", count(users.len(), "user")), false);
+        let why = rolled_back.map_or_else(|| "step 4 has no proof that holds".into(), RolledBack::words);
+        return (format!("not proven: {} protected, and {why}", count(users.len(), "user")), false);
     };
     let mut text = proof.kept();
     let explained = proof.users_counted - proof.users_kept.min(proof.users_counted);
@@ -276,6 +301,11 @@ impl Html<'_> {
             Some((None, Some(client))) if !client.is_empty() => format!("ours: {client}"),
             _ => String::new(),
         }
+    }
+
+    /// Why something is not proven any more, behind "Not proven".
+    fn since_rollback(&self) -> String {
+        self.report.rolled_back.as_ref().map_or_else(String::new, |back| format!(": {}", back.words()))
     }
 
     /// Behind "The provisioning log".

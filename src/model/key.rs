@@ -115,6 +115,8 @@ pub enum KeyKind {
     MembersOf(GroupId),
     Unassigns,
     UnassignsOf(GroupId),
+    /// What a rollback writes, of whatever kind.
+    PutBack,
 }
 
 impl KeyKind {
@@ -128,6 +130,9 @@ impl KeyKind {
             KeyKind::MembersOf(group) => Key::Member(group, UserId(LEAST))..=Key::Member(group, UserId(MOST)),
             KeyKind::Unassigns => Key::Unassign(GroupId(LEAST), AppRoleId(LEAST))..=Key::Unassign(GroupId(MOST), AppRoleId(MOST)),
             KeyKind::UnassignsOf(group) => Key::Unassign(group, AppRoleId(LEAST))..=Key::Unassign(group, AppRoleId(MOST)),
+            KeyKind::PutBack => {
+                Key::RestoreAssignment(GroupId(LEAST), AppRoleId(LEAST))..=Key::RemoveDirect(UserId(MOST), AppRoleId(MOST))
+            }
         }
     }
 }
@@ -185,6 +190,8 @@ mod tests {
             let others = every().into_iter().filter(|key| std::mem::discriminant(key) != std::mem::discriminant(keys.start()));
             assert!(others.into_iter().all(|key| !keys.contains(&key)), "{kin:?}");
         }
+        let put_back = KeyKind::PutBack.keys();
+        assert!(every().iter().all(|key| put_back.contains(key) == key.undone().is_some()));
         let one = KeyKind::MembersOf(GroupId(Uuid::from_u128(2))).keys();
         assert!([least, most].into_iter().all(|user| one.contains(&Key::Member(GroupId(Uuid::from_u128(2)), UserId(user)))));
         assert!([1, 3].into_iter().all(|group| !one.contains(&Key::Member(GroupId(Uuid::from_u128(group)), UserId(most)))));

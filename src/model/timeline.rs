@@ -14,6 +14,8 @@ pub struct Timeline {
     pub until: Option<Timestamp>,
     /// By the ledger, oldest first within an action.
     pub writes: Vec<Burst>,
+    /// Writes of a rollback, by the ledger. What they undid is not among `writes`.
+    pub put_back: u64,
     /// Good ones by the ledger, others as this process has seen them. Oldest first, the last few.
     pub cycles: Vec<Cycle>,
     /// As this process has seen them; oldest first, the last few.

@@ -42,6 +42,14 @@ async fn rollback_shows_first_needs_the_daemon_stopped_and_holds_the_ledger_afte
     assert_eq!(again.status.code(), Some(0));
     assert!(stdout(&again).contains("Nothing to put back now"), "{}", stdout(&again));
 
+    let told = output(&["report", "--data-dir", &data, "--format", "json"]).await;
+    let told: serde_json::Value = serde_json::from_str(stdout(&told)).unwrap();
+    assert_eq!(told["proven"], false);
+    assert!(told["result"].as_str().unwrap().contains("rolled back at "), "{}", told["result"]);
+    let told = output(&["report", "--data-dir", &data]).await;
+    assert_eq!(stdout(&told).matches("Not proven: rolled back at ").count(), 1);
+    assert_eq!(stdout(&told).matches("Not proven to be rejected: rolled back at ").count(), 1);
+
     let writes = rig.served.practice.writes().len();
     let mut daemon = rig.start();
     let held = daemon.until_phase("Held").await;

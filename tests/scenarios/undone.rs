@@ -97,6 +97,7 @@ async fn a_finished_retirement_is_undone_in_the_safe_order_and_can_be_begun_anew
     let status = rig.turn().await.status;
     assert_eq!(status.phase, Phase::Held);
     assert!(status.held.iter().any(|held| held.message.contains("rolled back at")), "{:?}", status.held);
+    assert_eq!(status.timeline.put_back, kinds.len() as u64);
 
     // With the token gone no cycle shows that the groups carry them; with a new one it does, and our rows may go.
     let waits = looked(&mut rig, Direct::Go).await;
@@ -127,6 +128,7 @@ async fn a_finished_retirement_is_undone_in_the_safe_order_and_can_be_begun_anew
     rig.spec.mode = Mode::Enforce;
     let status = rig.retire().await;
     assert_eq!(status.phase, Phase::Retired);
+    assert_eq!(status.timeline.put_back, (kinds.len() + gone) as u64, "of the ledger, so that it stays");
     rig.assert_nobody_hurt(&kept);
 }
 

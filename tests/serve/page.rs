@@ -350,6 +350,7 @@ async fn the_whole_page_is_small_however_much_there_is() {
         began: Some(at(0)),
         until: Some(at(1000)),
         writes: (0..10).map(burst).collect(),
+        put_back: 13,
         cycles: (0..24).map(|n| Cycle { began: at(n * 40), ended: at(n * 40 + 5), counts: n != 3 }).collect(),
         holds: vec![Hold { brake: "window".into(), from: at(100), to: None }],
         steps: vec![StepDone { kind: ConditionKind::UsersAssigned, at: at(60) }],
@@ -366,7 +367,12 @@ async fn the_whole_page_is_small_however_much_there_is() {
     assert!(page.contains("href=\"?sort=name&#38;page=10#groups\""));
     assert!(page.len() < 64 * 1024, "{}", page.len());
     let picture = part(&page, "timeline");
-    assert!(picture.contains("23 good cycles, 1 cycle not counted, held once"), "{picture}");
+    assert!(
+        picture.contains(
+            "23 good cycles, 1 cycle not counted, 13 writes of a rollback, and what they put back is not counted, held once"
+        ),
+        "{picture}"
+    );
 }
 
 #[tokio::test]

@@ -3,7 +3,6 @@
 use jiff::Timestamp;
 
 use super::{STEPS, Time};
-use crate::model::status::Brake;
 use crate::model::timeline::{Cycle, Timeline};
 use crate::model::words::count as counted;
 
@@ -98,11 +97,12 @@ fn drawn(timeline: &Timeline) -> impl Iterator<Item = &Cycle> {
     timeline.cycles.iter().filter(|cycle| timeline.began.is_none_or(|began| cycle.ended > began))
 }
 
+fn number(count: u64) -> usize {
+    usize::try_from(count).unwrap_or(usize::MAX)
+}
+
 fn words(timeline: &Timeline) -> String {
-    let made = |kind: &str| {
-        let count = timeline.writes.iter().filter(|burst| burst.action == kind).map(|burst| burst.count).sum::<u64>();
-        usize::try_from(count).unwrap_or(usize::MAX)
-    };
+    let made = |kind: &str| number(timeline.writes.iter().filter(|burst| burst.action == kind).map(|burst| burst.count).sum());
     let drawn: Vec<&Cycle> = drawn(timeline).collect();
     let good = drawn.iter().filter(|cycle| cycle.counts).count();
     let mut words = vec![
@@ -114,8 +114,11 @@ fn words(timeline: &Timeline) -> String {
     if drawn.len() > good {
         words.push(format!("{} not counted", counted(drawn.len() - good, "cycle")));
     }
-    if timeline.holds.iter().any(|hold| hold.brake == Brake::RolledBack.label()) {
-        words.push("what was put back is not counted".into());
+    if timeline.put_back > 0 {
+        words.push(format!(
+            "{} of a rollback, and what they put back is not counted",
+            counted(number(timeline.put_back), "write")
+        ));
     }
     if !timeline.holds.is_empty() {
         words.push(format!("held {}", times(timeline.holds.len())));

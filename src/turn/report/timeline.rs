@@ -31,6 +31,7 @@ pub(super) fn timeline(facts: &Facts, judged: &[Judged], held: &[Held], phase: P
         began: Some(baseline.taken),
         until: Some(until),
         writes: writes(facts, baseline.taken, until),
+        put_back: put_back(facts),
         cycles: cycles(facts, last.cycles),
         holds: holds(held, last.holds, until),
         steps: steps(judged, &last.steps, until),
@@ -59,6 +60,10 @@ fn writes(facts: &Facts, began: Timestamp, until: Timestamp) -> Vec<Burst> {
         }
     }
     all
+}
+
+fn put_back(facts: &Facts) -> u64 {
+    facts.memory.journal.of(KeyKind::PutBack).map(|(_, entry)| u64::from(entry.confirmed)).sum()
 }
 
 fn cycles(facts: &Facts, mut cycles: Vec<Cycle>) -> Vec<Cycle> {
