@@ -143,7 +143,7 @@ pub fn found(facts: &Facts, baseline: &Baseline) -> BTreeMap<UserId, AtTarget> {
 /// Records at the target that match this user.
 pub(super) fn matching<'a>(facts: &Facts<'a>, user: &DirectoryUser) -> Vec<&'a ScimUser> {
     let Some(value) = user.match_value.as_ref().map(|value| value.to_lowercase()) else { return Vec::new() };
-    // Entra takes the marker out of a guest's name before it matches (facts/entra.md section 5).
+    // Entra takes the marker out of a guest's name before it matches (Microsoft, "How application provisioning works").
     let stripped = value.replace("#ext#", "");
     let records_of = |value: &str| facts.records_by(facts.spec.target.match_by, value);
     let mut records = records_of(&value).to_vec();

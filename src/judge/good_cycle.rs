@@ -153,7 +153,7 @@ pub fn told(quarantine: &Quarantine) -> String {
 
 /// How the job leaves its quarantine.
 pub fn remedy(quarantine: &Quarantine) -> &'static str {
-    // Nothing is executed until an admin decides: facts/entra.md section 6.8.
+    // Nothing is executed until an admin decides (Microsoft, "Enable accidental deletions prevention").
     if quarantine.reason == "TooManyDeletes" {
         "see in the provisioning log what is staged for deletion (stagedDelete); if it is only what is meant to go, allow it on the app's provisioning page (\"Allow deletes\"), else assign it again there"
     } else {

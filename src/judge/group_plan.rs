@@ -23,7 +23,8 @@ pub enum GroupPlan {
     Unknown(String),
 }
 
-/// Why Graph can't edit the members of such a group (facts/entra.md section 3.2).
+/// Why Graph can't edit the members of such a group (Microsoft Graph, "Remove member"; Entra, "Restricted management administrative
+/// units", "Use groups to manage role assignments").
 pub fn uneditable(profile: &GroupProfile) -> Option<&'static str> {
     if profile.dynamic {
         Some("its membership is ruled by a dynamic rule")

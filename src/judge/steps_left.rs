@@ -18,7 +18,7 @@ use crate::model::moment::{later, since};
 use crate::model::spec::{Afterwards, RevocationBy};
 use crate::model::words::count;
 
-/// Entra's own interval, where the job does not say (facts/entra.md section 6).
+/// Entra's own interval, where the job does not say.
 const CYCLE: Duration = Duration::from_secs(40 * 60);
 
 /// What is left of one step.

@@ -235,7 +235,7 @@ impl fmt::Display for Stranger {
 pub const RECORD: &str = "record:";
 
 /// Agreeing complete looks before an absence is believed, over at least `timing.settle`.
-/// Graph serves reads from replicas that lag (facts/entra.md section 3.6).
+/// Graph serves reads from replicas that lag.
 pub const LOOKS: u32 = 3;
 
 /// An unbroken series of agreeing complete looks.

@@ -256,7 +256,7 @@ impl Tenant {
         self.dropped(&before);
     }
 
-    /// Whoever is deleted holds nothing (facts/entra.md section 3).
+    /// Whoever is deleted holds nothing.
     pub fn assign(&mut self, key: (Principal, AppRoleId)) {
         let now = self.now;
         if matches!(key.0, Principal::User(user) if self.deleted.contains(&user)) {

@@ -259,8 +259,8 @@ impl<'a> Facts<'a> {
         self.spec.provisioning.cycle_timeout.max(interval * 2)
     }
 
-    /// Entra's threshold against accidental deletions, per cycle. Which of its two places decides is not documented
-    /// (facts/entra.md section 6.8): the smaller one counts.
+    /// Entra's threshold against accidental deletions, per cycle. Which of its two places decides Microsoft does not
+    /// say: the smaller one counts.
     pub fn delete_threshold(&self) -> Option<u64> {
         let settings = self.seen.settings.known().and_then(|settings| settings.delete_threshold);
         let job = self.job().and_then(|job| job.delete_threshold);

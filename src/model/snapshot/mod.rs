@@ -214,7 +214,7 @@ pub struct GroupProfile {
 
 impl GroupProfile {
     /// Whether Privileged Identity Management can govern it: neither what a rule or a directory on premises fills, nor what a
-    /// restricted unit holds (facts/entra.md section 13).
+    /// restricted unit holds (Microsoft, "Restricted management administrative units").
     pub fn may_be_lent(&self) -> bool {
         !self.dynamic && !self.synced && !self.management_restricted
     }
@@ -246,7 +246,7 @@ pub struct Members {
 }
 
 impl Members {
-    /// What Entra is known not to provision as a user (facts/entra.md sections 3.1 and 13).
+    /// What Entra is known not to provision as a user.
     const NO_USERS: [&str; 6] = ["group", "device", "servicePrincipal", "agentIdentity", "orgContact", "administrativeUnit"];
 
     /// Kinds of members of which nobody here knows whether they are provisioned: they may be people.

@@ -1,5 +1,5 @@
-//! What was seen of those from whom something is about to be taken away, and for how long a write may rest on it. Everything that
-//! goes out at once is judged against one look.
+//! What was seen of those from whom something is about to be taken away, and for how long a write may rest on it. All of that
+//! which goes out at once is judged against one look.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Carries out an [`Approved`], in order, and nothing else. Dry-run is here and only here.
+//! Carries out an [`Approved`], in order, and nothing else. The dry-run of a turn is here and only here.
 
 pub mod back;
 mod fresh_look;

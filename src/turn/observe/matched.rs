@@ -92,7 +92,7 @@ async fn find(world: &impl World, by: MatchBy, user: &DirectoryUser) -> Observed
     found
 }
 
-/// As the directory has it, and without the marker of a guest (facts/entra.md section 5).
+/// As the directory has it, and without the marker of a guest, as Entra matches.
 fn values(user: &DirectoryUser) -> BTreeSet<String> {
     let value = user.match_value.iter();
     value.flat_map(|value| [value.clone(), value.replace("#EXT#", "").replace("#ext#", "")]).collect()

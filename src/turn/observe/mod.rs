@@ -28,7 +28,7 @@ use target::{bystanders, in_turn};
 
 /// Groups whose users are read in one go: their names are in memory all together.
 const GROUPS_AT_ONCE: usize = 100;
-/// Rows of the provisioning log come minutes after what they tell; Microsoft promises nothing (facts/entra.md section 6.9).
+/// Rows of the provisioning log come minutes after what they tell; Microsoft promises nothing.
 const LOG_OVERLAP: Duration = Duration::from_secs(2 * 3600);
 /// After this it is read from the baseline on once more, for rows that came later than that.
 const LOG_WHOLE: Duration = Duration::from_secs(24 * 3600);
