@@ -180,6 +180,31 @@ fn the_permissions_are_those_that_check_asks_for_with_every_operation_on_graph()
     }
 }
 
+#[test]
+fn the_readme_asks_for_each_permission_that_is_needed_and_for_no_other() {
+    let text = read("README.md");
+    let (look, write) = text.split_once("## For real").unwrap();
+    let told = |text: &str| -> BTreeSet<String> {
+        let rows = text
+            .lines()
+            .map(str::trim)
+            .filter_map(|line| line.strip_prefix("| `")?.split_once('|').map(|(cell, _)| format!("`{cell}")));
+        rows.flat_map(|cell| quoted(&cell).into_iter().filter(|word| word.contains('.')).map(str::to_owned).collect::<Vec<_>>())
+            .collect()
+    };
+    let needed = |whens: &[When]| -> BTreeSet<String> {
+        let needs = NEEDS.iter().filter(|need| whens.contains(&need.when));
+        needs.flat_map(|need| need.permissions.iter().chain(&need.instead)).map(|name| (*name).to_owned()).collect()
+    };
+    let (read, more) = (needed(&[When::Always, When::Optional]), needed(&[When::Enforce, When::Empties, When::Pauses]));
+    let wider = |least: &str| WIDER.iter().find(|(known, _)| *known == least).map(|(_, wider)| *wider).unwrap_or_default();
+    let known: BTreeSet<String> =
+        read.iter().flat_map(|least| wider(least)).map(|name| (*name).to_owned()).chain(read.clone()).collect();
+    assert!(read.is_subset(&told(look)) && told(look).is_subset(&known), "{:?}", told(look).symmetric_difference(&read));
+    let told: BTreeSet<String> = told(write).into_iter().filter(|name| name.ends_with(".All")).collect();
+    assert_eq!(told, &more - &read);
+}
+
 /// At most 130 columns, as the other pages.
 fn wrapped(out: &mut String, first: &str, text: &str) {
     let mut line = first.to_owned();
