@@ -37,9 +37,9 @@ pub fn canary(facts: &Facts) -> Canary {
         Key::Member(group, _) | Key::Unassign(group, _) => facts.users_of(*group).len() > 0,
         _ => false,
     };
-    let taken = || facts.memory.journal.taking().filter(|(key, _)| concerning(key));
-    let Some(first) = facts.first_confirmed(taken()) else {
-        let open = taken().any(|(_, entry)| entry.confirmed == 0 && entry.is_open());
+    let taken = || facts.memory.taking().filter(|(key, _)| concerning(key));
+    let Some(first) = facts.memory.first_confirmed(taken()) else {
+        let open = taken().any(|(_, entry)| entry.is_open());
         return if open { running("the outcome of the first removal") } else { Canary::First };
     };
     let Some(cycle) = facts.good_cycles_after(first).first().copied() else {

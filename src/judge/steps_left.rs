@@ -76,7 +76,7 @@ pub fn earliest(facts: &Facts, steps: &[StepLeft]) -> Timestamp {
 /// What is left of each step. One begins when those before it are over, unless it has begun already.
 pub fn steps_left(facts: &Facts) -> Option<Vec<StepLeft>> {
     let baseline = facts.baseline()?;
-    let begun = |kin| facts.last_confirmed(kin).is_some();
+    let begun = |kin| facts.memory.first_confirmed(facts.memory.journal.of(kin)).is_some();
     let steps = [
         (false, assign(facts)),
         (begun(KeyKind::Members), empty(facts, baseline)),
@@ -227,7 +227,7 @@ fn empty(facts: &Facts, baseline: &Baseline) -> Need {
 
 /// `None` where its cycle has come, and only the look at the target is missing.
 fn canary_awaits(facts: &Facts) -> Option<After> {
-    let first = facts.first_confirmed(facts.memory.journal.of(KeyKind::Members));
+    let first = facts.memory.first_confirmed(facts.memory.journal.of(KeyKind::Members));
     let has_come = first.is_some_and(|first| !facts.good_cycles_after(first).is_empty());
     (!has_come).then_some(After::Done(first))
 }

@@ -63,7 +63,7 @@ fn rows<'a>(facts: &Facts<'a>) -> Vec<(UserId, &'a LogRow)> {
 }
 
 fn first_taken(facts: &Facts) -> Option<Timestamp> {
-    facts.first_confirmed(facts.memory.journal.taking())
+    facts.memory.first_confirmed(facts.memory.taking())
 }
 
 /// By the operator's word, or because the directory has ended them, too.
@@ -78,7 +78,7 @@ fn is_cleared(facts: &Facts, id: UserId) -> bool {
 
 /// Records that were there without being inactive before something was first taken away, and are not any more.
 fn records<'a>(facts: &Facts<'a>, look: &TargetLook) -> Vec<(&'a ScimId, &'static str)> {
-    if !facts.memory.journal.has_taken() {
+    if !facts.memory.has_taken() {
         return Vec::new();
     }
     let what = |id: &ScimId| match look.user(id) {

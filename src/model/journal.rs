@@ -162,14 +162,9 @@ impl Journal {
         self.entries.range(kin.keys())
     }
 
-    /// Writes that take something away.
+    /// Writes that take something away, of whichever retirement.
     pub fn taking(&self) -> impl Iterator<Item = (&Key, &Entry)> {
         [KeyKind::Members, KeyKind::Unassigns].into_iter().flat_map(move |kin| self.of(kin))
-    }
-
-    /// Whether anything was ever tried to be taken away.
-    pub fn has_taken(&self) -> bool {
-        self.taking().any(|(_, entry)| entry.intents > 0)
     }
 }
 

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::baseline::Baseline;
 use crate::model::compact::{Few, Pool};
 use crate::model::id::{AppRoleId, GroupId, JobId, ScimId, UserId};
-use crate::model::journal::Journal;
+use crate::model::journal::{Entry, Journal};
 use crate::model::key::Key;
 use crate::model::moment::{Moment, is_ahead, since};
 use crate::model::names::Names;
@@ -33,6 +33,40 @@ pub struct Memory {
     pub rounds: Rounds,
     /// Of the process too: whether messages may name users.
     pub names: Names,
+}
+
+impl Memory {
+    /// Writes of this retirement that take something away: a rollback has ended the one before, also where it put nothing back.
+    pub fn taking(&self) -> impl Iterator<Item = (&Key, &Entry)> {
+        let is_ours = |(key, entry): &(&Key, &Entry)| {
+            entry.confirmed == 0 || entry.is_open() || self.is_of_this_retirement(self.dated(key, entry.last_confirmed()))
+        };
+        self.journal.taking().filter(is_ours)
+    }
+
+    /// Whether anything was tried to be taken away.
+    pub fn has_taken(&self) -> bool {
+        self.taking().any(|(_, entry)| entry.intents > 0)
+    }
+
+    /// Earliest confirmation of any of these since the last rollback.
+    pub fn first_confirmed<'m>(&'m self, of: impl Iterator<Item = (&'m Key, &'m Entry)>) -> Option<Timestamp> {
+        let first = |(key, entry): (&Key, &Entry)| {
+            let confirmed = [entry.first_confirmed(), entry.last_confirmed()].map(|at| self.dated(key, at));
+            confirmed.into_iter().find(|at| self.is_of_this_retirement(*at)).flatten()
+        };
+        of.filter_map(first).min()
+    }
+
+    /// When it was confirmed, as far as that can be believed.
+    pub fn dated(&self, key: &Key, confirmed: Option<Timestamp>) -> Option<Timestamp> {
+        let at = self.remembered.misdated.get(key).map(|(_, at)| *at);
+        confirmed.map(|confirmed| at.map_or(confirmed, |at| confirmed.min(at)))
+    }
+
+    fn is_of_this_retirement(&self, confirmed: Option<Timestamp>) -> bool {
+        confirmed.is_some_and(|confirmed| self.remembered.begun_anew.is_none_or(|anew| confirmed > anew))
+    }
 }
 
 /// What was read of the provisioning log, up to the last look at it.
@@ -101,6 +135,8 @@ pub struct Remembered {
     pub turn: u64,
     /// When a rollback last wrote; our time. Nothing is written until the mode has been set anew.
     pub rolled_back: Option<Timestamp>,
+    /// The look of the last rollback, for good; the service's time. What was taken away before it belongs to the retirement that it undid.
+    pub begun_anew: Option<Timestamp>,
     /// The latest look so far.
     pub latest: Option<Latest>,
     /// The time before this process in which nobody watched, until the operator has said that the ledger is to go on.

@@ -13,6 +13,7 @@ use crate::judge::facts::Facts;
 use crate::judge::roadmap::by_name;
 use crate::model::action::Action;
 use crate::model::id::UserId;
+use crate::model::key::KeyKind;
 use crate::model::memory::{Memory, Remembered};
 use crate::model::names::Names;
 use crate::model::observed::Observed;
@@ -59,6 +60,9 @@ pub async fn look(world: &impl World, spec: &Spec, direct: Direct, stop: &Cancel
     let facts = Facts::new(spec, &now, &memory, at);
     let undo = undo(&facts, &writes, direct);
     let names = undo.actions().iter().map(|action| by_name(&facts, action)).collect();
+    let taken = [KeyKind::Members, KeyKind::Unassigns].map(|kin| facts.last_confirmed(kin));
+    let begun_anew = taken.into_iter().flatten().fold(facts.service_time(), Timestamp::max);
+    memory.remembered.begun_anew = Some(begun_anew);
     Ok(Rollback { undo, names, seen: now, memory })
 }
 
@@ -67,6 +71,7 @@ fn anew(before: &Remembered) -> Remembered {
     Remembered {
         turn: before.turn,
         rolled_back: before.rolled_back,
+        begun_anew: before.begun_anew,
         cycles: before.cycles.clone(),
         calibration: before.calibration.clone(),
         carried: before.carried.clone(),

@@ -3,6 +3,7 @@
 use crate::support::*;
 use unscim::judge::preflight;
 use unscim::judge::step::Verdict;
+use unscim::judge::steps_left::steps_left;
 use unscim::model::action::Action;
 use unscim::model::condition::Reason;
 use unscim::model::id::ScimId;
@@ -142,6 +143,42 @@ fn empty_takes_one_user_first_and_the_rest_after_a_cycle_and_a_look() {
     let mut all = Case::assigned();
     all.spec.rollout = Rollout::AllAtOnce;
     assert_eq!(acts(&all.judge(2), Reason::MembersRemain).len(), 4);
+}
+
+#[test]
+fn begun_anew_after_a_rollback_one_user_goes_first_though_somebody_was_not_put_back() {
+    let mut case = Case::assigned();
+    case.leave(2, 3);
+    case.confirmed(&remove(2, 3), 80);
+    case.cycle(100);
+    assert_eq!(acts(&case.judge(2), Reason::MembersRemain).len(), 3, "one retirement goes on");
+    case.memory.remembered.begun_anew = Some(at(80));
+    assert_eq!(acts(&case.judge(2), Reason::MembersRemain), [remove(2, 2)], "dated as the removal is, to the second");
+    case.memory.remembered.begun_anew = Some(at(120));
+    assert_eq!(acts(&case.judge(2), Reason::MembersRemain), [remove(2, 2)]);
+    let cycles = |case: &Case| steps_left(&case.facts()).unwrap()[1].cycles;
+    assert_eq!(cycles(&case), 2, "the first one's, and that of the others");
+
+    case.leave(2, 2);
+    case.confirmed(&remove(2, 2), 130);
+    waits(&case.judge(2), Reason::CanaryRunning, "a good cycle");
+    case.cycle(141);
+    assert_eq!(acts(&case.judge(2), Reason::MembersRemain), [remove(1, 1), remove(1, 2)]);
+}
+
+#[test]
+fn who_was_removed_before_a_rollback_and_again_since_counts_from_then() {
+    let mut case = Case::assigned();
+    case.confirmed(&remove(2, 3), 80);
+    case.memory.remembered.begun_anew = Some(at(120));
+    case.journal().entries.get_mut(&remove(2, 3).key()).unwrap().begin(2, at(130));
+    waits(&case.judge(2), Reason::CanaryRunning, "the outcome of the first removal");
+    case.leave(2, 3);
+    case.confirmed(&remove(2, 3), 130);
+    case.cycle(139);
+    waits(&case.judge(2), Reason::CanaryRunning, "a good cycle");
+    case.cycle(141);
+    assert_eq!(acts(&case.judge(2), Reason::MembersRemain).len(), 3);
 }
 
 #[test]

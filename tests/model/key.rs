@@ -205,6 +205,7 @@ impl Form<'_> {
             // In every event, or of no account: counts that no limit of these tenants reaches, and what only a person reads.
             turn: _,
             rolled_back: _,
+            begun_anew: _,
             unwatched: _,
             lost_since: _,
             cycles: _,

@@ -133,6 +133,36 @@ async fn a_finished_retirement_is_undone_in_the_safe_order_and_can_be_begun_anew
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_retirement_begun_anew_takes_one_user_first_though_somebody_was_not_put_back() {
+    let mut rig = Rig::new(small()).await;
+    let disabled = rig.user(2);
+    rig.until(900, |status| status.phase == Phase::AwaitingRevocation).await;
+    rig.practice.admin().disable(disabled).unwrap();
+    rolled_back(&mut rig, Direct::Stay).await;
+    assert!(tenant(&mut rig).await.members.values().all(|members| !members.contains(&disabled)));
+
+    let removals = |rig: &mut Rig| {
+        let writes = rig.world().ledger.writes().unwrap();
+        writes.iter().filter(|write| write.action.kind() == "RemoveMember").count()
+    };
+    let before = removals(&mut rig);
+    rig.spec.mode = Mode::Observe;
+    rig.turn().await;
+    rig.spec.mode = Mode::Enforce;
+    for _ in 0..900 {
+        if removals(&mut rig) > before {
+            break;
+        }
+        rig.until(1, |_| true).await;
+        rig.practice.pass(rig.spec.timing.interval).await;
+    }
+    assert_eq!(removals(&mut rig) - before, 1);
+    let status = rig.retire().await;
+    assert_eq!(status.phase, Phase::Retired);
+    assert_eq!(rig.practice.out_of_scope_moments(), []);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_rollback_that_is_cut_short_goes_on_where_the_world_is() {
     let mut rig = Rig::new(small()).await;
     for user in rig.practice.ids().users.clone() {

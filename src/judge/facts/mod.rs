@@ -312,18 +312,7 @@ impl<'a> Facts<'a> {
 
     /// Latest confirmation by the service of any of these writes of ours.
     pub fn last_confirmed(&self, kin: KeyKind) -> Option<Timestamp> {
-        self.memory.journal.of(kin).filter_map(|(key, entry)| self.dated(key, entry.last_confirmed())).max()
-    }
-
-    /// Earliest confirmation by the service of any of these writes of ours.
-    pub fn first_confirmed<'f>(&'f self, of: impl Iterator<Item = (&'f Key, &'f Entry)>) -> Option<Timestamp> {
-        of.filter_map(|(key, entry)| self.dated(key, entry.first_confirmed())).min()
-    }
-
-    /// When it was confirmed, as far as that can be believed.
-    fn dated(&self, key: &Key, confirmed: Option<Timestamp>) -> Option<Timestamp> {
-        let at = self.memory.remembered.misdated.get(key).map(|(_, at)| *at);
-        confirmed.map(|confirmed| at.map_or(confirmed, |at| confirmed.min(at)))
+        self.memory.journal.of(kin).filter_map(|(key, entry)| self.memory.dated(key, entry.last_confirmed())).max()
     }
 
     /// A row of the user's own was confirmed so recently that reads may not show it yet. It is not waited for past the next

@@ -198,6 +198,6 @@ fn doubtful<'a, 'u>(
 
 /// Records that were there before anything was taken away; nobody's until then.
 pub(super) fn bystanders(memory: &Memory) -> impl Iterator<Item = &ScimId> {
-    let has_taken = memory.journal.has_taken();
+    let has_taken = memory.has_taken();
     memory.remembered.bystanders.iter().filter(move |_| has_taken)
 }

@@ -14,7 +14,7 @@ pub(super) fn remember(facts: &Facts, next: &mut Remembered) {
     let Some(look) = facts.memory.target.as_ref().filter(|look| look.turn == next.turn) else { return };
     moved(look, next);
     doubts(facts, look, next);
-    if next.bystanders_at.is_none() || !facts.memory.journal.has_taken() {
+    if next.bystanders_at.is_none() || !facts.memory.has_taken() {
         let now = strangers::bystanders(facts, look);
         if *next.bystanders != now {
             next.bystanders = Arc::new(now);
