@@ -91,6 +91,7 @@ fn write_roadmap(spec: &Spec, roadmap: &Roadmap, sheet: &mut Sheet) {
     let kinds = [
         (users.enabled, "enabled"),
         (users.disabled, "disabled"),
+        (users.not_read, "in no group now, so that their accounts were not read"),
         (users.guests, if users.guests == 1 { "guest" } else { "guests" }),
         (users.deleted, "deleted"),
         (users.in_several_groups, "in several groups"),

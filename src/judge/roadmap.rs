@@ -41,6 +41,8 @@ pub struct Users {
     pub protected: u64,
     pub enabled: u64,
     pub disabled: u64,
+    /// In no managed group now, so that nobody asked for their account.
+    pub not_read: u64,
     pub guests: u64,
     /// Gone from the directory, or in its bin.
     pub deleted: u64,
@@ -114,7 +116,7 @@ fn users(facts: &Facts) -> Users {
                 users.disabled += u64::from(known.enabled == Some(false));
                 users.guests += u64::from(known.guest);
             }
-            Some(Observed::Unknown(_)) | None => {}
+            Some(Observed::Unknown(_)) | None => users.not_read += 1,
         }
         users.in_several_groups += u64::from(user.groups.len() > 1);
         users.with_several_roles += u64::from(roles.len() > 1);

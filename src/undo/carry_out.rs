@@ -14,7 +14,7 @@ use crate::judge::roadmap::by_name;
 use crate::model::action::Action;
 use crate::model::id::UserId;
 use crate::model::key::KeyKind;
-use crate::model::memory::{Memory, Remembered};
+use crate::model::memory::{DepartureKind, Memory, Remembered};
 use crate::model::names::Names;
 use crate::model::observed::Observed;
 use crate::model::snapshot::Snapshot;
@@ -66,9 +66,11 @@ pub async fn look(world: &impl World, spec: &Spec, direct: Direct, stop: &Cancel
     Ok(Rollback { undo, names, seen: now, memory })
 }
 
-/// What holds of the memory once its writes are undone: cycles, and how the target answers.
+/// What holds of the memory once its writes are undone: cycles, how the target answers, and what the directory says of people.
 fn anew(before: &Remembered) -> Remembered {
+    let by_the_directory = before.departed.iter().filter(|(_, departure)| departure.kind != DepartureKind::Left);
     Remembered {
+        departed: by_the_directory.map(|(id, departure)| (*id, departure.clone())).collect(),
         turn: before.turn,
         rolled_back: before.rolled_back,
         begun_anew: before.begun_anew,

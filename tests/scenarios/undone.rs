@@ -11,6 +11,7 @@ use unscim::model::snapshot::Principal;
 use unscim::model::spec::Mode;
 use unscim::model::status::Phase;
 use unscim::practice::{Effect, Fault};
+use unscim::turn::{LoopState, Permit, turn};
 use unscim::undo::Direct;
 use unscim::undo::{Rollback, look};
 use unscim::world::{Directory, Ledger};
@@ -148,6 +149,11 @@ async fn a_retirement_begun_anew_takes_one_user_first_though_somebody_was_not_pu
     let before = removals(&mut rig);
     rig.spec.mode = Mode::Observe;
     rig.turn().await;
+    let (spec, stop) = (rig.spec.clone(), rig.stop.clone());
+    let planned = turn(rig.world(), &spec, Permit::ReadOnly, &mut LoopState::default(), &stop).await.unwrap();
+    let roadmap = planned.roadmap.unwrap();
+    let calls: Vec<_> = roadmap.calls.iter().flat_map(|calls| &calls.calls).filter(|call| call.ends_with(" active")).collect();
+    assert_eq!((calls, roadmap.users.not_read), (vec![], 0), "who was not put back is looked up by id: {:?}", roadmap.users);
     rig.spec.mode = Mode::Enforce;
     for _ in 0..900 {
         if removals(&mut rig) > before {
