@@ -123,13 +123,17 @@ fn write_roadmap(spec: &Spec, roadmap: &Roadmap, sheet: &mut Sheet) {
         }),
     );
     let takes: Duration = roadmap.steps.iter().map(|step| step.takes).sum();
-    sheet.say(&format!(
-        "In all {}, and done {} from now at the soonest ({:.0}): at {}% of Graph's write quota, every cycle on time, nobody to wait for.",
-        count(roadmap.writes as usize, "write"),
-        rounded(takes),
-        roadmap.earliest,
-        spec.limits.write_share.0
-    ));
+    if roadmap.steps.iter().all(|step| step.left.is_empty()) {
+        sheet.say("Nothing is left to do.");
+    } else {
+        let soonest = if takes.is_zero() { "at once".into() } else { format!("{} from now", rounded(takes)) };
+        sheet.say(&format!(
+            "In all {}, and done {soonest} at the soonest ({:.0}): at {}% of Graph's write quota, every cycle on time, nobody to wait for.",
+            count(roadmap.writes as usize, "write"),
+            roadmap.earliest,
+            spec.limits.write_share.0
+        ));
+    }
     sheet.title(Tone::Title, "What Entra would then send to the app:");
     for stage in &roadmap.calls {
         sheet.item(

@@ -59,10 +59,18 @@ pub struct RolledBack {
 }
 
 impl RolledBack {
-    fn of(writes: &[WriteRecord]) -> Option<RolledBack> {
-        let last = writes.iter().rev().filter(|write| write.is_ours());
-        let put_back: Vec<&WriteRecord> = last.take_while(|write| write.action.key().undone().is_some()).collect();
-        Some(RolledBack { writes: put_back.len(), at: put_back.first()?.at })
+    /// One for each series of writes that a rollback has made; and whether nothing was done after the last.
+    fn all(writes: &[WriteRecord]) -> (Vec<RolledBack>, bool) {
+        let puts_back = |write: &WriteRecord| write.action.key().undone().is_some();
+        let ours: Vec<&WriteRecord> = writes.iter().filter(|write| write.is_ours()).collect();
+        let series = ours.chunk_by(|one, next| puts_back(one) == puts_back(next)).filter(|series| puts_back(series[0]));
+        let all = series.map(|series| RolledBack { writes: series.len(), at: series[series.len() - 1].at });
+        (all.collect(), ours.last().is_some_and(|last| puts_back(last)))
+    }
+
+    fn last(writes: &[WriteRecord]) -> Option<RolledBack> {
+        let (mut all, is_last) = RolledBack::all(writes);
+        all.pop().filter(|_| is_last)
     }
 
     fn words(&self) -> String {
@@ -153,7 +161,7 @@ pub fn report(evidence: Evidence, now: Timestamp) -> Report {
         gone,
         unassigned_at: remembered.unassigned_at.get(id).copied(),
     });
-    let rolled_back = RolledBack::of(&writes);
+    let rolled_back = RolledBack::last(&writes);
     let (result, proven) = result(&remembered, &users, rolled_back.as_ref());
     Report {
         api_version: "unscim.dev/v1alpha1",
@@ -337,7 +345,11 @@ impl Html<'_> {
             Event::Renamed { user, name } => Some(format!("{} is {name} in Entra and at the target now", self.user(user))),
             Event::StrangerEnded { who, why } => Some(format!("{who}, never protected, ended: {why}")),
         };
-        self.report.witnessed.iter().filter_map(|one| Some((format!("{:.0}", one.at), words(&one.event)?))).collect()
+        let seen = self.report.witnessed.iter().filter_map(|one| Some((one.at, words(&one.event)?)));
+        let (rollbacks, _) = RolledBack::all(&self.report.writes);
+        let mut all: Vec<_> = seen.chain(rollbacks.into_iter().map(|back| (back.at, back.words()))).collect();
+        all.sort_by_key(|(at, _)| *at);
+        all.into_iter().map(|(at, words)| (format!("{at:.0}"), words)).collect()
     }
 }
 

@@ -73,7 +73,7 @@ closed_list! {
         CredentialInForce, CredentialExpiring, CredentialExpired, CredentialRefused, ExpiryNotKnown,
         // the rest
         ConfigInForce, ConfigInvalid,
-        Blocked, Reachable, Unreachable, Retired, InProgress, HeldByBrake, HeldByRefusal, NothingHeld,
+        Blocked, Reachable, Unreachable, Retired, InProgress, RolledBack, HeldByBrake, HeldByRefusal, NothingHeld,
     }
 }
 

@@ -47,6 +47,7 @@ async fn rollback_shows_first_needs_the_daemon_stopped_and_holds_the_ledger_afte
     assert_eq!(told["proven"], false);
     assert!(told["result"].as_str().unwrap().contains("rolled back at "), "{}", told["result"]);
     let told = output(&["report", "--data-dir", &data]).await;
+    assert_eq!(stdout(&told).matches("<td class=\"any\">rolled back at ").count(), 1, "what happened meanwhile");
     assert_eq!(stdout(&told).matches("Not proven: rolled back at ").count(), 1);
     assert_eq!(stdout(&told).matches("Not proven to be rejected: rolled back at ").count(), 1);
 
@@ -54,6 +55,8 @@ async fn rollback_shows_first_needs_the_daemon_stopped_and_holds_the_ledger_afte
     let mut daemon = rig.start();
     let held = daemon.until_phase("Held").await;
     assert!(held["held"].to_string().contains("\"rolled-back\""), "{held:#}");
+    let ready = held["conditions"].as_array().unwrap().iter().find(|condition| condition["type"] == "Ready").unwrap();
+    assert_eq!(ready["reason"], "RolledBack");
     daemon.signal("-TERM");
     daemon.exit_code().await;
     assert_eq!(rig.served.practice.writes().len(), writes);

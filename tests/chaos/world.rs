@@ -302,7 +302,11 @@ impl World {
             let record = practice.scim_user(*user).filter(|id| says(&format!("record:{id}: ")));
             self.rig.spec.released_records.extend(record);
         }
-        let asks_for_token = turn.status.held.iter().any(|held| held.message.contains("RevokedTooEarly"))
+        let asks_for_token = turn
+            .status
+            .held
+            .iter()
+            .any(|held| ["RevokedTooEarly", "put a new one into both Entra"].iter().any(|what| held.message.contains(what)))
             || turn.status.conditions.iter().any(|condition| condition.message.contains("put a valid token into the token file"));
         if self.revoked && asks_for_token {
             let token = format!("token-of-turn-{}", self.turns);

@@ -374,6 +374,25 @@ fn an_app_into_which_entra_signs_in_by_oauth_is_refused_unless_step_5_is_left_to
 }
 
 #[test]
+fn a_token_that_is_refused_since_a_rollback_was_not_revoked_too_early() {
+    let refused = |case: &mut Case| {
+        case.memory.remembered.begun_anew = Some(at(NOW - 10));
+        case.seen.target.token = TokenState::Refused(401);
+    };
+    let told = found(|case| {
+        case.memory.remembered.bystanders_at = None;
+        refused(case);
+    });
+    assert!(told.refusals[0].contains("put a new one into both Entra and the token file"), "{told:#?}");
+    assert!(!told.refusals[0].contains("RevokedTooEarly"), "{told:#?}");
+    // The app was read since.
+    refuses("RevokedTooEarly", |case| {
+        case.memory.remembered.bystanders_at = Some(at(NOW - 5));
+        refused(case);
+    });
+}
+
+#[test]
 fn a_token_that_says_when_it_ends_is_told_before_and_is_not_called_revoked_after() {
     const DAY: i64 = 24 * 60;
     let ends = |minute: i64| move |case: &mut Case| case.seen.target.token_ends = Some(at(minute));

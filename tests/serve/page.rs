@@ -352,7 +352,9 @@ async fn the_whole_page_is_small_however_much_there_is() {
         writes: (0..10).map(burst).collect(),
         put_back: 13,
         cycles: (0..24).map(|n| Cycle { began: at(n * 40), ended: at(n * 40 + 5), counts: n != 3 }).collect(),
-        holds: vec![Hold { brake: "window".into(), from: at(100), to: None }],
+        holds: [(600, Some(760)), (770, Some(780)), (900, None)]
+            .map(|(from, to)| Hold { brake: "window".into(), from: at(from), to: to.map(at) })
+            .into(),
         steps: vec![StepDone { kind: ConditionKind::UsersAssigned, at: at(60) }],
     };
     status.groups = (0..20).map(|n| group(n, &format!("Group {n}"), GroupState::ToBeEmptied, Some(3))).collect();
@@ -369,10 +371,15 @@ async fn the_whole_page_is_small_however_much_there_is() {
     let picture = part(&page, "timeline");
     assert!(
         picture.contains(
-            "23 good cycles, 1 cycle not counted, 13 writes of a rollback, and what they put back is not counted, held once"
+            "23 good cycles, 1 cycle not counted, 13 writes of a rollback, and what they put back is not counted, held 3 times"
         ),
         "{picture}"
     );
+    for title in
+        ["window, 2026-11-24 22:00 UTC to 2026-11-25 00:40 UTC", "window, 00:50 UTC to 01:00 UTC", "window, since 03:00 UTC"]
+    {
+        assert!(picture.contains(title), "{title} in {picture}");
+    }
 }
 
 #[tokio::test]

@@ -37,9 +37,10 @@ pub fn render(document: &Value, depth: Depth, mut sheet: Sheet) -> Sheet {
     };
     sheet.item("", tone, &format!("{name}: {phase} "), &format!("(turn {}{mode})", text(&status["turn"])));
     sheet.say(&format!(
-        "last tried to read {}, last complete read {}",
+        "last tried to read {}, last read of Graph {}, of the app {}",
         text(&status["lastAttempt"]),
-        text(&status["lastSuccess"])
+        text(&status["lastSuccess"]),
+        text(&status["progress"]["targetSeenAt"])
     ));
 
     if on_screen {
@@ -87,7 +88,7 @@ pub fn render(document: &Value, depth: Depth, mut sheet: Sheet) -> Sheet {
 fn conditions(status: &Value, depth: Depth, sheet: &mut Sheet) {
     let on_screen = depth == Depth::Screen;
     sheet.title(Tone::Title, "Conditions");
-    let well = items(&status["conditions"]).filter(|condition| on_screen && is_good(condition)).count();
+    let well = items(&status["conditions"]).filter(|one| on_screen && is_good(one) && !is_untold(one)).count();
     if well > 0 {
         let later = items(&status["conditions"]).filter(|condition| waits(condition)).count();
         let later = match later {
@@ -95,8 +96,11 @@ fn conditions(status: &Value, depth: Depth, sheet: &mut Sheet) {
             1 => ", 1 waits for the others".into(),
             later => format!(", {later} wait for the others"),
         };
+        let untold: Vec<String> =
+            items(&status["conditions"]).filter(|one| is_untold(one)).map(|one| text(&one["type"])).collect();
+        let untold = if untold.is_empty() { String::new() } else { format!("; {} can't be known", untold.join(", ")) };
         let all = items(&status["conditions"]).count();
-        sheet.item("  ", Tone::Good, "", &format!("{well} of {all} are as they should be{later}"));
+        sheet.item("  ", Tone::Good, "", &format!("{well} of {all} are as they should be{later}{untold}"));
     }
     let (mut told, mut more): (Vec<&Value>, usize) = (items(&status["conditions"]).collect(), 0);
     if on_screen {
@@ -188,7 +192,11 @@ fn old(status: &Value, seen: &str) -> String {
 /// should be.
 fn is_good(condition: &Value) -> bool {
     let good = if condition["type"] == "Held" { "False" } else { "True" };
-    condition["status"] == good || condition["reason"] == "TokenRejected" || condition["reason"] == "ExpiryNotKnown"
+    condition["status"] == good || condition["reason"] == "TokenRejected" || is_untold(condition)
+}
+
+fn is_untold(condition: &Value) -> bool {
+    condition["reason"] == "ExpiryNotKnown"
 }
 
 /// It has its turn when the others have had theirs.
@@ -385,6 +393,12 @@ mod tests {
         ] {
             assert!(shown.contains(part), "{part} in\n{shown}");
         }
+        let mut untold = document.clone();
+        untold["status"]["conditions"].as_array_mut().unwrap().push(
+            json!({"type": "CredentialValid", "status": "Unknown", "reason": "ExpiryNotKnown", "message": "it does not say"}),
+        );
+        let shown = anstream::adapter::strip_str(&render(&untold, Depth::Screen, Sheet::of(200)).into_text()).to_string();
+        assert!(shown.contains("1 of 17") && shown.contains("CredentialValid can't be known"), "{shown}");
         let mut two = document;
         two["status"]["held"] =
             json!([1, 2].map(|n| json!({"brake": "refused", "message": format!("{}remedy{n}.", "why ".repeat(70))})));

@@ -171,6 +171,11 @@ impl<'a> Facts<'a> {
         self.is_token_rejected() || (refused && self.memory.remembered.cycle_proof.is_some())
     }
 
+    /// Not since the last rollback, before which the token may well have been deleted as the guide has it.
+    pub fn is_target_unread_since_rollback(&self) -> bool {
+        self.memory.remembered.begun_anew.is_some() && self.memory.remembered.bystanders_at.is_none()
+    }
+
     /// The token of Entra's own is none that somebody has entered, and the one in our file is another: that it ends says nothing.
     pub fn signs_in_by_oauth(&self) -> bool {
         match self.seen.settings.known() {

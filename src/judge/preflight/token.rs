@@ -43,6 +43,9 @@ pub(super) fn end(facts: &Facts, found: &mut Findings) {
 pub(super) fn refused(facts: &Facts, status: u16) -> String {
     let remedy = "put a valid one into both Entra and the token file, and never regenerate it just to fill the file, that kills Entra's copy";
     match facts.runs_out() {
+        _ if facts.is_target_unread_since_rollback() => format!(
+            "the token in target.tokenFile is refused ({status}); where it was deleted before the rollback, put a new one into both Entra and the token file"
+        ),
         Some(why) => format!("the token in target.tokenFile is refused ({status}); {why}: {remedy}"),
         None if facts.recorded().is_some() => {
             format!("RevokedTooEarly: the SCIM token is refused ({status}) before the groups are gone; {remedy}")

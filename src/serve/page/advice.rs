@@ -73,9 +73,7 @@ pub(super) fn for_reason(reason: Reason) -> Option<&'static str> {
 pub(super) fn for_brake(brake: &str) -> Option<&'static str> {
     match brake {
         "frozen" => Some("When it may go on, take away what the message names: the file freeze, or the word in spec.hold."),
-        "rolled-back" => Some(
-            "To begin anew: where the token was deleted, put a new one into Entra and the token file. Let one turn run with mode: Observe, read what it says, and set the mode again.",
-        ),
+        "rolled-back" => Some("To begin anew, let one turn run with mode: Observe, read what it says, and set the mode again."),
         "ledger-behind" => Some(
             "Restore the newer ledger where there is one. To go on with this one, run once with mode: Observe, read what it says, and set the mode again.",
         ),
@@ -211,6 +209,7 @@ mod tests {
         Reason::Unreachable,
         Reason::Retired,
         Reason::InProgress,
+        Reason::RolledBack,
         Reason::HeldByBrake,
         Reason::HeldByRefusal,
         Reason::NothingHeld,

@@ -154,7 +154,8 @@ fn view<'a>(spec: &Value, query: Query, status: &'a Status) -> View<'a> {
         ("Last cycle ended", cycle.last_ended),
         ("Next one expected by", cycle.expected_by),
         ("Last tried to read", status.last_attempt),
-        ("Last complete read", status.last_success),
+        ("Last read of Graph", status.last_success),
+        ("Last read of the app", status.progress.target_seen_at),
     ];
     let troubles = headline::troubles(status);
     let todo = todo::todo(spec, status, &troubles);

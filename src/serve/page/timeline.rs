@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{STEPS, Time};
+use super::{STEPS, Time, clock};
 use crate::model::timeline::{Cycle, Timeline};
 use crate::model::words::count as counted;
 
@@ -76,7 +76,7 @@ pub(super) fn picture(timeline: &Timeline, time: impl Fn(Timestamp) -> Time) -> 
             to,
             "stop",
             match hold.to {
-                Some(to) => format!("{}, {} to {}", hold.brake, time(hold.from).shown, time(to).shown),
+                Some(to) => format!("{}, {} to {}", hold.brake, time(hold.from).shown, clock(to, Some(hold.from)).shown),
                 None => format!("{}, since {}", hold.brake, time(hold.from).shown),
             },
         ));

@@ -49,7 +49,7 @@ pub fn report(
         reachable_target(facts),
         config_loaded(trouble),
         is_held(&held),
-        ready(acted, retired, looked),
+        ready(facts, acted, retired, looked),
     ]);
     let phase = phase(facts, acted, before, &held, retired, looked);
     let cycle = cycle(facts, before);
@@ -113,10 +113,14 @@ fn is_held(held: &[Held]) -> Judged {
     judged_as(ConditionKind::Held, Truth::True, reason, message)
 }
 
-fn ready(acted: &Acted, retired: bool, looked: bool) -> Judged {
+fn ready(facts: &Facts, acted: &Acted, retired: bool, looked: bool) -> Judged {
     if retired && looked {
         let message = "the retirement is complete; the credential may be narrowed to read-only or removed".into();
         return judged_as(ConditionKind::Ready, Truth::True, Reason::Retired, message);
+    }
+    if let Some(at) = facts.memory.remembered.rolled_back {
+        let message = format!("the retirement was rolled back at {at:.0}, and not begun anew");
+        return judged_as(ConditionKind::Ready, Truth::False, Reason::RolledBack, message);
     }
     let reason = if looked { Reason::InProgress } else { Reason::LookFailed };
     let under_way = if looked { "the retirement is under way" } else { "how far it is could not be read in this turn" };
@@ -218,7 +222,7 @@ fn users_kept(facts: &Facts) -> Judged {
     let judged = |truth, reason, message| judged_as(ConditionKind::UsersKept, truth, reason, message);
     let remembered = &facts.memory.remembered;
     if let Some(proof) = remembered.cycle_proof.as_ref().filter(|_| facts.is_target_closed()) {
-        let message = format!("{}, read at {:.0}", proof.kept(), proof.at);
+        let message = format!("{}, proven at {:.0}, and so at each read after that", proof.kept(), proof.at);
         return judged(Truth::True, Reason::ProvenBeforeRevocation, message);
     }
     if let Some(why) = facts.seen.target.look.failed() {
@@ -263,6 +267,7 @@ fn reachable_target(facts: &Facts) -> Judged {
         Some(why)
             if matches!(facts.seen.target.token, TokenState::Refused(_))
                 && remembered.cycle_proof.is_none()
+                && !facts.is_target_unread_since_rollback()
                 && facts.runs_out().is_none() =>
         {
             judged(Truth::False, Reason::RevokedTooEarly, why.to_string())
