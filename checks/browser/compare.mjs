@@ -64,7 +64,7 @@ const GROUPS = {
 };
 const OUTLOOKS = {
   NotKnown: "not known: something that it hangs on could not be read, or does not come by itself",
-  InSight: "if every cycle is on time and nothing comes between; no promise",
+  InSight: "a floor, with every cycle on time and over as soon as it begins; no promise",
   Observing: "none: nothing is written in Observe",
   Held: "none while it is held",
   AwaitingPerson: "it waits for a person, who deletes the token",

@@ -108,8 +108,8 @@ pub fn steps_left(facts: &Facts) -> Option<Vec<StepLeft>> {
     Some(left.collect())
 }
 
-/// When, from now, so many cycles have ended at the soonest. They begin at the job's interval after the last one, and those count
-/// that begin the margin after what they are to carry out, which is done after `from`. Each lasts as long as the shortest that was seen.
+/// When, from now, so many cycles have ended at the soonest. They begin at the job's interval after the last one, however
+/// short they are, and those count that begin the margin after what they are to carry out, which is done after `from`.
 fn cycled(facts: &Facts, from: Duration, cycles: u32, after: After) -> Duration {
     let Some(more) = cycles.checked_sub(1) else { return from };
     let (now, job) = (facts.service_time(), facts.job());
@@ -127,12 +127,7 @@ fn cycled(facts: &Facts, from: Duration, cycles: u32, after: After) -> Duration 
     };
     let begins = done.map_or(next, |done| later(done, facts.spec.provisioning.cycle_margin));
     let missed = u32::try_from(since(next, begins).as_nanos().div_ceil(every.as_nanos())).unwrap_or(u32::MAX);
-    since(now, later(next, every.saturating_mul(missed.saturating_add(more)).saturating_add(shortest(facts)))).max(from)
-}
-
-/// Of the good cycles that are remembered; nothing where there is none.
-fn shortest(facts: &Facts) -> Duration {
-    facts.memory.remembered.cycles.iter().map(|cycle| since(cycle.began, cycle.ended)).min().unwrap_or_default()
+    since(now, later(next, every.saturating_mul(missed.saturating_add(more)))).max(from)
 }
 
 fn looks(facts: &Facts) -> Duration {

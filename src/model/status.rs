@@ -183,7 +183,7 @@ impl Outlook {
     pub fn words(self) -> &'static str {
         match self {
             Outlook::NotKnown => "not known: something that it hangs on could not be read, or does not come by itself",
-            Outlook::InSight => "if every cycle is on time and nothing comes between; no promise",
+            Outlook::InSight => "a floor, with every cycle on time and over as soon as it begins; no promise",
             Outlook::Observing => "none: nothing is written in Observe",
             Outlook::Held => "none while it is held",
             Outlook::AwaitingPerson => "it waits for a person, who deletes the token",

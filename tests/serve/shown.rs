@@ -205,7 +205,7 @@ async fn a_published_status_shows_everywhere() {
         "one group is nested",
         "2026-11-24 10:00:30 UTC",
         "datetime=\"2026-11-24T10:00:50Z\">10:00 UTC",
-        "if every cycle is on time and nothing comes between; no promise",
+        "a floor, with every cycle on time and over as soon as it begins; no promise",
         "12 direct assignments, 37 removals from groups, 2 assignments of groups, 4 cycles to wait for, at least 6s of writing",
         "Needs you",
         "Decide for the groups named",

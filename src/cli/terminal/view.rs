@@ -328,7 +328,7 @@ mod tests {
             "3 of 5",
             "2 direct assignments, 9 removals from groups, 1 assignment of a group",
             "2s of writing",
-            "2026-11-24T14:30:00Z, if every cycle is on time",
+            "2026-11-24T14:30:00Z, a floor, with every cycle on time",
             "Succeeded",
             "quarantine",
             "2 x AssignUser",

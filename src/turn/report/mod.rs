@@ -263,13 +263,14 @@ fn reachable_target(facts: &Facts) -> Judged {
             "the token is rejected, as it should be; the target is not read any more".into(),
         );
     }
+    let is_refused = matches!(facts.seen.target.token, TokenState::Refused(_));
     match facts.seen.target.look.unknown() {
-        Some(why)
-            if matches!(facts.seen.target.token, TokenState::Refused(_))
-                && remembered.cycle_proof.is_none()
-                && !facts.is_target_unread_since_rollback()
-                && facts.runs_out().is_none() =>
-        {
+        Some(_) if is_refused && facts.is_target_unread_since_rollback() => judged(
+            Truth::Unknown,
+            Reason::TokenRejected,
+            "the token is refused, as it is where it was deleted before the rollback; the target can't be read".into(),
+        ),
+        Some(why) if is_refused && remembered.cycle_proof.is_none() && facts.runs_out().is_none() => {
             judged(Truth::False, Reason::RevokedTooEarly, why.to_string())
         }
         Some(_) if facts.is_target_closed() => judged(
