@@ -8,10 +8,10 @@ use std::time::Duration;
 use http::HeaderName;
 use jiff::tz::TimeZone;
 
-use super::form::{Approval, FilePath, Guid, Plain, Released, Span, Text};
 use super::mistake::Mistake;
 use super::raw::{self, API_VERSION, Group, KIND, default};
 use super::tree::Places;
+use super::values::{Approval, FilePath, Guid, Plain, Released, Span, Text};
 use crate::model::id::{AppRoleId, GroupId, ScimId, ServicePrincipalId, UserId};
 use crate::model::spec::{
     Acknowledgement, Afterwards, AppRef, EmptyGroups, GroupEntry, Groups, Limits, MatchBy, Provisioning, Revocation,

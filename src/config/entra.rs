@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use url::Url;
 
 use super::check::Check;
-use super::form::{Guid, Link};
 use super::raw;
+use super::values::{Guid, Link};
 use crate::model::id::{JobId, TenantId};
 use crate::model::spec::{Cloud, Credential, Entra, ManagedIdentity};
 

@@ -3,8 +3,8 @@
 use anstyle::{AnsiColor, Style};
 use unicode_width::UnicodeWidthStr as _;
 
-use super::form::may_be_secret;
 use super::mistake::{Errors, Mistake};
+use super::values::may_be_secret;
 use crate::model::words::clean;
 
 const BAD: Style = AnsiColor::Red.on_default().bold();

@@ -4,11 +4,11 @@ pub mod begun;
 mod check;
 mod entra;
 mod excerpt;
-mod form;
 pub mod freeze;
 mod mistake;
 mod raw;
 mod tree;
+mod values;
 pub mod watch;
 
 use std::path::{Path, PathBuf};

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::form::{Approval, FilePath, Guid, Link, Name, Released, Share, Span, Text, TimeOfDay, WriteQuota};
+use super::values::{Approval, FilePath, Guid, Link, Name, Released, Share, Span, Text, TimeOfDay, WriteQuota};
 use crate::model::spec::{
     Acknowledgement, Afterwards, Cloud, EmptyGroups, Hold, LogLevel, MatchBy, MembersDecision, Mode, Profile, RevocationBy,
     ScopeConfirmed, Select,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use crate::judge::facts::Facts;
-use crate::judge::lent;
+use crate::judge::pim;
 use crate::model::id::{GroupId, ScimId, UserId};
 use crate::model::memory::Stranger;
 use crate::model::observed::Observed;
@@ -73,7 +73,7 @@ fn is_cleared(facts: &Facts, id: UserId) -> bool {
         Some(Observed::Known(user)) => user.enabled == Some(false),
         Some(Observed::Unknown(_)) | None => false,
     };
-    by_the_directory || facts.is_released(id) || lent::comes_and_goes(facts, id)
+    by_the_directory || facts.is_released(id) || pim::comes_and_goes(facts, id)
 }
 
 /// Records that were there without being inactive before something was first taken away, and are not any more.

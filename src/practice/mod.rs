@@ -6,12 +6,12 @@ mod clock;
 mod directory;
 mod engine;
 mod faults;
-mod front;
 mod graph;
 mod lagged;
 mod odata;
 mod record;
 mod replicas;
+mod routes;
 pub mod scenario;
 pub mod scim_app;
 mod seed;
@@ -94,7 +94,7 @@ impl Practice {
 
     /// `/{tenant}/oauth2/v2.0/token`, Graph under `/v1.0`, the SCIM app under `/scim/v2`.
     pub fn router(&self) -> axum::Router {
-        front::router(self.0.clone(), self.0.app.clone())
+        routes::router(self.0.clone(), self.0.app.clone())
     }
 
     /// Names the address under which the router is served (`http://127.0.0.1:8080`), for the job's settings.

@@ -9,7 +9,7 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::unfold;
 
-use super::seats::Place;
+use super::connections::Place;
 use super::{Published, State};
 
 /// So many may watch at once: half of the listener's connections, so that probes always find one. Of one peer, fewer.

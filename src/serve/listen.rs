@@ -22,7 +22,7 @@ use tokio::time::{Instant, Sleep};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
-use super::seats::{Seat, Seats};
+use super::connections::{Seat, Seats};
 use super::{Hosts, State, router};
 
 /// The head of a request is there within this time, and no larger than this (bytes), or the connection is closed.

@@ -1,11 +1,11 @@
 //! Observed from outside: one listener, read only. It shows the last published status and never looks at the world itself.
 
+mod connections;
 mod events;
 mod hosts;
 mod listen;
 pub mod metrics;
 mod page;
-mod seats;
 
 use std::io::Write as _;
 use std::sync::{Arc, PoisonError, RwLock};

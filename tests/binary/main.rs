@@ -4,10 +4,10 @@ mod died;
 mod evidence;
 mod lives;
 mod network;
+mod rollback;
 #[path = "../common/daemon.rs"]
 mod support;
 mod terminal;
 mod told;
 mod traced;
-mod undone;
 mod verbs;

@@ -62,7 +62,7 @@ static WHOLE_GUIDE: LazyLock<Vec<Exchange>> = LazyLock::new(|| run(whole_guide()
 static ODD_TENANTS: LazyLock<Vec<Exchange>> = LazyLock::new(|| run(odd_tenants()));
 static REFUSALS: LazyLock<Vec<Exchange>> = LazyLock::new(|| run(refusals()));
 
-/// Every oddity that a group can have, and pages so small that lists have several.
+/// Every quirk that a group can have, and pages so small that lists have several.
 fn odd() -> Scenario {
     use GroupTrait::*;
     let traits = [

@@ -2,20 +2,20 @@
 
 mod bad_input;
 mod cuts;
+mod gauges;
 mod kept;
-mod lent;
-mod lost;
 mod midway;
+mod once_lost;
+mod pim;
+mod reporting;
 mod restored;
+mod rollback;
 #[path = "../common/status.rs"]
 mod status;
 #[path = "../common/rig.rs"]
 mod support;
 mod target;
 mod tokens;
-mod told;
 mod turns;
-mod undone;
 #[path = "../common/walk.rs"]
 mod walk;
-mod watched;

@@ -1,4 +1,4 @@
-//! Habits of real services with lists: a list is read whole, or it is an error.
+//! Quirks of real services with lists: a list is read whole, or it is an error.
 
 use super::*;
 
@@ -56,7 +56,7 @@ async fn a_service_that_names_none_of_its_lists_may_have_no_group_and_the_token_
         stage.app.set_quirk(quirk.clone());
         assert!(
             stage.target.groups().await.unwrap_err().to_string().contains("proves nothing"),
-            "{quirk:?}: its habit is not known yet"
+            "{quirk:?}: its quirk is not known yet"
         );
         let users: Vec<ScimId> = stage.target.users().await.unwrap().records.into_keys().collect();
         let groups = stage.target.groups().await.unwrap();

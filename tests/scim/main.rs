@@ -97,7 +97,7 @@ async fn an_app_without_groups_gives_an_empty_list() {
 }
 
 #[tokio::test]
-async fn habits_that_lose_nobody_change_nothing() {
+async fn quirks_that_lose_nobody_change_nothing() {
     for quirks in [
         vec![Quirk::IgnoresPaging],
         vec![Quirk::IgnoresPaging, Quirk::TotalIsPageLength],

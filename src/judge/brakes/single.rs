@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::judge::facts::{Cover, Facts};
 use crate::judge::group_plan::{GroupPlan, plan_for};
-use crate::judge::lent::{self, Open};
+use crate::judge::pim::{self, Open};
 use crate::model::action::Action;
 use crate::model::id::{GroupId, UserId};
 use crate::model::words::{part, some_of};
@@ -91,7 +91,7 @@ pub(super) fn not_approved(
         Action::AssignUser { user, .. } if facts.is_released(*user) => {
             Some(format!("user {} is in spec.released", facts.user_name(*user)))
         }
-        Action::AssignUser { user, role } => match lent::open(facts, *user, *role) {
+        Action::AssignUser { user, role } => match pim::open(facts, *user, *role) {
             Some(Open::Undecided(why) | Open::NotRead(why)) => Some(why),
             None => never_in_scope(facts, *user),
         },

@@ -3,7 +3,7 @@
 
 use super::findings::Findings;
 use crate::judge::facts::Facts;
-use crate::judge::lent;
+use crate::judge::pim;
 use crate::model::id::{GroupId, UserId};
 use crate::model::observed::Why;
 use crate::model::snapshot::{GroupProfile, ObservedGroup, OptionalLook};
@@ -69,18 +69,18 @@ fn unread(facts: &Facts, id: GroupId, seen: &ObservedGroup, found: &mut Findings
 /// Told before anybody gets an assignment that lasts; once there is a baseline, step 1 asks for each of them by name.
 fn for_a_while(facts: &Facts, id: GroupId, seen: &ObservedGroup, found: &mut Findings) {
     let begun = facts.recorded().is_some();
-    let passing = lent::gaining(facts, id, seen);
+    let passing = pim::gaining(facts, id, seen);
     if !passing.is_empty() {
         let told = format!(
             "group {}: {} in it for a while only (Privileged Identity Management), and assignments of their own would last: {}",
             facts.group_name(id),
             some_users(passing.len(), "is", "are"),
-            lent::told(facts, &passing)
+            pim::told(facts, &passing)
         );
         if facts.acknowledges(Acknowledgement::TemporaryMembers) {
             found.notes.push(format!("{told}; that they may is the operator's word (TemporaryMembers)"));
         } else if !begun {
-            found.refusals.push(format!("{told}; {}", lent::REMEDY));
+            found.refusals.push(format!("{told}; {}", pim::REMEDY));
         }
     }
     let acknowledged = facts.acknowledges(Acknowledgement::TemporaryMembers);

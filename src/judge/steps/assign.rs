@@ -4,7 +4,7 @@ use std::fmt::{self, Display};
 
 use crate::judge::facts::{Cover, Facts, Ground, Person};
 use crate::judge::good_cycle;
-use crate::judge::lent::{self, Open};
+use crate::judge::pim::{self, Open};
 use crate::judge::step::{Reach, Step, Verdict};
 use crate::model::action::Action;
 use crate::model::condition::{ConditionKind, Reason};
@@ -43,7 +43,7 @@ impl Left {
     fn of(facts: &Ground) -> Left {
         let mut left = Left::default();
         let assigned = |group: &GroupId| facts.rows.has(*group);
-        lent::newcomers(facts).into_iter().for_each(|open| left.leave_open(open));
+        pim::newcomers(facts).into_iter().for_each(|open| left.leave_open(open));
         for person in facts.people() {
             match &person.cover {
                 // Nobody is on this ground.
@@ -55,7 +55,7 @@ impl Left {
                 Cover::Missing(roles) if facts.is_released(person.id) => left.stranded.extend(stranded(facts, person, roles)),
                 Cover::Missing(roles) => {
                     for role in roles {
-                        match lent::open(facts, person.id, *role) {
+                        match pim::open(facts, person.id, *role) {
                             Some(open) => left.leave_open(open),
                             None => left.assign(facts, Action::AssignUser { user: person.id, role: *role }),
                         }

@@ -1,4 +1,4 @@
-//! What happened before time starts: the first cycles, and the oddities at the target that the engine knows nothing of.
+//! What happened before time starts: the first cycles, and the quirks at the target that the engine knows nothing of.
 
 use std::time::Duration;
 
@@ -58,7 +58,7 @@ pub(crate) async fn play(inner: &mut Inner) -> Result<(), PracticeError> {
     }
     if has_history(&inner.scenario) {
         cycles(inner).await?;
-        oddities(inner).await?;
+        quirks(inner).await?;
     }
     let mut state = inner.state();
     let now = inner.clock.now();
@@ -111,7 +111,7 @@ async fn cycles(inner: &Inner) -> Result<(), PracticeError> {
     Ok(())
 }
 
-async fn oddities(inner: &Inner) -> Result<(), PracticeError> {
+async fn quirks(inner: &Inner) -> Result<(), PracticeError> {
     let record = |number: &usize| {
         let user = inner.ids.users.get(number - 1)?;
         inner.state().sync.linked.users.get(user).map(|link| link.id.clone())

@@ -1,4 +1,4 @@
-//! What a practice tenant is made of, as data: sizes, times, and the oddities of real tenants. It decides nothing.
+//! What a practice tenant is made of, as data: sizes, times, and the quirks of real tenants. It decides nothing.
 
 mod job;
 mod target;

@@ -110,7 +110,7 @@ impl ScimApp {
         _ = self.lock().store.remove(Kind::Groups, id);
     }
 
-    /// Adds a misbehaviour to those already there.
+    /// Adds a quirk to those already there.
     pub fn set_quirk(&self, quirk: Quirk) {
         self.lock().quirks.insert(quirk);
     }

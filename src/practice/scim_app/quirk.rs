@@ -1,4 +1,4 @@
-//! Ways in which real SCIM services misbehave, as data.
+//! Quirks of real SCIM services, as data.
 
 use std::collections::{BTreeMap, BTreeSet};
 

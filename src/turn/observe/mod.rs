@@ -2,8 +2,8 @@
 
 #![deny(clippy::disallowed_methods)]
 
-mod matched;
 mod target;
+mod unlisted;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -60,7 +60,7 @@ pub async fn observe(world: &impl World, spec: &Spec, memory: &Memory) -> Snapsh
     }
     target::target(world, spec, memory, &mut now).await;
     users(world, spec, memory, &mut now).await;
-    matched::look_up(world, spec, memory, &mut now).await;
+    unlisted::look_up(world, spec, memory, &mut now).await;
     probe(world, spec, memory, &mut now).await;
     now
 }

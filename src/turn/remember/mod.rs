@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::judge::facts::{Facts, Ground};
 use crate::judge::steps::cycle;
-use crate::judge::{baseline, dates, good_cycle, group_plan, kept, lent, restored};
+use crate::judge::{baseline, dates, good_cycle, group_plan, kept, pim, restored};
 use crate::model::baseline::{Baseline, Growth};
 use crate::model::compact::{Few, InOrder, Pool};
 use crate::model::id::{GroupId, UserId};
@@ -47,7 +47,7 @@ pub fn growth(facts: &Facts) -> Growth {
         let Some(seen) = facts.seen.groups.get(id) else { continue };
         for user in seen.members.known().into_iter().flat_map(|members| &members.value.users) {
             let is_new = known.users.get(user).is_none_or(|known| !known.groups.contains(id));
-            if is_new && lent::of_newcomer(facts, *id, seen, *user).is_none() {
+            if is_new && pim::of_newcomer(facts, *id, seen, *user).is_none() {
                 growth.users.entry(*user).or_insert_with(|| baseline::new_protected(facts, *user)).groups.insert(*id);
             }
         }

@@ -12,8 +12,8 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::batch::{self, Item, Order};
-use super::hour::Hour;
 use super::pace::{Kind, Pace};
+use super::service_clock::ServiceClock;
 use super::token::TokenSource;
 use super::wire::{Refusal, is_path_segment, shape};
 use crate::world::LastWord;
@@ -34,7 +34,7 @@ pub struct GraphClient<T> {
     /// With the version.
     pub(super) root: Url,
     gate: Gate,
-    hour: Hour,
+    clock: ServiceClock,
     pub(super) pace: Arc<Pace>,
 }
 
@@ -76,7 +76,7 @@ impl<T: TokenSource> GraphClient<T> {
         if let Ok(mut path) = root.path_segments_mut() {
             path.pop_if_empty().push("v1.0");
         }
-        GraphClient { http, token, root, gate: Gate::default(), hour: Hour::default(), pace }
+        GraphClient { http, token, root, gate: Gate::default(), clock: ServiceClock::default(), pace }
     }
 
     /// Sends requests in one envelope; an answer for each, in their order.
@@ -179,27 +179,27 @@ impl<T: TokenSource> GraphClient<T> {
                     if (!answer.status.is_success() || ask.operation == BATCH) && repeats(&answer.body, token.expose_secret()) {
                         answer.body = Bytes::new();
                     }
-                    match (answer.at.filter(|at| self.hour.is_odd(*at)), patience.kind, odd) {
+                    match (answer.at.filter(|at| self.clock.is_odd(*at)), patience.kind, odd) {
                         // A read is asked once more what time it is.
                         (Some(at), Kind::Read, None) => {
                             odd = Some(at);
                             continue;
                         }
-                        (Some(at), Kind::Read, Some(before)) if !Hour::agree(before, at) => {
+                        (Some(at), Kind::Read, Some(before)) if !ServiceClock::agree(before, at) => {
                             return Err(ask.malformed(format!("its Date runs away: {before}, and then {at}")));
                         }
                         // A write is not sent twice: what was read last is read once more, for the time alone. Where that tells
                         // another one, a look has to tell when it was done.
                         (Some(at), Kind::Write, _) => {
                             let again = self.what_time(bearer).await;
-                            answer.at = again.filter(|again| Hour::agree(at, *again)).map(|_| at);
+                            answer.at = again.filter(|again| ServiceClock::agree(at, *again)).map(|_| at);
                         }
                         _ => {}
                     }
                     if let Some(at) = answer.at {
-                        self.hour.believe(at);
+                        self.clock.believe(at);
                         if request.method() == http::Method::GET {
-                            self.hour.was_read(ask.operation, request.uri().clone());
+                            self.clock.was_read(ask.operation, request.uri().clone());
                         }
                     }
                     return Ok(answer);
@@ -209,7 +209,7 @@ impl<T: TokenSource> GraphClient<T> {
     }
 
     async fn what_time(&self, bearer: HeaderValue) -> Option<Timestamp> {
-        let (operation, uri) = self.hour.last_read()?;
+        let (operation, uri) = self.clock.last_read()?;
         let mut request = Request::new(Bytes::new());
         *request.uri_mut() = uri;
         request.headers_mut().insert(header::AUTHORIZATION, bearer);

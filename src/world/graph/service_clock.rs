@@ -23,13 +23,13 @@ struct Known {
 }
 
 #[derive(Default)]
-pub(super) struct Hour {
+pub(super) struct ServiceClock {
     known: Mutex<Option<Known>>,
     /// What was read last: it can be asked for again to hear the time.
     read: Mutex<Option<(&'static str, Uri)>>,
 }
 
-impl Hour {
+impl ServiceClock {
     /// It is not the time that those before it lead to.
     pub(super) fn is_odd(&self, at: Timestamp) -> bool {
         let Some(Known { first, last }) = *locked(&self.known) else { return false };
@@ -72,35 +72,35 @@ mod tests {
         "2026-11-24T12:00:00Z".parse::<Timestamp>().unwrap() + Duration::from_secs(seconds)
     }
 
-    async fn hears(hour: &Hour, after: u64, seconds: u64) -> bool {
+    async fn hears(clock: &ServiceClock, after: u64, seconds: u64) -> bool {
         tokio::time::advance(Duration::from_secs(after)).await;
-        let odd = hour.is_odd(at(seconds));
+        let odd = clock.is_odd(at(seconds));
         if !odd {
-            hour.believe(at(seconds));
+            clock.believe(at(seconds));
         }
         odd
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_time_that_runs_away_is_odd_in_either_direction_however_long_nothing_was_heard() {
-        let hour = Hour::default();
-        assert!(!hears(&hour, 0, 0).await, "the first is all there is");
-        assert!(!hears(&hour, 60, 60).await && !hears(&hour, 7200, 7262).await);
-        assert!(hears(&hour, 60, 10 * 365 * 86_400).await);
-        assert!(hears(&hour, 0, 3000).await, "an hour back");
-        assert!(!hears(&hour, 0, 7322).await);
+        let clock = ServiceClock::default();
+        assert!(!hears(&clock, 0, 0).await, "the first is all there is");
+        assert!(!hears(&clock, 60, 60).await && !hears(&clock, 7200, 7262).await);
+        assert!(hears(&clock, 60, 10 * 365 * 86_400).await);
+        assert!(hears(&clock, 0, 3000).await, "an hour back");
+        assert!(!hears(&clock, 0, 7322).await);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_practice_tenant_may_run_faster_and_a_leap_counts_once_it_was_heard_twice() {
-        let hour = Hour::default();
-        assert!(!hears(&hour, 0, 0).await && !hears(&hour, 2, 480).await);
+        let clock = ServiceClock::default();
+        assert!(!hears(&clock, 0, 0).await && !hears(&clock, 2, 480).await);
         for n in 2..20 {
-            assert!(!hears(&hour, 60, 480 + (n - 1) * 14_400).await, "{n}");
+            assert!(!hears(&clock, 60, 480 + (n - 1) * 14_400).await, "{n}");
         }
-        assert!(hour.is_odd(at(40_000_000)));
-        hour.believe(at(40_000_000));
-        assert!(!hears(&hour, 1, 40_000_001).await, "the rate is measured anew");
-        assert!(hears(&hour, 1, 1_000).await);
+        assert!(clock.is_odd(at(40_000_000)));
+        clock.believe(at(40_000_000));
+        assert!(!hears(&clock, 1, 40_000_001).await, "the rate is measured anew");
+        assert!(hears(&clock, 1, 1_000).await);
     }
 }
