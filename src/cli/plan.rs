@@ -16,6 +16,7 @@ use crate::judge::roadmap::Roadmap;
 use crate::model::condition::{ConditionKind, Truth};
 use crate::model::names::Names;
 use crate::model::spec::Spec;
+use crate::model::status::Outlook;
 use crate::model::words::count;
 use crate::turn::{LoopState, Permit, Turn, turn};
 use crate::world::SystemClock;
@@ -71,7 +72,7 @@ fn plan_text(spec: &Spec, turn: &Turn) -> Sheet {
         sheet.item("  ", tone, &format!("{mark:<5}"), &format!("{title}: {} ({})", condition.message, condition.reason));
     }
     if let Some(roadmap) = &turn.roadmap {
-        write_roadmap(spec, roadmap, &mut sheet);
+        write_roadmap(spec, roadmap, status.remaining.outlook, &mut sheet);
     }
     let now = turn.roadmap.as_ref().map(|roadmap| roadmap.now.as_slice()).unwrap_or_default();
     if now.is_empty() {
@@ -86,15 +87,15 @@ fn plan_text(spec: &Spec, turn: &Turn) -> Sheet {
     sheet
 }
 
-fn write_roadmap(spec: &Spec, roadmap: &Roadmap, sheet: &mut Sheet) {
+fn write_roadmap(spec: &Spec, roadmap: &Roadmap, outlook: Outlook, sheet: &mut Sheet) {
     let users = &roadmap.users;
     let kinds = [
         (users.enabled, "enabled"),
         (users.disabled, "disabled"),
-        (users.not_read, "in no group now, so that their accounts were not read"),
+        (users.not_read, "not looked up in Entra now"),
         (users.guests, if users.guests == 1 { "guest" } else { "guests" }),
         (users.deleted, "deleted"),
-        (users.in_several_groups, "in several groups"),
+        (users.in_several_groups, "in several groups when first seen"),
         (users.with_several_roles, "with several roles"),
         (users.already_direct, "already assigned themselves"),
         (users.unknown_at_target, "unknown at the target"),
@@ -109,7 +110,8 @@ fn write_roadmap(spec: &Spec, roadmap: &Roadmap, sheet: &mut Sheet) {
     sheet.table(
         &["group", "users", "members", "what hangs on it, and why"],
         roadmap.groups.iter().map(|group| {
-            let users = group.users.map_or_else(|| "not known".to_owned(), |users| users.to_string());
+            let unread = if group.assigned { "not known" } else { "not read" };
+            let users = group.users.map_or_else(|| unread.to_owned(), |users| users.to_string());
             vec![format!("{} ({})", group.name, group.id), users, group.members.to_owned(), group.about()]
         }),
     );
@@ -122,19 +124,18 @@ fn write_roadmap(spec: &Spec, roadmap: &Roadmap, sheet: &mut Sheet) {
             vec![title, left, step.cycles.to_string(), step.writes.to_string(), rounded(step.takes)]
         }),
     );
-    let takes: Duration = roadmap.steps.iter().map(|step| step.takes).sum();
     if roadmap.steps.iter().all(|step| step.left.is_empty()) {
         sheet.say("Nothing is left to do.");
     } else {
-        let soonest = if takes.is_zero() { "at once".into() } else { format!("{} from now", rounded(takes)) };
-        sheet.say(&format!(
-            "In all {}, and done {soonest} at the soonest ({:.0}): at {}% of Graph's write quota, every cycle on time, nobody to wait for.",
-            count(roadmap.writes as usize, "write"),
-            roadmap.earliest,
-            spec.limits.write_share.0
-        ));
+        sheet.say(&format!("In all {}. {}", count(roadmap.writes as usize, "write"), ends(spec, roadmap, outlook)));
     }
     sheet.title(Tone::Title, "What Entra would then send to the app:");
+    if roadmap.calls.is_empty() {
+        sheet.say(match outlook {
+            Outlook::Retired => "Nothing: its token is refused.",
+            _ => "Not known: the app or its assignments could not be read.",
+        });
+    }
     for stage in &roadmap.calls {
         sheet.item(
             "  ",
@@ -147,6 +148,18 @@ fn write_roadmap(spec: &Spec, roadmap: &Roadmap, sheet: &mut Sheet) {
     sheet.blank();
     sheet.say(&format!("The decisions in it: {}", roadmap.digest));
     sheet.say("As spec.approval it makes Enforce refuse anything decided otherwise.");
+}
+
+fn ends(spec: &Spec, roadmap: &Roadmap, outlook: Outlook) -> String {
+    if !matches!(outlook, Outlook::InSight | Outlook::Observing) {
+        return format!("When it ends: {}.", outlook.words());
+    }
+    let takes: Duration = roadmap.steps.iter().map(|step| step.takes).sum();
+    let soonest = if takes.as_secs() == 0 { "at once".into() } else { format!("{} from now", rounded(takes)) };
+    format!(
+        "Done {soonest} at the soonest ({:.0}): at {}% of Graph's write quota, every cycle on time, nobody to wait for.",
+        roadmap.earliest, spec.limits.write_share.0
+    )
 }
 
 /// To the minute, as nothing here is known better.

@@ -6,9 +6,11 @@ use askama::Template;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::model::action::Action;
 use crate::model::baseline::{Baseline, Binding, without_query};
 use crate::model::history::{Event, HistoryEntry, UserAfter, Verdict};
 use crate::model::id::{AppRoleId, GroupId, ScimId, UserId};
+use crate::model::key::Key;
 use crate::model::memory::{CycleProof, DepartureKind, Remembered, RevocationProof};
 use crate::model::snapshot::ScimUser;
 use crate::model::words::{count, some_of};
@@ -41,7 +43,7 @@ pub struct Report {
     pub users: Vec<UserRow>,
     pub groups: Vec<GroupRow>,
     pub writes: Vec<WriteRecord>,
-    /// Objects that were corrected more than once: somebody undid it.
+    /// Objects that were corrected more than once: somebody undid it, and no rollback of ours.
     pub repeated: BTreeMap<String, u32>,
     pub cycle_proof: Option<CycleProof>,
     pub revocation_proof: Option<RevocationProof>,
@@ -226,13 +228,21 @@ fn is_silent(users: &[UserRow]) -> bool {
     records.peek().is_some() && records.all(|record| record.active.is_none())
 }
 
+/// What a rollback put back was undone by us, so it counts from there again.
 fn repeated(writes: &[WriteRecord]) -> BTreeMap<String, u32> {
-    let mut times: BTreeMap<String, u32> = BTreeMap::new();
+    let mut times: BTreeMap<(Key, bool), u32> = BTreeMap::new();
+    let mut most: BTreeMap<String, u32> = BTreeMap::new();
     for write in writes.iter().filter(|write| write.is_ours()) {
-        *times.entry(write.action.to_string()).or_default() += 1;
+        let key = write.action.key();
+        let (key, is_back) = key.undone().map_or((key, false), |undone| (undone, true));
+        times.remove(&(key.clone(), !is_back));
+        let times = times.entry((key, is_back)).or_default();
+        *times += 1;
+        if *times > 1 {
+            most.entry(write.action.to_string()).and_modify(|most| *most = (*times).max(*most)).or_insert(*times);
+        }
     }
-    times.retain(|_, times| *times > 1);
-    times
+    most
 }
 
 #[derive(Template)]
@@ -319,6 +329,16 @@ impl Html<'_> {
     /// Behind "The provisioning log".
     fn log(&self, proof: &CycleProof) -> String {
         if proof.log.starts_with("read") { format!("was {}", proof.log) } else { proof.log.clone() }
+    }
+
+    /// Of the token's deletion, which nobody but the operator writes.
+    fn asked(&self) -> usize {
+        self.report.writes.iter().filter(|write| write.action == Action::RequestRevocation).count()
+    }
+
+    /// It counts for nothing of ours.
+    fn is_before(&self, ended: &Timestamp) -> bool {
+        *ended <= self.report.baseline_taken
     }
 
     fn cycles(&self) -> Vec<&Event> {

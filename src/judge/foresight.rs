@@ -24,6 +24,10 @@ pub const NOW: &str = "what is so now";
 
 /// One stage for now, and one for each of steps 1 to 3; empty where there is nothing to go by.
 pub fn foresee(facts: &Facts) -> Vec<Stage> {
+    // Who reads it would take a guess at what the app has for a look.
+    if facts.memory.target.is_none() {
+        return Vec::new();
+    }
     stages(facts, &facts.people().iter().collect::<Vec<_>>())
 }
 
@@ -215,8 +219,14 @@ fn linked(facts: &Facts, baseline: &Baseline, people: &[&Person]) -> Linked {
         Some((person.id, LinkedUser { id, active, attributes: Attributes::new() }))
     };
     let users: BTreeMap<_, _> = people.iter().filter_map(user).collect();
+    // After a rollback the engine has made it anew, under another id.
+    let made_anew = |id: GroupId, name: &str| {
+        let mut like = look.into_iter().flat_map(|look| look.groups_like(id, name));
+        like.next().filter(|_| like.next().is_none()).map(|group| &group.id)
+    };
     let group = |(id, group): (&GroupId, &ManagedGroup)| {
-        let scim = group.scim.as_ref().filter(|scim| look.is_none_or(|look| look.groups.contains_key(scim)))?;
+        let scim = group.scim.as_ref().filter(|scim| look.is_none_or(|look| look.groups.contains_key(scim)));
+        let scim = scim.or_else(|| made_anew(*id, &group.display_name))?;
         let mut members = ever_in.remove(id).unwrap_or_default();
         members.retain(|user| users.contains_key(user));
         Some((*id, LinkedGroup { id: scim.clone(), members, attributes: Attributes::new() }))

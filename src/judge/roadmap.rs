@@ -41,7 +41,7 @@ pub struct Users {
     pub protected: u64,
     pub enabled: u64,
     pub disabled: u64,
-    /// In no managed group now, so that nobody asked for their account.
+    /// In no managed group whose members are still read, so that nobody asked for their account.
     pub not_read: u64,
     pub guests: u64,
     /// Gone from the directory, or in its bin.

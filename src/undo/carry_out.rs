@@ -75,6 +75,7 @@ fn anew(before: &Remembered) -> Remembered {
         rolled_back: before.rolled_back,
         begun_anew: before.begun_anew,
         cycles: before.cycles.clone(),
+        seen_cycle: before.seen_cycle.clone(),
         calibration: before.calibration.clone(),
         carried: before.carried.clone(),
         latest: before.latest,

@@ -5,7 +5,7 @@ use rand::{RngExt, SeedableRng};
 use unscim::judge::foresight::{NOW as STAGE_NOW, Stage, foresee, harm};
 use unscim::model::baseline::AtTarget;
 use unscim::model::engine::ScimCall;
-use unscim::model::id::UserId;
+use unscim::model::id::{ScimId, UserId};
 use unscim::model::memory::{Departure, DepartureKind, Streak};
 use unscim::model::observed::{Listed, Observed};
 use unscim::model::snapshot::*;
@@ -21,6 +21,21 @@ fn foresight_shows_each_stage_once_and_nothing_where_there_is_nothing_to_go_by()
     case.seen.assignments = Listed::Unknown(failed("transient"));
     assert_eq!(calls(&case), [0; 0]);
     assert_eq!(calls(&Case::retired()), [0; 0]);
+    // What the app has is not known: a guess would be told as a fact.
+    let mut case = Case::assigned();
+    case.memory.target = None;
+    assert_eq!(calls(&case), [0; 0]);
+    // After a rollback the app has the groups under other ids. Two that look alike are nobody's.
+    let mut case = Case::assigned();
+    case.groups_gone();
+    assert_eq!(calls(&case)[0], 4, "two groups are made, and get their members");
+    for n in [7, 8] {
+        let group = ScimGroup { id: ScimId::from(format!("g-{n}")), ..known_group(n - 6) };
+        case.target().groups.insert(group.id.clone(), group);
+    }
+    assert_eq!(calls(&case), [0, 0, 2, 2]);
+    case.target().groups.insert("g-9".into(), ScimGroup { id: "g-9".into(), ..known_group(1) });
+    assert_eq!(calls(&case)[0], 2);
     // A mapping that does not delete, or is off, deletes no group.
     for change in [(|mapping: &mut Mapping| mapping.deletes = false) as fn(&mut Mapping), |mapping| mapping.enabled = false] {
         let mut case = Case::assigned();

@@ -4,9 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use unscim::cli::rollback::shown;
+use unscim::evidence::{Evidence, Report, report};
 use unscim::model::action::{Action, Done};
+use unscim::model::history::Event;
 use unscim::model::id::{AppRoleId, GroupId, UserId};
 use unscim::model::key::Key;
+use unscim::model::observed::Observed;
 use unscim::model::snapshot::Principal;
 use unscim::model::spec::Mode;
 use unscim::model::status::Phase;
@@ -14,7 +17,7 @@ use unscim::practice::{Effect, Fault};
 use unscim::turn::{LoopState, Permit, turn};
 use unscim::undo::Direct;
 use unscim::undo::{Rollback, look};
-use unscim::world::{Directory, Ledger};
+use unscim::world::{Clock, Directory, Ledger, World};
 
 use crate::support::Rig;
 use crate::walk::small;
@@ -43,6 +46,15 @@ async fn tenant(rig: &mut Rig) -> Tenant {
         now.members.insert(group, directory.members_of(&[group]).await.remove(0).unwrap().value.users);
     }
     now
+}
+
+/// What the evidence would say now.
+fn told(rig: &mut Rig) -> Report {
+    let ledger = &rig.world().ledger;
+    let Observed::Known(baseline) = ledger.baseline().unwrap() else { panic!("no baseline") };
+    let (remembered, writes) = (ledger.remembered().unwrap(), ledger.writes().unwrap());
+    let witnessed = ledger.history().unwrap();
+    report(Evidence { baseline, remembered, writes, witnessed, lines: 0, head: String::new() }, rig.world().clock().now())
 }
 
 async fn looked(rig: &mut Rig, direct: Direct) -> Rollback {
@@ -129,6 +141,22 @@ async fn a_finished_retirement_is_undone_in_the_safe_order_and_can_be_begun_anew
     rig.spec.mode = Mode::Enforce;
     let status = rig.retire().await;
     assert_eq!(status.phase, Phase::Retired);
+    // What we undid ourselves nobody else undid, and each cycle is told of once.
+    let told = told(&mut rig);
+    assert_eq!(told.repeated, BTreeMap::new());
+    let cycles = told.witnessed.iter().filter_map(|one| match &one.event {
+        Event::Cycle { activity, .. } => Some(activity.as_str()),
+        _ => None,
+    });
+    let cycles: Vec<&str> = cycles.collect();
+    assert_eq!(cycles.len(), cycles.iter().collect::<BTreeSet<_>>().len(), "{cycles:?}");
+    // An admin did.
+    let (group, role) = before.groups.iter().next().unwrap();
+    rig.practice.admin().assign_group(*group, *role).unwrap();
+    rig.until(50, |status| status.progress.groups_assigned == Some(1)).await;
+    rig.until(200, |status| status.progress.groups_assigned == Some(0)).await;
+    let again: Vec<u32> = self::told(&mut rig).repeated.into_values().collect();
+    assert_eq!(again, [2]);
     assert_eq!(status.timeline.put_back, (kinds.len() + gone) as u64, "of the ledger, so that it stays");
     rig.assert_nobody_hurt(&kept);
 }

@@ -119,6 +119,11 @@ async fn the_headline_says_in_plain_words_what_goes_on() {
     assert_eq!(headline(&page), "Waiting for the next provisioning cycle, expected 13:41 UTC");
     assert!(part(&page, "phase").contains("40 of 40 people keep their access"));
     assert!(part(&page, "todo").contains("Nothing. It goes on by itself."));
+    let mut observing = status();
+    observing.phase = Phase::Observing;
+    let observing = self::page(&observing).await;
+    assert!(part(&observing, "todo").contains("read what Enforce would do, and set spec.mode: Enforce"));
+    assert!(part(&observing, "steps").contains("Open") && !part(&observing, "steps").contains("Under way"));
     let steps = part(&page, "steps");
     assert_eq!((steps.matches("<details").count(), steps.matches(" open data-now").count()), (5, 1), "the present one is open");
     for (kind, reason, words) in [

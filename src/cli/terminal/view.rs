@@ -192,7 +192,8 @@ fn old(status: &Value, seen: &str) -> String {
 /// should be.
 fn is_good(condition: &Value) -> bool {
     let good = if condition["type"] == "Held" { "False" } else { "True" };
-    condition["status"] == good || condition["reason"] == "TokenRejected" || is_untold(condition)
+    let is_dead = condition["reason"] == "TokenRejected" && condition["status"] == "Unknown";
+    condition["status"] == good || is_dead || is_untold(condition)
 }
 
 fn is_untold(condition: &Value) -> bool {

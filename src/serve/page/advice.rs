@@ -144,6 +144,16 @@ pub(super) fn clicks(reason: Reason, spec: &Value, status: &Status) -> Vec<Strin
     }
 }
 
+pub(super) fn observing<'a>() -> Advice<'a> {
+    Advice {
+        text: "Nothing is written in Observe. When it is to go on, read what Enforce would do, and set spec.mode: Enforce.",
+        clicks: Vec::new(),
+        copy: None,
+        says: Vec::new(),
+        entry: "Phases",
+    }
+}
+
 /// What is left for people when it is over.
 pub(super) fn after(status: &Status) -> Advice<'_> {
     let quarantined = if status.cycle.quarantined {

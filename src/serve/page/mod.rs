@@ -174,6 +174,7 @@ fn view<'a>(spec: &Value, query: Query, status: &'a Status) -> View<'a> {
             _ if todo.is_empty() => "",
             Phase::Retired => "done",
             Phase::AwaitingRevocation => "busy",
+            Phase::Observing if todo.len() == 1 => "busy",
             _ => "stop",
         },
         finish: status.remaining.earliest_finish.map(|at| clock(at, status.last_attempt)),
@@ -243,6 +244,8 @@ fn row<'a>(status: &Status, condition: &'a Condition, told: &impl Fn(&str) -> bo
         (_, Truth::False | Truth::Unknown) if condition.reason == Reason::Blocked => ("later", "Later"),
         (_, Truth::False) if advice::for_reason(condition.reason).is_some() => ("stop", "Needs you"),
         (ConditionKind::GraphReachable | ConditionKind::TargetReachable, Truth::False) => ("stop", "No"),
+        // Nothing goes on then.
+        (_, Truth::False) if matches!(status.phase, Phase::Observing | Phase::Held) => ("later", "Open"),
         (_, Truth::False) => ("busy", "Under way"),
         (_, Truth::Unknown) => ("later", "Not known"),
     };

@@ -51,8 +51,10 @@ pub(super) fn todo<'a>(spec: &Value, status: &'a Status, troubles: &[Trouble]) -
         advice.says.retain(|said| !headline::tells(troubles, &said.message));
         advice.entry != Reason::PreflightFailed.as_str() || !advice.says.is_empty()
     });
-    if status.phase == Phase::Retired {
-        found.push(advice::after(status));
+    match status.phase {
+        Phase::Observing => found.push(advice::observing()),
+        Phase::Retired => found.push(advice::after(status)),
+        _ => {}
     }
     found
 }

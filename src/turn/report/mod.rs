@@ -266,7 +266,7 @@ fn reachable_target(facts: &Facts) -> Judged {
     let is_refused = matches!(facts.seen.target.token, TokenState::Refused(_));
     match facts.seen.target.look.unknown() {
         Some(_) if is_refused && facts.is_target_unread_since_rollback() => judged(
-            Truth::Unknown,
+            Truth::False,
             Reason::TokenRejected,
             "the token is refused, as it is where it was deleted before the rollback; the target can't be read".into(),
         ),
