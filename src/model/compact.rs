@@ -28,24 +28,18 @@ pub fn partition_near<T>(sorted: &[T], near: usize, is_before: impl Fn(&T) -> bo
     low + sorted[low..high].partition_point(is_before)
 }
 
-/// Where a key is among all, who are in its order: looked for among some of them first, from where the last one was.
-pub fn find_among<T, K: Ord>(
-    all: &[T],
-    some: &[u32],
-    last: (&Cell<usize>, &Cell<usize>),
-    key: &K,
-    of: impl Fn(&T) -> K,
-) -> Option<usize> {
+/// Where a key is among all, which are sorted: looked for among some of them first, from where the last one was.
+pub fn find_among<K: Ord>(all: &[K], some: &[u32], last: (&Cell<usize>, &Cell<usize>), key: &K) -> Option<usize> {
     let (last_of_some, last_of_all) = last;
-    let n = partition_near(some, last_of_some.get(), |place| of(&all[*place as usize]) < *key);
+    let n = partition_near(some, last_of_some.get(), |place| all[*place as usize] < *key);
     last_of_some.set(n);
     let place = some.get(n).map(|place| *place as usize);
-    if place.is_some_and(|place| of(&all[place]) == *key) {
+    if place.is_some_and(|place| all[place] == *key) {
         return place;
     }
-    let place = partition_near(all, last_of_all.get(), |one| of(one) < *key);
+    let place = partition_near(all, last_of_all.get(), |one| *one < *key);
     last_of_all.set(place);
-    all.get(place).is_some_and(|one| of(one) == *key).then_some(place)
+    all.get(place).is_some_and(|one| *one == *key).then_some(place)
 }
 
 /// A sorted map for whoever asks for many of its keys, mostly in their order: it goes on from the last one where that is near.
@@ -185,7 +179,7 @@ mod tests {
         let (of_some, of_all) = (Cell::new(0), Cell::new(0));
         for some in [vec![], vec![3], (0..20).collect(), (0..20).step_by(3).collect(), vec![0, 19]] {
             for key in (0..41).chain((0..41).rev()).chain([7, 30, 2, 38, 0]) {
-                let found = find_among(&all, &some, (&of_some, &of_all), &key, |one| *one);
+                let found = find_among(&all, &some, (&of_some, &of_all), &key);
                 assert_eq!(found, all.binary_search(&key).ok(), "{key} among {some:?}");
                 assert!(some.iter().all(|place| all[*place as usize] != key) || found == Some(some[of_some.get()] as usize));
             }

@@ -1,12 +1,13 @@
 //! Brakes over single actions: would this one leave somebody bare, or touch what was not handed to us?
 
+use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::judge::facts::{Cover, Facts};
+use crate::judge::facts::{Cover, Facts, Person, Rows};
 use crate::judge::group_plan::{GroupPlan, plan_for};
 use crate::judge::pim::{self, Open};
 use crate::model::action::Action;
-use crate::model::id::{GroupId, UserId};
+use crate::model::id::{AppRoleId, GroupId, UserId};
 use crate::model::words::{part, some_of};
 
 /// Would any of these leave somebody without a direct assignment? Counted afresh from this turn's lists, not from the steps.
@@ -14,8 +15,9 @@ pub(super) fn uncovered(facts: &Facts, actions: &[Action]) -> Option<String> {
     let ends = actions.iter().filter_map(Action::unassigns);
     let blind_groups: Vec<_> =
         ends.filter(|group| members(facts, *group).is_none()).map(|group| facts.group_name(group)).collect();
-    let bare =
-        || actions.iter().flat_map(|action| concerned(facts, action)).filter(|(user, group)| !stands_alone(facts, *user, *group));
+    let alone = LazyCell::new(|| alone(facts));
+    let is_bare = |(user, group): &(UserId, GroupId)| !stands_alone(facts, &alone, *user, *group);
+    let bare = || actions.iter().flat_map(|action| concerned(facts, action)).filter(is_bare);
     if blind_groups.is_empty() && bare().next().is_none() {
         return None;
     }
@@ -60,18 +62,26 @@ fn members<'f>(facts: &'f Facts, group: GroupId) -> Option<&'f BTreeSet<UserId>>
     Some(&facts.members(group)?.value.users)
 }
 
-fn stands_alone(facts: &Facts, id: UserId, group: GroupId) -> bool {
+/// Of everybody, by place: whether they hold all that their groups give. In their order, as each has rows somewhere else in memory.
+fn alone(facts: &Facts) -> Vec<bool> {
+    let Some(rows) = facts.rows() else { return Vec::new() };
+    facts.people().iter().map(|person| person.roles.iter().all(|role| holds(rows, person, *role))).collect()
+}
+
+/// This turn's look shows a row of their own for it, and so did one before it.
+fn holds(rows: &Rows, person: &Person, role: AppRoleId) -> bool {
+    let now = rows.own(person).any(|(held, _)| held == role);
+    let before = person.in_sight.and_then(|roles| roles.get(&role)).is_some_and(|first| first < rows.at);
+    now && before
+}
+
+fn stands_alone(facts: &Facts, alone: &[bool], id: UserId, group: GroupId) -> bool {
     let Some(rows) = facts.rows() else { return false };
-    let Some(person) = facts.place_in(group, id).map(|place| &facts.people()[place]) else { return false };
-    if person.cover == Cover::Departed {
-        return true;
-    }
-    let of_rows = rows.of(group).iter().map(|row| facts.own_role(row.role));
-    person.roles.iter().copied().chain(of_rows).all(|role| {
-        let now = rows.own(person).any(|(held, _)| held == role);
-        let before = person.in_sight.and_then(|roles| roles.get(&role)).is_some_and(|first| first < rows.at);
-        now && before
-    })
+    let Some(place) = facts.place_in(group, id) else { return false };
+    let person = &facts.people()[place];
+    let mut of_rows = rows.of(group).iter().map(|row| facts.own_role(row.role));
+    person.cover == Cover::Departed
+        || (alone[place] && of_rows.all(|role| person.roles.contains(&role) || holds(rows, person, role)))
 }
 
 /// Only what was handed to us, and members only where that was decided. What forbids the removal of one member forbids it for

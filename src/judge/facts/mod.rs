@@ -14,7 +14,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::model::baseline::Baseline;
-use crate::model::compact::{Few, InOrder};
+use crate::model::compact::InOrder;
 use crate::model::id::{AppRoleId, GroupId, UserId};
 use crate::model::journal::Entry;
 use crate::model::key::{Key, KeyKind};
@@ -23,6 +23,7 @@ use crate::model::moment::{Moment, SKEW, lasts, later, since};
 use crate::model::names::Names;
 use crate::model::snapshot::{GroupProfile, Job, Look, Members, ScimUser, Snapshot, TokenState};
 use crate::model::spec::{Acknowledgement, MatchBy, MembersDecision, Select, Spec};
+use people::People;
 use person::InGroup;
 pub use person::{Cover, Person};
 pub use rows::Rows;
@@ -45,12 +46,8 @@ pub struct Facts<'a> {
     last_person: Cell<usize>,
     /// And among those who were ever in a group.
     last_in: Cell<usize>,
-    /// What follows is worked out once somebody has asked. Everybody, in the order of their ids.
-    people: OnceCell<Vec<Person<'a>>>,
-    /// Who was ever seen in which group, by place among the people.
-    ever_in: OnceCell<BTreeMap<GroupId, Vec<u32>>>,
-    /// Roles of the managed groups, as users are to hold them.
-    given: OnceCell<BTreeMap<GroupId, Few<AppRoleId>>>,
+    /// What follows is worked out once somebody has asked.
+    people: OnceCell<People<'a>>,
     judged: RefCell<BTreeMap<GroupId, Rc<InGroup>>>,
     pub(in crate::judge) tally: OnceCell<Option<Tally>>,
     /// Whether memberships that end are in question for anybody.
@@ -90,8 +87,6 @@ impl<'a> Facts<'a> {
             last_person: Cell::new(0),
             last_in: Cell::new(0),
             people: OnceCell::new(),
-            ever_in: OnceCell::new(),
-            given: OnceCell::new(),
             judged: RefCell::default(),
             tally: OnceCell::new(),
             may_be_lent: OnceCell::new(),

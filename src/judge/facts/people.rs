@@ -1,71 +1,95 @@
 //! How far each protected user is from needing no group, alone and in each group.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use jiff::Timestamp;
 
 use super::Facts;
 use super::person::{Cover, InGroup, Person};
-use crate::model::baseline::Protected;
+use crate::model::baseline::{ManagedGroup, Protected};
 use crate::model::compact::{Few, InOrder, Pool, find_among};
 use crate::model::id::{AppRoleId, GroupId, UserId};
 use crate::model::moment::{is_ahead, since};
 
+/// Everybody, in the order of their ids; and apart, what is asked of very many at once.
+#[derive(Default)]
+pub(super) struct People<'a> {
+    all: Vec<Person<'a>>,
+    ids: Vec<UserId>,
+    /// Who needs no group: settled, or departed.
+    settled: Vec<bool>,
+    /// Who was ever seen in which group, by place.
+    ever_in: HashMap<GroupId, Vec<u32>>,
+}
+
+impl<'a> People<'a> {
+    fn of(facts: &Facts<'a>) -> People<'a> {
+        let (memory, mut of_rows) = (facts.memory, 0usize);
+        let Some(baseline) = facts.baseline() else { return People::default() };
+        // These are all in the order of their ids.
+        let mut accounts = InOrder::over(&facts.seen.users);
+        let mut in_sight = InOrder::over(&memory.remembered.covered_since);
+        let mut pool = Pool::default();
+        let given = |group: &ManagedGroup| group.roles.iter().map(|role| facts.own_role(*role)).collect();
+        let mut groups: HashMap<GroupId, (Few<AppRoleId>, Vec<u32>)> =
+            baseline.groups.iter().map(|(id, group)| (*id, (given(group), Vec::new()))).collect();
+        let person = |(place, (id, user)): (u32, (&UserId, &'a Protected))| {
+            let record = user.target.record().zip(memory.target.as_ref());
+            let record = record.and_then(|(before, look)| look.user(&before.id).known().copied());
+            let mut roles: Option<Few<AppRoleId>> = None;
+            for group in &user.groups {
+                let (given, members) = groups.entry(*group).or_default();
+                members.push(place);
+                roles = Some(match roles {
+                    None => given.clone(),
+                    Some(roles) if roles == *given => roles,
+                    Some(roles) => pool.share(roles.iter().chain(given.iter()).copied().collect()),
+                });
+            }
+            let mut person = Person {
+                id: *id,
+                user,
+                roles: roles.unwrap_or_default(),
+                own: facts.rows().map_or(0..0, |rows| rows.next_of(&mut of_rows, *id)),
+                in_sight: in_sight.get(id),
+                cover: Cover::Departed,
+                enabled: accounts.get(id).and_then(|seen| seen.known()?.enabled),
+                record,
+            };
+            person.cover = facts.cover_of(&person);
+            person
+        };
+        let all: Vec<Person> = (0..).zip(&baseline.users).map(person).collect();
+        let settled = |person: &Person| matches!(person.cover, Cover::Settled | Cover::Departed);
+        People {
+            ids: all.iter().map(|person| person.id).collect(),
+            settled: all.iter().map(settled).collect(),
+            ever_in: groups.into_iter().map(|(id, (_, members))| (id, members)).collect(),
+            all,
+        }
+    }
+}
+
 impl<'a> Facts<'a> {
+    fn everybody(&self) -> &People<'a> {
+        self.people.get_or_init(|| People::of(self))
+    }
+
     /// Every protected user; nobody where there is no baseline.
     pub fn people(&self) -> &[Person<'a>] {
-        self.people.get_or_init(|| {
-            let (memory, mut place) = (self.memory, 0usize);
-            let Some(baseline) = self.baseline() else { return Vec::new() };
-            // These are all in the order of their ids.
-            let mut accounts = InOrder::over(&self.seen.users);
-            let mut in_sight = InOrder::over(&memory.remembered.covered_since);
-            let mut pool = Pool::default();
-            let person = |(id, user): (&UserId, &'a Protected)| {
-                let record = user.target.record().zip(memory.target.as_ref());
-                let record = record.and_then(|(before, look)| look.user(&before.id).known().copied());
-                let mut person = Person {
-                    id: *id,
-                    user,
-                    roles: pool.share(self.roles_of(user)),
-                    own: self.rows().map_or(0..0, |rows| rows.next_of(&mut place, *id)),
-                    in_sight: in_sight.get(id),
-                    cover: Cover::Departed,
-                    enabled: accounts.get(id).and_then(|seen| seen.known()?.enabled),
-                    record,
-                };
-                person.cover = self.cover_of(&person);
-                person
-            };
-            baseline.users.iter().map(person).collect()
-        })
+        &self.everybody().all
     }
 
     /// `None`: not protected.
     pub fn person(&self, id: UserId) -> Option<&Person<'a>> {
-        let place = find_among(self.people(), &[], (&self.last_in, &self.last_person), &id, |person| person.id);
+        let place = find_among(&self.everybody().ids, &[], (&self.last_in, &self.last_person), &id);
         place.map(|place| &self.people()[place])
     }
 
     /// The place among the people, of somebody who is most likely in this group.
     pub fn place_in(&self, group: GroupId, id: UserId) -> Option<usize> {
-        find_among(self.people(), self.places_in(group), (&self.last_in, &self.last_person), &id, |person| person.id)
-    }
-
-    fn roles_of(&self, user: &Protected) -> Few<AppRoleId> {
-        let given = self.given.get_or_init(|| {
-            let groups = self.baseline().into_iter().flat_map(|baseline| &baseline.groups);
-            groups.map(|(id, group)| (*id, group.roles.iter().map(|role| self.own_role(*role)).collect())).collect()
-        });
-        let mut groups = user.groups.iter().filter_map(|group| given.get(group));
-        let first = groups.next().cloned().unwrap_or_default();
-        groups.fold(first, |roles, more| {
-            if roles == *more {
-                return roles;
-            }
-            roles.iter().chain(more.iter()).copied().collect()
-        })
+        find_among(&self.everybody().ids, self.places_in(group), (&self.last_in, &self.last_person), &id)
     }
 
     fn cover_of(&self, person: &Person) -> Cover {
@@ -106,17 +130,7 @@ impl<'a> Facts<'a> {
     }
 
     fn places_in(&self, group: GroupId) -> &[u32] {
-        let people = self.people();
-        let ever_in = self.ever_in.get_or_init(|| {
-            let mut ever_in: BTreeMap<GroupId, Vec<u32>> = BTreeMap::new();
-            for (place, person) in (0..).zip(people) {
-                for group in &person.user.groups {
-                    ever_in.entry(*group).or_default().push(place);
-                }
-            }
-            ever_in
-        });
-        ever_in.get(&group).map(Vec::as_slice).unwrap_or_default()
+        self.everybody().ever_in.get(&group).map(Vec::as_slice).unwrap_or_default()
     }
 
     /// Protected users who were ever seen in this group and whom the look at its members does not show; nobody where there is none.
@@ -160,17 +174,17 @@ impl<'a> Facts<'a> {
         is_settled &= members.value.unheard_of().next().is_none();
         // Both are in the order of their ids.
         let mut members = members.value.users.iter().peekable();
-        let people = self.people();
+        let everybody = self.everybody();
         for place in self.places_in(group) {
-            let person = &people[*place as usize];
-            while members.next_if(|member| **member < person.id).is_some() {
+            let id = &everybody.ids[*place as usize];
+            while members.next_if(|member| *member < id).is_some() {
                 // Somebody whom nobody has ever seen in it.
                 is_settled = false;
             }
-            if members.next_if_eq(&&person.id).is_none() {
+            if members.next_if_eq(&id).is_none() {
                 gone.push(*place);
             }
-            is_settled &= matches!(person.cover, Cover::Settled | Cover::Departed) || self.is_let_go(person, group);
+            is_settled &= everybody.settled[*place as usize] || self.is_let_go(&everybody.all[*place as usize], group);
         }
         InGroup { is_settled: is_settled && members.peek().is_none(), gone }
     }
