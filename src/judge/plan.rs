@@ -74,7 +74,10 @@ pub fn plan(facts: &Facts, new_baseline: NewBaseline) -> Plan {
             Verdict::Act { reason, why, mut actions, refused } => {
                 // Findings of preflight stop everything but giving users rows of their own.
                 actions.retain(|action| passed || !action.is_destructive());
-                plan.actions.append(&mut actions);
+                match plan.actions.is_empty() {
+                    true => plan.actions = actions,
+                    false => plan.actions.append(&mut actions),
+                }
                 plan.refused.extend(refused);
                 judged(Truth::False, reason, why)
             }

@@ -121,9 +121,9 @@ pub fn approve(facts: &Facts, mut plan: Plan) -> Approved {
     }
     let open = waves::open(facts);
     let mut strangers = Vec::new();
-    let mut removals = BTreeMap::new();
+    let mut last = None;
     actions.retain(|action| {
-        let why = not_approved(facts, &open, &mut removals, action);
+        let why = not_approved(facts, &open, &mut last, action);
         let passes = why.is_none();
         strangers.extend(why);
         passes

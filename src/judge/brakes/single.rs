@@ -1,7 +1,7 @@
 //! Brakes over single actions: would this one leave somebody bare, or touch what was not handed to us?
 
 use std::cell::LazyCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::judge::facts::{Cover, Facts, Person, Rows};
 use crate::judge::group_plan::{GroupPlan, plan_for};
@@ -85,17 +85,19 @@ fn stands_alone(facts: &Facts, alone: &[bool], id: UserId, group: GroupId) -> bo
 }
 
 /// Only what was handed to us, and members only where that was decided. What forbids the removal of one member forbids it for
-/// all of the group: it is asked for once.
+/// all of the group: it is asked for once for those who stand side by side.
 pub(super) fn not_approved(
     facts: &Facts,
     open: &BTreeSet<GroupId>,
-    removals: &mut BTreeMap<GroupId, Option<String>>,
+    last: &mut Option<(GroupId, Option<String>)>,
     action: &Action,
 ) -> Option<String> {
     match action {
         Action::RemoveMember { group, .. } => {
-            let why = || closed(facts, open, *group).or_else(|| members_stay(facts, *group));
-            removals.entry(*group).or_insert_with(why).clone()
+            if last.as_ref().is_none_or(|(last, _)| last != group) {
+                *last = Some((*group, closed(facts, open, *group).or_else(|| members_stay(facts, *group))));
+            }
+            last.as_ref().and_then(|(_, why)| why.clone())
         }
         Action::UnassignGroup { group, .. } => closed(facts, open, *group),
         Action::AssignUser { user, .. } if facts.is_released(*user) => {

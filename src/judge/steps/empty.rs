@@ -79,7 +79,9 @@ pub fn progress(facts: &Facts, group: GroupId) -> Progress {
 /// Everybody whom this turn's look shows in the group, but for those whose removal was confirmed so lately that it may not show yet.
 fn removals(facts: &Facts, group: GroupId) -> impl Iterator<Item = Action> {
     let users = facts.members(group).into_iter().flat_map(|look| look.value.users.iter().copied());
-    users.filter(move |user| !facts.is_fresh(&Key::Member(group, *user))).map(move |user| Action::RemoveMember { group, user })
+    let is_begun = facts.memory.journal.of(KeyKind::MembersOf(group)).next().is_some();
+    let is_fresh = move |user| is_begun && facts.is_fresh(&Key::Member(group, user));
+    users.filter(move |user| !is_fresh(*user)).map(move |user| Action::RemoveMember { group, user })
 }
 
 fn judge(facts: &Ground) -> Verdict {
