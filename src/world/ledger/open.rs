@@ -96,6 +96,8 @@ pub(super) fn prepare(connection: &mut Connection, path: &Path, migrations: &Mig
         return Err(Trouble::Refused(why));
     }
     connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;")?;
+    // In KiB: the ledger is read from its beginning and written at its end, so that a cache of it is memory for nothing.
+    connection.execute_batch("PRAGMA cache_size = -256;")?;
     Ok(())
 }
 
