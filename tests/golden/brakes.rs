@@ -332,6 +332,22 @@ fn uncovered_counts_a_row_that_was_seen_once_for_nothing() {
 }
 
 #[test]
+fn uncovered_asks_for_what_the_group_gives_now_beside_what_it_gave() {
+    let mut case = ready();
+    case.assign_group(1, 3);
+    let removal = Action::RemoveMember { group: group(1), user: user(1) };
+    let held = |case: &Case| {
+        let approved = case.approve_with([removal.clone()]);
+        approved.held().iter().any(|(brake, why)| *brake == Brake::Uncovered && why.contains("user1@contoso.example"))
+    };
+    assert!(held(&case), "the baseline knows nothing of that role");
+    case.assign(1, 3, 10);
+    assert!(held(&case), "not in sight before");
+    case.in_sight(1, 3, 10);
+    assert!(!held(&case));
+}
+
+#[test]
 fn uncovered_asks_nothing_for_a_released_user_who_has_left_the_group() {
     let mut case = Case::emptied();
     case.spec.released.insert(user(1));

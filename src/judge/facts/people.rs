@@ -43,7 +43,6 @@ impl<'a> People<'a> {
                 members.push(place);
                 roles = Some(match roles {
                     None => given.clone(),
-                    Some(roles) if roles == *given => roles,
                     Some(roles) => pool.share(roles.iter().chain(given.iter()).copied().collect()),
                 });
             }
