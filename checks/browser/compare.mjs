@@ -139,7 +139,8 @@ export function compare(page, document) {
     "Last cycle ended": cycle.lastEnded,
     "Next one expected by": cycle.expectedBy,
     "Last tried to read": status.lastAttempt,
-    "Last complete read": status.lastSuccess,
+    "Last read of Graph": status.lastSuccess,
+    "Last read of the app": status.progress.targetSeenAt,
     Turn: String(status.turn),
   };
   assert.deepEqual(page.times, Object.fromEntries(Object.entries(times).filter(([, value]) => value != null)));
