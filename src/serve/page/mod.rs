@@ -244,7 +244,7 @@ fn row<'a>(status: &Status, condition: &'a Condition, told: &impl Fn(&str) -> bo
         (_, Truth::False | Truth::Unknown) if condition.reason == Reason::Blocked => ("later", "Later"),
         (_, Truth::False) if advice::for_reason(condition.reason).is_some() => ("stop", "Needs you"),
         (ConditionKind::GraphReachable | ConditionKind::TargetReachable, Truth::False) => ("stop", "No"),
-        // Nothing goes on then.
+        // It may be that nothing goes on then.
         (_, Truth::False) if matches!(status.phase, Phase::Observing | Phase::Held) => ("later", "Open"),
         (_, Truth::False) => ("busy", "Under way"),
         (_, Truth::Unknown) => ("later", "Not known"),
