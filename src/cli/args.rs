@@ -36,7 +36,7 @@ pub enum Verb {
     Run(Run),
     /// The whole way from here, and what a turn would do now; writes nothing anywhere but stdout
     Plan(Plan),
-    /// Config, permissions and preflight, every finding at once
+    /// Config, permissions and preflight as before the first run (it knows no ledger), every finding at once
     Check(Check),
     /// The running daemon's status, readable
     Status(Status),

@@ -55,8 +55,11 @@ pub async fn run(args: &args::Check, stop: &CancellationToken) -> Result<Exit> {
             figure(progress.users_assigned)
         ),
     });
-    if exit == Exit::Done {
-        sheet.item("", Tone::Good, "preflight: passed", "");
+    match exit {
+        Exit::Done => sheet.item("", Tone::Good, "preflight: passed", ""),
+        _ => sheet.say(
+            "Checked as before the first run, without a ledger. Of a retirement under way, unscim plan --data-dir DIR tells.",
+        ),
     }
     print(&(fine(args, &spec) + &sheet.into_text()))?;
     Ok(exit)

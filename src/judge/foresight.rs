@@ -9,6 +9,7 @@ use crate::model::engine::{
     Attributes, Flow, Leaving, Linked, LinkedGroup, LinkedUser, Reach, ScimCall, Scope, SourceGroup, SourceUser, plan_cycle,
 };
 use crate::model::id::{GroupId, ScimId, UserId};
+use crate::model::key::Key;
 use crate::model::memory::DepartureKind;
 use crate::model::snapshot::Mapping;
 
@@ -228,10 +229,17 @@ fn linked(facts: &Facts, baseline: &Baseline, people: &[&Person]) -> Linked {
         let scim = group.scim.as_ref().filter(|scim| look.is_none_or(|look| look.groups.contains_key(scim)));
         let scim = scim.or_else(|| made_anew(*id, &group.display_name))?;
         let mut members = ever_in.remove(id).unwrap_or_default();
-        members.retain(|user| users.contains_key(user));
+        members.retain(|user| users.contains_key(user) && !is_taken_out(facts, *id, *user));
         Some((*id, LinkedGroup { id: scim.clone(), members, attributes: Attributes::new() }))
     };
     Linked { groups: baseline.groups.iter().filter_map(group).collect(), users }
+}
+
+/// We took them out of it, and a good cycle has begun since: the engine has carried it out.
+fn is_taken_out(facts: &Facts, group: GroupId, user: UserId) -> bool {
+    let key = Key::Member(group, user);
+    let confirmed = facts.written(&key).and_then(|entry| facts.memory.dated(&key, entry.last_confirmed()));
+    confirmed.is_some_and(|at| !facts.good_cycles_after(at).is_empty()) && !facts.is_seen_in(user, group)
 }
 
 /// So that the next stage shows only what is new.

@@ -285,17 +285,21 @@ fn revoke(facts: &Facts) -> Need {
         return Need::default();
     }
     let revocation = &facts.spec.target.revocation;
-    let mut left = vec![match revocation.by {
-        RevocationBy::Operator => "a person deletes the token".to_owned(),
-        RevocationBy::Webhook => "the webhook is called".to_owned(),
-    }];
+    let remembered = &facts.memory.remembered;
+    let have = u32::try_from(remembered.rejections.len()).unwrap_or(u32::MAX);
+    let mut left = Vec::new();
+    match revocation.by {
+        // It is refused already.
+        _ if have > 0 => {}
+        RevocationBy::Operator => left.push("a person deletes the token".to_owned()),
+        RevocationBy::Webhook => left.push("the webhook is called".to_owned()),
+    }
     let pauses = facts.spec.provisioning.afterwards == Afterwards::Pause;
     if pauses {
         left.insert(0, "the job is paused".to_owned());
     }
-    left.push(format!("{} rejections of the token in a row", revocation.confirmations));
-    let remembered = &facts.memory.remembered;
-    let have = u32::try_from(remembered.rejections.len()).unwrap_or(u32::MAX);
+    let so_far = if have > 0 { format!(", {have} so far") } else { String::new() };
+    left.push(format!("{} rejections of the token in a row{so_far}", revocation.confirmations));
     // The first one may be seen at once.
     let waited = remembered.probed_at.filter(|_| have > 0).map_or(Duration::ZERO, |at| since(at, facts.now));
     let waits = (revocation.confirm_every * revocation.confirmations.saturating_sub(have.max(1))).saturating_sub(waited);

@@ -3,6 +3,7 @@
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use unscim::judge::foresight::{NOW as STAGE_NOW, Stage, foresee, harm};
+use unscim::model::action::Action;
 use unscim::model::baseline::AtTarget;
 use unscim::model::engine::ScimCall;
 use unscim::model::id::{ScimId, UserId};
@@ -61,6 +62,21 @@ fn a_member_whom_entra_has_still_to_take_out_is_taken_out_once() {
     case.leave(1, 1);
     let calls: Vec<_> = foresee(&case.facts()).iter().map(|stage| stage.calls.len()).collect();
     assert_eq!(calls, [1, 0, 2, 2]);
+    // Whom we took out, and a cycle has carried it out since, is out of it at the app, too.
+    case.confirmed(&Action::RemoveMember { group: group(1), user: user(1) }, 100);
+    let removed = |case: &Case| {
+        let of = |call: &ScimCall| match call {
+            ScimCall::RemoveMembers { users, .. } => users.len(),
+            _ => 0,
+        };
+        foresee(&case.facts()).iter().map(|stage| stage.calls.iter().map(of).sum()).collect::<Vec<usize>>()
+    };
+    assert_eq!(removed(&case), [1, 0, 3, 0]);
+    case.cycle(120);
+    assert_eq!(removed(&case), [0, 0, 3, 0]);
+    // Somebody has put them back since.
+    case.members(1).insert(user(1));
+    assert_eq!(removed(&case), [0, 0, 4, 0]);
 }
 
 const USERS: u128 = 24;

@@ -272,6 +272,7 @@ fn the_target_and_the_token_take_what_is_left_of_their_own_intervals() {
     assert_eq!(takes(&case, 5), 16);
     case.memory.remembered.rejections.push(probe(ProbeVerdict::Rejected));
     assert_eq!(takes(&case, 5), 6);
+    assert_eq!(left_of(&case, 5).left, ["3 rejections of the token in a row, 2 so far"], "a person has deleted it");
 }
 
 #[test]
