@@ -12,9 +12,10 @@ use crate::judge::dates;
 use crate::judge::facts::Facts;
 use crate::judge::roadmap::by_name;
 use crate::model::action::Action;
+use crate::model::history::HistoryEntry;
 use crate::model::id::UserId;
 use crate::model::key::KeyKind;
-use crate::model::memory::{DepartureKind, Memory, Remembered};
+use crate::model::memory::{DepartureKind, Remembered};
 use crate::model::names::Names;
 use crate::model::observed::Observed;
 use crate::model::snapshot::Snapshot;
@@ -24,7 +25,7 @@ use crate::model::write_record::WriteRecord;
 use crate::turn::act::back::{PutBack, put_back};
 use crate::turn::observe::observe;
 use crate::turn::remember::take_in;
-use crate::turn::{LoopState, record};
+use crate::turn::{LoopState, history, record};
 use crate::world::{Clock as _, Directory as _, Ledger as _, World, observed};
 
 /// A rollback that was looked at and not yet done.
@@ -34,7 +35,10 @@ pub struct Rollback {
     /// Of the actions, in their order.
     pub names: Vec<String>,
     seen: Snapshot,
-    memory: Memory,
+    /// What holds from its beginning on.
+    remembered: Remembered,
+    /// What this look was the first to show, for the report.
+    witnessed: Vec<HistoryEntry>,
 }
 
 /// Looks at everything that we have changed; writes nothing.
@@ -47,6 +51,7 @@ pub async fn look(world: &impl World, spec: &Spec, direct: Direct, stop: &Cancel
     }
     let writes = world.ledger().writes()?;
     memory.remembered = anew(&memory.remembered);
+    let before = memory.remembered.clone();
     let look = stop.run_until_cancelled(observe(world, spec, &memory)).await.context("interrupted")?;
     let (mut now, latest) = dates::believed(spec, memory.remembered.latest, look);
     memory.remembered.latest = latest;
@@ -62,15 +67,17 @@ pub async fn look(world: &impl World, spec: &Spec, direct: Direct, stop: &Cancel
     let names = undo.actions().iter().map(|action| by_name(&facts, action)).collect();
     let taken = [KeyKind::Members, KeyKind::Unassigns].map(|kin| facts.last_confirmed(kin));
     let begun_anew = taken.into_iter().flatten().fold(facts.service_time(), Timestamp::max);
-    memory.remembered.begun_anew = Some(begun_anew);
-    Ok(Rollback { undo, names, seen: now, memory })
+    memory.remembered = Remembered { begun_anew: Some(begun_anew), ..anew(&memory.remembered) };
+    let witnessed = history::since(&Facts::new(spec, &now, &memory, at), &before).collect();
+    Ok(Rollback { undo, names, seen: now, remembered: memory.remembered, witnessed })
 }
 
-/// What holds of the memory once its writes are undone: cycles, how the target answers, and what the directory says of people.
+/// What holds of the memory once its writes are undone: cycles, how the target answers, and who is disabled. Of other departures
+/// nothing is believed that was not read since.
 fn anew(before: &Remembered) -> Remembered {
-    let by_the_directory = before.departed.iter().filter(|(_, departure)| departure.kind != DepartureKind::Left);
+    let disabled = before.departed.iter().filter(|(_, departure)| departure.kind == DepartureKind::Disabled);
     Remembered {
-        departed: by_the_directory.map(|(id, departure)| (*id, departure.clone())).collect(),
+        departed: disabled.map(|(id, departure)| (*id, departure.clone())).collect(),
         turn: before.turn,
         rolled_back: before.rolled_back,
         begun_anew: before.begun_anew,
@@ -105,13 +112,13 @@ impl Rollback {
         }
         let app = self.seen.app.known().map(|app| app.id).context("the app could not be read; nothing was written")?;
         self.begin(world)?;
-        Ok(put_back(world, spec, self.memory.remembered.turn, app, &self.undo, stop).await)
+        Ok(put_back(world, spec, self.remembered.turn, app, &self.undo, stop).await)
     }
 
     /// Remembers what this look has shown, for the next one; the ledger is held from now on.
     pub fn begin(&self, world: &impl World) -> Result<()> {
-        let remembered = Remembered { rolled_back: Some(world.clock().now()), ..anew(&self.memory.remembered) };
-        Ok(world.ledger().remember(&remembered)?)
+        let remembered = Remembered { rolled_back: Some(world.clock().now()), ..self.remembered.clone() };
+        Ok(world.ledger().remember_with(&remembered, self.witnessed.iter().cloned())?)
     }
 }
 

@@ -197,6 +197,36 @@ async fn a_retirement_begun_anew_takes_one_user_first_though_somebody_was_not_pu
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_rollback_is_the_first_to_see_is_told_once() {
+    let mut rig = Rig::new(small()).await;
+    let (disabled, known) = (rig.user(2), rig.user(3));
+    rig.practice.admin().disable(known).unwrap();
+    rig.until(900, |status| status.phase == Phase::AwaitingRevocation).await;
+    let before = told(&mut rig).witnessed.len();
+    // The daemon is away, and a cycle ends.
+    rig.restart();
+    rig.practice.admin().disable(disabled).unwrap();
+    rig.practice.pass(Duration::from_secs(3600)).await;
+    rolled_back(&mut rig, Direct::Stay).await;
+    let news = |rig: &mut Rig| {
+        let news = told(rig).witnessed.split_off(before);
+        let of = |event: &Event| match event {
+            Event::Cycle { activity, .. } => Some(format!("cycle {activity}")),
+            Event::Departed { user, .. } => Some(format!("departed {user}")),
+            Event::Returned { user } => Some(format!("returned {user}")),
+            _ => None,
+        };
+        news.iter().filter_map(|one| of(&one.event)).collect::<Vec<_>>()
+    };
+    let first = news(&mut rig);
+    assert!(first.len() == 2 && first[0].starts_with("cycle "), "{first:?}");
+    assert_eq!(first[1], format!("departed {disabled}"));
+    rig.restart();
+    rig.turn().await;
+    assert_eq!(news(&mut rig), first, "nothing of it twice, and who was known to be disabled is no news");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_rollback_that_is_cut_short_goes_on_where_the_world_is() {
     let mut rig = Rig::new(small()).await;
     for user in rig.practice.ids().users.clone() {
