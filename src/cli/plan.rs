@@ -16,7 +16,7 @@ use crate::judge::roadmap::Roadmap;
 use crate::model::condition::{ConditionKind, Truth};
 use crate::model::names::Names;
 use crate::model::spec::Spec;
-use crate::model::status::Outlook;
+use crate::model::status::{Outlook, Status};
 use crate::model::words::count;
 use crate::turn::{LoopState, Permit, Turn, turn};
 use crate::world::SystemClock;
@@ -72,7 +72,7 @@ fn plan_text(spec: &Spec, turn: &Turn) -> Sheet {
         sheet.item("  ", tone, &format!("{mark:<5}"), &format!("{title}: {} ({})", condition.message, condition.reason));
     }
     if let Some(roadmap) = &turn.roadmap {
-        write_roadmap(spec, roadmap, status.remaining.outlook, &mut sheet);
+        write_roadmap(spec, roadmap, status, &mut sheet);
     }
     let now = turn.roadmap.as_ref().map(|roadmap| roadmap.now.as_slice()).unwrap_or_default();
     if now.is_empty() {
@@ -87,7 +87,7 @@ fn plan_text(spec: &Spec, turn: &Turn) -> Sheet {
     sheet
 }
 
-fn write_roadmap(spec: &Spec, roadmap: &Roadmap, outlook: Outlook, sheet: &mut Sheet) {
+fn write_roadmap(spec: &Spec, roadmap: &Roadmap, status: &Status, sheet: &mut Sheet) {
     let users = &roadmap.users;
     let kinds = [
         (users.enabled, "enabled"),
@@ -127,12 +127,16 @@ fn write_roadmap(spec: &Spec, roadmap: &Roadmap, outlook: Outlook, sheet: &mut S
     if roadmap.steps.iter().all(|step| step.left.is_empty()) {
         sheet.say("Nothing is left to do.");
     } else {
-        sheet.say(&format!("In all {}. {}", count(roadmap.writes as usize, "write"), ends(spec, roadmap, outlook)));
+        sheet.say(&format!(
+            "In all {}. {}",
+            count(roadmap.writes as usize, "write"),
+            ends(spec, roadmap, status.remaining.outlook)
+        ));
     }
     sheet.title(Tone::Title, "What Entra would then send to the app:");
     if roadmap.calls.is_empty() {
-        sheet.say(match outlook {
-            Outlook::Retired => "Nothing: its token is refused.",
+        sheet.say(match status.gauges.token_revoked {
+            Some(true) => "Nothing: its token is refused.",
             _ => "Not known: the app or its assignments could not be read.",
         });
     }
