@@ -17,6 +17,7 @@ pub mod config;
 pub mod evidence;
 pub mod judge;
 pub mod model;
+pub mod operator;
 pub mod practice;
 pub mod serve;
 pub mod turn;

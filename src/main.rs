@@ -5,9 +5,10 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser as _};
 use tokio_util::sync::CancellationToken;
 use unscim::cli::args::{Cli, Exit, Misuse, SchemaOf, Verb};
-use unscim::cli::{check, demo, freeze, plan, practice, report, rollback, run, status, telemetry, verify};
+use unscim::cli::{check, demo, freeze, operator, plan, practice, report, rollback, run, status, telemetry, verify};
 use unscim::config;
 use unscim::config::watch::Watched;
+use unscim::operator::crd;
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -39,6 +40,7 @@ fn code(exit: Exit) -> ExitCode {
 fn start(verb: &Verb) -> anyhow::Result<Exit> {
     let (format, level) = match verb {
         Verb::Run(args) => (args.log_format, "info"),
+        Verb::Operator(args) => (args.log_format, "info"),
         Verb::Demo(_)
         | Verb::Plan(_)
         | Verb::Check(_)
@@ -67,6 +69,7 @@ fn start(verb: &Verb) -> anyhow::Result<Exit> {
                 let config = config.expect("it was read above");
                 run::run(args, config, telemetry, &stop).await
             }
+            Verb::Operator(args) => operator::run(args, &stop).await,
             Verb::Plan(args) => plan::run(args, &stop).await,
             Verb::Check(args) => check::run(args, &stop).await,
             Verb::Status(args) => status::run(args, &stop).await,
@@ -80,8 +83,12 @@ fn start(verb: &Verb) -> anyhow::Result<Exit> {
                 clap_complete::generate(*shell, &mut Cli::command(), "unscim", &mut std::io::stdout());
                 Ok(Exit::Done)
             }
-            Verb::Schema { of: SchemaOf::Config } => {
-                println!("{:#}", config::schema());
+            Verb::Schema { of } => {
+                let schema = match of {
+                    SchemaOf::Config => config::schema(),
+                    SchemaOf::Crd => crd::definition(),
+                };
+                println!("{schema:#}");
                 Ok(Exit::Done)
             }
         }

@@ -6,12 +6,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::{BoolishValueParser, PathBufValueParser, PossibleValuesParser, TypedValueParser};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use url::Url;
 
 use crate::cli::telemetry::LogFormat;
 use crate::model::status::Phase;
+use crate::operator::worker::egress::Allowed;
 
 /// Retires SCIM group provisioning from Microsoft Entra ID without touching a single user.
 ///
@@ -34,6 +35,8 @@ pub enum Verb {
     Demo(Demo),
     /// Turn the loop: compare the tenant with the goal, take the next safe step, wait, verify
     Run(Run),
+    /// Many retirements on Kubernetes: a worker for each ScimRetirement, which runs the loop
+    Operator(Operator),
     /// The whole way from here, and what a turn would do now; writes nothing anywhere but stdout
     Plan(Plan),
     /// Config, permissions and preflight as before the first run (it knows no ledger), every finding at once
@@ -54,7 +57,7 @@ pub enum Verb {
     Verify(Verify),
     /// What a shell needs to complete verbs and flags, to stdout
     Completions { shell: Shell },
-    /// JSON schema of the config
+    /// JSON schema of the config, or the definition of the resource for Kubernetes
     Schema {
         /// The schema of what
         #[arg(default_value = "config")]
@@ -125,6 +128,44 @@ pub struct Run {
     /// Name users in the status, on the page and in the log; without it they appear by their ids
     #[arg(long, env = "UNSCIM_SHOW_NAMES", value_parser = BoolishValueParser::new())]
     pub show_names: bool,
+    /// Text where stderr is a terminal, JSON otherwise
+    #[arg(long, env = "UNSCIM_LOG_FORMAT")]
+    pub log_format: Option<LogFormat>,
+}
+
+#[derive(Debug, Args)]
+pub struct Operator {
+    /// Namespaces whose resources are looked after; several, or with commas between; all of them where left out
+    #[arg(long, env = "UNSCIM_WATCH_NAMESPACE", value_name = "NAMESPACE", value_delimiter = ',')]
+    pub watch_namespace: Vec<String>,
+    /// The operator's own namespace: there is its Lease, and from there its pods ask the workers
+    #[arg(long, env = "UNSCIM_NAMESPACE", value_name = "NAMESPACE")]
+    pub namespace: String,
+    /// Of several operators let one work, by a Lease; without it each of them does, which only costs requests
+    #[arg(long, env = "UNSCIM_LEADER_ELECTION", value_name = "BOOL", default_value_t = true, action = ArgAction::Set)]
+    pub leader_election: bool,
+    /// Where to show metrics and probes
+    #[arg(long, env = "UNSCIM_LISTEN", value_name = "ADDR", default_value = "0.0.0.0:8080")]
+    pub listen: SocketAddr,
+    /// The image of the workers; a resource may name another version of it, and no other image
+    #[arg(long, env = "UNSCIM_WORKER_IMAGE", value_name = "IMAGE")]
+    pub worker_image: String,
+    /// The namespace whose pods may scrape the workers
+    #[arg(long, env = "UNSCIM_METRICS_NAMESPACE", value_name = "NAMESPACE", default_value = "monitoring")]
+    pub metrics_namespace: String,
+    /// Apply every object again after this long, as in 1h, whatever was seen
+    #[arg(long, env = "UNSCIM_RESYNC", value_name = "TIME", value_parser = span, default_value = "1h")]
+    pub resync: Duration,
+    /// Where resources may send their workers beside https to public names and addresses: a network or a name (*. stands for every name
+    /// below); several, or with commas between
+    #[arg(long, env = "UNSCIM_ALLOW_EGRESS", value_name = "NETWORK|NAME", value_delimiter = ',', value_parser = Allowed::parse)]
+    pub allow_egress: Vec<Allowed>,
+    /// Root of the token endpoint of every worker, for private set-ups; the cloud's own where left out
+    #[arg(long, env = "UNSCIM_ENTRA_AUTHORITY", value_name = "URL", value_parser = address)]
+    pub entra_authority: Option<Url>,
+    /// Root of Microsoft Graph of every worker, without the version; the cloud's own where left out
+    #[arg(long, env = "UNSCIM_ENTRA_GRAPH", value_name = "URL", value_parser = address)]
+    pub entra_graph: Option<Url>,
     /// Text where stderr is a terminal, JSON otherwise
     #[arg(long, env = "UNSCIM_LOG_FORMAT")]
     pub log_format: Option<LogFormat>,
@@ -250,6 +291,8 @@ pub enum Output {
 pub enum SchemaOf {
     /// The config file
     Config,
+    /// The resource of `unscim operator`: a CustomResourceDefinition
+    Crd,
 }
 
 /// What a person gave is wrong, beyond what flags can tell by themselves: exit code 64.

@@ -5,6 +5,7 @@ pub mod check;
 pub mod demo;
 pub mod freeze;
 mod hangup;
+pub mod operator;
 pub mod plan;
 pub mod practice;
 pub mod report;

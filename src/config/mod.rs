@@ -97,8 +97,8 @@ pub fn schema() -> Value {
     schema
 }
 
-/// An optional field may be left out; to say so, no `null` is needed.
-fn without_null(schema: &mut Value) {
+/// An optional field may be left out of a schema's object; to say so, no `null` is needed.
+pub fn without_null(schema: &mut Value) {
     match schema {
         Value::Object(map) => {
             if let Some(Value::Array(kinds)) = map.get_mut("type") {

@@ -81,10 +81,15 @@ impl<'de> Deserialize<'de> for Plain {
     }
 }
 
-/// A duration.
+const SPAN: &str = concat!(
+    r"^(([0-9]+(\.[0-9]+)?)\s*(nanos|nsec|ns|usec|us|µs|millis|msec|ms|seconds|second|secs|sec|s|minutes|minute|mins|min|m",
+    r"|hours|hour|hrs|hr|h|days|day|d|weeks|week|wks|wk|w|months|month|M|years|year|yrs|yr|y)\s*)+$"
+);
+
+/// A duration, as humantime has its units.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(try_from = "Plain")]
-#[schemars(inline, extend("pattern" = "^[0-9].*[a-z]$"))]
+#[schemars(inline, extend("pattern" = SPAN))]
 pub struct Span(#[schemars(with = "String")] pub Duration);
 
 impl TryFrom<Plain> for Span {

@@ -62,6 +62,9 @@ pub struct Status {
     pub last_attempt: Option<Timestamp>,
     pub last_success: Option<Timestamp>,
     pub turn: u64,
+    /// Digest of the decisions, as `unscim plan` prints it. `None` where there is no baseline, not even a provisional one.
+    #[serde(default)]
+    pub decisions: Option<String>,
     /// Whose provisioning it is, as Entra last named it.
     #[serde(default)]
     pub app: Option<AppStatus>,

@@ -76,15 +76,25 @@ fn open(addr: SocketAddr) -> io::Result<TcpListener> {
 
 /// The future serves until `cancel`. The address is the one really bound, for port 0.
 pub fn listen(
-    mut listener: TcpListener,
+    listener: TcpListener,
     state: State,
     hosts: Hosts,
     cancel: CancellationToken,
 ) -> io::Result<(SocketAddr, impl Future<Output = io::Result<()>> + Send)> {
+    let ended = state.0.ended.clone();
+    listen_with(listener, router(state, hosts), ended, cancel)
+}
+
+/// The same of another router. `ended` ends answers that have no end of their own.
+pub fn listen_with(
+    mut listener: TcpListener,
+    router: Router,
+    ended: CancellationToken,
+    cancel: CancellationToken,
+) -> io::Result<(SocketAddr, impl Future<Output = io::Result<()>> + Send)> {
     let bound = listener.local_addr()?;
     let serving = async move {
-        let (seats, ended, mut connections) = (Seats::default(), state.0.ended.clone(), JoinSet::new());
-        let router = router(state, hosts);
+        let (seats, mut connections) = (Seats::default(), JoinSet::new());
         loop {
             tokio::select! {
                 () = cancel.cancelled() => break,

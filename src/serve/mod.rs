@@ -29,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::model::status::Status;
 pub use hosts::Hosts;
-pub use listen::{bind, bind_by, listen};
+pub use listen::{bind, bind_by, listen, listen_with};
 use metrics::Metrics;
 
 /// Longest time for one answer.

@@ -259,6 +259,7 @@ mod tests {
             turn: 1,
             gauges: Gauges::default(),
             app: None,
+            decisions: None,
             timeline: Timeline::default(),
         }
     }

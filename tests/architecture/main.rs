@@ -67,12 +67,19 @@ const TABLE: &[(&str, &[&str], &str)] = &[
     ("serve", &["model", "serve", "world::http"], "it shows what was published, and knows no insides of the daemon"),
     ("config", &["model", "config", "world::Freeze", "world::file"], "a file to a spec"),
     ("practice", &["model::id", "model::engine", "practice"], "the practice tenant is no part of the daemon"),
+    ("operator/worker", &["config", "operator::resource", "operator::worker"], "pure: what a worker is, made of its resource"),
+    ("operator/crd", &["config", "operator::resource", "operator::crd"], "pure: the definition, made of the one list of fields"),
+    (
+        "operator",
+        &["model", "operator", "serve::bind", "serve::listen_with"],
+        "it knows no door to Entra or an app: what a worker does it only hears of",
+    ),
     ("cli/terminal", &["model", "cli::terminal"], "it prints what it is given"),
     ("cli/telemetry", &["model", "cli::terminal", "world::http::SPANS"], "the log"),
-    ("cli/args", &["cli::telemetry", "model::status"], "flags"),
+    ("cli/args", &["cli::telemetry", "model::status", "operator::worker::egress"], "flags"),
     (
         "cli",
-        &["cli", "config", "evidence", "judge", "model", "practice", "serve", "turn", "undo", "world"],
+        &["cli", "config", "evidence", "judge", "model", "operator", "practice", "serve", "turn", "undo", "world"],
         "a verb may use all of it, and nothing uses a verb",
     ),
 ];

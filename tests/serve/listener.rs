@@ -41,6 +41,7 @@ fn status(notes: Vec<String>) -> Status {
         last_success: None,
         turn: 1,
         app: None,
+        decisions: None,
         timeline: Timeline::default(),
         gauges: Gauges::default(),
     }

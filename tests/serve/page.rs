@@ -79,6 +79,7 @@ fn status() -> Status {
         last_success: Some(at(10)),
         turn: 7,
         app: Some(AppStatus { id: ServicePrincipalId(uuid::Uuid::from_u128(9)), app_id: None, name: "Uniqkey (prod)".into() }),
+        decisions: None,
         timeline: Timeline::default(),
         gauges: Gauges::default(),
     };

@@ -106,6 +106,7 @@ fn status() -> Status {
         last_success: Some(at(41)),
         turn: 42,
         app: Some(AppStatus { id: ServicePrincipalId(uuid::Uuid::from_u128(22)), app_id: None, name: "Uniqkey (prod)".into() }),
+        decisions: None,
         timeline: Timeline::default(),
         gauges: Gauges {
             users_group_only: Some(12),

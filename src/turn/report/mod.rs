@@ -12,7 +12,7 @@ use crate::judge::facts::{Cover, Facts, Person};
 use crate::judge::group_plan::GroupPlan;
 use crate::judge::plan::Judged;
 use crate::judge::steps::{GUIDE, empty};
-use crate::judge::{group_plan, kept};
+use crate::judge::{decisions, group_plan, kept};
 use crate::model::condition::{Condition, ConditionKind, Reason, Truth};
 use crate::model::id::GroupId;
 use crate::model::memory;
@@ -75,6 +75,7 @@ pub fn report(
         last_attempt: Some(facts.now),
         last_success: if looked { Some(facts.now) } else { before.and_then(|before| before.last_success) },
         turn: facts.memory.remembered.turn,
+        decisions: facts.baseline().map(|baseline| decisions::digest(facts.spec, baseline)),
         app: app(facts).or_else(|| before?.app.clone()),
         timeline,
         gauges: gauges(facts),

@@ -1,0 +1,178 @@
+//! What the workers say of themselves: a connection to each, which brings its status whenever there is a newer one.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use super::metrics::Metrics;
+use super::resource::Id;
+use super::told::{Told, told};
+use super::worker::objects::PORT;
+
+/// A worker says at least that it is alive every ten seconds.
+const SILENCE: Duration = Duration::from_secs(35);
+const CONNECT: Duration = Duration::from_secs(5);
+const AGAIN: [Duration; 4] =
+    [Duration::from_millis(500), Duration::from_secs(2), Duration::from_secs(10), Duration::from_secs(30)];
+/// No status is larger (bytes).
+const STATUS_CAP: usize = 4 << 20;
+
+#[derive(Clone, Debug, Default)]
+pub struct Heard {
+    /// The last status that was one, and when it came.
+    pub told: Option<(Arc<Told>, Timestamp)>,
+    /// Why there is no connection now.
+    pub trouble: Option<String>,
+}
+
+struct Worker {
+    address: IpAddr,
+    heard: Arc<Mutex<Heard>>,
+    listening: JoinHandle<()>,
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.listening.abort();
+    }
+}
+
+/// One listener for each worker; a worker that says something new is named in the channel.
+pub struct Workers {
+    client: reqwest::Client,
+    news: News,
+    all: Mutex<HashMap<Id, Worker>>,
+}
+
+/// Names a worker that has something new.
+#[derive(Clone)]
+struct News {
+    channel: mpsc::UnboundedSender<Id>,
+    metrics: Metrics,
+}
+
+impl News {
+    fn tell(&self, id: &Id) {
+        // Nobody listens any more only when the process ends.
+        if self.channel.send(id.clone()).is_ok() {
+            self.metrics.queued(1);
+        }
+    }
+}
+
+impl Workers {
+    pub fn new(channel: mpsc::UnboundedSender<Id>, metrics: Metrics) -> anyhow::Result<Workers> {
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(CONNECT)
+            .read_timeout(SILENCE)
+            .pool_max_idle_per_host(0)
+            .build()?;
+        Ok(Workers { client, news: News { channel, metrics }, all: Mutex::default() })
+    }
+
+    fn all(&self) -> MutexGuard<'_, HashMap<Id, Worker>> {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Listens to the worker at this address from now on; to none where there is no address.
+    pub fn listen(&self, id: &Id, address: Option<IpAddr>) -> Heard {
+        let mut all = self.all();
+        let Some(address) = address else {
+            return all.remove(id).map(|worker| heard(&worker.heard).clone()).unwrap_or_default();
+        };
+        if let Some(worker) = all.get(id).filter(|worker| worker.address == address) {
+            return heard(&worker.heard).clone();
+        }
+        let kept = Arc::new(Mutex::new(Heard::default()));
+        let listening = tokio::spawn(listen(self.client.clone(), id.clone(), address, kept.clone(), self.news.clone()));
+        all.insert(id.clone(), Worker { address, heard: kept, listening });
+        Heard::default()
+    }
+
+    pub fn forget(&self, id: &Id) {
+        self.all().remove(id);
+    }
+}
+
+fn heard(kept: &Mutex<Heard>) -> MutexGuard<'_, Heard> {
+    kept.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn listen(client: reqwest::Client, id: Id, address: IpAddr, kept: Arc<Mutex<Heard>>, news: News) {
+    let at = std::net::SocketAddr::new(address, PORT);
+    let mut failures = 0;
+    loop {
+        let why = match stream(&client, &format!("http://{at}/events"), |said| {
+            failures = 0;
+            if said.is_ok() {
+                news.metrics.heard(&id, Timestamp::now());
+            }
+            if note(&kept, said) {
+                news.tell(&id);
+            }
+        })
+        .await
+        {
+            Ok(()) => "the worker has ended the connection".to_owned(),
+            Err(why) => format!("{why:#}"),
+        };
+        let wait = AGAIN[failures.min(AGAIN.len() - 1)];
+        failures += 1;
+        // A restart is no trouble yet.
+        if failures > 1 {
+            let is_news = heard(&kept).trouble.replace(why).is_none();
+            if is_news {
+                news.tell(&id);
+            }
+        }
+        tokio::time::sleep(wait).await;
+    }
+}
+
+/// Whether it says anything that was not known.
+fn note(kept: &Mutex<Heard>, said: Result<Told, String>) -> bool {
+    let mut heard = heard(kept);
+    match said {
+        Ok(new) => {
+            let is_same = heard.told.as_ref().is_some_and(|(old, _)| **old == new) && heard.trouble.is_none();
+            let told = if is_same { heard.told.take().map(|(old, _)| old) } else { None };
+            *heard = Heard { told: Some((told.unwrap_or_else(|| Arc::new(new)), Timestamp::now())), trouble: None };
+            !is_same
+        }
+        Err(why) => heard.trouble.replace(why.clone()) != Some(why),
+    }
+}
+
+/// Reads server-sent events to their end.
+async fn stream(client: &reqwest::Client, url: &str, mut each: impl FnMut(Result<Told, String>)) -> anyhow::Result<()> {
+    let mut answer = client.get(url).header("accept", "text/event-stream").send().await?;
+    anyhow::ensure!(answer.status().is_success(), "{url} answers {}", answer.status());
+    let mut buffer: Vec<u8> = Vec::new();
+    while let Some(chunk) = answer.chunk().await? {
+        buffer.extend_from_slice(&chunk);
+        while let Some(end) = buffer.windows(2).position(|pair| pair == b"\n\n") {
+            let event: Vec<u8> = buffer.drain(..end + 2).collect();
+            if let Some(data) = data(&event) {
+                each(told(data).map_err(|why| format!("{url}: {why}")));
+            }
+        }
+        anyhow::ensure!(buffer.len() <= STATUS_CAP, "{url} sends more than any status has");
+        if buffer.is_empty() {
+            buffer.shrink_to(4096);
+        }
+    }
+    Ok(())
+}
+
+/// The one line of data that an event of ours has.
+fn data(event: &[u8]) -> Option<&[u8]> {
+    let mut lines = event.split(|byte| *byte == b'\n');
+    lines.find_map(|line| line.strip_prefix(b"data:")).map(<[u8]>::trim_ascii)
+}

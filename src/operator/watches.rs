@@ -1,0 +1,218 @@
+//! What makes a resource reconcile: itself, its pod, its objects, and its worker's news.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use futures_util::stream::{self, BoxStream, StreamExt as _};
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{Api, DynamicObject};
+use kube::core::PartialObjectMeta;
+use kube::runtime::controller::{Action, Config as Pace, Error as Ended};
+use kube::runtime::reflector::{self, ObjectRef, Store, store::Writer};
+use kube::runtime::watcher::{self, Event};
+use kube::runtime::{Controller, WatchStreamExt as _, watcher as watch};
+use kube::{Client, Resource as _, ResourceExt as _};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::reconcile::{Context, Error, api_resource, reconcile, version};
+use super::resource::{Id, ScimRetirement};
+use super::worker::objects::{Kind, MANAGED_BY, RETIREMENT};
+
+const CONCURRENCY: u16 = 16;
+/// After an error: often at first.
+const AGAIN: Duration = Duration::from_secs(5);
+
+type Trigger = mpsc::UnboundedReceiver<ObjectRef<ScimRetirement>>;
+
+/// One namespace, or all of them.
+struct Scope {
+    namespace: Option<String>,
+    controller: Controller<ScimRetirement>,
+    pods: (Store<Pod>, Writer<Pod>),
+}
+
+pub struct Scopes {
+    client: Client,
+    all: Vec<Scope>,
+}
+
+fn ours() -> watcher::Config {
+    watcher::Config::default().labels(&format!("{}={}", MANAGED_BY.0, MANAGED_BY.1))
+}
+
+fn scoped<K: kube::Resource<Scope = kube::core::NamespaceResourceScope, DynamicType = ()>>(
+    client: &Client,
+    namespace: Option<&str>,
+) -> Api<K> {
+    namespace.map_or_else(|| Api::all(client.clone()), |namespace| Api::namespaced(client.clone(), namespace))
+}
+
+impl Scopes {
+    pub fn new(client: &Client, namespaces: &[String]) -> Scopes {
+        let scope = |namespace: Option<&String>| Scope {
+            namespace: namespace.cloned(),
+            controller: Controller::new(scoped(client, namespace.map(String::as_str)), watcher::Config::default())
+                .with_config(Pace::default().concurrency(CONCURRENCY)),
+            pods: reflector::store(),
+        };
+        let all =
+            if namespaces.is_empty() { vec![scope(None)] } else { namespaces.iter().map(|name| scope(Some(name))).collect() };
+        Scopes { client: client.clone(), all }
+    }
+
+    pub fn resources(&self) -> Vec<Store<ScimRetirement>> {
+        self.all.iter().map(|scope| scope.controller.store()).collect()
+    }
+
+    pub fn pods(&self) -> Vec<Store<Pod>> {
+        self.all.iter().map(|scope| scope.pods.0.clone()).collect()
+    }
+
+    /// Until `stop`, or until a part of it ends by itself.
+    pub async fn run(self, context: Arc<Context>, heard: mpsc::UnboundedReceiver<Id>, stop: &CancellationToken) -> Result<()> {
+        let (mut running, mut routes) = (tokio::task::JoinSet::new(), Vec::new());
+        for scope in self.all {
+            let (trigger, triggered) = mpsc::unbounded_channel();
+            routes.push((scope.namespace.clone(), trigger.clone()));
+            let changes = changes(&self.client, scope.namespace.as_deref(), scope.pods.1, context.clone());
+            running.spawn(feed(changes, trigger, stop.clone()));
+            running.spawn(control(scope.controller, scope.pods.0, triggered, context.clone(), stop.clone()));
+        }
+        running.spawn(route(heard, routes, context, stop.clone()));
+        while let Some(ended) = running.join_next().await {
+            ended?;
+            if !stop.is_cancelled() {
+                bail!("a watch has ended by itself");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The news of workers to the controller of their namespace.
+async fn route(
+    mut heard: mpsc::UnboundedReceiver<Id>,
+    routes: Vec<(Option<String>, mpsc::UnboundedSender<ObjectRef<ScimRetirement>>)>,
+    context: Arc<Context>,
+    stop: CancellationToken,
+) {
+    while let Some(Some(id)) = stop.run_until_cancelled(heard.recv()).await {
+        context.metrics.queued(-1);
+        let route = routes.iter().find(|(namespace, _)| namespace.as_ref().is_none_or(|namespace| *namespace == id.namespace));
+        let reference = ObjectRef::new(&id.name).within(&id.namespace);
+        if route.is_some_and(|(_, trigger)| trigger.send(reference).is_err()) {
+            return;
+        }
+    }
+}
+
+/// Resources whose pod or objects have changed.
+fn changes(
+    client: &Client,
+    namespace: Option<&str>,
+    pods: Writer<Pod>,
+    context: Arc<Context>,
+) -> BoxStream<'static, ObjectRef<ScimRetirement>> {
+    let pods = watch(scoped::<Pod>(client, namespace), ours()).default_backoff().modify(slim).reflect(pods).touched_objects();
+    let pods = pods.filter_map(async |pod| owner(pod.ok()?.meta())).boxed();
+    let objects = Kind::ALL.into_iter().map(|kind| {
+        let resource = api_resource(kind);
+        let api: Api<PartialObjectMeta<DynamicObject>> = match namespace {
+            Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
+            None => Api::all_with(client.clone(), &resource),
+        };
+        let context = context.clone();
+        let seen = watch(api, ours()).default_backoff();
+        seen.filter_map(move |event| {
+            let context = context.clone();
+            async move {
+                let (found, is_there) = match event {
+                    Ok(Event::Apply(found) | Event::InitApply(found)) => (found, true),
+                    Ok(Event::Delete(found)) => (found, false),
+                    Ok(Event::Init | Event::InitDone) | Err(_) => return None,
+                };
+                let reference = owner(&found.metadata)?;
+                let id = Id { namespace: reference.namespace.clone()?, name: reference.name.clone() };
+                let now = if is_there { version(&found.metadata) } else { None };
+                context.applied.saw(&id, kind, now).then_some(reference)
+            }
+        })
+        .boxed()
+    });
+    stream::select_all(std::iter::once(pods).chain(objects)).boxed()
+}
+
+/// Of a pod, only what is looked at: there may be a thousand.
+fn slim(pod: &mut Pod) {
+    pod.metadata.managed_fields = None;
+    pod.metadata.annotations = None;
+    pod.metadata.owner_references = None;
+    if let Some(spec) = &mut pod.spec {
+        let mut containers = std::mem::take(&mut spec.containers);
+        for container in &mut containers {
+            let (name, image) = (std::mem::take(&mut container.name), container.image.take());
+            *container = k8s_openapi::api::core::v1::Container { name, image, ..Default::default() };
+        }
+        *spec = k8s_openapi::api::core::v1::PodSpec { containers, ..Default::default() };
+    }
+}
+
+fn owner(metadata: &kube::core::ObjectMeta) -> Option<ObjectRef<ScimRetirement>> {
+    let name = metadata.labels.as_ref()?.get(RETIREMENT)?;
+    Some(ObjectRef::new(name).within(metadata.namespace.as_deref()?))
+}
+
+async fn feed(
+    mut changes: BoxStream<'static, ObjectRef<ScimRetirement>>,
+    trigger: mpsc::UnboundedSender<ObjectRef<ScimRetirement>>,
+    stop: CancellationToken,
+) {
+    while let Some(Some(reference)) = stop.run_until_cancelled(changes.next()).await {
+        if trigger.send(reference).is_err() {
+            return;
+        }
+    }
+}
+
+async fn control(
+    controller: Controller<ScimRetirement>,
+    pods: Store<Pod>,
+    triggered: Trigger,
+    context: Arc<Context>,
+    stop: CancellationToken,
+) {
+    // A pod that is not known yet would be taken for one that is not there.
+    if !matches!(stop.run_until_cancelled(pods.wait_until_ready()).await, Some(Ok(()))) {
+        return;
+    }
+    let triggers =
+        stream::unfold(triggered, async |mut triggered| triggered.recv().await.map(|reference| (reference, triggered)));
+    let metrics = context.metrics.clone();
+    let forgets = context.clone();
+    controller
+        .reconcile_on(triggers)
+        .graceful_shutdown_on(async move { stop.cancelled().await })
+        .run(reconcile, again, context)
+        .for_each(async |done| match done {
+            Ok(_) => metrics.reconciled("success"),
+            // It was deleted before its turn came.
+            Err(Ended::ObjectNotFound(reference)) => forget(&forgets, &reference),
+            Err(error) => tracing::debug!(%error, "controller"),
+        })
+        .await;
+}
+
+fn forget(context: &Context, reference: &reflector::ObjectRef<kube::api::DynamicObject>) {
+    let id = Id { namespace: reference.namespace.clone().unwrap_or_default(), name: reference.name.clone() };
+    context.workers.forget(&id);
+    context.applied.forget(&id);
+    context.metrics.forget(&id);
+}
+
+fn again(resource: Arc<ScimRetirement>, error: &Error, context: Arc<Context>) -> Action {
+    context.metrics.reconciled("error");
+    tracing::warn!(namespace = resource.namespace(), name = resource.name_any(), %error, "not reconciled; it is tried again");
+    Action::requeue(AGAIN)
+}
