@@ -1,0 +1,9 @@
+//! The operator on a real API server, with etcd, the StatefulSet controller and the garbage collector; and with the real worker, which
+//! a small kubelet runs as a process.
+
+mod cloud;
+mod control_plane;
+mod definition;
+mod kubelet;
+mod life;
+mod rig;

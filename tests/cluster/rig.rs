@@ -1,0 +1,339 @@
+//! One control plane with a kubelet for all cases, and what a case needs of it: a namespace, a tenant, a resource, an operator.
+
+use std::path::{Path, PathBuf};
+use std::process::Child;
+use std::sync::{LazyLock, Mutex};
+use std::time::{Duration, Instant};
+
+use k8s_openapi::api::core::v1::{Namespace, Secret};
+use k8s_openapi::api::events::v1::Event;
+use kube::Client;
+use kube::api::{Api, ListParams, Patch, PatchParams};
+use serde_json::{Value, json};
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::OnceCell;
+use unscim::cli::practice::Served;
+use unscim::operator::crd;
+use unscim::operator::resource::{ConditionStatus, ScimRetirement};
+use unscim::practice::scenario::Scenario;
+
+use crate::cloud::Cloud;
+use crate::control_plane::{ControlPlane, command, kill, spawn};
+use crate::kubelet::Kubelet;
+
+pub const IMAGE: &str = "unscim.invalid/unscim:test";
+/// Of the operator, as the chart makes it.
+pub const OWN_NAMESPACE: &str = "unscim-operator";
+pub const ACCOUNT: &str = "system:serviceaccount:unscim-operator:unscim-operator";
+/// How fast the tenants' time runs.
+const SPEED: f64 = 480.0;
+
+pub struct Cluster {
+    pub plane: ControlPlane,
+    pub client: Client,
+    pub kubelet: Kubelet,
+    pub cloud: Cloud,
+}
+
+static CLUSTER: OnceCell<Cluster> = OnceCell::const_new();
+/// One for all cases, and never ended: what one of them has started serves the others.
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Builder::new_multi_thread().enable_all().build().unwrap());
+
+pub fn case(of: impl Future<Output = ()>) {
+    RUNTIME.block_on(of);
+}
+
+fn root(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// Started on a thread that lives as long as the process, and ended with it.
+pub async fn cluster() -> &'static Cluster {
+    let starting = async || {
+        let (started, starts) = tokio::sync::oneshot::channel();
+        std::thread::spawn(move || {
+            assert!(started.send(RUNTIME.block_on(start())).is_ok());
+            loop {
+                std::thread::park();
+            }
+        });
+        starts.await.expect("the control plane starts")
+    };
+    CLUSTER.get_or_init(starting).await
+}
+
+async fn start() -> Cluster {
+    let plane = ControlPlane::start().await;
+    let client = plane.client().await;
+    install(&client).await;
+    let binary = PathBuf::from(env!("CARGO_BIN_EXE_unscim"));
+    let kubelet = Kubelet::start(client.clone(), plane.folder.path().join("kubelet"), binary).await;
+    Cluster { kubelet, client, cloud: Cloud::start().await, plane }
+}
+
+/// The definition and the operator's rights, from the files that the chart is made of.
+async fn install(client: &Client) {
+    apply(client, crd::definition()).await;
+    apply(client, json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": OWN_NAMESPACE } })).await;
+    let rules = |name: &str| -> Value {
+        let text = std::fs::read_to_string(root("deploy/helm/unscim-operator/files").join(name)).unwrap();
+        serde_saphyr::from_str(&text).unwrap()
+    };
+    let subject = json!([{ "kind": "ServiceAccount", "name": "unscim-operator", "namespace": OWN_NAMESPACE }]);
+    let group = "rbac.authorization.k8s.io";
+    let api = format!("{group}/v1");
+    for (kind, binding, metadata, file) in [
+        ("ClusterRole", "ClusterRoleBinding", json!({ "name": "unscim-operator" }), "rules.yaml"),
+        ("Role", "RoleBinding", json!({ "name": "unscim-operator", "namespace": OWN_NAMESPACE }), "lease-rules.yaml"),
+    ] {
+        apply(client, json!({ "apiVersion": api, "kind": kind, "metadata": metadata, "rules": rules(file) })).await;
+        let reference = json!({ "apiGroup": group, "kind": kind, "name": "unscim-operator" });
+        apply(
+            client,
+            json!({ "apiVersion": api, "kind": binding, "metadata": metadata, "roleRef": reference, "subjects": subject }),
+        )
+        .await;
+    }
+    let resources: Api<ScimRetirement> = Api::all(client.clone());
+    until("the definition is served", Duration::from_secs(30), async || resources.list(&ListParams::default()).await.ok()).await;
+}
+
+/// Server-side apply of any object.
+pub async fn apply(client: &Client, object: Value) {
+    try_apply(client, object).await.unwrap();
+}
+
+pub async fn try_apply(client: &Client, object: Value) -> kube::Result<Value> {
+    let path = path(&object);
+    let request = http::Request::patch(format!("{path}?fieldManager=test&force=true&fieldValidation=Strict"));
+    client
+        .request(request.header("content-type", "application/apply-patch+yaml").body(object.to_string().into_bytes()).unwrap())
+        .await
+}
+
+fn path(object: &Value) -> String {
+    let text = |at: &str| object.pointer(at).and_then(Value::as_str);
+    let version = text("/apiVersion").unwrap();
+    let root = if version.contains('/') { format!("/apis/{version}") } else { format!("/api/{version}") };
+    let plural = format!("{}s", text("/kind").unwrap().to_lowercase());
+    let plural = if plural.ends_with("ys") { plural.replace("ys", "ies") } else { plural };
+    let name = text("/metadata/name").unwrap();
+    match text("/metadata/namespace") {
+        Some(namespace) => format!("{root}/namespaces/{namespace}/{plural}/{name}"),
+        None => format!("{root}/{plural}/{name}"),
+    }
+}
+
+/// Asks again until there is an answer.
+pub async fn until<T>(what: &str, within: Duration, mut asked: impl AsyncFnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(found) = asked().await {
+            return found;
+        }
+        assert!(begun.elapsed() < within, "not within {within:?}: {what}");
+        tokio::time::sleep(Duration::from_millis(150)).await;
+    }
+}
+
+/// `unscim operator`, with the rights of its service account and no other.
+pub struct Operator {
+    process: Mutex<Child>,
+    pub log: PathBuf,
+}
+
+impl Drop for Operator {
+    fn drop(&mut self) {
+        kill(self.process.get_mut().unwrap());
+    }
+}
+
+impl Operator {
+    pub async fn start(name: &str, namespaces: &[&str], flags: &[&str]) -> Operator {
+        let cluster = cluster().await;
+        let folder = cluster.plane.folder.path();
+        let kubeconfig = folder.join(format!("{name}.kubeconfig"));
+        let mut config: Value = serde_json::from_str(&std::fs::read_to_string(cluster.plane.kubeconfig()).unwrap()).unwrap();
+        config["users"][0]["user"]["as"] = ACCOUNT.into();
+        std::fs::write(&kubeconfig, config.to_string()).unwrap();
+        let log = folder.join(format!("{name}.log"));
+        let mut command = command(env!("CARGO_BIN_EXE_unscim"));
+        command.args([
+            "operator",
+            "--listen=127.0.0.1:0",
+            "--namespace",
+            OWN_NAMESPACE,
+            "--worker-image",
+            IMAGE,
+            "--allow-egress=127.0.0.0/8",
+        ]);
+        command.args(["--entra-authority", &cluster.cloud.root, "--entra-graph", &cluster.cloud.root]).args(flags);
+        if !namespaces.is_empty() {
+            command.arg(format!("--watch-namespace={}", namespaces.join(",")));
+        }
+        command.env("KUBECONFIG", kubeconfig);
+        Operator { process: Mutex::new(spawn(&mut command, &log)), log }
+    }
+
+    /// By SIGKILL.
+    pub fn die(&self) {
+        kill(&mut self.process.lock().unwrap());
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+}
+
+/// A namespace of the case's own.
+pub async fn namespace(name: &str) -> String {
+    let cluster = cluster().await;
+    let labels = json!({ "pod-security.kubernetes.io/enforce": "restricted" });
+    apply(&cluster.client, json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name, "labels": labels } }))
+        .await;
+    let namespaces: Api<Namespace> = Api::all(cluster.client.clone());
+    assert!(namespaces.get(name).await.is_ok());
+    name.to_owned()
+}
+
+/// One tenant, and the resource that retires its app.
+pub struct Retirement {
+    pub served: Served,
+    pub api: Api<ScimRetirement>,
+    pub namespace: String,
+    pub name: String,
+    client: Client,
+}
+
+pub fn scenario(seed: u64) -> Scenario {
+    Scenario { seed, speed: SPEED, users: 6, groups: 2, ..Scenario::default() }
+}
+
+impl Retirement {
+    pub async fn new(namespace: &str, name: &str, seed: u64) -> Retirement {
+        let cluster = cluster().await;
+        let served = cluster.cloud.tenant(scenario(seed)).await;
+        Retirement {
+            api: Api::namespaced(cluster.client.clone(), namespace),
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            client: cluster.client.clone(),
+            served,
+        }
+    }
+
+    pub async fn secret(&self) {
+        let data =
+            json!({ "client-secret": self.served.practice.client_secret(), "scim-token": self.served.practice.scim_token() });
+        let metadata = json!({ "name": self.name, "namespace": self.namespace });
+        apply(&self.client, json!({ "apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": data })).await;
+        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &self.namespace);
+        assert!(secrets.get(&self.name).await.is_ok());
+    }
+
+    /// As its author writes it.
+    pub fn manifest(&self) -> Value {
+        let ids = self.served.practice.ids();
+        let groups: Vec<Value> = ids.groups.iter().map(|id| json!({ "id": id.to_string() })).collect();
+        let wait = format!("{}ms", (60_000.0 / SPEED) as u64);
+        json!({
+            "apiVersion": "unscim.dev/v1alpha1", "kind": "ScimRetirement",
+            "metadata": { "name": self.name, "namespace": self.namespace },
+            "spec": {
+                "mode": "Enforce",
+                "baseline": "Take",
+                "entra": {
+                    "tenantId": ids.tenant.to_string(),
+                    "app": { "servicePrincipalId": ids.service_principal.to_string() },
+                    "credential": { "clientId": ids.client.to_string(), "clientSecretRef": { "name": self.name, "key": "client-secret" } },
+                },
+                "groups": { "select": "Listed", "list": groups, "acknowledge": ["UndiscoverableUses", "TargetGroupContent"] },
+                "target": {
+                    "profile": "uniqkey", "scimUrl": self.served.practice.scim_url().to_string(),
+                    "tokenRef": { "name": self.name, "key": "scim-token" }, "readInterval": wait,
+                    "revocation": { "confirmEvery": wait },
+                },
+                "limits": { "writeShare": "100%", "writeQuota": format!("3000/{}ms", (150_000.0 / SPEED) as u64) },
+                "timing": { "interval": wait },
+            },
+        })
+    }
+
+    pub async fn apply(&self) {
+        self.secret().await;
+        self.apply_with(|_| {}).await;
+    }
+
+    pub async fn apply_with(&self, edit: impl FnOnce(&mut Value)) {
+        let mut manifest = self.manifest();
+        edit(&mut manifest);
+        apply(&self.client, manifest).await;
+    }
+
+    pub async fn annotate(&self, annotation: &str) {
+        let patch = json!({ "metadata": { "annotations": { annotation: "true" } } });
+        self.api.patch(&self.name, &PatchParams::default(), &Patch::Merge(&patch)).await.unwrap();
+    }
+
+    pub async fn seen(&self) -> Option<ScimRetirement> {
+        self.api.get_opt(&self.name).await.ok().flatten()
+    }
+
+    pub async fn until<T>(&self, what: &str, is: impl Fn(&ScimRetirement) -> Option<T>) -> T {
+        let begun = Instant::now();
+        loop {
+            let seen = self.seen().await;
+            if let Some(found) = seen.as_ref().and_then(&is) {
+                return found;
+            }
+            let status = seen.and_then(|seen| seen.status);
+            assert!(begun.elapsed() < Duration::from_secs(120), "{}: not {what}: {status:#?}", self.name);
+            tokio::time::sleep(Duration::from_millis(150)).await;
+        }
+    }
+
+    pub async fn until_phase(&self, phase: &str) {
+        self.until(phase, |seen| (seen.status.as_ref()?.phase.as_deref() == Some(phase)).then_some(())).await;
+    }
+
+    /// Until the condition is so, for this reason: what it says.
+    pub async fn until_condition(&self, kind: &str, status: ConditionStatus, reason: &str) -> String {
+        let is = |seen: &ScimRetirement| {
+            let condition = seen.status.as_ref()?.condition(kind)?;
+            (condition.status == status && condition.reason == reason).then(|| condition.message.clone())
+        };
+        self.until(&format!("{kind}={status:?} ({reason})"), is).await
+    }
+
+    /// Reason and note of each Event about it.
+    pub async fn events(&self) -> Vec<(String, String)> {
+        let events: Api<Event> = Api::namespaced(self.client.clone(), &self.namespace);
+        let all = events.list(&ListParams::default()).await.unwrap();
+        let of_it = all
+            .items
+            .into_iter()
+            .filter(|event| event.regarding.as_ref().and_then(|object| object.name.as_deref()) == Some(&self.name));
+        of_it.map(|event| (event.reason.unwrap_or_default(), event.note.unwrap_or_default())).collect()
+    }
+
+    pub fn assert_nobody_hurt(&self) {
+        assert!(self.served.practice.out_of_scope_moments().is_empty(), "{}", self.name);
+        assert!(self.served.practice.forbidden_calls().is_empty(), "{}", self.name);
+    }
+
+    /// To the end: the token is deleted when it is asked for.
+    pub async fn until_retired(&self) {
+        self.until_phase("AwaitingRevocation").await;
+        self.served.practice.revoke_token().unwrap();
+        self.until_condition("Ready", ConditionStatus::True, "Retired").await;
+        self.assert_nobody_hurt();
+    }
+}
+
+/// What a resource's definition is asked without anything being made.
+pub async fn dry_run(client: &Client, object: &Value) -> kube::Result<Value> {
+    let path = path(object);
+    let path = path.rsplit_once('/').unwrap().0;
+    let request = http::Request::post(format!("{path}?dryRun=All&fieldValidation=Strict"));
+    client.request(request.header("content-type", "application/json").body(object.to_string().into_bytes()).unwrap()).await
+}
