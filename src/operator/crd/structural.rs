@@ -3,8 +3,9 @@
 
 use serde_json::{Map, Value, json};
 
-/// Unknown fields are refused or pruned by the API server itself, and a default would be written into every resource.
-const DROPPED: [&str; 4] = ["$schema", "$defs", "title", "additionalProperties"];
+/// Unknown fields are refused or pruned by the API server itself, and how many fields an object has is said by a rule with a sentence.
+const DROPPED: [&str; 7] =
+    ["$schema", "$defs", "title", "additionalProperties", "minProperties", "maxProperties", "propertyNames"];
 
 pub fn of(schema: &Value) -> Value {
     let none = Value::Null;
@@ -43,7 +44,7 @@ fn resolved(schema: &Value, definitions: &Value) -> Value {
                 kept.insert("additionalProperties".into(), resolved(&any, definitions));
                 continue;
             }
-            key if DROPPED.contains(&key) || key == "propertyNames" || key == "format" => continue,
+            key if DROPPED.contains(&key) || key == "format" => continue,
             _ => value,
         };
         kept.insert(key, value);
