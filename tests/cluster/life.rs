@@ -1,8 +1,13 @@
-//! The life of a resource, from `kubectl apply` to the end.
+//! The life of a resource: applied, changed, wrong, deleted in the middle, made again.
 
-use unscim::operator::resource::ConditionStatus;
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Service, ServiceAccount};
+use serde_json::json;
+use unscim::operator::resource::{ConditionStatus, annotation};
 
-use crate::rig::{Operator, Retirement, case, namespace};
+use crate::rig::{self, Operator, Retirement, case, cluster, namespace, until};
+
+const WITHIN: std::time::Duration = std::time::Duration::from_secs(60);
 
 #[test]
 fn a_resource_is_applied_and_ends_retired() {
@@ -17,5 +22,157 @@ fn a_resource_is_applied_and_ends_retired() {
         for reason in ["PhaseChanged", "DeleteTheToken", "Retired"] {
             assert!(events.iter().any(|(told, _)| told == reason), "no {reason}: {events:#?}");
         }
+        let seen = retirement.seen().await.unwrap();
+        let status = seen.status.unwrap();
+        assert_eq!(
+            (status.users.as_deref(), status.groups.as_deref(), status.users_lost.as_deref()),
+            (Some("6/6"), Some("2/2"), Some("0"))
+        );
+        assert_eq!(status.observed_generation, seen.metadata.generation);
+        assert!(serde_json::to_string(&status).unwrap().len() < 32 << 10);
+        let set: StatefulSet = retirement.owned().await;
+        assert_eq!(set.metadata.generation, Some(1), "the worker was never rolled");
+        let map: ConfigMap = retirement.owned().await;
+        assert!(map.data.unwrap().contains_key("unscim.yaml.begun"), "the baseline left its mark");
+    });
+}
+
+#[test]
+fn a_wrong_spec_is_told_and_the_last_good_one_stays_in_force() {
+    case(async {
+        let place = namespace("wrong").await;
+        let _operator = Operator::start("wrong", &[&place], &["--leader-election=false"]).await;
+        let retirement = Retirement::new(&place, "uniqkey", 2).await;
+        retirement.secret().await;
+        // Observe first, as it is documented.
+        retirement.apply_with(|manifest| manifest["spec"]["mode"] = "Observe".into()).await;
+        retirement.until_phase("Observing").await;
+        let before: ConfigMap = retirement.owned().await;
+        // The schema lets it through, as it knows no list of groups: the daemon's own reading does not.
+        let unknown = "99999999-9999-9999-9999-999999999999";
+        retirement.apply_with(|manifest| manifest["spec"]["rollout"] = json!({ "waves": [[unknown]] })).await;
+        let why = retirement.until_condition("ConfigLoaded", ConditionStatus::False, "ConfigInvalid").await;
+        assert!(why.contains("spec.rollout"), "{why}");
+        let after: ConfigMap = retirement.owned().await;
+        assert_eq!(before.data, after.data, "the last good one stays");
+        assert!(retirement.events().await.iter().any(|(reason, _)| reason == "ConfigInvalid"));
+        // And it goes on when it is right again: without a restart of the worker.
+        let pid = retirement.pid().await;
+        retirement.apply_with(|_| {}).await;
+        retirement.until_phase("AwaitingRevocation").await;
+        assert_eq!(pid, retirement.pid().await);
+        retirement.assert_nobody_hurt();
+    });
+}
+
+#[test]
+fn what_leads_out_of_bounds_or_to_another_program_starts_no_worker() {
+    case(async {
+        let place = namespace("bounds").await;
+        let _operator = Operator::start("bounds", &[&place], &["--leader-election=false"]).await;
+        let inner = Retirement::new(&place, "inner", 3).await;
+        inner.apply_with(|manifest| manifest["spec"]["target"]["scimUrl"] = "https://10.0.0.1/scim".into()).await;
+        let why = inner.until_condition("ConfigLoaded", ConditionStatus::False, "ConfigInvalid").await;
+        assert!(why.contains("--allow-egress 10.0.0.1"), "{why}");
+        let image = Retirement::new(&place, "image", 4).await;
+        image.apply_with(|manifest| manifest["spec"]["worker"] = json!({ "image": "registry.example/other:1" })).await;
+        image.until_condition("Accepted", ConditionStatus::False, "ImageNotAllowed").await;
+        let account =
+            json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": { "name": "unscim-foreign", "namespace": place } });
+        rig::apply(&cluster().await.client, account).await;
+        let foreign = Retirement::new(&place, "foreign", 5).await;
+        foreign.apply().await;
+        let why = foreign.until_condition("Accepted", ConditionStatus::False, "ForeignObject").await;
+        assert!(why.contains("ServiceAccount unscim-foreign"), "{why}");
+        let quantity = Retirement::new(&place, "quantity", 6).await;
+        quantity.apply_with(|manifest| manifest["spec"]["worker"] = json!({ "storage": { "size": "much" } })).await;
+        quantity.until_condition("Accepted", ConditionStatus::False, "ObjectRefused").await;
+        for retirement in [inner, image, foreign, quantity] {
+            assert!(retirement.is_gone::<Pod>().await, "{}", retirement.name);
+            let phase = retirement.seen().await.unwrap().status.unwrap().phase;
+            assert_eq!(phase.as_deref(), Some("Refused"), "{}", retirement.name);
+        }
+    });
+}
+
+#[test]
+fn the_younger_of_two_for_one_app_has_no_worker_until_the_older_is_gone() {
+    case(async {
+        let (first, second) = (namespace("taken-a").await, namespace("taken-b").await);
+        let _operator = Operator::start("taken", &[&first, &second], &["--leader-election=false"]).await;
+        let older = Retirement::new(&first, "older", 7).await;
+        older.secret().await;
+        older.apply_with(|manifest| manifest["spec"]["mode"] = "Observe".into()).await;
+        older.until_phase("Observing").await;
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        let younger = Retirement::new(&second, "younger", 7).await;
+        younger.apply().await;
+        let why = younger.until_condition("Accepted", ConditionStatus::False, "AppTaken").await;
+        assert!(why.contains("taken-a/older"), "{why}");
+        assert!(younger.is_gone::<StatefulSet>().await);
+        older.delete().await;
+        until("the older is gone", WITHIN, async || older.seen().await.is_none().then_some(())).await;
+        younger.until_condition("Accepted", ConditionStatus::True, "Accepted").await;
+    });
+}
+
+#[test]
+fn deleted_in_the_middle_it_is_kept_back_and_goes_on_by_its_claim_when_it_is_made_again() {
+    case(async {
+        let place = namespace("middle").await;
+        let _operator = Operator::start("middle", &[&place], &["--leader-election=false"]).await;
+        let retirement = Retirement::new(&place, "uniqkey", 8).await;
+        retirement.apply().await;
+        retirement.until_phase("AwaitingRevocation").await;
+        let writes = retirement.served.practice.writes().len();
+        retirement.delete().await;
+        retirement.until_condition("DeletionKeptBack", ConditionStatus::True, "InTheMiddle").await;
+        assert!(retirement.events().await.iter().any(|(reason, _)| reason == "DeletionKeptBack"));
+        assert!(retirement.pid().await.is_some(), "the worker goes on looking");
+        retirement.annotate(annotation::ABANDON).await;
+        until("the resource is gone", WITHIN, async || retirement.seen().await.is_none().then_some(())).await;
+        assert!(retirement.events().await.iter().any(|(reason, note)| reason == "Ended" && note.contains("unscim-uniqkey")));
+        until("the worker is gone", WITHIN, async || retirement.is_gone::<Pod>().await.then_some(())).await;
+        let rest = async || (retirement.is_gone::<Service>().await && retirement.is_gone::<ServiceAccount>().await).then_some(());
+        until("the rest goes with its owner", WITHIN, rest).await;
+        let kept: PersistentVolumeClaim = retirement.owned().await;
+        assert_eq!(kept.metadata.deletion_timestamp, None, "the ledger is the evidence");
+        // Made again: without a word on the baseline, as there is one.
+        retirement.apply_with(|manifest| _ = manifest["spec"].as_object_mut().unwrap().remove("baseline")).await;
+        retirement.until_phase("AwaitingRevocation").await;
+        assert_eq!(retirement.served.practice.writes().len(), writes, "nothing is done twice");
+        retirement.until_retired().await;
+        // Over: it is let go at once, and the ledger too, as asked for.
+        retirement.annotate(annotation::DELETE_LEDGER).await;
+        retirement.delete().await;
+        until("the resource is gone", WITHIN, async || retirement.seen().await.is_none().then_some(())).await;
+        until("the claim is gone", WITHIN, async || retirement.is_gone::<PersistentVolumeClaim>().await.then_some(())).await;
+    });
+}
+
+#[test]
+fn a_lost_ledger_is_never_day_one() {
+    case(async {
+        let place = namespace("lost").await;
+        let _operator = Operator::start("lost", &[&place], &["--leader-election=false"]).await;
+        let retirement = Retirement::new(&place, "uniqkey", 9).await;
+        retirement.apply().await;
+        retirement
+            .until("marked", |seen| seen.metadata.annotations.as_ref()?.contains_key(annotation::BASELINE_RECORDED).then_some(()))
+            .await;
+        let marked = async || {
+            let map: ConfigMap = retirement.owned().await;
+            map.data.unwrap().contains_key("unscim.yaml.begun").then_some(())
+        };
+        until("the mark is in the ConfigMap", WITHIN, marked).await;
+        tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+        // The volume is lost, and the worker with it; `baseline: Take` still stands in the resource.
+        std::fs::remove_dir_all(retirement.ledger().await.join("ledger")).unwrap();
+        crate::kubelet::signal(retirement.pid().await.unwrap(), "KILL");
+        retirement.until_condition("BaselineRecorded", ConditionStatus::False, "NewBaselineNeeded").await;
+        let writes = retirement.served.practice.writes().len();
+        tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+        assert_eq!(retirement.served.practice.writes().len(), writes, "nothing is written by an empty ledger");
+        retirement.assert_nobody_hurt();
     });
 }

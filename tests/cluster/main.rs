@@ -7,3 +7,5 @@ mod definition;
 mod kubelet;
 mod life;
 mod rig;
+mod rights;
+mod trouble;

@@ -1,17 +1,20 @@
 //! One control plane with a kubelet for all cases, and what a case needs of it: a namespace, a tenant, a resource, an operator.
 
+use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::sync::{LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
-use k8s_openapi::api::core::v1::{Namespace, Secret};
+use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim, Secret};
 use k8s_openapi::api::events::v1::Event;
 use kube::Client;
-use kube::api::{Api, ListParams, Patch, PatchParams};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams};
+use kube::core::NamespaceResourceScope;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, RwLock};
 use unscim::cli::practice::Served;
 use unscim::operator::crd;
 use unscim::operator::resource::{ConditionStatus, ScimRetirement};
@@ -39,8 +42,21 @@ static CLUSTER: OnceCell<Cluster> = OnceCell::const_new();
 /// One for all cases, and never ended: what one of them has started serves the others.
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Builder::new_multi_thread().enable_all().build().unwrap());
 
+static PEACE: RwLock<()> = RwLock::const_new(());
+
 pub fn case(of: impl Future<Output = ()>) {
-    RUNTIME.block_on(of);
+    RUNTIME.block_on(async {
+        let _peace = PEACE.read().await;
+        of.await;
+    });
+}
+
+/// A case that disturbs the control plane, and so runs without others.
+pub fn alone(of: impl Future<Output = ()>) {
+    RUNTIME.block_on(async {
+        let _war = PEACE.write().await;
+        of.await;
+    });
 }
 
 fn root(path: &str) -> PathBuf {
@@ -273,6 +289,45 @@ impl Retirement {
     pub async fn annotate(&self, annotation: &str) {
         let patch = json!({ "metadata": { "annotations": { annotation: "true" } } });
         self.api.patch(&self.name, &PatchParams::default(), &Patch::Merge(&patch)).await.unwrap();
+    }
+
+    /// The one object of a kind that belongs to it.
+    pub async fn owned<K>(&self) -> K
+    where
+        K: kube::Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + DeserializeOwned + Debug,
+    {
+        let api: Api<K> = Api::namespaced(self.client.clone(), &self.namespace);
+        let ours = ListParams::default().labels(&format!("unscim.dev/retirement={}", self.name));
+        let mut all = api.list(&ours).await.unwrap().items;
+        assert_eq!(all.len(), 1, "{}: {} of a kind", self.name, all.len());
+        all.remove(0)
+    }
+
+    pub async fn is_gone<K>(&self) -> bool
+    where
+        K: kube::Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + DeserializeOwned + Debug,
+    {
+        let api: Api<K> = Api::namespaced(self.client.clone(), &self.namespace);
+        let ours = ListParams::default().labels(&format!("unscim.dev/retirement={}", self.name));
+        api.list(&ours).await.unwrap().items.is_empty()
+    }
+
+    /// The file that the claim holds.
+    pub async fn ledger(&self) -> PathBuf {
+        let claim: PersistentVolumeClaim = self.owned().await;
+        cluster().await.kubelet.claim(&claim.metadata.uid.unwrap())
+    }
+
+    pub fn pod(&self) -> String {
+        format!("unscim-{}-0", self.name)
+    }
+
+    pub async fn pid(&self) -> Option<u32> {
+        cluster().await.kubelet.pid(&self.namespace, &self.pod())
+    }
+
+    pub async fn delete(&self) {
+        self.api.delete(&self.name, &DeleteParams::default()).await.unwrap();
     }
 
     pub async fn seen(&self) -> Option<ScimRetirement> {
