@@ -123,7 +123,13 @@ impl JsonSchema for Quantity {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "x-kubernetes-int-or-string": true })
+        json_schema!({
+            "x-kubernetes-int-or-string": true,
+            "maxLength": 32,
+            "x-kubernetes-validations": [{
+                "rule": "type(self) == int || isQuantity(self)", "message": "write a quantity as 96Mi, 1Gi or 500m",
+            }],
+        })
     }
 }
 

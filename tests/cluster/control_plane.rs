@@ -165,7 +165,8 @@ impl ControlPlane {
     }
 
     pub async fn start_api(&self) {
-        *self.api.lock().unwrap() = Some(start_api(self.folder.path(), self.port, self.etcd_port));
+        let (folder, port, etcd) = (self.folder.path().to_owned(), self.port, self.etcd_port);
+        *self.api.lock().unwrap() = Some(for_good(move || start_api(&folder, port, etcd)));
         self.until_ready().await;
     }
 
@@ -182,6 +183,18 @@ impl ControlPlane {
         let done = post("kv/compaction", serde_json::json!({ "revision": revision, "physical": true })).await;
         assert!(done.get("error").is_none(), "{done}");
     }
+}
+
+/// On a thread that never ends, so that what it starts outlives the case.
+fn for_good<T: Send + 'static>(start: impl FnOnce() -> T + Send + 'static) -> T {
+    let (started, starts) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        assert!(started.send(start()).is_ok());
+        loop {
+            std::thread::park();
+        }
+    });
+    starts.recv().expect("it starts")
 }
 
 fn tail(log: &Path) -> String {

@@ -104,6 +104,7 @@ fn what_is_wrong_is_refused_with_a_sentence() {
                 with("/spec/worker", json!({ "env": [{ "name": "UNSCIM_LISTEN", "value": "x" }] })),
                 "Unsupported value: \"UNSCIM_LISTEN\"",
             ),
+            (with("/spec/worker", json!({ "storage": { "size": "much" } })), "write a quantity as 96Mi"),
             (with("/metadata/name", "x".repeat(64).into()), "at most 63 characters"),
         ];
         for (object, sentence) in wrong {

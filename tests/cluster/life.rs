@@ -84,10 +84,10 @@ fn what_leads_out_of_bounds_or_to_another_program_starts_no_worker() {
         foreign.apply().await;
         let why = foreign.until_condition("Accepted", ConditionStatus::False, "ForeignObject").await;
         assert!(why.contains("ServiceAccount unscim-foreign"), "{why}");
-        let quantity = Retirement::new(&place, "quantity", 6).await;
-        quantity.apply_with(|manifest| manifest["spec"]["worker"] = json!({ "storage": { "size": "much" } })).await;
-        quantity.until_condition("Accepted", ConditionStatus::False, "ObjectRefused").await;
-        for retirement in [inner, image, foreign, quantity] {
+        let label = Retirement::new(&place, "label", 6).await;
+        label.apply_with(|manifest| manifest["spec"]["worker"] = json!({ "podLabels": { "a b": "c" } })).await;
+        label.until_condition("Accepted", ConditionStatus::False, "ObjectRefused").await;
+        for retirement in [inner, image, foreign, label] {
             assert!(retirement.is_gone::<Pod>().await, "{}", retirement.name);
             let phase = retirement.seen().await.unwrap().status.unwrap().phase;
             assert_eq!(phase.as_deref(), Some("Refused"), "{}", retirement.name);

@@ -172,7 +172,9 @@ impl Operator {
         let mut config: Value = serde_json::from_str(&std::fs::read_to_string(cluster.plane.kubeconfig()).unwrap()).unwrap();
         config["users"][0]["user"]["as"] = ACCOUNT.into();
         std::fs::write(&kubeconfig, config.to_string()).unwrap();
-        let log = folder.join(format!("{name}.log"));
+        // It is there after a case that has failed.
+        let log = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("operator-{name}.log"));
+        let _ = std::fs::remove_file(&log);
         let mut command = command(env!("CARGO_BIN_EXE_unscim"));
         command.args([
             "operator",

@@ -15,6 +15,8 @@ const MORE: &[(&str, &str, u64)] = &[
     ("spec.released", "maxItems", 5000),
     ("spec.roles", "maxProperties", 1000),
     ("spec.target.scimUrl", "maxLength", 2048),
+    ("spec.worker.resources.requests", "maxProperties", 8),
+    ("spec.worker.resources.limits", "maxProperties", 8),
     ("status.conditions[].message", "maxLength", 32_768),
     ("status.groupList", "maxItems", 100),
 ];
