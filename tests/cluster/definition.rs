@@ -63,7 +63,13 @@ fn what_is_right_is_taken() {
             with("/spec/roles", json!({ id: id })),
             with("/spec/approval", format!("sha256:{}", "0".repeat(64)).into()),
         ];
-        for object in right {
+        let examples = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("config/operator");
+        let examples = std::fs::read_dir(examples).unwrap().map(|entry| {
+            let mut example: Value = serde_saphyr::from_str(&std::fs::read_to_string(entry.unwrap().path()).unwrap()).unwrap();
+            example["metadata"]["namespace"] = "default".into();
+            example
+        });
+        for object in right.into_iter().chain(examples) {
             dry_run(client, &object).await.unwrap_or_else(|error| panic!("{error}: {object:#}"));
         }
     });

@@ -242,7 +242,10 @@ fn an_api_server_that_asks_for_patience_is_given_it() {
         retirement.until_condition("WorkerReady", ConditionStatus::True, "Ready").await;
         rig::apply(client, level).await;
         rig::apply(client, schema).await;
-        until("it is refused", WITHIN, async || operator.log().contains("TooManyRequests").then_some(())).await;
+        // It has something to write, and may not.
+        retirement.apply_with(|manifest| manifest["spec"]["mode"] = "Observe".into()).await;
+        until("it is refused", WITHIN, async || operator.log().contains("429").then_some(())).await;
+        retirement.apply_with(|_| {}).await;
         let remove = http::Request::delete(format!("/apis/{api}/flowschemas/tight")).body(Vec::new()).unwrap();
         client.request::<serde_json::Value>(remove).await.unwrap();
         retirement.until_retired().await;

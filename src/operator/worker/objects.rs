@@ -182,6 +182,8 @@ impl Parts<'_> {
         json!({
             "replicas": 1,
             "serviceName": self.name(),
+            // A pod that can't start must not keep the one from coming that can: in order, the controller waits for it for ever.
+            "podManagementPolicy": "Parallel",
             "revisionHistoryLimit": 3,
             "selector": { "matchLabels": self.selector() },
             "template": { "metadata": self.pod_metadata(), "spec": self.pod() },
