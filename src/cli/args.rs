@@ -19,7 +19,7 @@ use crate::operator::worker::egress::Allowed;
 /// Every flag can also be given as an environment variable; a flag wins over it. The log goes to stderr; UNSCIM_LOG
 /// sets its level.
 ///
-/// Exit codes: 0 done or nothing to do, 1 trouble (could not read), 2 changes are pending (plan), 3 refused or held: a
+/// Exit codes: 0 done or nothing to do, 1 trouble (could not read), 2 changes are pending (plan, run --once in Observe), 3 refused or held: a
 /// person must decide, 4 waiting for a cycle or a person (--once), 5 retired
 /// (status), 64 usage or config error.
 #[derive(Debug, Parser)]
@@ -36,7 +36,7 @@ pub enum Verb {
     /// Turn the loop: compare the tenant with the goal, take the next safe step, wait, verify
     Run(Run),
     /// Many retirements on Kubernetes: a worker for each ScimRetirement, which runs the loop
-    Operator(Operator),
+    Operator(Box<Operator>),
     /// The whole way from here, and what a turn would do now; writes nothing anywhere but stdout
     Plan(Plan),
     /// Config, permissions and preflight as before the first run (it knows no ledger), every finding at once

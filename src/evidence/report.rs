@@ -134,6 +134,14 @@ pub fn report(evidence: Evidence, now: Timestamp) -> Report {
     for url in probed.chain([&mut baseline.binding.scim_url]) {
         url.truncate(without_query(url).len());
     }
+    for one in &mut witnessed {
+        if let Event::Cycle { ended, counts, why, .. } = &mut one.event
+            && *counts
+            && *ended <= baseline.taken
+        {
+            (*counts, *why) = (false, Some("before the baseline".into()));
+        }
+    }
     // The last proof, if it still holds.
     let proven = witnessed.iter().rposition(|one| matches!(one.event, Event::CycleProven { .. }));
     let parts = witnessed[..proven.filter(|_| remembered.cycle_proof.is_some()).unwrap_or_default()].iter().rev();
@@ -334,11 +342,6 @@ impl Html<'_> {
     /// Of the token's deletion, which nobody but the operator writes.
     fn asked(&self) -> usize {
         self.report.writes.iter().filter(|write| write.action == Action::RequestRevocation).count()
-    }
-
-    /// It counts for nothing of ours.
-    fn is_before(&self, ended: &Timestamp) -> bool {
-        *ended <= self.report.baseline_taken
     }
 
     fn cycles(&self) -> Vec<&Event> {

@@ -69,6 +69,14 @@ impl Memory {
     }
 }
 
+impl Remembered {
+    /// Whatever was asked for so far no longer counts: the deletion of the token is asked for again.
+    pub fn ask_anew(&mut self, journal: &Journal) {
+        self.revocations_void = journal.revocations();
+        self.failures_void = journal.refused.get(&Key::Revocation).map_or(0, |failed| failed.times);
+    }
+}
+
 /// What was read of the provisioning log, up to the last look at it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObservedLog {

@@ -12,7 +12,7 @@ pub mod crd;
 mod heard;
 mod lease;
 mod listener;
-mod metrics;
+pub mod metrics;
 mod news;
 mod pod;
 mod reconcile;

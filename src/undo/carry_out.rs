@@ -68,6 +68,8 @@ pub async fn look(world: &impl World, spec: &Spec, direct: Direct, stop: &Cancel
     let taken = [KeyKind::Members, KeyKind::Unassigns].map(|kin| facts.last_confirmed(kin));
     let begun_anew = taken.into_iter().flatten().fold(facts.service_time(), Timestamp::max);
     memory.remembered = Remembered { begun_anew: Some(begun_anew), ..anew(&memory.remembered) };
+    // Begun anew, it asks for the token's end again.
+    memory.remembered.ask_anew(&memory.journal);
     let witnessed = history::since(&Facts::new(spec, &now, &memory, at), &before).collect();
     Ok(Rollback { undo, names, seen: now, remembered: memory.remembered, witnessed })
 }
@@ -117,7 +119,10 @@ impl Rollback {
 
     /// Remembers what this look has shown, for the next one; the ledger is held from now on.
     pub fn begin(&self, world: &impl World) -> Result<()> {
-        let remembered = Remembered { rolled_back: Some(world.clock().now()), ..self.remembered.clone() };
+        // A run that has nothing to write is none: the time of the one before stays.
+        let before = self.remembered.rolled_back.filter(|_| self.undo.actions().is_empty());
+        let rolled_back = Some(before.unwrap_or_else(|| world.clock().now()));
+        let remembered = Remembered { rolled_back, ..self.remembered.clone() };
         Ok(world.ledger().remember_with(&remembered, self.witnessed.iter().cloned())?)
     }
 }

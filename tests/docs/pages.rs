@@ -286,7 +286,7 @@ fn cli_page() -> String {
          variable in\nthe environment, that over the config, that over the default. Tables and paragraphs fold to the width of the terminal, \
          or to 100 columns\nwhere there is none; colours are for terminals alone, and `NO_COLOR` switches them off. `--output json` is for \
          machines.\n\n| exit code | |\n|---|---|\n| 0 | done, or nothing to do |\n| 1 | trouble: could not read |\n| 2 | changes are pending (`plan`, \
-         `rollback`) |\n| 3 | refused or held: a person must decide |\n| 4 | waiting for a cycle or a person (`--once`, `rollback`, `status --wait-for`) |\n\
+         `rollback`, `run --once` in `Observe`) |\n| 3 | refused or held: a person must decide |\n| 4 | waiting for a cycle or a person (`--once`, `rollback`, `status --wait-for`) |\n\
          | 5 | retired: all five steps hold (`status`) |\n\
          | 64 | usage or config |\n\n## JSON\n\n| verb | fields |\n|---|---|\n\
          | `plan` | `conditions`, `progress`, `way` (digest, users, groups, steps, calls), `actions`, `held`, `notes` |\n\
@@ -481,6 +481,9 @@ fn every_field_of_the_config_in_the_docs_is_one() {
     let schema = unscim::config::schema();
     let mut known = BTreeMap::new();
     fields(&schema, &schema, "", &mut known);
+    let resource = unscim::operator::crd::definition();
+    let resource = &resource["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+    fields(resource, &resource["properties"]["spec"], ".spec", &mut known);
     let names: BTreeSet<&str> = known.keys().filter_map(|path| path.rsplit('.').next()).collect();
     let is_name =
         |text: &str| text.starts_with(|c: char| c.is_ascii_lowercase()) && text.chars().all(|c| c.is_ascii_alphanumeric());
@@ -524,4 +527,30 @@ fn every_variable_of_the_environment_in_the_docs_is_read_somewhere() {
         }
     }
     assert!(checked > 40, "{checked}");
+}
+
+#[test]
+fn the_operator_s_metrics_are_on_its_page_with_their_words() {
+    let shown = unscim::operator::metrics::Metrics::new().unwrap().text().unwrap();
+    let page = read("docs/operator.md");
+    let rows: BTreeMap<&str, &str> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `unscim_"))
+        .filter_map(|line| Some((line.split('`').next()?, line.rsplit('|').nth(1)?.trim())))
+        .collect();
+    let told: BTreeMap<&str, &str> =
+        shown.lines().filter_map(|line| line.strip_prefix("# HELP unscim_")?.split_once(' ')).collect();
+    assert_eq!(rows, told);
+    for text in [read("deploy/prometheus/operator.yaml"), read("deploy/grafana/unscim-fleet.json")] {
+        let named =
+            text.match_indices("unscim_").map(|(at, _)| text[at..].split(|c: char| !c.is_ascii_lowercase() && c != '_').next());
+        for name in named.flatten().map(|name| name.trim_start_matches("unscim_").trim_end_matches("_bucket")) {
+            assert!(told.contains_key(name), "there is no metric unscim_{name}");
+        }
+    }
+}
+
+#[test]
+fn the_definition_in_the_project_is_the_one_that_the_program_prints() {
+    assert_eq!(read("config/unscim.crd.json"), format!("{:#}\n", unscim::operator::crd::definition()));
 }

@@ -105,6 +105,10 @@ async fn a_finished_retirement_is_undone_in_the_safe_order_and_can_be_begun_anew
     let again = looked(&mut rig, Direct::Stay).await;
     assert!(again.undo.actions().is_empty() && again.undo.waits.is_empty(), "{}", shown(&again).plain());
     assert_eq!(again.undo.already, kinds.len());
+    let at = rig.world().ledger.remembered().unwrap().rolled_back;
+    rig.practice.pass(Duration::from_secs(60)).await;
+    assert_eq!(rolled_back(&mut rig, Direct::Stay).await, 0);
+    assert_eq!(rig.world().ledger.remembered().unwrap().rolled_back, at, "nothing was written, so it is no other rollback");
 
     // The daemon stands still until the mode is set anew.
     let status = rig.turn().await.status;
@@ -150,6 +154,12 @@ async fn a_finished_retirement_is_undone_in_the_safe_order_and_can_be_begun_anew
     });
     let cycles: Vec<&str> = cycles.collect();
     assert_eq!(cycles.len(), cycles.iter().collect::<BTreeSet<_>>().len(), "{cycles:?}");
+    for one in &told.witnessed {
+        let Event::Cycle { ended, counts, .. } = &one.event else { continue };
+        assert!(!counts || *ended > told.baseline_taken, "{one:?}");
+    }
+    let asked = told.writes.iter().filter(|write| write.action == Action::RequestRevocation).count();
+    assert_eq!(asked, 2, "each time anew: a webhook would not be called otherwise");
     // An admin did.
     let (group, role) = before.groups.iter().next().unwrap();
     rig.practice.admin().assign_group(*group, *role).unwrap();

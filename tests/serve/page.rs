@@ -377,7 +377,7 @@ async fn the_whole_page_is_small_however_much_there_is() {
     let picture = part(&page, "timeline");
     assert!(
         picture.contains(
-            "23 good cycles, 1 cycle not counted, 13 writes of a rollback, and what they put back is not counted, held 3 times"
+            "23 good cycles shown, 1 cycle not counted, 13 writes of a rollback, and what they put back is not counted, held 3 times"
         ),
         "{picture}"
     );

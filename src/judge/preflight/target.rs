@@ -25,7 +25,7 @@ pub(super) fn check(facts: &Facts, found: &mut Findings) {
     }
     if remembered.revocations_void > 0 && remembered.revocation_proof.is_none() {
         found.notes.push(
-            "steps 4 and 5 are open again, though the deletion of the token was asked for before: a managed group came back, or the token answers again"
+            "steps 4 and 5 are open again, though the deletion of the token was asked for before: a managed group came back, the token answers again, or it was rolled back"
                 .into(),
         );
     }

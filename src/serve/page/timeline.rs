@@ -109,7 +109,7 @@ fn words(timeline: &Timeline) -> String {
         format!("{} made", counted(made("AssignUser"), "assignment")),
         format!("{} removed", counted(made("RemoveMember"), "membership")),
         format!("{} deleted", counted(made("UnassignGroup"), "group assignment")),
-        counted(good, "good cycle"),
+        format!("{} shown", counted(good, "good cycle")),
     ];
     if drawn.len() > good {
         words.push(format!("{} not counted", counted(drawn.len() - good, "cycle")));

@@ -394,9 +394,7 @@ fn probe(facts: &Facts, next: &mut Remembered) {
 
 /// A latch has opened: whatever was asked for so far no longer counts.
 fn asked_in_vain(facts: &Facts, next: &mut Remembered) {
-    let journal = &facts.memory.journal;
-    next.revocations_void = journal.revocations();
-    next.failures_void = journal.refused.get(&Key::Revocation).map_or(0, |failed| failed.times);
+    next.ask_anew(&facts.memory.journal);
 }
 
 /// Step 4's proof: made once it can be, and void once a row or a group is back.
