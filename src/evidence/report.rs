@@ -244,6 +244,10 @@ fn repeated(writes: &[WriteRecord]) -> BTreeMap<String, u32> {
         let key = write.action.key();
         let (key, is_back) = key.undone().map_or((key, false), |undone| (undone, true));
         times.remove(&(key.clone(), !is_back));
+        // And the token's end is asked for anew.
+        if is_back {
+            times.remove(&(Key::Revocation, false));
+        }
         let times = times.entry((key, is_back)).or_default();
         *times += 1;
         if *times > 1 {
