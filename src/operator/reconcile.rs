@@ -44,6 +44,8 @@ pub enum Error {
     Kube { what: String, source: kube::Error },
     #[error("the finalizer: {0}")]
     Finalizer(String),
+    #[error("a watch has ended: {0}")]
+    Watch(#[from] kube::runtime::reflector::store::WriterDropped),
 }
 
 fn kube_error(what: impl Into<String>) -> impl FnOnce(kube::Error) -> Error {
@@ -162,6 +164,10 @@ impl Turn<'_> {
     }
 
     async fn keep(&self, resource: &ScimRetirement, kept_back: bool) -> Result<Action, Error> {
+        // A resource that is not listed yet may have the app.
+        for store in &self.context.resources {
+            store.wait_until_ready().await?;
+        }
         let made = self.made(resource, kept_back);
         let refused = match &made {
             Ok((config, image)) => self.apply(resource, config, image).await?,

@@ -173,3 +173,125 @@ fn worker(seen: &Seen, told: Option<&Told>) -> WorkerSeen {
         heard_at,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::news;
+    use super::*;
+    use crate::model::status::Phase;
+
+    fn at(minute: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + 60 * minute).unwrap()
+    }
+
+    fn pod(ready: Result<(), (&str, &str)>) -> PodSeen {
+        PodSeen {
+            name: "unscim-uniqkey-0".into(),
+            address: "10.0.0.1".parse().ok(),
+            image: Some("unscim:1".into()),
+            ready: ready.map_err(|(reason, message)| (reason.into(), message.into())),
+            is_creating: false,
+            is_ending: false,
+        }
+    }
+
+    fn heard(phase: Phase, minute: i64) -> Heard {
+        let ready = Condition {
+            kind: "Ready".into(),
+            status: ConditionStatus::False,
+            reason: "InProgress".into(),
+            message: "…".into(),
+            last_transition_time: at(0),
+            observed_generation: None,
+        };
+        let status = RetirementStatus {
+            phase: Some(phase.as_str().into()),
+            users: Some("40/40".into()),
+            conditions: vec![ready],
+            ..RetirementStatus::default()
+        };
+        let told = Told {
+            name: "uniqkey".into(),
+            tenant: None,
+            status,
+            phase,
+            has_baseline: true,
+            is_in_the_middle: false,
+            users_lost: None,
+        };
+        Heard { told: Some((Arc::new(told), at(minute))), trouble: None }
+    }
+
+    fn made(
+        before: &RetirementStatus,
+        refused: Option<&Refusal>,
+        pod: Option<&PodSeen>,
+        heard: &Heard,
+        minute: i64,
+    ) -> RetirementStatus {
+        let (kept_back, mount_trouble, now) = (false, None, at(minute));
+        status(&Seen { generation: Some(3), before, refused, pod, heard, kept_back, mount_trouble, now })
+    }
+
+    fn said<'a>(status: &'a RetirementStatus, name: &str) -> (ConditionStatus, &'a str) {
+        let condition = status.condition(name).unwrap_or_else(|| panic!("{name}"));
+        (condition.status, &condition.reason)
+    }
+
+    #[test]
+    fn a_worker_that_is_silent_leaves_its_last_word_and_the_time_of_it() {
+        let (none, ready) = (RetirementStatus::default(), pod(Ok(())));
+        let first = made(&none, None, Some(&ready), &heard(Phase::AssigningUsers, 1), 1);
+        assert_eq!(said(&first, "WorkerReady"), (ConditionStatus::True, "Ready"));
+        assert!(first.conditions.iter().all(|condition| condition.observed_generation == Some(3)));
+        let crashed = pod(Err(("CrashLoopBackOff", "it ended")));
+        let silent = made(&first, None, Some(&crashed), &Heard::default(), 30);
+        assert_eq!(said(&silent, "WorkerReady"), (ConditionStatus::False, "CrashLoopBackOff"));
+        assert_eq!((silent.phase.as_deref(), silent.users.as_deref()), (Some("AssigningUsers"), Some("40/40")));
+        assert_eq!(silent.worker.unwrap().heard_at, first.worker.unwrap().heard_at);
+    }
+
+    #[test]
+    fn what_has_not_changed_is_not_written() {
+        let ready = pod(Ok(()));
+        let first = made(&RetirementStatus::default(), None, Some(&ready), &heard(Phase::AwaitingCycle, 1), 1);
+        assert_eq!(made(&first, None, Some(&ready), &heard(Phase::AwaitingCycle, 9), 9), first, "a turn is no news");
+        assert!(news::between(&first, &first).is_empty());
+        let later = made(&first, None, Some(&ready), &heard(Phase::AwaitingCycle, 17), 17);
+        assert!(later != first && news::between(&first, &later).is_empty(), "that it is heard is written now and then");
+    }
+
+    #[test]
+    fn a_config_that_is_wrong_is_told_beside_what_goes_on() {
+        let (wrong, ready) = (Refusal::new(Refusal::CONFIG, "spec.groups: none"), pod(Ok(())));
+        let going = made(&RetirementStatus::default(), Some(&wrong), Some(&ready), &heard(Phase::Observing, 1), 1);
+        assert_eq!(said(&going, "ConfigLoaded"), (ConditionStatus::False, "ConfigInvalid"));
+        assert_eq!((said(&going, "Accepted").0, going.phase.as_deref()), (ConditionStatus::True, Some("Observing")));
+        let never = made(&RetirementStatus::default(), Some(&wrong), None, &Heard::default(), 1);
+        assert_eq!((said(&never, "Ready"), never.phase.as_deref()), ((ConditionStatus::False, "NotStarted"), Some("Refused")));
+        let right = made(&never, None, None, &Heard::default(), 2);
+        assert_eq!(right.phase.as_deref(), Some("Starting"));
+    }
+
+    #[test]
+    fn each_change_is_told_once() {
+        let ready = pod(Ok(()));
+        let reasons = |before: &RetirementStatus, now: &RetirementStatus| -> Vec<&'static str> {
+            news::between(before, now).into_iter().map(|news| news.reason).collect()
+        };
+        let none = RetirementStatus::default();
+        let first = made(&none, None, Some(&ready), &heard(Phase::AwaitingCycle, 1), 1);
+        assert_eq!(reasons(&none, &first), ["PhaseChanged"]);
+        let asked = made(&first, None, Some(&ready), &heard(Phase::AwaitingRevocation, 2), 2);
+        assert_eq!(reasons(&first, &asked), ["PhaseChanged", "DeleteTheToken"]);
+        let crashed = made(&asked, None, Some(&pod(Err(("CrashLoopBackOff", "…")))), &Heard::default(), 3);
+        assert_eq!(reasons(&asked, &crashed), ["WorkerNotReady"]);
+        let mut lost = crashed.clone();
+        (lost.users_lost, lost.held) =
+            (Some("2".into()), vec![super::super::resource::Held { by: "users-lost".into(), message: "…".into() }]);
+        assert_eq!(reasons(&crashed, &lost), ["Held", "UsersLost"]);
+        assert_eq!(reasons(&lost, &crashed), ["HoldEnded"]);
+    }
+}

@@ -10,7 +10,8 @@ use crate::model::status::{Phase, Status};
 const GROUPS: usize = 50;
 const HOLDS: usize = 10;
 /// Of one text (bytes): conditions, holds and groups together stay below 32 KiB.
-const TEXT: usize = 800;
+const TEXT: usize = 500;
+const NAME: usize = 100;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Told {
@@ -84,7 +85,7 @@ fn summary(status: &Status) -> RetirementStatus {
         users_lost: progress.users_lost.map(|n| n.to_string()),
         groups: of(progress.groups_off(), progress.groups),
         group_list: listed
-            .map(|group| Group { id: group.id.to_string(), name: short(&group.name), state: group.state.as_str().to_owned() })
+            .map(|group| Group { id: group.id.to_string(), name: cut(&group.name, NAME), state: group.state.as_str().to_owned() })
             .collect(),
         groups_not_listed: status.groups.len().checked_sub(GROUPS).filter(|n| *n > 0).map(|n| n as u64),
         held: status.held.iter().take(HOLDS).map(|held| Held { by: short(&held.brake), message: short(&held.message) }).collect(),
@@ -130,9 +131,101 @@ fn condition(condition: &crate::model::condition::Condition) -> Condition {
 
 /// As much of a text as has room.
 pub fn short(text: &str) -> String {
-    if text.len() <= TEXT {
+    cut(text, TEXT)
+}
+
+fn cut(text: &str, most: usize) -> String {
+    if text.len() <= most {
         return text.to_owned();
     }
-    let end = (0..=TEXT - 3).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    let end = (0..=most - 3).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
     format!("{}…", &text[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::model::status::{GroupState, GroupStatus};
+
+    fn document() -> Value {
+        let condition = |kind: &str, status: &str, reason: &str| json!({ "type": kind, "status": status, "reason": reason, "message": "…", "lastTransitionTime": "2026-11-29T10:00:00Z" });
+        json!({
+            "apiVersion": "unscim.dev/v1alpha1", "kind": "ScimRetirement", "metadata": { "name": "uniqkey" },
+            "spec": { "entra": { "tenantId": "11111111-1111-1111-1111-111111111111" } },
+            "status": {
+                "phase": "EmptyingGroups", "turn": 7, "pending": [], "notes": [], "cycle": {}, "gauges": {},
+                "lastAttempt": null, "lastSuccess": null, "held": [{ "brake": "window", "message": "closed" }],
+                "conditions": [condition("BaselineRecorded", "True", "Recorded"), condition("Ready", "False", "InProgress")],
+                "progress": { "usersProtected": 40, "usersKept": 39, "usersLost": 1, "groups": 5, "groupsAssigned": 3 },
+                "remaining": { "assignments": 1, "memberRemovals": 2, "unassignments": 3, "cycles": 4, "writing": null, "outlook": "Held" },
+                "decisions": "sha256:00",
+                "timeline": { "writes": [{ "action": "RemoveMember", "count": 1, "from": "2026-11-29T10:00:00Z", "to": "2026-11-29T10:00:00Z" }] },
+            },
+        })
+    }
+
+    fn read(document: &Value) -> Result<Told, String> {
+        told(document.to_string().as_bytes())
+    }
+
+    #[test]
+    fn a_status_is_told_in_short() {
+        let told = read(&document()).unwrap();
+        let status = &told.status;
+        assert_eq!(
+            (status.users.as_deref(), status.groups.as_deref(), status.users_lost.as_deref()),
+            (Some("39/40"), Some("2/5"), Some("1"))
+        );
+        assert_eq!(status.plan, Some(Plan { digest: "sha256:00".into(), writes: 6, cycles: Some(4), decisions_needed: 0 }));
+        assert!(told.has_baseline && told.is_in_the_middle && told.users_lost == Some(1));
+        let mut over = document();
+        over["status"]["conditions"][1]["status"] = "True".into();
+        assert!(!read(&over).unwrap().is_in_the_middle);
+    }
+
+    #[test]
+    fn what_is_not_known_is_no_zero() {
+        let mut unread = document();
+        unread["status"]["progress"] = json!({});
+        unread["status"]["remaining"] = json!({});
+        let status = read(&unread).unwrap().status;
+        assert_eq!((status.users, status.groups, status.users_lost, status.plan), (None, None, None, None));
+    }
+
+    #[test]
+    fn whatever_is_no_status_is_told_as_that() {
+        let mut another = document();
+        another["kind"] = "Deployment".into();
+        let mut without = document();
+        without["status"].as_object_mut().unwrap().remove("phase");
+        for garbage in [another.to_string(), without.to_string(), "<html>".into(), "{}".into(), "[]".into(), String::new()] {
+            let why = told(garbage.as_bytes()).unwrap_err();
+            assert!(why.contains("is another program there?"), "{garbage}: {why}");
+        }
+    }
+
+    #[test]
+    fn it_stays_small_whatever_the_tenant_is() {
+        let mut status: Status = serde_json::from_value(document()["status"].clone()).unwrap();
+        let long = "ü".repeat(20_000);
+        let group = GroupStatus {
+            id: crate::model::id::GroupId(uuid::Uuid::nil()),
+            name: "g".repeat(256),
+            state: GroupState::Refused,
+            members: None,
+            members_seen_at: None,
+            last_known: None,
+            why: None,
+        };
+        status.groups = vec![group; 3000];
+        status.held = vec![crate::model::status::Held { brake: "window".into(), message: long.clone(), seen_at: None }; 500];
+        status.conditions = vec![status.conditions[0].clone(); 14];
+        status.conditions.iter_mut().for_each(|condition| condition.message.clone_from(&long));
+        let told = summary(&status);
+        assert_eq!((told.group_list.len(), told.groups_not_listed), (GROUPS, Some(2950)));
+        let size = serde_json::to_string(&told).unwrap().len();
+        assert!(size < 32 << 10, "{size}");
+    }
 }

@@ -141,7 +141,7 @@ mod tests {
                 "credential": { "clientId": id, "clientSecretRef": { "name": "entra", "key": "client-secret" } },
             },
             "groups": { "list": [{ "id": id }] },
-            "target": { "profile": "Uniqkey", "scimUrl": "https://api.example.com:8443/scim", "tokenRef": { "name": "app", "key": "token" } },
+            "target": { "profile": "uniqkey", "scimUrl": "https://api.example.com:8443/scim", "tokenRef": { "name": "app", "key": "token" } },
         });
         spec.as_object().unwrap().clone()
     }
@@ -161,7 +161,7 @@ mod tests {
     fn what_is_wrong_is_told_in_the_daemons_sentences() {
         let mut wrong = spec();
         wrong["groups"]["list"] = json!([]);
-        wrong["limits"] = json!({ "maxShrink": "200%" });
+        wrong.insert("limits".into(), json!({ "maxShrink": "200%" }));
         let why = of("uniqkey", &wrong, false, &Platform::default()).unwrap_err();
         assert!(why.contains("spec.groups.list") && why.contains("200%"), "{why}");
         let mut inner = spec();
