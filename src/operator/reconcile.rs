@@ -32,7 +32,7 @@ use super::worker::objects::{Kind, Object, Owner, Parts, RETIREMENT, Surrounding
 pub const MANAGER: &str = "unscim-operator";
 const FINALIZER: &str = "unscim.dev/worker";
 /// While something is on its way.
-const SOON: Duration = Duration::from_secs(5);
+const SOON: Duration = Duration::from_secs(10);
 /// While a worker ends; its pod's end is an event of its own.
 const ENDING: Duration = Duration::from_secs(2);
 /// What is refused may be right once another resource is gone.
@@ -81,6 +81,8 @@ struct Kept {
     at: Option<Instant>,
     /// By kind, as the API server last answered.
     versions: HashMap<&'static str, String>,
+    /// By kind, as a watch last showed it; `None`: it was deleted.
+    seen: HashMap<&'static str, Option<String>>,
 }
 
 impl Applied {
@@ -91,11 +93,18 @@ impl Applied {
     /// An object of ours was seen. Whether it is another one than we applied: then all are applied again.
     pub fn saw(&self, id: &Id, kind: Kind, version: Option<String>) -> bool {
         self.with(id, |kept| {
-            let is_ours = version.is_some() && kept.versions.get(kind.name()) == version.as_ref();
-            if !is_ours {
-                kept.hash = None;
-            }
-            !is_ours
+            let is_another = kept.versions.get(kind.name()) != version.as_ref();
+            kept.seen.insert(kind.name(), version);
+            is_another
+        })
+    }
+
+    /// Whether nothing else is to be applied, and nobody has changed anything since.
+    fn is_so(&self, id: &Id, hash: [u8; 32], resync: Duration) -> bool {
+        self.with(id, |kept| {
+            let is_fresh = kept.at.is_some_and(|at| at.elapsed() < resync);
+            let is_untouched = kept.seen.iter().all(|(kind, seen)| seen.as_ref() == kept.versions.get(kind));
+            kept.hash == Some(hash) && is_fresh && is_untouched
         })
     }
 
@@ -238,12 +247,7 @@ impl Turn<'_> {
         };
         let objects = parts.objects();
         let hash = hash(&objects);
-        let resync = self.context.resync;
-        let is_so = self.context.applied.with(self.id, |kept| {
-            let is_fresh = kept.at.is_some_and(|at| at.elapsed() < resync);
-            kept.hash == Some(hash) && is_fresh
-        });
-        if is_so {
+        if self.context.applied.is_so(self.id, hash, self.context.resync) {
             return Ok(None);
         }
         for object in &objects {
@@ -314,6 +318,7 @@ impl Turn<'_> {
         }
         self.context.applied.with(self.id, |kept| {
             kept.hash = None;
+            kept.seen.remove(kind.name());
             kept.versions.remove(kind.name())
         });
         Ok(())
@@ -436,4 +441,35 @@ fn hash(objects: &[Object]) -> [u8; 32] {
         hash.update(object.body.to_string());
     }
     hash.finalize().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_somebody_changes_while_we_apply_is_applied_again() {
+        let (id, hour) = (Id { namespace: "a".into(), name: "b".into() }, Duration::from_secs(3600));
+        let applied = Applied::default();
+        let ours = |version: &str| {
+            applied.with(&id, |kept| {
+                kept.versions.insert("ConfigMap", version.into());
+                (kept.hash, kept.at) = (Some([7; 32]), Some(Instant::now()));
+            });
+        };
+        assert!(applied.saw(&id, Kind::ConfigMap, Some("1".into())), "nothing was applied yet");
+        assert!(!applied.is_so(&id, [7; 32], hour));
+        ours("2");
+        assert!(!applied.is_so(&id, [7; 32], hour), "what was seen is older");
+        assert!(!applied.saw(&id, Kind::ConfigMap, Some("2".into())), "our own write comes back");
+        assert!(applied.is_so(&id, [7; 32], hour));
+        assert!(!applied.is_so(&id, [8; 32], hour) && !applied.is_so(&id, [7; 32], Duration::ZERO));
+        // Somebody's write is seen before ours is noted down.
+        assert!(applied.saw(&id, Kind::ConfigMap, Some("3".into())));
+        ours("2");
+        assert!(!applied.is_so(&id, [7; 32], hour));
+        ours("4");
+        assert!(!applied.saw(&id, Kind::ConfigMap, Some("4".into())) && applied.is_so(&id, [7; 32], hour));
+        assert!(applied.saw(&id, Kind::ConfigMap, None) && !applied.is_so(&id, [7; 32], hour), "deleted");
+    }
 }

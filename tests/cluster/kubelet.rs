@@ -1,7 +1,7 @@
 //! What a kubelet does of a pod, with a process in place of a container: it binds the pod, lays its volumes out, runs our program in a
 //! root of its own, asks its probes and reports its status.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::os::unix::fs::symlink;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
@@ -33,6 +33,8 @@ struct Inner {
     next: Mutex<u16>,
     /// By namespace/name.
     processes: Mutex<HashMap<String, u32>>,
+    /// Namespaces whose case is over: their pods are left alone.
+    left: Mutex<BTreeSet<String>>,
     /// Bound pods by uid.
     tasks: Mutex<HashMap<String, tokio::task::JoinHandle<()>>>,
 }
@@ -54,7 +56,15 @@ impl Kubelet {
         let nodes: Api<Node> = Api::all(client.clone());
         let node = json!({ "apiVersion": "v1", "kind": "Node", "metadata": { "name": NODE } });
         nodes.patch(NODE, &PatchParams::apply("kubelet"), &Patch::Apply(&node)).await.unwrap();
-        let inner = Inner { client, folder, binary, next: Mutex::new(2), processes: Mutex::default(), tasks: Mutex::default() };
+        let inner = Inner {
+            client,
+            folder,
+            binary,
+            next: Mutex::new(2),
+            processes: Mutex::default(),
+            left: Mutex::default(),
+            tasks: Mutex::default(),
+        };
         let kubelet = Kubelet(Arc::new(inner));
         tokio::spawn(watch(kubelet.clone()));
         kubelet
@@ -64,8 +74,21 @@ impl Kubelet {
         self.0.processes.lock().unwrap().get(&format!("{namespace}/{pod}")).copied()
     }
 
-    pub fn pids(&self) -> BTreeMap<String, u32> {
-        self.0.processes.lock().unwrap().iter().map(|(pod, pid)| (pod.clone(), *pid)).collect()
+    /// Ends what runs for the pods of a namespace, and starts nothing there any more.
+    pub fn leave(&self, namespace: &str) {
+        self.0.left.lock().unwrap().insert(namespace.to_owned());
+        let of_it = format!("{namespace}/");
+        self.0
+            .processes
+            .lock()
+            .unwrap()
+            .iter()
+            .filter(|(pod, _)| pod.starts_with(&of_it))
+            .for_each(|(_, pid)| signal(*pid, "KILL"));
+    }
+
+    fn has_left(&self, namespace: &str) -> bool {
+        self.0.left.lock().unwrap().contains(namespace)
     }
 
     /// Where what is in a claim lies.
@@ -140,6 +163,9 @@ impl Life {
         let _ = self.kubelet.0.client.request::<Value>(request.unwrap()).await;
         let mut wait = Duration::from_millis(500);
         loop {
+            if self.kubelet.has_left(&self.namespace) {
+                return;
+            }
             match self.look().await {
                 Seen::Gone => return,
                 Seen::Ending(pod) => return self.bury(&pod, None).await,

@@ -124,7 +124,7 @@ fn deleted_in_the_middle_it_is_kept_back_and_goes_on_by_its_claim_when_it_is_mad
         let retirement = Retirement::new(&place, "uniqkey", 8).await;
         retirement.apply().await;
         retirement.until_phase("AwaitingRevocation").await;
-        let writes = retirement.served.practice.writes().len();
+        let writes = retirement.practice().writes().len();
         retirement.delete().await;
         retirement.until_condition("DeletionKeptBack", ConditionStatus::True, "InTheMiddle").await;
         assert!(retirement.events().await.iter().any(|(reason, _)| reason == "DeletionKeptBack"));
@@ -140,7 +140,7 @@ fn deleted_in_the_middle_it_is_kept_back_and_goes_on_by_its_claim_when_it_is_mad
         // Made again: without a word on the baseline, as there is one.
         retirement.apply_with(|manifest| _ = manifest["spec"].as_object_mut().unwrap().remove("baseline")).await;
         retirement.until_phase("AwaitingRevocation").await;
-        assert_eq!(retirement.served.practice.writes().len(), writes, "nothing is done twice");
+        assert_eq!(retirement.practice().writes().len(), writes, "nothing is done twice");
         retirement.until_retired().await;
         // Over: it is let go at once, and the ledger too, as asked for.
         retirement.annotate(annotation::DELETE_LEDGER).await;
@@ -170,9 +170,9 @@ fn a_lost_ledger_is_never_day_one() {
         std::fs::remove_dir_all(retirement.ledger().await.join("ledger")).unwrap();
         crate::kubelet::signal(retirement.pid().await.unwrap(), "KILL");
         retirement.until_condition("BaselineRecorded", ConditionStatus::False, "NewBaselineNeeded").await;
-        let writes = retirement.served.practice.writes().len();
+        let writes = retirement.practice().writes().len();
         tokio::time::sleep(std::time::Duration::from_secs(5)).await;
-        assert_eq!(retirement.served.practice.writes().len(), writes, "nothing is written by an empty ledger");
+        assert_eq!(retirement.practice().writes().len(), writes, "nothing is written by an empty ledger");
         retirement.assert_nobody_hurt();
     });
 }

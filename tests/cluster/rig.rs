@@ -18,6 +18,7 @@ use tokio::sync::{OnceCell, RwLock};
 use unscim::cli::practice::Served;
 use unscim::operator::crd;
 use unscim::operator::resource::{ConditionStatus, ScimRetirement};
+use unscim::practice::Practice;
 use unscim::practice::scenario::Scenario;
 
 use crate::cloud::Cloud;
@@ -216,7 +217,7 @@ pub async fn namespace(name: &str) -> String {
 
 /// One tenant, and the resource that retires its app.
 pub struct Retirement {
-    pub served: Served,
+    served: Option<Served>,
     pub api: Api<ScimRetirement>,
     pub namespace: String,
     pub name: String,
@@ -227,7 +228,23 @@ pub fn scenario(seed: u64) -> Scenario {
     Scenario { seed, speed: SPEED, users: 6, groups: 2, ..Scenario::default() }
 }
 
+/// The tenant and the worker end with the case.
+impl Drop for Retirement {
+    fn drop(&mut self) {
+        if let Some(cluster) = CLUSTER.get() {
+            cluster.kubelet.leave(&self.namespace);
+        }
+        if let Some(served) = self.served.take() {
+            RUNTIME.spawn(served.close());
+        }
+    }
+}
+
 impl Retirement {
+    pub fn practice(&self) -> &Practice {
+        &self.served.as_ref().expect("it is there until the end").practice
+    }
+
     pub async fn new(namespace: &str, name: &str, seed: u64) -> Retirement {
         let cluster = cluster().await;
         let served = cluster.cloud.tenant(scenario(seed)).await;
@@ -236,13 +253,12 @@ impl Retirement {
             namespace: namespace.to_owned(),
             name: name.to_owned(),
             client: cluster.client.clone(),
-            served,
+            served: Some(served),
         }
     }
 
     pub async fn secret(&self) {
-        let data =
-            json!({ "client-secret": self.served.practice.client_secret(), "scim-token": self.served.practice.scim_token() });
+        let data = json!({ "client-secret": self.practice().client_secret(), "scim-token": self.practice().scim_token() });
         let metadata = json!({ "name": self.name, "namespace": self.namespace });
         apply(&self.client, json!({ "apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": data })).await;
         let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &self.namespace);
@@ -251,7 +267,7 @@ impl Retirement {
 
     /// As its author writes it.
     pub fn manifest(&self) -> Value {
-        let ids = self.served.practice.ids();
+        let ids = self.practice().ids();
         let groups: Vec<Value> = ids.groups.iter().map(|id| json!({ "id": id.to_string() })).collect();
         let wait = format!("{}ms", (60_000.0 / SPEED) as u64);
         json!({
@@ -267,7 +283,7 @@ impl Retirement {
                 },
                 "groups": { "select": "Listed", "list": groups, "acknowledge": ["UndiscoverableUses", "TargetGroupContent"] },
                 "target": {
-                    "profile": "uniqkey", "scimUrl": self.served.practice.scim_url().to_string(),
+                    "profile": "uniqkey", "scimUrl": self.practice().scim_url().to_string(),
                     "tokenRef": { "name": self.name, "key": "scim-token" }, "readInterval": wait,
                     "revocation": { "confirmEvery": wait },
                 },
@@ -374,14 +390,14 @@ impl Retirement {
     }
 
     pub fn assert_nobody_hurt(&self) {
-        assert!(self.served.practice.out_of_scope_moments().is_empty(), "{}", self.name);
-        assert!(self.served.practice.forbidden_calls().is_empty(), "{}", self.name);
+        assert!(self.practice().out_of_scope_moments().is_empty(), "{}", self.name);
+        assert!(self.practice().forbidden_calls().is_empty(), "{}", self.name);
     }
 
     /// To the end: the token is deleted when it is asked for.
     pub async fn until_retired(&self) {
         self.until_phase("AwaitingRevocation").await;
-        self.served.practice.revoke_token().unwrap();
+        self.practice().revoke_token().unwrap();
         self.until_condition("Ready", ConditionStatus::True, "Retired").await;
         self.assert_nobody_hurt();
     }

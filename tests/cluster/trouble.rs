@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret, Service};
 use kube::Client;
-use kube::api::{Api, Patch, PatchParams};
+use kube::api::{Api, DeleteParams, Patch, PatchParams};
 use serde_json::json;
 use unscim::operator::crd;
 use unscim::operator::resource::ConditionStatus;
@@ -38,7 +38,7 @@ fn ten_at_once_are_ten_stories() {
         }
         for retirement in &all[3..] {
             retirement.until_phase("AwaitingRevocation").await;
-            retirement.served.practice.revoke_token().unwrap();
+            retirement.practice().revoke_token().unwrap();
         }
         for retirement in &all[3..] {
             retirement.until_condition("Ready", ConditionStatus::True, "Retired").await;
@@ -47,7 +47,7 @@ fn ten_at_once_are_ten_stories() {
         all[2].secret().await;
         all[2].until_retired().await;
         for held in &all[..2] {
-            assert!(held.served.practice.writes().is_empty());
+            assert!(held.practice().writes().is_empty());
             held.until_phase("Held").await;
         }
         all.iter().for_each(Retirement::assert_nobody_hurt);
@@ -147,6 +147,32 @@ fn a_worker_that_is_killed_comes_back_and_a_secret_is_rotated_without_a_restart(
 }
 
 #[test]
+fn what_somebody_changes_or_deletes_comes_back() {
+    case(async {
+        let place = namespace("drift").await;
+        let _operator = Operator::start("drift", &[&place], &["--leader-election=false"]).await;
+        let retirement = Retirement::new(&place, "uniqkey", 49).await;
+        retirement.secret().await;
+        retirement.apply_with(|manifest| manifest["spec"]["mode"] = "Observe".into()).await;
+        retirement.until_phase("Observing").await;
+        let client = &cluster().await.client;
+        let maps: Api<ConfigMap> = Api::namespaced(client.clone(), &place);
+        let services: Api<Service> = Api::namespaced(client.clone(), &place);
+        let before: ConfigMap = retirement.owned().await;
+        let edit = json!({ "data": { "unscim.yaml": "spec: {}" } });
+        maps.patch("unscim-uniqkey", &PatchParams::default(), &Patch::Merge(&edit)).await.unwrap();
+        let is_back = async || (maps.get("unscim-uniqkey").await.unwrap().data == before.data).then_some(());
+        until("the config is back", WITHIN, is_back).await;
+        services.delete("unscim-uniqkey", &DeleteParams::default()).await.unwrap();
+        until("the service is back", WITHIN, async || services.get_opt("unscim-uniqkey").await.unwrap().map(drop)).await;
+        // Of the status, what is ours comes back too.
+        let forged = json!({ "status": { "phase": "Retired" } });
+        retirement.api.patch_status("uniqkey", &PatchParams::default(), &Patch::Merge(&forged)).await.unwrap();
+        retirement.until_phase("Observing").await;
+    });
+}
+
+#[test]
 fn an_image_that_is_not_there_is_told() {
     case(async {
         let place = namespace("image").await;
@@ -171,9 +197,9 @@ fn an_api_server_that_is_away_stops_no_worker() {
         retirement.until_condition("WorkerReady", ConditionStatus::True, "Ready").await;
         let plane = &cluster().await.plane;
         plane.stop_api();
-        let before = retirement.served.practice.requests().len();
+        let before = retirement.practice().requests().len();
         tokio::time::sleep(Duration::from_secs(30)).await;
-        assert!(retirement.served.practice.requests().len() > before, "the worker goes on");
+        assert!(retirement.practice().requests().len() > before, "the worker goes on");
         plane.start_api().await;
         retirement.until_retired().await;
     });
