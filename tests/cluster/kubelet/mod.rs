@@ -94,12 +94,6 @@ impl Kubelet {
         self.on.pids.lock().unwrap().get(&(namespace.to_owned(), pod.to_owned())).copied()
     }
 
-    /// By namespace/name.
-    pub fn pids(&self) -> BTreeMap<String, u32> {
-        let pids = self.on.pids.lock().unwrap();
-        pids.iter().map(|((namespace, pod), pid)| (format!("{namespace}/{pod}"), *pid)).collect()
-    }
-
     /// Where what is in a claim lies.
     pub fn claim(&self, uid: &str) -> PathBuf {
         self.on.claim_folder(uid)
