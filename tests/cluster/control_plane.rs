@@ -79,7 +79,6 @@ impl Authority {
 
 pub struct ControlPlane {
     pub folder: tempfile::TempDir,
-    pub address: String,
     etcd: Mutex<Child>,
     etcd_port: u16,
     api: Mutex<Option<Child>>,
@@ -108,7 +107,6 @@ impl ControlPlane {
         let api = start_api(folder.path(), port, etcd_port);
         let mut plane = ControlPlane {
             controllers: Mutex::new(start_controllers(folder.path())),
-            address,
             etcd: Mutex::new(etcd),
             etcd_port,
             api: Mutex::new(Some(api)),

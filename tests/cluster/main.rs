@@ -6,6 +6,7 @@ mod control_plane;
 mod definition;
 mod kubelet;
 mod life;
+mod node;
 mod rig;
 mod rights;
 mod trouble;
