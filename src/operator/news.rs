@@ -1,7 +1,6 @@
 //! What is worth an Event: what has changed between two statuses. None repeats while nothing changes. Pure.
 
-use super::resource::{Condition, ConditionStatus, RetirementStatus, kind};
-use super::status::Refusal;
+use super::resource::{Condition, ConditionStatus, Refusal, RetirementStatus, kind};
 use crate::model::condition::ConditionKind;
 use crate::model::status::Phase;
 

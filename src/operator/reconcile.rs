@@ -21,8 +21,8 @@ use super::heard::{Heard, Workers};
 use super::metrics::Metrics;
 use super::news::{self, News};
 use super::pod::{self, PodSeen};
-use super::resource::{GROUP, Id, KIND, RetirementStatus, ScimRetirement, VERSION, annotation};
-use super::status::{self, HEARD, Refusal, Seen};
+use super::resource::{GROUP, Id, KIND, Refusal, RetirementStatus, ScimRetirement, VERSION, annotation};
+use super::status::{self, HEARD, Seen};
 use super::taken;
 use super::worker::config::{self, Platform, WorkerConfig};
 use super::worker::image;
@@ -369,7 +369,8 @@ impl Turn<'_> {
             type_: if news.is_warning { EventType::Warning } else { EventType::Normal },
             reason: news.reason.into(),
             note: Some(news.note.chars().take(1000).collect()),
-            action: news.action.clone(),
+            // The recorder takes two of one action for one that was repeated, and keeps the words of the first.
+            action: format!("{}-{}", news.action, &hex(Sha256::digest(&news.note))[..8]),
             secondary: None,
         };
         self.context.recorder.publish(&event, &resource.object_ref(&())).await.map_err(kube_error("an Event"))
@@ -433,6 +434,10 @@ fn is_ours(found: &PartialObjectMeta<DynamicObject>, kind: Kind, owner: &Owner) 
         return found.metadata.labels.as_ref().and_then(|labels| labels.get(RETIREMENT)) == Some(&owner.name);
     }
     found.metadata.owner_references.iter().flatten().any(|reference| reference.uid == owner.uid)
+}
+
+fn hex(bytes: impl AsRef<[u8]>) -> String {
+    bytes.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn hash(objects: &[Object]) -> [u8; 32] {

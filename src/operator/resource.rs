@@ -173,6 +173,21 @@ pub struct Storage {
     pub storage_class_name: Option<String>,
 }
 
+/// Why a resource, or its last change, has no effect: a condition's reason, and a sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    pub reason: &'static str,
+    pub message: String,
+}
+
+impl Refusal {
+    pub const CONFIG: &'static str = "ConfigInvalid";
+
+    pub fn new(reason: &'static str, message: impl Into<String>) -> Refusal {
+        Refusal { reason, message: message.into() }
+    }
+}
+
 /// A retirement by its namespace and name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Id {

@@ -6,28 +6,13 @@ use jiff::Timestamp;
 
 use super::heard::Heard;
 use super::pod::PodSeen;
-use super::resource::{Condition, ConditionStatus, RetirementStatus, WorkerSeen, kind};
+use super::resource::{Condition, ConditionStatus, Refusal, RetirementStatus, WorkerSeen, kind};
 use super::told::{Told, short};
 use crate::model::condition::ConditionKind;
 use crate::model::moment::since;
 
 /// How exact the time is at which a worker was last heard; each time is a write.
 pub const HEARD: Duration = Duration::from_secs(15 * 60);
-
-/// Why a resource, or its last change, has no effect: a condition's reason, and a sentence.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    pub reason: &'static str,
-    pub message: String,
-}
-
-impl Refusal {
-    pub const CONFIG: &'static str = "ConfigInvalid";
-
-    pub fn new(reason: &'static str, message: impl Into<String>) -> Refusal {
-        Refusal { reason, message: message.into() }
-    }
-}
 
 pub struct Seen<'a> {
     pub generation: Option<i64>,

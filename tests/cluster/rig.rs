@@ -167,11 +167,15 @@ impl Drop for Operator {
 
 impl Operator {
     pub async fn start(name: &str, namespaces: &[&str], flags: &[&str]) -> Operator {
+        Operator::start_as(ACCOUNT, name, namespaces, flags).await
+    }
+
+    pub async fn start_as(account: &str, name: &str, namespaces: &[&str], flags: &[&str]) -> Operator {
         let cluster = cluster().await;
         let folder = cluster.plane.folder.path();
         let kubeconfig = folder.join(format!("{name}.kubeconfig"));
         let mut config: Value = serde_json::from_str(&std::fs::read_to_string(cluster.plane.kubeconfig()).unwrap()).unwrap();
-        config["users"][0]["user"]["as"] = ACCOUNT.into();
+        config["users"][0]["user"]["as"] = account.into();
         std::fs::write(&kubeconfig, config.to_string()).unwrap();
         // It is there after a case that has failed.
         let log = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("operator-{name}.log"));

@@ -6,7 +6,7 @@ use kube::Client;
 use kube::api::{Api, DeleteParams, ListParams, PostParams};
 use serde_json::json;
 
-use crate::rig::{ACCOUNT, Retirement, case, cluster, namespace};
+use crate::rig::{ACCOUNT, Operator, Retirement, case, cluster, namespace};
 
 fn is_forbidden<T>(result: kube::Result<T>) -> bool {
     matches!(result, Err(kube::Error::Api(refused)) if refused.code == 403)
@@ -36,6 +36,21 @@ fn it_reads_no_secret_makes_no_pod_and_deletes_nothing_that_is_not_a_worker_s() 
         let sets: Api<StatefulSet> = Api::namespaced(client.clone(), &place);
         sets.list(&ListParams::default()).await.unwrap();
         pods.list(&ListParams::default()).await.unwrap();
+    });
+}
+
+/// So that what the other cases show was done with these rights, and not with an administrator's.
+#[test]
+fn another_account_can_do_nothing() {
+    case(async {
+        let place = namespace("nobody").await;
+        let nobody = "system:serviceaccount:unscim-operator:nobody";
+        let operator = Operator::start_as(nobody, "nobody", &[&place], &["--leader-election=false"]).await;
+        let retirement = Retirement::new(&place, "uniqkey", 61).await;
+        retirement.apply().await;
+        tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+        assert!(retirement.seen().await.unwrap().status.is_none() && retirement.is_gone::<StatefulSet>().await);
+        assert!(operator.log().contains("orbidden"), "{}", operator.log());
     });
 }
 

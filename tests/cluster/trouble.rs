@@ -5,7 +5,6 @@ use std::time::Duration;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret, Service};
-use kube::Client;
 use kube::api::{Api, DeleteParams, Patch, PatchParams};
 use serde_json::json;
 use unscim::operator::crd;
@@ -239,53 +238,6 @@ fn the_definition_is_applied_anew_under_a_running_operator() {
         rig::apply(client, next).await;
         tokio::time::sleep(Duration::from_secs(2)).await;
         rig::apply(client, crd::definition()).await;
-        retirement.until_retired().await;
-    });
-}
-
-#[test]
-fn an_api_server_that_asks_for_patience_is_given_it() {
-    alone(async {
-        let client = &cluster().await.client;
-        let api = "flowcontrol.apiserver.k8s.io/v1";
-        let level = json!({
-            "apiVersion": api, "kind": "PriorityLevelConfiguration", "metadata": { "name": "tight" },
-            "spec": { "type": "Limited", "limited": { "nominalConcurrencyShares": 0, "limitResponse": { "type": "Reject" }, "lendablePercent": 0, "borrowingLimitPercent": 0 } },
-        });
-        let schema = json!({
-            "apiVersion": api, "kind": "FlowSchema", "metadata": { "name": "tight" },
-            "spec": {
-                "priorityLevelConfiguration": { "name": "tight" }, "matchingPrecedence": 2,
-                "rules": [{
-                    "subjects": [{ "kind": "ServiceAccount", "serviceAccount": { "name": "unscim-operator", "namespace": OWN_NAMESPACE } }],
-                    "resourceRules": [{ "verbs": ["*"], "apiGroups": ["*"], "resources": ["*"], "namespaces": ["*"], "clusterScope": true }],
-                }],
-            },
-        });
-        let place = namespace("patience").await;
-        let _operator = Operator::start("patience", &[&place], &["--leader-election=false"]).await;
-        let retirement = Retirement::new(&place, "uniqkey", 48).await;
-        retirement.apply().await;
-        retirement.until_condition("WorkerReady", ConditionStatus::True, "Ready").await;
-        rig::apply(client, level).await;
-        rig::apply(client, schema).await;
-        let mut config = cluster().await.plane.config().await;
-        config.auth_info.impersonate = Some(rig::ACCOUNT.into());
-        config.default_retry = false;
-        let asks: Api<StatefulSet> = Api::namespaced(Client::try_from(config).unwrap(), &place);
-        let is_refused =
-            async || matches!(asks.get("any").await, Err(kube::Error::Api(refused)) if refused.code == 429).then_some(());
-        until("it is refused", WITHIN, is_refused).await;
-        // It has something to write, and may not.
-        let before: ConfigMap = retirement.owned().await;
-        retirement.apply_with(|manifest| manifest["spec"]["mode"] = "Observe".into()).await;
-        tokio::time::sleep(Duration::from_secs(5)).await;
-        let after: ConfigMap = retirement.owned().await;
-        assert_eq!(before.data, after.data);
-        let remove = http::Request::delete(format!("/apis/{api}/flowschemas/tight")).body(Vec::new()).unwrap();
-        client.request::<serde_json::Value>(remove).await.unwrap();
-        retirement.until_phase("Observing").await;
-        retirement.apply_with(|_| {}).await;
         retirement.until_retired().await;
     });
 }
