@@ -28,6 +28,7 @@ use super::worker::config::{self, Platform, WorkerConfig};
 use super::worker::image;
 use super::worker::names;
 use super::worker::objects::{Kind, Object, Owner, Parts, RETIREMENT, Surroundings};
+use crate::model::condition::ConditionKind;
 
 pub const MANAGER: &str = "unscim-operator";
 const FINALIZER: &str = "unscim.dev/worker";
@@ -160,9 +161,10 @@ impl Turn<'_> {
         let may_go = resource.annotations().get(annotation::ABANDON).is_some_and(|word| word == "true");
         let (_, heard) = self.look();
         let told = heard.told.map(|(told, _)| told.is_in_the_middle);
-        // Where the worker is silent, by what it said last.
-        let by_status = || resource.status.as_ref().is_some_and(was_in_the_middle);
-        !may_go && told.unwrap_or_else(by_status)
+        // Where the worker is silent nobody knows: once there was a baseline, only its last word that it is over counts.
+        let has_begun = resource.annotations().contains_key(annotation::BASELINE_RECORDED);
+        let is_over = resource.status.as_ref().is_some_and(|status| status.is_true(ConditionKind::Ready));
+        !may_go && told.unwrap_or(has_begun && !is_over)
     }
 
     fn look(&self) -> (Option<PodSeen>, Heard) {
@@ -403,14 +405,6 @@ impl Turn<'_> {
             format!("{message} (this resource names {}). It goes on by itself when it is there", fields.join(", "))
         }))
     }
-}
-
-/// The last word of a worker that is silent now: something was done to groups, and it is not retired.
-fn was_in_the_middle(status: &RetirementStatus) -> bool {
-    let is = |phase: &str| status.phase.as_deref() == Some(phase);
-    let has_begun = status.groups.as_deref().is_some_and(|groups| !groups.starts_with("0/"));
-    !is("Retired")
-        && (has_begun || ["EmptyingGroups", "UnassigningGroups", "AwaitingCycle", "AwaitingRevocation"].into_iter().any(is))
 }
 
 /// A pod's address may be somebody else's by now: what is told of another retirement is not believed.
