@@ -28,9 +28,11 @@ use super::worker::config::{self, Platform, WorkerConfig};
 use super::worker::image;
 use super::worker::names;
 use super::worker::objects::{Kind, Object, Owner, Parts, RETIREMENT, Surroundings};
+use crate::config::freeze::FILE as FREEZE;
 use crate::model::condition::ConditionKind;
 
 pub const MANAGER: &str = "unscim-operator";
+const BRAKE_MANAGER: &str = "unscim-operator-brake";
 const FINALIZER: &str = "unscim.dev/worker";
 /// While something is on its way.
 const SOON: Duration = Duration::from_secs(10);
@@ -84,6 +86,8 @@ struct Kept {
     versions: HashMap<&'static str, String>,
     /// By kind, as a watch last showed it; `None`: it was deleted.
     seen: HashMap<&'static str, Option<String>>,
+    /// Whether the brake is pulled, as far as this process has seen to it.
+    braked: Option<bool>,
 }
 
 impl Applied {
@@ -135,7 +139,7 @@ pub async fn reconcile(resource: Arc<ScimRetirement>, context: Arc<Context>) -> 
         if turn.is_kept_back(&resource) {
             return turn.keep(&resource, true).await;
         }
-        if !turn.has_ended().await? {
+        if !turn.has_ended(&resource).await? {
             return Ok(Action::requeue(ENDING));
         }
     }
@@ -159,19 +163,21 @@ impl Turn<'_> {
     /// Something was taken away, it is not over, and nobody has said that it may be let go.
     fn is_kept_back(&self, resource: &ScimRetirement) -> bool {
         let may_go = resource.annotations().get(annotation::ABANDON).is_some_and(|word| word == "true");
-        let (_, heard) = self.look();
-        let told = heard.told.map(|(told, _)| told.is_in_the_middle);
+        let (_, heard) = self.look(resource);
+        let told = heard.told.filter(|_| heard.trouble.is_none()).map(|(told, _)| told.is_in_the_middle);
         // Where the worker is silent nobody knows: once there was a baseline, only its last word that it is over counts.
         let has_begun = resource.annotations().contains_key(annotation::BASELINE_RECORDED);
         let is_over = resource.status.as_ref().is_some_and(|status| status.is_true(ConditionKind::Ready));
         !may_go && told.unwrap_or(has_begun && !is_over)
     }
 
-    fn look(&self) -> (Option<PodSeen>, Heard) {
+    fn look(&self, resource: &ScimRetirement) -> (Option<PodSeen>, Heard) {
         let key = ObjectRef::new(&format!("{}-0", names::of(&self.id.name))).within(&self.id.namespace);
         let pod = self.context.pods.iter().find_map(|store| store.get(&key)).map(|pod| pod::seen(&pod));
         let address = pod.as_ref().filter(|pod| !pod.is_ending).and_then(|pod| pod.address);
-        (pod, self.context.workers.listen(self.id, address))
+        let mut heard = self.context.workers.listen(self.id, address);
+        strangers(self.id, resource, &mut heard);
+        (pod, heard)
     }
 
     async fn keep(&self, resource: &ScimRetirement, kept_back: bool) -> Result<Action, Error> {
@@ -185,10 +191,10 @@ impl Turn<'_> {
             Err(refused) => Some(refused.clone()),
         };
         if refused.as_ref().is_some_and(|refused| refused.reason == "AppTaken") {
-            self.stop().await?;
+            self.stop(resource).await?;
         }
-        let (pod, mut heard) = self.look();
-        strangers(self.id, resource, &mut heard);
+        self.brake(made.is_err() && (kept_back || says_held(resource))).await?;
+        let (pod, heard) = self.look(resource);
         let mount_trouble = self.mount_trouble(pod.as_ref(), made.as_ref().ok().map(|(config, _)| config)).await?;
         let before = resource.status.clone().unwrap_or_default();
         let now = status::status(&Seen {
@@ -216,6 +222,27 @@ impl Turn<'_> {
             HEARD
         };
         Ok(Action::requeue(wait.min(self.context.resync)))
+    }
+
+    /// A hold is in force also where the rest of the spec is wrong, and so the last good config is: by the file `freeze` beside it, which
+    /// is another manager's field of the same ConfigMap.
+    async fn brake(&self, pulled: bool) -> Result<(), Error> {
+        if self.context.applied.with(self.id, |kept| kept.braked) == Some(pulled) {
+            return Ok(());
+        }
+        let (name, what) = (names::of(&self.id.name), "the ConfigMap's brake");
+        let api: Api<DynamicObject> =
+            Api::namespaced_with(self.context.client.clone(), &self.id.namespace, &api_resource(Kind::ConfigMap));
+        let found = api.get_metadata_opt(&name).await.map_err(kube_error(what))?;
+        let labels = found.as_ref().and_then(|found| found.metadata.labels.as_ref());
+        if labels.and_then(|labels| labels.get(RETIREMENT)) == Some(&self.id.name) {
+            let data = if pulled { json!({ FREEZE: "Held by the ScimRetirement.\n" }) } else { json!({}) };
+            let body = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": name }, "data": data });
+            let by = PatchParams::apply(BRAKE_MANAGER).force();
+            api.patch(&name, &by, &Patch::Apply(&body)).await.map_err(kube_error(what))?;
+        }
+        self.context.applied.with(self.id, |kept| kept.braked = Some(pulled));
+        Ok(())
     }
 
     /// The worker's config and image, or why there is none.
@@ -294,9 +321,9 @@ impl Turn<'_> {
     }
 
     /// A younger resource for a taken app has no worker, and where it had one, loses it.
-    async fn stop(&self) -> Result<(), Error> {
+    async fn stop(&self, resource: &ScimRetirement) -> Result<(), Error> {
         let is_known = self.context.applied.with(self.id, |kept| kept.versions.contains_key(Kind::StatefulSet.name()));
-        let (pod, _) = self.look();
+        let (pod, _) = self.look(resource);
         if is_known || pod.is_some() {
             self.delete(Kind::StatefulSet).await?;
         }
@@ -327,9 +354,9 @@ impl Turn<'_> {
     }
 
     /// The worker is stopped in order: its pod ends first, and a write under way is finished and journaled.
-    async fn has_ended(&self) -> Result<bool, Error> {
+    async fn has_ended(&self, resource: &ScimRetirement) -> Result<bool, Error> {
         self.delete(Kind::StatefulSet).await?;
-        Ok(self.look().0.is_none())
+        Ok(self.look(resource).0.is_none())
     }
 
     /// The ledger stays unless it was said that it may go. The rest goes with its owner.
@@ -405,6 +432,11 @@ impl Turn<'_> {
             format!("{message} (this resource names {}). It goes on by itself when it is there", fields.join(", "))
         }))
     }
+}
+
+/// Any word but `None` holds, as in the file.
+fn says_held(resource: &ScimRetirement) -> bool {
+    resource.spec.config.get("hold").is_some_and(|hold| !hold.is_null() && hold != "None")
 }
 
 /// A pod's address may be somebody else's by now: what is told of another retirement is not believed.

@@ -71,7 +71,7 @@ const TABLE: &[(&str, &[&str], &str)] = &[
     ("operator/crd", &["config", "operator::resource", "operator::crd"], "pure: the definition, made of the one list of fields"),
     (
         "operator",
-        &["model", "operator", "serve::bind", "serve::listen_with"],
+        &["model", "operator", "config::freeze::FILE", "serve::bind", "serve::listen_with"],
         "it knows no door to Entra or an app: what a worker does it only hears of",
     ),
     ("cli/terminal", &["model", "cli::terminal"], "it prints what it is given"),

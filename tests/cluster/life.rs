@@ -3,7 +3,7 @@
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Service, ServiceAccount};
 use serde_json::json;
-use unscim::operator::resource::{ConditionStatus, annotation};
+use unscim::operator::resource::{ConditionStatus, ScimRetirement, annotation};
 
 use crate::rig::{self, Operator, Retirement, case, cluster, namespace, until};
 
@@ -56,6 +56,14 @@ fn a_wrong_spec_is_told_and_the_last_good_one_stays_in_force() {
         let after: ConfigMap = retirement.owned().await;
         assert_eq!(before.data, after.data, "the last good one stays");
         assert!(retirement.events().await.iter().any(|(reason, _)| reason == "ConfigInvalid"));
+        // Its hold is in force all the same.
+        let held = json!({ "waves": [[unknown]] });
+        retirement.apply_with(|manifest| (manifest["spec"]["rollout"], manifest["spec"]["hold"]) = (held, "Held".into())).await;
+        let is_held = |seen: &ScimRetirement| {
+            let held = &seen.status.as_ref()?.held;
+            held.iter().any(|held| held.by == "frozen").then_some(())
+        };
+        retirement.until("held", is_held).await;
         // And it goes on when it is right again: without a restart of the worker.
         let pid = retirement.pid().await;
         retirement.apply_with(|_| {}).await;
