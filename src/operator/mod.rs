@@ -8,6 +8,7 @@
 //!
 //! The operator asks neither Entra nor an app anything, and holds no credential of any tenant.
 
+mod applied;
 pub mod crd;
 mod heard;
 mod lease;
@@ -34,10 +35,11 @@ use kube::{Client, Config};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use applied::Applied;
 use heard::Workers;
 use lease::Elector;
 use metrics::Metrics;
-use reconcile::{Applied, Context, MANAGER};
+use reconcile::{Context, MANAGER};
 use worker::config::Platform;
 use worker::objects::Surroundings;
 

@@ -1,7 +1,6 @@
 //! One resource brought to where it should be: its objects applied, its status written, its news told. Safe to do twice, and by two.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -17,6 +16,7 @@ use kube::{Client, Resource as _, ResourceExt as _};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
+use super::applied::{Applied, version};
 use super::heard::{Heard, Workers};
 use super::metrics::Metrics;
 use super::news::{self, News};
@@ -72,56 +72,6 @@ pub struct Context {
     pub resources: Vec<Store<ScimRetirement>>,
     pub pods: Vec<Store<Pod>>,
     pub applied: Applied,
-}
-
-/// What was applied of each resource, so that nothing is sent twice.
-#[derive(Default)]
-pub struct Applied(Mutex<HashMap<Id, Kept>>);
-
-#[derive(Default)]
-struct Kept {
-    hash: Option<[u8; 32]>,
-    at: Option<Instant>,
-    /// By kind, as the API server last answered.
-    versions: HashMap<&'static str, String>,
-    /// By kind, as a watch last showed it; `None`: it was deleted.
-    seen: HashMap<&'static str, Option<String>>,
-    /// Whether the brake is pulled, as far as this process has seen to it.
-    braked: Option<bool>,
-}
-
-impl Applied {
-    fn with<T>(&self, id: &Id, f: impl FnOnce(&mut Kept) -> T) -> T {
-        f(self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(id.clone()).or_default())
-    }
-
-    /// An object of ours was seen. Whether it is another one than we applied: then all are applied again.
-    pub fn saw(&self, id: &Id, kind: Kind, version: Option<String>) -> bool {
-        self.with(id, |kept| {
-            let is_another = kept.versions.get(kind.name()) != version.as_ref();
-            kept.seen.insert(kind.name(), version);
-            is_another
-        })
-    }
-
-    /// Whether nothing else is to be applied, and nobody has changed anything since.
-    fn is_so(&self, id: &Id, hash: [u8; 32], resync: Duration) -> bool {
-        self.with(id, |kept| {
-            let is_fresh = kept.at.is_some_and(|at| at.elapsed() < resync);
-            let is_untouched = kept.seen.iter().all(|(kind, seen)| seen.as_ref() == kept.versions.get(kind));
-            kept.hash == Some(hash) && is_fresh && is_untouched
-        })
-    }
-
-    pub fn forget(&self, id: &Id) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
-    }
-}
-
-/// What tells whether somebody changed it: not a status, where there is one.
-pub fn version(metadata: &kube::core::ObjectMeta) -> Option<String> {
-    let generation = metadata.generation.map(|generation| format!("g{generation}"));
-    generation.or_else(|| metadata.resource_version.clone())
 }
 
 pub fn api_resource(kind: Kind) -> ApiResource {
@@ -472,35 +422,4 @@ fn hash(objects: &[Object]) -> [u8; 32] {
         hash.update(object.body.to_string());
     }
     hash.finalize().into()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_somebody_changes_while_we_apply_is_applied_again() {
-        let (id, hour) = (Id { namespace: "a".into(), name: "b".into() }, Duration::from_secs(3600));
-        let applied = Applied::default();
-        let ours = |version: &str| {
-            applied.with(&id, |kept| {
-                kept.versions.insert("ConfigMap", version.into());
-                (kept.hash, kept.at) = (Some([7; 32]), Some(Instant::now()));
-            });
-        };
-        assert!(applied.saw(&id, Kind::ConfigMap, Some("1".into())), "nothing was applied yet");
-        assert!(!applied.is_so(&id, [7; 32], hour));
-        ours("2");
-        assert!(!applied.is_so(&id, [7; 32], hour), "what was seen is older");
-        assert!(!applied.saw(&id, Kind::ConfigMap, Some("2".into())), "our own write comes back");
-        assert!(applied.is_so(&id, [7; 32], hour));
-        assert!(!applied.is_so(&id, [8; 32], hour) && !applied.is_so(&id, [7; 32], Duration::ZERO));
-        // Somebody's write is seen before ours is noted down.
-        assert!(applied.saw(&id, Kind::ConfigMap, Some("3".into())));
-        ours("2");
-        assert!(!applied.is_so(&id, [7; 32], hour));
-        ours("4");
-        assert!(!applied.saw(&id, Kind::ConfigMap, Some("4".into())) && applied.is_so(&id, [7; 32], hour));
-        assert!(applied.saw(&id, Kind::ConfigMap, None) && !applied.is_so(&id, [7; 32], hour), "deleted");
-    }
 }

@@ -16,7 +16,8 @@ use kube::{Client, Resource as _, ResourceExt as _};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::reconcile::{Context, Error, api_resource, reconcile, version};
+use super::applied::version;
+use super::reconcile::{Context, Error, api_resource, reconcile};
 use super::resource::{Id, ScimRetirement};
 use super::worker::objects::{Kind, MANAGED_BY, RETIREMENT};
 
