@@ -40,10 +40,11 @@ const CHANGING: Duration = Duration::from_secs(5);
 pub async fn run(args: &args::Run, config: (Spec, Watched), telemetry: Telemetry, stop: &CancellationToken) -> Result<Exit> {
     let (spec, config) = config;
     telemetry.level(spec.telemetry.log_level);
+    let begun = Begun::of(&args.config.config);
+    let witness = begun.witness()?;
     // Before there is a ledger: a busy port must leave no new one behind.
     let socket = if args.once { None } else { Some(bind(args.listen).await?) };
     let ledger = SqliteLedger::open(&args.data_dir)?;
-    let begun = Begun::of(&args.config.config);
     let permit = match (args.new_baseline, begun.is_there()) {
         (_, true) => Permit::WriteAgain,
         (true, false) => Permit::FirstBaseline,
@@ -54,6 +55,7 @@ pub async fn run(args: &args::Run, config: (Spec, Watched), telemetry: Telemetry
     let mut daemon = Daemon::new(spec, ledger, Some(ConfigFreeze::of(&args.config.config)), names, bars)?;
     daemon.config = Some(Live { file: config, telemetry });
     daemon.begun = Some(begun);
+    daemon.state.witness = witness;
     let Some(socket) = socket else { return Ok(daemon.once(permit, stop).await) };
     daemon.hung_up = hangup::heard(stop.clone())?;
     let seen = daemon.listen(socket, Hosts::new(&args.names.allowed_host))?;

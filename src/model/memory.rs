@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::baseline::Baseline;
 use crate::model::compact::{Few, Pool};
+use crate::model::extent::Extent;
 use crate::model::id::{AppRoleId, GroupId, JobId, ScimId, UserId};
 use crate::model::journal::{Entry, Journal};
 use crate::model::key::Key;
@@ -31,6 +32,8 @@ pub struct Memory {
     /// So too what was read of the provisioning log.
     pub log: Option<ObservedLog>,
     pub rounds: Rounds,
+    /// What was seen of this ledger before the process began, where it no longer goes as far.
+    pub behind: Option<Extent>,
     /// Of the process too: whether messages may name users.
     pub names: Names,
 }

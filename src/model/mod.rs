@@ -5,6 +5,7 @@ pub mod baseline;
 pub mod compact;
 pub mod condition;
 pub mod engine;
+pub mod extent;
 pub mod history;
 pub mod id;
 pub mod journal;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::model::condition::{Condition, ConditionKind, Truth, closed_list, labelled};
+use crate::model::extent::Extent;
 use crate::model::id::{GroupId, ServicePrincipalId};
 use crate::model::names::Names;
 use crate::model::timeline::Timeline;
@@ -65,6 +66,9 @@ pub struct Status {
     /// Digest of the decisions, as `unscim plan` prints it. `None` where there is no baseline, not even a provisional one.
     #[serde(default)]
     pub decisions: Option<String>,
+    /// How far the ledger goes; `None` where it has no baseline, or can't be read.
+    #[serde(default)]
+    pub ledger: Option<Extent>,
     /// Whose provisioning it is, as Entra last named it.
     #[serde(default)]
     pub app: Option<AppStatus>,

@@ -12,14 +12,17 @@ pub struct Applied(Mutex<HashMap<Id, Kept>>);
 
 #[derive(Default)]
 pub struct Kept {
-    pub hash: Option<[u8; 32]>,
-    pub at: Option<Instant>,
-    /// By kind, as the API server last answered.
-    pub versions: HashMap<&'static str, String>,
-    /// By kind, as a watch last showed it; `None`: it was deleted.
-    pub seen: HashMap<&'static str, Option<String>>,
+    objects: HashMap<Kind, Object>,
     /// Whether the brake is pulled, as far as this process has seen to it.
     pub braked: Option<bool>,
+}
+
+#[derive(Default)]
+struct Object {
+    /// What was applied, when, and what it became by that.
+    ours: Option<([u8; 32], Instant, String)>,
+    /// As a watch last showed it; `None`: it was deleted.
+    seen: Option<Option<String>>,
 }
 
 impl Applied {
@@ -27,22 +30,41 @@ impl Applied {
         f(self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(id.clone()).or_default())
     }
 
-    /// An object of ours was seen. Whether it is another one than we applied: then all are applied again.
+    fn object<T>(&self, id: &Id, kind: Kind, f: impl FnOnce(&mut Object) -> T) -> T {
+        self.with(id, |kept| f(kept.objects.entry(kind).or_default()))
+    }
+
+    /// The API server has taken it, and it has this version by that.
+    pub fn took(&self, id: &Id, kind: Kind, hash: [u8; 32], version: String) {
+        self.object(id, kind, |object| object.ours = Some((hash, Instant::now(), version)));
+    }
+
+    /// Whether there is one that we have applied. One that was deleted since may have come again as somebody else's.
+    pub fn is_known(&self, id: &Id, kind: Kind) -> bool {
+        self.object(id, kind, |object| object.ours.is_some() && object.seen != Some(None))
+    }
+
+    /// An object of ours was seen. Whether it is another one than we applied: then it is applied again.
     pub fn saw(&self, id: &Id, kind: Kind, version: Option<String>) -> bool {
-        self.with(id, |kept| {
-            let is_another = kept.versions.get(kind.name()) != version.as_ref();
-            kept.seen.insert(kind.name(), version);
+        self.object(id, kind, |object| {
+            let is_another = object.ours.as_ref().map(|(.., version)| version) != version.as_ref();
+            object.seen = Some(version);
             is_another
         })
     }
 
-    /// Whether nothing else is to be applied, and nobody has changed anything since.
-    pub fn is_so(&self, id: &Id, hash: [u8; 32], resync: Duration) -> bool {
-        self.with(id, |kept| {
-            let is_fresh = kept.at.is_some_and(|at| at.elapsed() < resync);
-            let is_untouched = kept.seen.iter().all(|(kind, seen)| seen.as_ref() == kept.versions.get(kind));
-            kept.hash == Some(hash) && is_fresh && is_untouched
+    /// Whether there is nothing to apply, and nobody has changed anything since.
+    pub fn is_so(&self, id: &Id, kind: Kind, hash: [u8; 32], resync: Duration) -> bool {
+        self.object(id, kind, |object| {
+            let Some((applied, at, version)) = &object.ours else { return false };
+            let is_untouched = object.seen.as_ref().is_none_or(|seen| seen.as_ref() == Some(version));
+            *applied == hash && at.elapsed() < resync && is_untouched
         })
+    }
+
+    /// It was deleted by us.
+    pub fn deleted(&self, id: &Id, kind: Kind) {
+        self.with(id, |kept| kept.objects.remove(&kind));
     }
 
     pub fn forget(&self, id: &Id) {
@@ -64,25 +86,24 @@ mod tests {
     fn what_somebody_changes_while_we_apply_is_applied_again() {
         let (id, hour) = (Id { namespace: "a".into(), name: "b".into() }, Duration::from_secs(3600));
         let applied = Applied::default();
-        let ours = |version: &str| {
-            applied.with(&id, |kept| {
-                kept.versions.insert("ConfigMap", version.into());
-                (kept.hash, kept.at) = (Some([7; 32]), Some(Instant::now()));
-            });
-        };
-        assert!(applied.saw(&id, Kind::ConfigMap, Some("1".into())), "nothing was applied yet");
-        assert!(!applied.is_so(&id, [7; 32], hour));
+        let kind = Kind::ConfigMap;
+        let ours = |version: &str| applied.took(&id, kind, [7; 32], version.into());
+        let saw = |version: &str| applied.saw(&id, kind, Some(version.into()));
+        assert!(saw("1") && !applied.is_known(&id, kind), "nothing was applied yet");
+        assert!(!applied.is_so(&id, kind, [7; 32], hour));
         ours("2");
-        assert!(!applied.is_so(&id, [7; 32], hour), "what was seen is older");
-        assert!(!applied.saw(&id, Kind::ConfigMap, Some("2".into())), "our own write comes back");
-        assert!(applied.is_so(&id, [7; 32], hour));
-        assert!(!applied.is_so(&id, [8; 32], hour) && !applied.is_so(&id, [7; 32], Duration::ZERO));
+        assert!(!applied.is_so(&id, kind, [7; 32], hour), "what was seen is older");
+        assert!(!saw("2"), "our own write comes back");
+        assert!(applied.is_so(&id, kind, [7; 32], hour) && applied.is_known(&id, kind));
+        assert!(!applied.is_so(&id, kind, [8; 32], hour) && !applied.is_so(&id, kind, [7; 32], Duration::ZERO));
+        assert!(!applied.is_so(&id, Kind::Service, [7; 32], hour), "each for itself");
         // Somebody's write is seen before ours is noted down.
-        assert!(applied.saw(&id, Kind::ConfigMap, Some("3".into())));
+        assert!(saw("3"));
         ours("2");
-        assert!(!applied.is_so(&id, [7; 32], hour));
+        assert!(!applied.is_so(&id, kind, [7; 32], hour));
         ours("4");
-        assert!(!applied.saw(&id, Kind::ConfigMap, Some("4".into())) && applied.is_so(&id, [7; 32], hour));
-        assert!(applied.saw(&id, Kind::ConfigMap, None) && !applied.is_so(&id, [7; 32], hour), "deleted");
+        assert!(!saw("4") && applied.is_so(&id, kind, [7; 32], hour));
+        assert!(applied.saw(&id, kind, None) && !applied.is_so(&id, kind, [7; 32], hour), "deleted");
+        assert!(!applied.is_known(&id, kind), "what comes now under its name may be somebody else's");
     }
 }

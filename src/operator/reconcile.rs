@@ -1,7 +1,7 @@
 //! One resource brought to where it should be: its objects applied, its status written, its news told. Safe to do twice, and by two.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Event as CoreEvent;
@@ -215,35 +215,34 @@ impl Turn<'_> {
     async fn apply(&self, resource: &ScimRetirement, config: &WorkerConfig, image: &str) -> Result<Option<Refusal>, Error> {
         let owner =
             Owner { name: self.id.name.clone(), namespace: self.id.namespace.clone(), uid: resource.uid().unwrap_or_default() };
+        let ledger = resource.status.as_ref().and_then(|status| status.ledger.as_ref());
         let parts = Parts {
             owner: &owner,
             worker: &resource.spec.worker,
             image,
             config,
             baseline: resource.spec.baseline,
-            begun: resource.annotations().contains_key(annotation::BASELINE_RECORDED),
+            begun: resource.annotations().contains_key(annotation::BASELINE_RECORDED) || ledger.is_some(),
+            ledger,
             surroundings: &self.context.surroundings,
         };
-        let objects = parts.objects();
-        let hash = hash(&objects);
-        if self.context.applied.is_so(self.id, hash, self.context.resync) {
-            return Ok(None);
-        }
-        for object in &objects {
-            if let Some(refused) = self.apply_one(object, &owner).await? {
+        for object in &parts.objects() {
+            let hash = Sha256::digest(object.body.to_string()).into();
+            if self.context.applied.is_so(self.id, object.kind, hash, self.context.resync) {
+                continue;
+            }
+            if let Some(refused) = self.apply_one(object, hash, &owner).await? {
                 return Ok(Some(refused));
             }
         }
-        self.context.applied.with(self.id, |kept| (kept.hash, kept.at) = (Some(hash), Some(Instant::now())));
         Ok(None)
     }
 
-    async fn apply_one(&self, object: &Object, owner: &Owner) -> Result<Option<Refusal>, Error> {
+    async fn apply_one(&self, object: &Object, hash: [u8; 32], owner: &Owner) -> Result<Option<Refusal>, Error> {
         let what = format!("{} {}", object.kind.name(), object.name);
         let api: Api<DynamicObject> =
             Api::namespaced_with(self.context.client.clone(), &self.id.namespace, &api_resource(object.kind));
-        let is_known = self.context.applied.with(self.id, |kept| kept.versions.contains_key(object.kind.name()));
-        if !is_known {
+        if !self.context.applied.is_known(self.id, object.kind) {
             let found = api.get_metadata_opt(&object.name).await.map_err(kube_error(&what))?;
             if let Some(found) = found.filter(|found| !is_ours(found, object.kind, owner)) {
                 let whose = found.metadata.labels.as_ref().and_then(|labels| labels.get("app.kubernetes.io/managed-by"));
@@ -258,7 +257,7 @@ impl Turn<'_> {
         match applied {
             Ok(applied) => {
                 if let Some(version) = version(&applied.metadata) {
-                    self.context.applied.with(self.id, |kept| kept.versions.insert(object.kind.name(), version));
+                    self.context.applied.took(self.id, object.kind, hash, version);
                 }
                 Ok(None)
             }
@@ -272,7 +271,7 @@ impl Turn<'_> {
 
     /// A younger resource for a taken app has no worker, and where it had one, loses it.
     async fn stop(&self, resource: &ScimRetirement) -> Result<(), Error> {
-        let is_known = self.context.applied.with(self.id, |kept| kept.versions.contains_key(Kind::StatefulSet.name()));
+        let is_known = self.context.applied.is_known(self.id, Kind::StatefulSet);
         let (pod, _) = self.look(resource);
         if is_known || pod.is_some() {
             self.delete(Kind::StatefulSet).await?;
@@ -295,11 +294,7 @@ impl Turn<'_> {
                 Err(error) => return Err(kube_error(what())(error)),
             }
         }
-        self.context.applied.with(self.id, |kept| {
-            kept.hash = None;
-            kept.seen.remove(kind.name());
-            kept.versions.remove(kind.name())
-        });
+        self.context.applied.deleted(self.id, kind);
         Ok(())
     }
 
@@ -414,12 +409,4 @@ fn is_ours(found: &PartialObjectMeta<DynamicObject>, kind: Kind, owner: &Owner) 
 
 fn hex(bytes: impl AsRef<[u8]>) -> String {
     bytes.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn hash(objects: &[Object]) -> [u8; 32] {
-    let mut hash = Sha256::new();
-    for object in objects {
-        hash.update(object.body.to_string());
-    }
-    hash.finalize().into()
 }

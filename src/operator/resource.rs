@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::model::condition::ConditionKind;
+use crate::model::extent::Extent;
 
 pub const GROUP: &str = "unscim.dev";
 pub const VERSION: &str = "v1alpha1";
@@ -239,6 +240,9 @@ pub struct RetirementStatus {
     pub app: Option<App>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plan: Option<Plan>,
+    /// How far the ledger went when the worker was last heard: a shorter one at a worker's start is an older copy, and held.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ledger: Option<Extent>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub worker: Option<WorkerSeen>,
 }

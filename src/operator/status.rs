@@ -30,6 +30,10 @@ pub struct Seen<'a> {
 pub fn status(seen: &Seen) -> RetirementStatus {
     let told = seen.heard.told.as_ref().map(|(told, _)| told.as_ref());
     let mut status = told.map_or_else(|| last_told(seen.before), |told| told.status.clone());
+    // A worker whose ledger is not what was seen of it is no witness, nor is one that can't read it.
+    if told.is_none_or(|told| told.is_behind) || status.ledger.is_none() {
+        status.ledger.clone_from(&seen.before.ledger);
+    }
     let own = [Some(accepted(seen)), Some(worker_ready(seen)), kept_back(seen)];
     let workers = std::mem::take(&mut status.conditions);
     status.conditions = own.into_iter().flatten().map(|made| made.since(seen)).collect();
@@ -203,6 +207,7 @@ mod tests {
             status,
             phase,
             has_baseline: true,
+            is_behind: false,
             is_in_the_middle: false,
             users_lost: None,
         };

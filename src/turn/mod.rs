@@ -33,7 +33,7 @@ use crate::model::status::{Phase, Status, TurnResult};
 use crate::turn::act::{Acted, act};
 use crate::turn::observe::observe;
 use crate::turn::remember::{Remembering, remember};
-use crate::turn::report::report;
+use crate::turn::report::{Book, report};
 use crate::world::{Clock, Ledger, World};
 
 /// Deeds that a status tells: what happened lately; the report has all of them.
@@ -77,8 +77,8 @@ pub async fn turn(
     let Decided { look, memory, now, approved } = decide(world, spec, permit, state, stop).await?;
     let acted = act(world, spec, permit.mode(spec), &look, &memory, approved, stop).await;
     let facts = Facts::new(spec, &look, &memory, now);
-    let recent = world.ledger().recent(RECENT);
-    let status = report(&facts, &acted, recent.ok(), state.config_trouble.as_deref(), state.status.as_ref());
+    let book = Book { recent: world.ledger().recent(RECENT).ok(), last: world.ledger().last_line().ok() };
+    let status = report(&facts, &acted, book, state.config_trouble.as_deref(), state.status.as_ref());
     state.status = Some(status.clone());
     let roadmap = if permit == Permit::ReadOnly { roadmap(&facts, acted.approved().actions()) } else { None };
     Some(Turn { status, acted, roadmap })
@@ -107,7 +107,7 @@ pub async fn decide(
     let now = world.clock().moment();
     let (look, latest) = dates::believed(spec, last.remembered.latest, look);
     let Remembering { memory, before, growth } = remember(spec, permit, last, latest, &look, now);
-    state.keep(&memory);
+    state.keep(&memory, permit.mode(spec));
     let memory = record::write_down(world.ledger(), spec, &look, memory, &before, &growth, now);
     let facts = Facts::new(spec, &look, &memory, now);
     let approved = approve(&facts, plan(&facts, permit.new_baseline()));

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use crate::judge::facts::Facts;
 use crate::judge::restored;
-use crate::model::baseline::Growth;
+use crate::model::baseline::{Baseline, Growth};
+use crate::model::extent::Extent;
 use crate::model::memory::{BaselineSource, Memory, Remembered};
 use crate::model::moment::Moment;
 use crate::model::observed::{Observed, Why};
@@ -22,6 +23,7 @@ pub(crate) fn load(ledger: &impl Ledger, state: &LoopState) -> Memory {
         target: state.target.clone(),
         log: state.log.clone(),
         rounds: state.rounds,
+        behind: state.witness.clone(),
         names: state.names,
         ..Memory::default()
     };
@@ -33,6 +35,10 @@ pub(crate) fn load(ledger: &impl Ledger, state: &LoopState) -> Memory {
         memory.journal = ledger.journal()?;
         ledger.baseline()
     })();
+    let read = read.and_then(|baseline| {
+        memory.behind = behind(ledger, &baseline, memory.behind.take())?;
+        Ok(baseline)
+    });
     memory.baseline = read.unwrap_or_else(|error| Observed::Unknown(Why::new(error.label(), error.to_string())));
     if let (Observed::Known(baseline), Some(look)) = (&mut memory.baseline, &memory.target) {
         for before in baseline.users.values_mut().filter_map(|user| user.target.record_mut()) {
@@ -43,6 +49,13 @@ pub(crate) fn load(ledger: &impl Ledger, state: &LoopState) -> Memory {
     }
     memory.remembered.turn += 1;
     memory
+}
+
+/// The witness, unless the ledger goes as far as it saw.
+fn behind(ledger: &impl Ledger, baseline: &Observed<Baseline>, witness: Option<Extent>) -> Result<Option<Extent>> {
+    let (Some(witness), Observed::Known(baseline)) = (&witness, baseline) else { return Ok(witness) };
+    let line = if witness.lines == 0 { None } else { ledger.line(witness.lines)? };
+    Ok(Some(witness).filter(|witness| !witness.is_reached(baseline, line.as_deref())).cloned())
 }
 
 /// What this turn's look has added. A ledger that does not take it makes the baseline unknown, and that stops every write.

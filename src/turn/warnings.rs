@@ -260,6 +260,7 @@ mod tests {
             gauges: Gauges::default(),
             app: None,
             decisions: None,
+            ledger: None,
             timeline: Timeline::default(),
         }
     }

@@ -167,6 +167,10 @@ pub trait Ledger {
     fn writes(&self) -> Result<Vec<WriteRecord>>;
     /// The last of them, at most so many; for showing, so no chain is walked for it.
     fn recent(&self, most: usize) -> Result<Vec<WriteRecord>>;
+    /// Number and hash of the journal's last line.
+    fn last_line(&self) -> Result<Option<(u64, String)>>;
+    /// The hash of this line, where there is one.
+    fn line(&self, number: u64) -> Result<Option<String>>;
     /// Writes what is remembered; only what changed since the last call.
     fn remember(&self, remembered: &Remembered) -> Result<()> {
         self.remember_with(remembered, std::iter::empty())

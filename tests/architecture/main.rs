@@ -67,7 +67,11 @@ const TABLE: &[(&str, &[&str], &str)] = &[
     ("serve", &["model", "serve", "world::http"], "it shows what was published, and knows no insides of the daemon"),
     ("config", &["model", "config", "world::Freeze", "world::file"], "a file to a spec"),
     ("practice", &["model::id", "model::engine", "practice"], "the practice tenant is no part of the daemon"),
-    ("operator/worker", &["config", "operator::resource", "operator::worker"], "pure: what a worker is, made of its resource"),
+    (
+        "operator/worker",
+        &["config", "model::extent", "operator::resource", "operator::worker"],
+        "pure: what a worker is, made of its resource",
+    ),
     ("operator/crd", &["config", "operator::resource", "operator::crd"], "pure: the definition, made of the one list of fields"),
     (
         "operator",

@@ -1,9 +1,14 @@
 //! The life of a resource: applied, changed, wrong, deleted in the middle, made again.
 
+use std::path::Path;
+
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Service, ServiceAccount};
 use serde_json::json;
+use unscim::model::extent::Extent;
 use unscim::operator::resource::{ConditionStatus, ScimRetirement, annotation};
+use unscim::world::Ledger as _;
+use unscim::world::ledger::SqliteLedger;
 
 use crate::rig::{self, Operator, Retirement, case, cluster, namespace, until};
 
@@ -183,4 +188,52 @@ fn a_lost_ledger_is_never_day_one() {
         assert_eq!(retirement.practice().writes().len(), writes, "nothing is written by an empty ledger");
         retirement.assert_nobody_hurt();
     });
+}
+
+#[test]
+fn a_volume_that_was_put_back_from_an_older_copy_is_held_until_a_person_has_had_a_look() {
+    case(async {
+        let place = namespace("older").await;
+        let _operator = Operator::start("older", &[&place], &["--leader-election=false"]).await;
+        let retirement = Retirement::new(&place, "uniqkey", 31).await;
+        retirement.apply().await;
+        let lines = |seen: &ScimRetirement| Some(seen.status.as_ref()?.ledger.as_ref()?.lines);
+        retirement.until("a first write", |seen| lines(seen).filter(|lines| *lines > 0)).await;
+        let copies = tempfile::tempdir().unwrap();
+        let (data, copy) = (retirement.ledger().await.join("ledger"), copies.path().join("ledger"));
+        let pid = retirement.pid().await.unwrap();
+        crate::kubelet::signal(pid, "STOP");
+        copied(&data, &copy);
+        crate::kubelet::signal(pid, "CONT");
+        let copied_lines = SqliteLedger::open_read_only(&copy).unwrap().last_line().unwrap().unwrap().0;
+        let further = retirement.until("further", |seen| lines(seen).filter(|lines| *lines > copied_lines)).await;
+        let marked = async || {
+            let map: ConfigMap = retirement.owned().await;
+            let mark = map.data.unwrap().remove("unscim.yaml.begun")?;
+            let extent: Extent = serde_json::from_str(mark.lines().nth(1)?).unwrap();
+            (extent.lines >= further).then_some(())
+        };
+        until("the mark beside the config says how far", WITHIN, marked).await;
+        crate::kubelet::signal(pid, "STOP");
+        std::fs::remove_dir_all(&data).unwrap();
+        copied(&copy, &data);
+        crate::kubelet::signal(pid, "KILL");
+        let is_behind = |seen: &ScimRetirement| seen.status.as_ref().unwrap().held.iter().any(|held| held.by == "ledger-behind");
+        retirement.until("held", |seen| is_behind(seen).then_some(())).await;
+        let writes = retirement.practice().writes().len();
+        tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+        assert_eq!(retirement.practice().writes().len(), writes, "nothing is done by an older copy");
+        let seen = retirement.seen().await.unwrap();
+        assert!(is_behind(&seen) && lines(&seen).unwrap() >= further, "what was seen is not forgotten: {:?}", seen.status);
+        retirement.apply_with(|manifest| manifest["spec"]["mode"] = "Observe".into()).await;
+        retirement.until("the word of a person", |seen| (!is_behind(seen) && lines(seen)? < further).then_some(())).await;
+        retirement.apply_with(|_| {}).await;
+        retirement.until_retired().await;
+    });
+}
+
+/// With the rights that it has.
+fn copied(from: &Path, to: &Path) {
+    let done = std::process::Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap();
+    assert!(done.success());
 }

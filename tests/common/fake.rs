@@ -393,6 +393,12 @@ impl Ledger for Fake {
     fn recent(&self, _: usize) -> Result<Vec<WriteRecord>> {
         unreachable!("{NEVER}")
     }
+    fn last_line(&self) -> Result<Option<(u64, String)>> {
+        unreachable!("{NEVER}")
+    }
+    fn line(&self, _: u64) -> Result<Option<String>> {
+        unreachable!("{NEVER}")
+    }
     fn history(&self) -> Result<Vec<HistoryEntry>> {
         unreachable!("{NEVER}")
     }

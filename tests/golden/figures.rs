@@ -7,7 +7,7 @@ use unscim::model::id::GroupId;
 use unscim::model::observed::Listed;
 use unscim::model::spec::{Hold, Mode};
 use unscim::model::status::{GroupState, Held, LastKnown, Phase, Progress, Status};
-use unscim::turn::report::report;
+use unscim::turn::report::{Book, report};
 
 use crate::act::carry_out;
 use crate::support::*;
@@ -18,7 +18,7 @@ fn status(case: &Case, before: Option<&Status>) -> Status {
 
 fn status_at(minute: i64, case: &Case, before: Option<&Status>) -> Status {
     let acted = carry_out(case, &world_of(&Case::untouched()));
-    report(&Facts::new(&case.spec, &case.seen, &case.memory, moment(minute)), &acted, None, None, before)
+    report(&Facts::new(&case.spec, &case.seen, &case.memory, moment(minute)), &acted, Book::default(), None, before)
 }
 
 /// Graph does not answer.

@@ -6,7 +6,7 @@ use unscim::model::observed::{Listed, Observed};
 use unscim::model::snapshot::{ObservedTarget, ProbeVerdict, TokenState};
 use unscim::model::spec::{Hold, Mode, RevocationBy, Webhook};
 use unscim::model::status::{Outlook, Phase, Remaining, Status};
-use unscim::turn::report::report;
+use unscim::turn::report::{Book, report};
 
 use crate::act::carry_out;
 use crate::support::*;
@@ -14,7 +14,7 @@ use crate::support::*;
 fn status(case: &Case) -> Status {
     // Nothing of what is asked here hangs on what becomes of the writes.
     let acted = carry_out(case, &world_of(&Case::untouched()));
-    report(&case.facts(), &acted, None, None, None)
+    report(&case.facts(), &acted, Book::default(), None, None)
 }
 
 fn of(case: &Case) -> Remaining {

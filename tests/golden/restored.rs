@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use unscim::judge::restored::{opened, put_back, watched};
 use unscim::model::action::Action;
+use unscim::model::extent::Extent;
 use unscim::model::id::{AssignmentId, GroupId};
 use unscim::model::memory::{Latest, Remembered, Unwatched};
 use unscim::model::observed::Listed;
@@ -85,4 +86,32 @@ fn a_look_that_failed_or_is_an_old_copy_settles_nothing() {
     case.memory.remembered.unwatched = watched(&case.facts());
     assert!(case.approve().held().iter().any(|(brake, _)| *brake == Brake::LedgerBehind));
     assert_eq!(asked_from(&case), at(300), "what holds is asked about for as long as it does");
+}
+
+#[test]
+fn it_holds_too_where_the_ledger_does_not_go_as_far_as_was_seen() {
+    let mut case = Case::unassigned();
+    case.memory.behind = Some(Extent { baseline_taken: at(0), users: 7, lines: 120, head: Some("ab".into()) });
+    let held: Vec<_> = case.approve().held().iter().filter(|(brake, _)| *brake == Brake::LedgerBehind).cloned().collect();
+    let [(_, why)] = held.as_slice() else { panic!("{held:?}") };
+    assert!(why.starts_with("120 lines of the journal and 7 protected users were seen"), "{why}");
+    case.unrow(Principal::User(user(1)));
+    case.leave(1, 1);
+    let kinds: Vec<_> = case.approve().actions().iter().map(|action| action.kind()).collect();
+    assert_eq!(kinds, ["AssignUser"], "nobody is left without a path");
+}
+
+#[test]
+fn a_ledger_goes_as_far_where_baseline_and_line_are_in_it() {
+    let case = Case::unassigned();
+    let baseline = case.memory.baseline.known().unwrap();
+    let seen = Extent::of(baseline, Some((3, "c".into())));
+    assert!(seen.is_reached(baseline, Some("c")), "it may have more lines since");
+    assert!(!seen.is_reached(baseline, Some("b")) && !seen.is_reached(baseline, None));
+    assert!(Extent::of(baseline, None).is_reached(baseline, None), "no line was asked for");
+    let (mut fewer, mut another) = (baseline.clone(), baseline.clone());
+    let first = *fewer.users.keys().next().unwrap();
+    fewer.users.remove(&first);
+    another.taken = at(1);
+    assert!(!seen.is_reached(&fewer, Some("c")) && !seen.is_reached(&another, Some("c")));
 }

@@ -79,3 +79,31 @@ async fn a_ledger_from_before_writes_of_ours_goes_on_where_the_tenant_is() {
     rig.retire().await;
     rig.assert_nobody_hurt(&before);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_ledger_that_does_not_go_as_far_as_was_seen_waits_for_a_word() {
+    let mut rig = Rig::new(small()).await;
+    let before = rig.active_users();
+    rig.until_phase(Phase::EmptyingGroups).await;
+    let backup = backed_up(&mut rig);
+    let seen = rig.until_phase(Phase::AwaitingCycle).await.ledger;
+    assert!(seen.as_ref().is_some_and(|seen| seen.lines > 0 && seen.head.is_some() && seen.users > 0), "{seen:?}");
+    rig.restart();
+    rig.state.witness.clone_from(&seen);
+    assert!(rig.turn().await.status.held.is_empty(), "it goes as far, and further");
+    put_back(&mut rig, &backup);
+    rig.state.witness.clone_from(&seen);
+    let writes = rig.practice.writes().len();
+    for turn in 0..5 {
+        let status = rig.turn().await.status;
+        assert!(status.held.iter().any(|held| held.brake == "ledger-behind"), "{turn}: {:#?}", status.held);
+        tokio::time::sleep(rig.spec.timing.interval).await;
+    }
+    assert_eq!(rig.practice.writes().len(), writes, "it acts on no past");
+    rig.spec.mode = Mode::Observe;
+    let told = rig.turn().await.status;
+    assert!(told.held.iter().any(|held| held.brake == "ledger-behind"), "it is told once: {:#?}", told.held);
+    rig.spec.mode = Mode::Enforce;
+    rig.retire().await;
+    rig.assert_nobody_hurt(&before);
+}

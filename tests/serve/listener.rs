@@ -42,6 +42,7 @@ fn status(notes: Vec<String>) -> Status {
         turn: 1,
         app: None,
         decisions: None,
+        ledger: None,
         timeline: Timeline::default(),
         gauges: Gauges::default(),
     }

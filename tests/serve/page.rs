@@ -80,6 +80,7 @@ fn status() -> Status {
         turn: 7,
         app: Some(AppStatus { id: ServicePrincipalId(uuid::Uuid::from_u128(9)), app_id: None, name: "Uniqkey (prod)".into() }),
         decisions: None,
+        ledger: None,
         timeline: Timeline::default(),
         gauges: Gauges::default(),
     };

@@ -107,6 +107,7 @@ fn status() -> Status {
         turn: 42,
         app: Some(AppStatus { id: ServicePrincipalId(uuid::Uuid::from_u128(22)), app_id: None, name: "Uniqkey (prod)".into() }),
         decisions: None,
+        ledger: None,
         timeline: Timeline::default(),
         gauges: Gauges {
             users_group_only: Some(12),

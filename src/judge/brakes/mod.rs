@@ -206,13 +206,24 @@ fn rolled_back(facts: &Facts, _: &Plan) -> Option<BrakeHit> {
     Some((Brake::RolledBack, HoldsBack::Everything, why))
 }
 
+const GO_ON: &str = "to go on with this one, run once with spec.mode: Observe, read what it says, and set the mode again";
+
 /// Undoing what somebody did with a newer ledger would be acting on a past.
 fn ledger_behind(facts: &Facts, _: &Plan) -> Option<BrakeHit> {
+    if let Some(witness) = &facts.memory.behind {
+        let why = format!(
+            "{} of the journal and {} were seen of this retirement's ledger before, and this one does not go as far, or is another one: \
+             restore the newer ledger where there is one; {GO_ON}",
+            count(witness.lines as usize, "line"),
+            count(witness.users as usize, "protected user"),
+        );
+        return Some((Brake::LedgerBehind, HoldsBack::AllButHealing, why));
+    }
     let unwatched = facts.memory.remembered.unwatched?;
     let groups = Some(restored::put_back(facts, unwatched)).filter(|groups| !groups.is_empty())?;
     let why = format!(
         "the ledger ends at {:.0}; after that {} came back onto the app that it says to be unassigned: {}; it may be a backup from before a rollback: \
-         restore the newer ledger where there is one; to go on with this one, run once with spec.mode: Observe, read what it says, and set the mode again",
+         restore the newer ledger where there is one; {GO_ON}",
         unwatched.from,
         count(groups.len(), "managed group"),
         some_of(groups.iter().map(|group| facts.group_name(*group)))

@@ -6,6 +6,8 @@ use serde_json::{Map, Value, json};
 
 use super::config::{SECRETS, SecretKey, WorkerConfig};
 use super::names;
+use crate::config::begun;
+use crate::model::extent::Extent;
 use crate::operator::resource::{BaselineRule, GROUP, KIND, VERSION, Worker};
 
 pub const PORT: u16 = 8080;
@@ -38,7 +40,7 @@ pub struct Object {
     pub body: Value,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     ServiceAccount,
     ConfigMap,
@@ -87,6 +89,8 @@ pub struct Parts<'a> {
     pub baseline: BaselineRule,
     /// There was a baseline once.
     pub begun: bool,
+    /// How far its ledger went.
+    pub ledger: Option<&'a Extent>,
     pub surroundings: &'a Surroundings,
 }
 
@@ -138,7 +142,7 @@ impl Parts<'_> {
     fn data(&self) -> Value {
         let mut data = json!({ "unscim.yaml": self.config.text });
         if self.begun {
-            data["unscim.yaml.begun"] = format!("The ledger of {} has its baseline.\n", self.owner.name).into();
+            data["unscim.yaml.begun"] = begun::content(&self.owner.name, self.ledger).into();
         }
         data
     }

@@ -14,6 +14,7 @@ use crate::judge::plan::Judged;
 use crate::judge::steps::{GUIDE, empty};
 use crate::judge::{decisions, group_plan, kept};
 use crate::model::condition::{Condition, ConditionKind, Reason, Truth};
+use crate::model::extent::Extent;
 use crate::model::id::GroupId;
 use crate::model::memory;
 use crate::model::moment::{later, since};
@@ -24,14 +25,17 @@ use crate::model::words::{count, some_of};
 use crate::model::write_record::WriteRecord;
 use crate::turn::act::Acted;
 
-/// `recent` are the last writes, `None` where the ledger could not be read; `trouble` is what is wrong with the config on disk.
-pub fn report(
-    facts: &Facts,
-    acted: &Acted,
-    recent: Option<Vec<WriteRecord>>,
-    trouble: Option<&str>,
-    before: Option<&Status>,
-) -> Status {
+/// What the ledger says after the turn; `None` where it could not be read.
+#[derive(Default)]
+pub struct Book {
+    /// The last writes.
+    pub recent: Option<Vec<WriteRecord>>,
+    /// Number and hash of the journal's last line, if it has any.
+    pub last: Option<Option<(u64, String)>>,
+}
+
+/// `trouble` is what is wrong with the config on disk.
+pub fn report(facts: &Facts, acted: &Acted, book: Book, trouble: Option<&str>, before: Option<&Status>) -> Status {
     let plan = acted.approved().plan();
     let graph = reachable_graph(facts);
     let looked = graph.truth == Truth::True;
@@ -67,7 +71,7 @@ pub fn report(
         held,
         cycle,
         groups: detail::groups(facts, before),
-        journal: match recent {
+        journal: match book.recent {
             Some(writes) => detail::journal(facts, &writes),
             None => before.map(|before| before.journal.clone()).unwrap_or_default(),
         },
@@ -76,12 +80,18 @@ pub fn report(
         last_success: if looked { Some(facts.now) } else { before.and_then(|before| before.last_success) },
         turn: facts.memory.remembered.turn,
         decisions: facts.baseline().map(|baseline| decisions::digest(facts.spec, baseline)),
+        ledger: extent(facts, book.last),
         app: app(facts).or_else(|| before?.app.clone()),
         timeline,
         gauges: gauges(facts),
     };
     status.withhold(facts.memory.names);
     status
+}
+
+fn extent(facts: &Facts, last: Option<Option<(u64, String)>>) -> Option<Extent> {
+    let recorded = facts.baseline().filter(|_| facts.memory.source == memory::BaselineSource::Ledger);
+    Some(Extent::of(recorded?, last?))
 }
 
 /// What a brake holds, and what waits for a decision.

@@ -129,6 +129,17 @@ fn hash(before: &str, document: &str) -> String {
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+pub(super) fn last(connection: &Connection) -> Result<Option<(u64, String)>, Trouble> {
+    let mut statement = connection.prepare_cached("SELECT id, hash FROM chain ORDER BY id DESC LIMIT 1")?;
+    Ok(statement.query_row([], |row| Ok((row.get::<_, i64>(0)?.cast_unsigned(), row.get(1)?))).optional()?)
+}
+
+/// A number that no line can have is none that it has.
+pub(super) fn line(connection: &Connection, number: u64) -> Result<Option<String>, Trouble> {
+    let Ok(number) = i64::try_from(number) else { return Ok(None) };
+    Ok(connection.prepare_cached("SELECT hash FROM chain WHERE id = ?1")?.query_row([number], |row| row.get(0)).optional()?)
+}
+
 /// Hashes the line that was just written.
 pub(super) fn link(transaction: &Transaction<'_>, id: i64) -> Result<(), Trouble> {
     let before: Option<String> =

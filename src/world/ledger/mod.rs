@@ -139,6 +139,14 @@ impl Ledger for SqliteLedger {
         self.inner().read("reading the journal", |connection| journal::recent(connection, most))
     }
 
+    fn last_line(&self) -> Result<Option<(u64, String)>> {
+        self.inner().read("reading the journal", chain::last)
+    }
+
+    fn line(&self, number: u64) -> Result<Option<String>> {
+        self.inner().read("reading the journal", |connection| chain::line(connection, number))
+    }
+
     fn remember_with(&self, remembered: &Remembered, witnessed: impl Iterator<Item = HistoryEntry>) -> Result<()> {
         let mut inner = self.inner();
         let mut witnessed = witnessed.peekable();

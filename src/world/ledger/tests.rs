@@ -134,5 +134,8 @@ fn an_upgrade_chains_the_lines_that_were_there() {
     assert_eq!((found.lines, found.breaks), (3, Vec::new()));
     intend(&ledger, 2, &Action::RequestRevocation, "2026-11-24T11:00:00Z".parse().unwrap()).unwrap();
     assert_eq!(ledger.verify(Some(&found.head)).unwrap().asked, Some(3));
+    assert_eq!(ledger.line(3).unwrap(), Some(found.head));
+    assert_eq!(ledger.last_line().unwrap(), Some((4, ledger.verify(None).unwrap().head)));
+    assert_eq!((ledger.line(5).unwrap(), ledger.line(u64::MAX).unwrap()), (None, None));
     assert!(dir.path().join("ledger.db.bak-v1").exists());
 }
