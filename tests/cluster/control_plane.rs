@@ -17,7 +17,7 @@ const CONTROLLERS: &str = "statefulset-controller,garbage-collector-controller,n
                            root-ca-certificate-publisher-controller,pod-garbage-collector-controller,\
                            persistentvolumeclaim-protection-controller";
 
-fn program(variable: &str) -> PathBuf {
+pub fn program(variable: &str) -> PathBuf {
     std::env::var_os(variable).unwrap_or_else(|| panic!("{variable} names no program; checks/cluster sets it")).into()
 }
 

@@ -16,19 +16,18 @@ use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{OnceCell, RwLock};
 use unscim::cli::practice::Served;
-use unscim::operator::crd;
 use unscim::operator::resource::{ConditionStatus, ScimRetirement};
 use unscim::practice::Practice;
 use unscim::practice::scenario::Scenario;
 
+use crate::chart::{self, ACCOUNT};
 use crate::cloud::Cloud;
-use crate::control_plane::{ControlPlane, command, kill, spawn};
+use crate::control_plane::{ControlPlane, kill, spawn};
 use crate::kubelet::Kubelet;
+use crate::objects::path;
+pub use crate::objects::{apply, try_apply, until};
 
 pub const IMAGE: &str = "unscim.invalid/unscim:test";
-/// Of the operator, as the chart makes it.
-pub const OWN_NAMESPACE: &str = "unscim-operator";
-pub const ACCOUNT: &str = "system:serviceaccount:unscim-operator:unscim-operator";
 /// How fast the tenants' time runs.
 const SPEED: f64 = 480.0;
 
@@ -60,10 +59,6 @@ pub fn alone(of: impl Future<Output = ()>) {
     });
 }
 
-fn root(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
-}
-
 /// Started on a thread that lives as long as the process, and ended with it.
 pub async fn cluster() -> &'static Cluster {
     let starting = async || {
@@ -82,75 +77,10 @@ pub async fn cluster() -> &'static Cluster {
 async fn start() -> Cluster {
     let plane = ControlPlane::start().await;
     let client = plane.client().await;
-    install(&client).await;
+    chart::install(&plane).await;
     let binary = PathBuf::from(env!("CARGO_BIN_EXE_unscim"));
     let kubelet = Kubelet::start(client.clone(), plane.folder.path().join("kubelet"), binary).await;
     Cluster { kubelet, client, cloud: Cloud::start().await, plane }
-}
-
-/// The definition and the operator's rights, from the files that the chart is made of.
-async fn install(client: &Client) {
-    apply(client, crd::definition()).await;
-    apply(client, json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": OWN_NAMESPACE } })).await;
-    let rules = |name: &str| -> Value {
-        let text = std::fs::read_to_string(root("deploy/helm/unscim-operator/files").join(name)).unwrap();
-        serde_saphyr::from_str(&text).unwrap()
-    };
-    let subject = json!([{ "kind": "ServiceAccount", "name": "unscim-operator", "namespace": OWN_NAMESPACE }]);
-    let group = "rbac.authorization.k8s.io";
-    let api = format!("{group}/v1");
-    for (kind, binding, metadata, file) in [
-        ("ClusterRole", "ClusterRoleBinding", json!({ "name": "unscim-operator" }), "rules.yaml"),
-        ("Role", "RoleBinding", json!({ "name": "unscim-operator", "namespace": OWN_NAMESPACE }), "lease-rules.yaml"),
-    ] {
-        apply(client, json!({ "apiVersion": api, "kind": kind, "metadata": metadata, "rules": rules(file) })).await;
-        let reference = json!({ "apiGroup": group, "kind": kind, "name": "unscim-operator" });
-        apply(
-            client,
-            json!({ "apiVersion": api, "kind": binding, "metadata": metadata, "roleRef": reference, "subjects": subject }),
-        )
-        .await;
-    }
-    let resources: Api<ScimRetirement> = Api::all(client.clone());
-    until("the definition is served", Duration::from_secs(30), async || resources.list(&ListParams::default()).await.ok()).await;
-}
-
-/// Server-side apply of any object.
-pub async fn apply(client: &Client, object: Value) {
-    try_apply(client, object).await.unwrap();
-}
-
-pub async fn try_apply(client: &Client, object: Value) -> kube::Result<Value> {
-    let path = path(&object);
-    let request = http::Request::patch(format!("{path}?fieldManager=test&force=true&fieldValidation=Strict"));
-    client
-        .request(request.header("content-type", "application/apply-patch+yaml").body(object.to_string().into_bytes()).unwrap())
-        .await
-}
-
-fn path(object: &Value) -> String {
-    let text = |at: &str| object.pointer(at).and_then(Value::as_str);
-    let version = text("/apiVersion").unwrap();
-    let root = if version.contains('/') { format!("/apis/{version}") } else { format!("/api/{version}") };
-    let plural = format!("{}s", text("/kind").unwrap().to_lowercase());
-    let plural = if plural.ends_with("ys") { plural.replace("ys", "ies") } else { plural };
-    let name = text("/metadata/name").unwrap();
-    match text("/metadata/namespace") {
-        Some(namespace) => format!("{root}/namespaces/{namespace}/{plural}/{name}"),
-        None => format!("{root}/{plural}/{name}"),
-    }
-}
-
-/// Asks again until there is an answer.
-pub async fn until<T>(what: &str, within: Duration, mut asked: impl AsyncFnMut() -> Option<T>) -> T {
-    let begun = Instant::now();
-    loop {
-        if let Some(found) = asked().await {
-            return found;
-        }
-        assert!(begun.elapsed() < within, "not within {within:?}: {what}");
-        tokio::time::sleep(Duration::from_millis(150)).await;
-    }
 }
 
 /// `unscim operator`, with the rights of its service account and no other.
@@ -172,29 +102,15 @@ impl Operator {
 
     pub async fn start_as(account: &str, name: &str, namespaces: &[&str], flags: &[&str]) -> Operator {
         let cluster = cluster().await;
-        let folder = cluster.plane.folder.path();
-        let kubeconfig = folder.join(format!("{name}.kubeconfig"));
-        let mut config: Value = serde_json::from_str(&std::fs::read_to_string(cluster.plane.kubeconfig()).unwrap()).unwrap();
-        config["users"][0]["user"]["as"] = account.into();
-        std::fs::write(&kubeconfig, config.to_string()).unwrap();
         // It is there after a case that has failed.
         let log = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("operator-{name}.log"));
         let _ = std::fs::remove_file(&log);
-        let mut command = command(env!("CARGO_BIN_EXE_unscim"));
-        command.args([
-            "operator",
-            "--listen=127.0.0.1:0",
-            "--namespace",
-            OWN_NAMESPACE,
-            "--worker-image",
-            IMAGE,
-            "--allow-egress=127.0.0.0/8",
-        ]);
+        let mut command = chart::operator(&cluster.plane, account, name);
+        command.args(["--worker-image", IMAGE, "--allow-egress=127.0.0.0/8"]);
         command.args(["--entra-authority", &cluster.cloud.root, "--entra-graph", &cluster.cloud.root]).args(flags);
         if !namespaces.is_empty() {
             command.arg(format!("--watch-namespace={}", namespaces.join(",")));
         }
-        command.env("KUBECONFIG", kubeconfig);
         Operator { process: Mutex::new(spawn(&mut command, &log)), log }
     }
 

@@ -6,7 +6,8 @@ use kube::Client;
 use kube::api::{Api, DeleteParams, ListParams, PostParams};
 use serde_json::json;
 
-use crate::rig::{ACCOUNT, Operator, Retirement, case, cluster, namespace};
+use crate::chart::ACCOUNT;
+use crate::rig::{Operator, Retirement, case, cluster, namespace};
 
 fn is_forbidden<T>(result: kube::Result<T>) -> bool {
     matches!(result, Err(kube::Error::Api(refused)) if refused.code == 403)

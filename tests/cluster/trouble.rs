@@ -10,8 +10,9 @@ use serde_json::json;
 use unscim::operator::crd;
 use unscim::operator::resource::ConditionStatus;
 
+use crate::chart::OWN_NAMESPACE;
 use crate::kubelet::signal;
-use crate::rig::{self, OWN_NAMESPACE, Operator, Retirement, alone, case, cluster, namespace, until};
+use crate::rig::{self, Operator, Retirement, alone, case, cluster, namespace, until};
 
 const WITHIN: Duration = Duration::from_secs(90);
 
