@@ -36,11 +36,16 @@ def has(kind, name):
     return any(each["metadata"]["name"] == name for each in of(kind))
 
 
+def scheme_of(container):
+    return "https" if any(arg.startswith("--tls-cert-file=") for arg in container["args"]) else "http"
+
+
 DURATION = re.compile(r"[1-9][0-9]*(ms|s|m|h|d)")
 pods = [(each, each["spec"]["template"]) for each in of("Deployment")]
 ports = {port["name"] for _, pod in pods for container in pod["spec"]["containers"] for port in container["ports"]}
 labels = [pod["metadata"]["labels"] for _, pod in pods]
 tests = of("Pod")
+schemes = {scheme_of(container) for _, pod in pods for container in pod["spec"]["containers"]}
 
 identities = [(each["kind"], each["metadata"]["name"]) for each in objects]
 want(len(identities) == len(set(identities)), "two objects of one kind and name")
@@ -63,6 +68,7 @@ for deployment, pod in pods:
         want({"requests", "limits"} <= set(container["resources"]), "no resources")
         for probe in ("livenessProbe", "readinessProbe"):
             want(container[probe]["httpGet"]["port"] in ports, f"{probe} asks a port that is none")
+            want(container[probe]["httpGet"].get("scheme", "HTTP").lower() == scheme_of(container), f"{probe} asks by another scheme")
         mounted = {mount["name"] for mount in container["volumeMounts"]}
         want(mounted == {volume["name"] for volume in spec["volumes"]}, "volumes and mounts differ")
     for volume in spec["volumes"]:
@@ -94,8 +100,12 @@ for test in tests:
         want(all(container["image"] == each["image"] for _, pod in pods for each in pod["spec"]["containers"]), "the test has an image of its own")
         want({"requests", "limits"} <= set(container["resources"]), "no resources of the test")
         for service in of("Service"):
-            url = f"--url=http://{service['metadata']['name']}:{service['spec']['ports'][0]['port']}"
-            want(container["args"] == ["status", "--ready", url], "the test asks somebody else")
+            asked = f"{service['metadata']['name']}:{service['spec']['ports'][0]['port']}"
+            plain, tls = ["status", "--ready", f"--url=http://{asked}"], ["status", "--ready", f"--url=https://{asked}"]
+            right = tls + ["--ca-file=/etc/unscim-tls/ca.crt"] if schemes == {"https"} else plain
+            want(container["args"] == right, "the test asks somebody else")
+        keys = {item["key"] for volume in spec.get("volumes", []) for item in volume["secret"].get("items", [{"key": "all"}])}
+        want(keys <= {"ca.crt"}, "the test is given more than the authority")
 for policy in of("NetworkPolicy"):
     want(any(covers(policy["spec"]["podSelector"]["matchLabels"], each) for each in labels), "the policy selects nothing")
     want(sorted(policy["spec"]["policyTypes"]) == ["Egress", "Ingress"], "the policy leaves a direction open")
@@ -115,7 +125,8 @@ for kind, field, selected in (
         want(not selected or any(covers(spec["selector"]["matchLabels"], each) for each in selected), f"{kind} selects nothing")
         want(spec[field], f"{kind}: no endpoint")
         for endpoint in spec[field]:
-            want(only(endpoint, ["port", "path", "interval"]), f"{kind}: endpoint")
+            want(only(endpoint, ["port", "path", "interval"], ["scheme", "tlsConfig"]), f"{kind}: endpoint")
+            want(not schemes or {endpoint.get("scheme", "http")} == schemes, f"{kind} scrapes by another scheme")
             want(not ports or endpoint["port"] in ports, f"{kind} scrapes a port that is none")
             want(endpoint["path"] == "/metrics" and DURATION.fullmatch(endpoint["interval"]), f"{kind}: path or interval")
 for rules in of("PrometheusRule"):

@@ -80,6 +80,34 @@ pub struct Names {
     pub allowed_host: Vec<String>,
 }
 
+// Named as those of Kubernetes' own components are.
+#[derive(Debug, Args)]
+pub struct ListenerTls {
+    /// Speak TLS by this certificate (PEM), its issuers after it; read again when it changes, as the other two are
+    #[arg(long, env = "UNSCIM_TLS_CERT_FILE", value_name = "FILE", requires = "tls_private_key_file")]
+    pub tls_cert_file: Option<PathBuf>,
+    /// The key of that certificate (PEM), without a passphrase
+    #[arg(long, env = "UNSCIM_TLS_PRIVATE_KEY_FILE", value_name = "FILE", requires = "tls_cert_file")]
+    pub tls_private_key_file: Option<PathBuf>,
+    /// Answer only whom a certificate authority in this file (PEM) vouches for; the probes are answered without
+    #[arg(long, env = "UNSCIM_TLS_CLIENT_CA_FILE", value_name = "FILE", requires = "tls_cert_file")]
+    pub tls_client_ca_file: Option<PathBuf>,
+}
+
+// Of whoever asks a daemon that speaks TLS.
+#[derive(Debug, Args)]
+pub struct CallerTls {
+    /// Certificate authorities (PEM) to trust beside the system's, for the daemon's certificate
+    #[arg(long, env = "UNSCIM_CA_FILE", value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+    /// The certificate to show (PEM), its issuers after it, where the daemon has --tls-client-ca-file
+    #[arg(long, env = "UNSCIM_CLIENT_CERT_FILE", value_name = "FILE", requires = "client_key_file")]
+    pub client_cert_file: Option<PathBuf>,
+    /// The key of that certificate (PEM), without a passphrase
+    #[arg(long, env = "UNSCIM_CLIENT_KEY_FILE", value_name = "FILE", requires = "client_cert_file")]
+    pub client_key_file: Option<PathBuf>,
+}
+
 #[derive(Debug, Args)]
 pub struct Demo {
     /// Users in the practice tenant's groups
@@ -115,6 +143,8 @@ pub struct Run {
     #[arg(long, env = "UNSCIM_LISTEN", value_name = "ADDR", default_value = "0.0.0.0:8080")]
     pub listen: SocketAddr,
     #[command(flatten)]
+    pub tls: ListenerTls,
+    #[command(flatten)]
     pub names: Names,
     /// Where the ledger is: on block storage that outlives the process, one for each retirement
     #[arg(long, env = "UNSCIM_DATA_DIR", value_name = "DIR", default_value = "unscim-data", value_parser = directory())]
@@ -147,6 +177,8 @@ pub struct Operator {
     /// Where to show metrics and probes
     #[arg(long, env = "UNSCIM_LISTEN", value_name = "ADDR", default_value = "0.0.0.0:8080")]
     pub listen: SocketAddr,
+    #[command(flatten)]
+    pub tls: ListenerTls,
     /// The image of the workers; a resource may name another version of it, and no other image
     #[arg(long, env = "UNSCIM_WORKER_IMAGE", value_name = "IMAGE")]
     pub worker_image: String,
@@ -198,6 +230,8 @@ pub struct Status {
     /// Where the daemon listens
     #[arg(long, env = "UNSCIM_URL", default_value = "http://127.0.0.1:8080", value_parser = address)]
     pub url: Url,
+    #[command(flatten)]
+    pub tls: CallerTls,
     /// Only ask whether it is ready (/readyz): exit code 0 if it is, 1 if not
     #[arg(long, conflicts_with = "output")]
     pub ready: bool,

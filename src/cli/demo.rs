@@ -51,7 +51,7 @@ async fn guide(served: &Served, folder: &Path, speed: f64, args: &args::Demo, st
     let spec = config::load(&served.write_config(folder, speed, Mode::Enforce)?)?;
     let mut daemon =
         Daemon::new(spec, SqliteLedger::open(&folder.join("data"))?, None, Names::shown(args.show_names), Bars::fitting(true))?;
-    let seen = daemon.listen(bind(args.listen).await?, Hosts::new(&args.names.allowed_host))?;
+    let seen = daemon.listen(bind(args.listen).await?, Hosts::new(&args.names.allowed_host), None)?;
     let practice = &served.practice;
     let (users, groups) = (practice.ids().users.len(), practice.ids().groups.len());
     println!("practice tenant at {}: {users} users, {groups} groups; nothing outside this machine is touched", served.root);

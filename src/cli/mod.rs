@@ -14,4 +14,5 @@ pub mod run;
 pub mod status;
 pub mod telemetry;
 pub mod terminal;
+mod tls;
 pub mod verify;

@@ -4,6 +4,7 @@ use anyhow::Result;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::args::{self, Exit};
+use crate::cli::tls;
 use crate::operator::worker::config::Platform;
 use crate::operator::worker::egress::Allowed;
 use crate::operator::{Options, run as operate};
@@ -15,6 +16,7 @@ pub async fn run(args: &args::Operator, stop: &CancellationToken) -> Result<Exit
         own_namespace: args.namespace.clone(),
         leader_election: args.leader_election,
         listen: args.listen,
+        tls: tls::of_listener(&args.tls)?,
         worker_image: args.worker_image.clone(),
         metrics_namespace: args.metrics_namespace.clone(),
         resync: args.resync,

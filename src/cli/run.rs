@@ -15,6 +15,7 @@ use crate::cli::args::{self, Exit};
 use crate::cli::hangup;
 use crate::cli::telemetry::{LogFormat, Telemetry, trace_id};
 use crate::cli::terminal::bars::Bars;
+use crate::cli::tls;
 use crate::config::begun::Begun;
 use crate::config::freeze::ConfigFreeze;
 use crate::config::watch::{News, Watched};
@@ -24,7 +25,7 @@ use crate::model::names::Names;
 use crate::model::spec::{Mode, Spec};
 use crate::model::status::Status;
 use crate::serve::metrics::Metrics;
-use crate::serve::{Hosts, State, bind, listen};
+use crate::serve::{Hosts, State, Tls, bind, listen};
 use crate::turn::warnings::{self, Warnings};
 use crate::turn::{self, LoopState, Permit, Turn, wait_after};
 use crate::world::connect::{Outside, network};
@@ -42,7 +43,9 @@ pub async fn run(args: &args::Run, config: (Spec, Watched), telemetry: Telemetry
     telemetry.level(spec.telemetry.log_level);
     let begun = Begun::of(&args.config.config);
     let witness = begun.witness()?;
-    // Before there is a ledger: a busy port must leave no new one behind.
+    // Before there is a ledger: a wrong file or a busy port must leave no new one behind.
+    let tls = tls::of_listener(&args.tls)?;
+    let is_tls = tls.is_some();
     let socket = if args.once { None } else { Some(bind(args.listen).await?) };
     let ledger = SqliteLedger::open(&args.data_dir)?;
     let permit = match (args.new_baseline, begun.is_there()) {
@@ -58,8 +61,8 @@ pub async fn run(args: &args::Run, config: (Spec, Watched), telemetry: Telemetry
     daemon.state.witness = witness;
     let Some(socket) = socket else { return Ok(daemon.once(permit, stop).await) };
     daemon.hung_up = hangup::heard(stop.clone())?;
-    let seen = daemon.listen(socket, Hosts::new(&args.names.allowed_host))?;
-    tracing::info!(name = daemon.spec.name, mode = ?daemon.spec.mode, address = %seen.address, data_dir = %args.data_dir.display(), "listening");
+    let seen = daemon.listen(socket, Hosts::new(&args.names.allowed_host), tls)?;
+    tracing::info!(name = daemon.spec.name, mode = ?daemon.spec.mode, address = %seen.address, tls = is_tls, data_dir = %args.data_dir.display(), "listening");
     daemon.until_stopped(permit, stop).await;
     seen.close().await?;
     tracing::info!("stopped");
@@ -230,9 +233,9 @@ impl Daemon {
     }
 
     /// Shows everything there is to see, from now on.
-    pub fn listen(&self, socket: TcpListener, hosts: Hosts) -> Result<Listening> {
+    pub fn listen(&self, socket: TcpListener, hosts: Hosts, tls: Option<Tls>) -> Result<Listening> {
         let end = CancellationToken::new();
-        let (address, serving) = listen(socket, self.shown.clone(), hosts, end.clone())?;
+        let (address, serving) = listen(socket, self.shown.clone(), hosts, tls, end.clone())?;
         Ok(Listening { address, end, serving: tokio::spawn(serving) })
     }
 }

@@ -11,6 +11,7 @@ use url::Url;
 use crate::cli::args::{self, Exit, Output};
 use crate::cli::terminal::view::{self, Depth};
 use crate::cli::terminal::{Sheet, print, print_json};
+use crate::cli::tls;
 use crate::model::status::Phase;
 
 const STATUS_WITHIN: Duration = Duration::from_secs(10);
@@ -19,8 +20,10 @@ const AGAIN: Duration = Duration::from_secs(1);
 const STATUS_CAP: usize = 4 << 20;
 
 pub async fn run(args: &args::Status, stop: &CancellationToken) -> Result<Exit> {
+    // A wrong file is told now, and not again and again.
+    client(args)?;
     if args.ready {
-        let (url, code, body) = asked(&args.url, "/readyz").await?;
+        let (url, code, body) = asked(args, "/readyz").await?;
         let answer = String::from_utf8_lossy(&body);
         let answer = answer.lines().next().unwrap_or_default();
         if !code.is_success() {
@@ -35,14 +38,17 @@ pub async fn run(args: &args::Status, stop: &CancellationToken) -> Result<Exit> 
     if args.watch {
         return watch(args, stop).await;
     }
-    let document = status(&args.url).await?;
+    let document = status(args).await?;
     show(args, &document)?;
     Ok(exit(&document))
 }
 
 /// The document that the daemon shows.
-async fn status(url: &Url) -> Result<Value> {
-    let (url, code, body) = asked(url, "/status").await?;
+async fn status(args: &args::Status) -> Result<Value> {
+    let (url, code, body) = asked(args, "/status").await?;
+    if code == reqwest::StatusCode::UNAUTHORIZED {
+        bail!("{url} answers {code}; name a certificate with --client-cert-file and --client-key-file");
+    }
     if code == reqwest::StatusCode::SERVICE_UNAVAILABLE {
         bail!("{url}: no turn has ended yet; ask again in a moment");
     }
@@ -82,7 +88,7 @@ async fn watch(args: &args::Status, stop: &CancellationToken) -> Result<Exit> {
     let is_screen = args.output == Output::Text && std::io::stdout().is_terminal();
     let (mut last, mut code) = (None, Exit::Trouble);
     loop {
-        let Some(asked) = stop.run_until_cancelled(status(&args.url)).await else { return Ok(code) };
+        let Some(asked) = stop.run_until_cancelled(status(args)).await else { return Ok(code) };
         let said = asked.map_err(|error| format!("{error:#}"));
         if last.as_ref() != Some(&said) {
             if is_screen {
@@ -103,7 +109,7 @@ async fn watch(args: &args::Status, stop: &CancellationToken) -> Result<Exit> {
 async fn wait_for(args: &args::Status, phase: Phase, stop: &CancellationToken) -> Result<Exit> {
     let begun = Instant::now();
     loop {
-        let Some(asked) = stop.run_until_cancelled(status(&args.url)).await else { return Ok(Exit::Waiting) };
+        let Some(asked) = stop.run_until_cancelled(status(args)).await else { return Ok(Exit::Waiting) };
         let now = asked.as_ref().ok().and_then(|document| document["status"]["phase"].as_str());
         let is_there = now == Some(phase.as_str());
         let is_past = now == Some(Phase::Retired.as_str());
@@ -125,10 +131,10 @@ async fn wait_for(args: &args::Status, phase: Phase, stop: &CancellationToken) -
 }
 
 /// What the daemon at `url` answers there.
-async fn asked(url: &Url, path: &str) -> Result<(Url, reqwest::StatusCode, Vec<u8>)> {
+async fn asked(args: &args::Status, path: &str) -> Result<(Url, reqwest::StatusCode, Vec<u8>)> {
+    let (url, client) = (&args.url, client(args)?);
     let at = url.join(path).with_context(|| format!("{url} has no {path}"))?;
     let asking = || async {
-        let client = reqwest::Client::builder().timeout(STATUS_WITHIN).redirect(reqwest::redirect::Policy::none()).build()?;
         let mut response = client.get(at.clone()).send().await?;
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await? {
@@ -139,6 +145,12 @@ async fn asked(url: &Url, path: &str) -> Result<(Url, reqwest::StatusCode, Vec<u
         }
         Ok((response.status(), body))
     };
-    let (code, body) = asking().await.with_context(|| format!("asking {at}; is unscim running there? (--url)"))?;
+    let hint = if at.scheme() == "https" { "--url, --ca-file" } else { "--url" };
+    let (code, body) = asking().await.with_context(|| format!("asking {at}; is unscim running there? ({hint})"))?;
     Ok((at, code, body))
+}
+
+fn client(args: &args::Status) -> Result<reqwest::Client> {
+    let builder = reqwest::Client::builder().timeout(STATUS_WITHIN).redirect(reqwest::redirect::Policy::none());
+    tls::client(&args.tls, builder)
 }

@@ -80,8 +80,9 @@ pub fn init(format: Option<LogFormat>, level: &'static str, traces: Option<&Trac
 }
 
 fn of_level(level: &str) -> EnvFilter {
-    // The library that sets up the ledger's tables says so at every start; spans of requests are for traces.
-    EnvFilter::new(format!("{level},rusqlite_migration=warn,{SPANS}=off"))
+    // The library that sets up the ledger's tables says so at every start; the one of TLS warns of what anybody sends to the listener;
+    // spans of requests are for traces.
+    EnvFilter::new(format!("{level},rusqlite_migration=warn,rustls=error,{SPANS}=off"))
 }
 
 /// Spans go out in batches from a thread of its own; a collector that is away costs nothing but them.

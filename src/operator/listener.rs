@@ -13,11 +13,12 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::metrics::Metrics;
-use crate::serve::listen_with;
+use crate::serve::{Tls, listen_with};
 
 pub fn listen(
     socket: TcpListener,
     metrics: Metrics,
+    tls: Option<Tls>,
     end: CancellationToken,
 ) -> io::Result<(SocketAddr, impl Future<Output = io::Result<()>> + Send)> {
     let router = Router::new()
@@ -25,7 +26,7 @@ pub fn listen(
         .route("/readyz", get(async || "ok\n"))
         .route("/metrics", get(move || show(metrics.clone())))
         .fallback(async || (StatusCode::NOT_FOUND, "not found\n"));
-    listen_with(socket, router, end.clone(), end)
+    listen_with(socket, router, tls, end.clone(), end)
 }
 
 async fn show(metrics: Metrics) -> Response {

@@ -43,6 +43,8 @@ use reconcile::{Context, MANAGER};
 use worker::config::Platform;
 use worker::objects::Surroundings;
 
+use crate::serve::{Tls, bind};
+
 /// What the flags say.
 pub struct Options {
     /// Empty: all.
@@ -51,6 +53,7 @@ pub struct Options {
     pub own_namespace: String,
     pub leader_election: bool,
     pub listen: SocketAddr,
+    pub tls: Option<Tls>,
     pub worker_image: String,
     pub metrics_namespace: String,
     pub resync: Duration,
@@ -58,11 +61,11 @@ pub struct Options {
 }
 
 /// An operator that has lost the Lease ends, and is started anew by Kubernetes: nothing half done is carried over.
-pub async fn run(options: Options, stop: &CancellationToken) -> Result<()> {
+pub async fn run(mut options: Options, stop: &CancellationToken) -> Result<()> {
     let metrics = Metrics::new()?;
-    let socket = crate::serve::bind(options.listen).await?;
+    let socket = bind(options.listen).await?;
     let end = CancellationToken::new();
-    let (address, serving) = listener::listen(socket, metrics.clone(), end.clone())?;
+    let (address, serving) = listener::listen(socket, metrics.clone(), options.tls.take(), end.clone())?;
     let serving = tokio::spawn(serving);
     let config = Config::infer().await.context("no cluster: neither a service account of a pod nor a kubeconfig (KUBECONFIG)")?;
     let client = Client::try_from(config).context("the client of the API server")?;

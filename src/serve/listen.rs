@@ -4,11 +4,13 @@ use std::future::Future;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use axum::middleware::from_fn;
 use axum::serve::Listener;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -19,13 +21,16 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, Sleep};
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use super::connections::{Seat, Seats};
+use super::tls::{self, Caller, Tls};
 use super::{Hosts, State, router};
 
-/// The head of a request is there within this time, and no larger than this (bytes), or the connection is closed.
+/// The head of a request is there within this time, and no larger than this (bytes), or the connection is closed. So long too for the
+/// handshake of TLS before it.
 const HEAD_WITHIN: Duration = Duration::from_secs(10);
 const HEAD_CAP: usize = 16 << 10;
 /// So long after the head all is over: a body that nobody needs, the answer, and its reading. Not for whoever watches.
@@ -79,20 +84,25 @@ pub fn listen(
     listener: TcpListener,
     state: State,
     hosts: Hosts,
+    tls: Option<Tls>,
     cancel: CancellationToken,
 ) -> io::Result<(SocketAddr, impl Future<Output = io::Result<()>> + Send)> {
     let ended = state.0.ended.clone();
-    listen_with(listener, router(state, hosts), ended, cancel)
+    listen_with(listener, router(state, hosts), tls, ended, cancel)
 }
 
 /// The same of another router. `ended` ends answers that have no end of their own.
 pub fn listen_with(
     mut listener: TcpListener,
     router: Router,
+    tls: Option<Tls>,
     ended: CancellationToken,
     cancel: CancellationToken,
 ) -> io::Result<(SocketAddr, impl Future<Output = io::Result<()>> + Send)> {
     let bound = listener.local_addr()?;
+    let only_known = tls.as_ref().is_some_and(Tls::asks_for_certificates);
+    let router = if only_known { router.layer(from_fn(tls::known)) } else { router };
+    let tls = tls.map(Arc::new);
     let serving = async move {
         let (seats, mut connections) = (Seats::default(), JoinSet::new());
         loop {
@@ -100,7 +110,7 @@ pub fn listen_with(
                 () = cancel.cancelled() => break,
                 (stream, from) = Listener::accept(&mut listener) => {
                     let seat = seats.take(from.ip().to_canonical());
-                    connections.spawn(attend(stream, seat, router.clone(), cancel.clone()));
+                    connections.spawn(attend(stream, seat, router.clone(), tls.clone(), cancel.clone()));
                     // Whoever is in is served before more come, who could throw them out.
                     tokio::task::yield_now().await;
                 }
@@ -117,14 +127,39 @@ pub fn listen_with(
 }
 
 /// One connection, to its end.
-async fn attend(stream: TcpStream, seat: Seat, router: Router, cancel: CancellationToken) {
+async fn attend(stream: TcpStream, seat: Seat, router: Router, tls: Option<Arc<Tls>>, cancel: CancellationToken) {
+    let stream = Watched { stream, silence: Box::pin(tokio::time::sleep(SILENCE)) };
+    let Some(tls) = tls else { return converse(Box::new(stream), Caller { is_known: false }, seat, router, cancel).await };
+    let handshake = tokio::time::timeout(HEAD_WITHIN, TlsAcceptor::from(tls.config()).accept(stream));
+    let shaken = tokio::select! {
+        shaken = handshake => shaken,
+        () = seat.is_gone() => return,
+        () = cancel.cancelled() => return,
+    };
+    match shaken.unwrap_or_else(|late| Err(late.into())) {
+        Ok(stream) => {
+            let is_known = stream.get_ref().1.peer_certificates().is_some();
+            converse(Box::new(stream), Caller { is_known }, seat, router, cancel).await;
+        }
+        // Whoever knocks with something else than TLS must not fill the log.
+        Err(error) => tracing::debug!(%error, "a connection ended in its TLS handshake"),
+    }
+}
+
+/// With TLS or without.
+trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Wire for S {}
+
+/// HTTP over what is ready for it.
+async fn converse(stream: Box<dyn Wire>, caller: Caller, seat: Seat, router: Router, cancel: CancellationToken) {
     let place = seat.place.clone();
     let service = router.map_request(move |mut request: http::Request<Incoming>| {
         place.asks();
         request.extensions_mut().insert(place.clone());
+        request.extensions_mut().insert(caller);
         request.map(Body::new)
     });
-    let stream = Watched { stream, silence: Box::pin(tokio::time::sleep(SILENCE)) };
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_WITHIN)

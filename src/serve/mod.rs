@@ -6,6 +6,7 @@ mod hosts;
 mod listen;
 pub mod metrics;
 mod page;
+mod tls;
 
 use std::io::Write as _;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -31,6 +32,7 @@ use crate::model::status::Status;
 pub use hosts::Hosts;
 pub use listen::{bind, bind_by, listen, listen_with};
 use metrics::Metrics;
+pub use tls::Tls;
 
 /// Longest time for one answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);

@@ -256,7 +256,7 @@ type FileState = Option<(SystemTime, u64)>;
 
 impl Trusting {
     fn new(connect_timeout: Duration, trust: Trust) -> Result<Trusting> {
-        let now = (state_of(&trust.bundle), Clients::new(connect_timeout, certificates(&trust.bundle)?)?);
+        let now = (state_of(&trust.bundle), Clients::new(connect_timeout, certificates(&trust.bundle, "caFile")?)?);
         Ok(Trusting { connect_timeout, trust, now: Mutex::new(now) })
     }
 
@@ -269,7 +269,7 @@ impl Trusting {
         let state = state_of(&self.trust.bundle);
         if state != now.0 {
             now.0 = state;
-            match certificates(&self.trust.bundle).and_then(|more| Clients::new(self.connect_timeout, more)) {
+            match certificates(&self.trust.bundle, "caFile").and_then(|more| Clients::new(self.connect_timeout, more)) {
                 Ok(clients) => now.1 = clients,
                 Err(error) => tracing::warn!(%error, "the certificate authorities read before stay trusted"),
             }
@@ -284,12 +284,13 @@ fn state_of(path: &Path) -> FileState {
     Some((file.modified().ok()?, file.len()))
 }
 
-fn certificates(bundle: &Path) -> Result<Vec<reqwest::Certificate>> {
+/// `named` by this field or flag.
+pub fn certificates(bundle: &Path, named: &str) -> Result<Vec<reqwest::Certificate>> {
     let fail = |cause: String| Error::File { what: bundle.display().to_string(), cause };
     let bytes = super::file::read(bundle)
-        .map_err(|error| fail(format!("{error}; caFile must exist and be readable by the user this runs as")))?;
+        .map_err(|error| fail(format!("{error}; {named} must exist and be readable by the user this runs as")))?;
     let none = |why: &str| {
-        fail(format!("no certificate (PEM) in it{why}; write the certificate authorities into it, or leave caFile out"))
+        fail(format!("no certificate (PEM) in it{why}; write the certificate authorities into it, or leave {named} out"))
     };
     let found =
         reqwest::Certificate::from_pem_bundle(&bytes).map_err(|error| none(&format!(" can be read: {}", chain(&error))))?;
@@ -333,7 +334,7 @@ fn from_reqwest(error: &reqwest::Error) -> TransportError {
 }
 
 /// The whole chain of causes; the outer one alone says little. URLs are left out: they could carry more than a host.
-fn chain(error: &dyn std::error::Error) -> String {
+pub fn chain(error: &dyn std::error::Error) -> String {
     let mut parts = Vec::new();
     let mut next = Some(error);
     while let Some(error) = next {

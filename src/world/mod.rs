@@ -11,6 +11,7 @@ pub mod file;
 pub mod graph;
 pub mod http;
 pub mod ledger;
+pub mod pem;
 pub mod scim;
 pub mod secret;
 pub mod webhook;

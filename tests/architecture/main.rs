@@ -20,6 +20,7 @@ const TABLE: &[(&str, &[&str], &str)] = &[
             "model",
             "world::error",
             "world::http",
+            "world::pem",
             "world::secret",
             "world::graph",
             "world::Directory",
@@ -64,7 +65,11 @@ const TABLE: &[(&str, &[&str], &str)] = &[
         "a rollback goes through the same doors as a turn",
     ),
     ("evidence", &["model", "judge", "evidence"], "pure: it proves from what the ledger gave"),
-    ("serve", &["model", "serve", "world::http"], "it shows what was published, and knows no insides of the daemon"),
+    (
+        "serve",
+        &["model", "serve", "world::http", "world::pem", "world::secret"],
+        "it shows what was published, and knows no insides of the daemon",
+    ),
     ("config", &["model", "config", "world::Freeze", "world::file"], "a file to a spec"),
     ("practice", &["model::id", "model::engine", "practice"], "the practice tenant is no part of the daemon"),
     (
@@ -75,7 +80,7 @@ const TABLE: &[(&str, &[&str], &str)] = &[
     ("operator/crd", &["config", "operator::resource", "operator::crd"], "pure: the definition, made of the one list of fields"),
     (
         "operator",
-        &["model", "operator", "config::freeze::FILE", "serve::bind", "serve::listen_with"],
+        &["model", "operator", "config::freeze::FILE", "serve::Tls", "serve::bind", "serve::listen_with"],
         "it knows no door to Entra or an app: what a worker does it only hears of",
     ),
     ("cli/terminal", &["model", "cli::terminal"], "it prints what it is given"),

@@ -1,5 +1,7 @@
 //! The real binary as its user meets it: exit codes, signals, sudden death, what is seen from outside.
 
+#[path = "../common/authority.rs"]
+mod authority;
 mod died;
 mod evidence;
 mod lives;
@@ -8,6 +10,7 @@ mod rollback;
 #[path = "../common/daemon.rs"]
 mod support;
 mod terminal;
+mod tls;
 mod told;
 mod traced;
 mod verbs;

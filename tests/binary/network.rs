@@ -5,35 +5,26 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use rustls::ServerConfig;
-use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::version::TLS12;
+use rustls::{DEFAULT_VERSIONS, ServerConfig, SupportedProtocolVersion};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
+use crate::authority::Authority;
 use crate::support::{AT_MOST, binary, stderr, stdout};
 
 type Heard = Arc<Mutex<Vec<String>>>;
 
-fn authority() -> (String, Issuer<'static, KeyPair>) {
-    let key = KeyPair::generate().unwrap();
-    let mut params = CertificateParams::new(Vec::new()).unwrap();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let pem = params.self_signed(&key).unwrap().pem();
-    (pem, Issuer::new(params, key))
-}
-
-fn tls(issuer: &Issuer<'static, KeyPair>) -> TlsAcceptor {
-    let key = KeyPair::generate().unwrap();
-    let params = CertificateParams::new(vec!["login.invalid".into(), "graph.invalid".into(), "app.invalid".into()]).unwrap();
-    let certificate = params.signed_by(&key, issuer).unwrap();
+fn tls(authority: &Authority, names: &[&str], versions: &[&'static SupportedProtocolVersion]) -> TlsAcceptor {
+    let own = authority.signs(names);
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    // The oldest that is accepted.
-    let config = ServerConfig::builder_with_provider(provider).with_protocol_versions(&[&TLS12]).unwrap().with_no_client_auth();
-    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-    TlsAcceptor::from(Arc::new(config.with_single_cert(vec![certificate.der().clone()], key).unwrap()))
+    let config = ServerConfig::builder_with_provider(provider).with_protocol_versions(versions).unwrap().with_no_client_auth();
+    let certificate = CertificateDer::from_pem_slice(own.certificate.as_bytes()).unwrap();
+    let key = PrivateKeyDer::from_pem_slice(own.key.as_bytes()).unwrap();
+    TlsAcceptor::from(Arc::new(config.with_single_cert(vec![certificate], key).unwrap()))
 }
 
 /// The first line of a request, once its head is there.
@@ -68,8 +59,9 @@ struct Way {
 }
 
 async fn way() -> Way {
-    let (ca, issuer) = authority();
-    let acceptor = tls(&issuer);
+    let authority = Authority::new();
+    // The oldest that is accepted.
+    let acceptor = tls(&authority, &["login.invalid", "graph.invalid", "app.invalid"], &[&TLS12]);
     let (connects, heard) = (Heard::default(), Heard::default());
     let service = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let behind = service.local_addr().unwrap();
@@ -99,7 +91,7 @@ async fn way() -> Way {
             });
         }
     });
-    Way { proxy: format!("http://{address}"), connects, heard, ca }
+    Way { proxy: format!("http://{address}"), connects, heard, ca: authority.pem }
 }
 
 struct Place {
@@ -173,7 +165,7 @@ async fn the_proxy_of_the_environment_is_used_and_an_authority_of_our_own_is_tru
 #[tokio::test]
 async fn a_certificate_of_nobody_known_is_refused_and_a_bundle_of_nothing_is_named() {
     let way = way().await;
-    let stranger = authority().0;
+    let stranger = Authority::new().pem;
     for ca in [None, Some(stranger.as_str())] {
         let said = check(&place(ca), &[("HTTPS_PROXY", &way.proxy)]).await;
         assert!(!taken(&way.connects).is_empty() && taken(&way.heard).is_empty(), "{said}");
@@ -195,16 +187,8 @@ async fn a_bundle_that_changes_is_read_again() {
     use http::Method;
     use unscim::world::http::{Api, Http, Trust, Unobserved, network, request};
 
-    let (ca, issuer) = authority();
-    let acceptor = {
-        let key = KeyPair::generate().unwrap();
-        let certificate = CertificateParams::new(vec!["127.0.0.1".into()]).unwrap().signed_by(&key, &issuer).unwrap();
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-        let config = config.with_no_client_auth().with_single_cert(vec![certificate.der().clone()], key).unwrap();
-        TlsAcceptor::from(Arc::new(config))
-    };
+    let authority = Authority::new();
+    let acceptor = tls(&authority, &["127.0.0.1"], DEFAULT_VERSIONS);
     let service = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("https://{}/x", service.local_addr().unwrap()).parse().unwrap();
     tokio::spawn(async move {
@@ -216,13 +200,13 @@ async fn a_bundle_that_changes_is_read_again() {
     });
     let dir = tempfile::tempdir().unwrap();
     let bundle = dir.path().join("ca.pem");
-    std::fs::write(&bundle, authority().0).unwrap();
+    std::fs::write(&bundle, Authority::new().pem).unwrap();
     let trust = Trust { bundle: bundle.clone(), hosts: vec!["127.0.0.1".into()] };
     let transport = network(Duration::from_secs(5), Some(trust)).unwrap();
     let http = Http::new(transport, Api::Graph, Duration::from_secs(10), Arc::new(Unobserved));
     let ask = async || http.send("get", "asking", request(Method::GET, &url).unwrap()).await;
     assert!(ask().await.unwrap_err().to_string().contains("no connection"));
-    std::fs::write(&bundle, format!("{}{ca}", authority().0)).unwrap();
+    std::fs::write(&bundle, Authority::new().pem + &authority.pem).unwrap();
     assert_eq!(ask().await.unwrap().status.as_u16(), 403);
     std::fs::write(&bundle, "torn").unwrap();
     assert_eq!(ask().await.unwrap().status.as_u16(), 403, "what was read before stays");

@@ -210,7 +210,7 @@ async fn the_demo_ends_well_in_under_a_minute() {
 async fn who_is_not_ready_is_told_by_the_exit_code() {
     let state = State::new("uniqkey", Value::Null, Arc::new(Metrics::new()), Duration::from_secs(60));
     let (stop, socket) = (CancellationToken::new(), bind("127.0.0.1:0".parse().unwrap()).await.unwrap());
-    let (at, serving) = listen(socket, state, Hosts::default(), stop.clone()).unwrap();
+    let (at, serving) = listen(socket, state, Hosts::default(), None, stop.clone()).unwrap();
     let serving = tokio::spawn(serving);
     let asked = || async { output(&["status", "--ready", "--url", &format!("http://{at}")]).await };
     let ended = asked().await;

@@ -65,7 +65,7 @@ impl Listening {
         let cancel = CancellationToken::new();
         let socket = bind(address.parse().unwrap()).await.unwrap();
         let (at, serving) =
-            listen(socket, state.clone(), Hosts::new(&["Unscim.Example".into(), String::new()]), cancel.clone()).unwrap();
+            listen(socket, state.clone(), Hosts::new(&["Unscim.Example".into(), String::new()]), None, cancel.clone()).unwrap();
         Listening { state, at, cancel, serving: tokio::spawn(serving) }
     }
 

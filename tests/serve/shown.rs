@@ -128,7 +128,7 @@ fn listen(
     state: State,
     cancel: CancellationToken,
 ) -> std::io::Result<(std::net::SocketAddr, impl Future<Output = std::io::Result<()>> + Send)> {
-    unscim::serve::listen(listener, state, Hosts::default(), cancel)
+    unscim::serve::listen(listener, state, Hosts::default(), None, cancel)
 }
 
 async fn ask(router: &Router, method: Method, path: &str) -> (StatusCode, HeaderMap, String) {

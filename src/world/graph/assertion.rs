@@ -7,7 +7,6 @@ use aws_lc_rs::signature::{KeyPair, RSA_PSS_SHA256, RsaKeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
-use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
@@ -19,6 +18,7 @@ use x509_cert::der::Decode;
 
 use crate::model::snapshot::CredentialLife;
 use crate::world::error::{Error, Result};
+use crate::world::pem;
 use crate::world::secret::{SecretFile, claims, time_of};
 
 /// An assertion is used at once.
@@ -76,12 +76,7 @@ impl Signer {
 }
 
 fn key_in(text: &str) -> Result<RsaKeyPair, &'static str> {
-    if text.contains("BEGIN ENCRYPTED PRIVATE KEY") || text.contains("Proc-Type: 4,ENCRYPTED") {
-        return Err("the key in it is encrypted; write it without a passphrase: openssl pkey -in KEY -out KEY.PEM");
-    }
-    let der = PrivateKeyDer::from_pem_slice(text.as_bytes()).map_err(
-        |_| "no private key (PEM) in it; take it out of a .pfx with: openssl pkcs12 -in FILE.PFX -nocerts -noenc -out KEY.PEM",
-    )?;
+    let der = pem::private_key(text)?;
     const NOT_RSA: &str = "its key is no RSA key; Entra takes RSA only: make a certificate with an RSA key of at least 2048 bits";
     let key = match &der {
         // The algorithm stands before the key itself.
@@ -96,11 +91,7 @@ fn key_in(text: &str) -> Result<RsaKeyPair, &'static str> {
 }
 
 fn certificates_in(text: &str) -> Result<Vec<(CertificateDer<'static>, Certificate)>, &'static str> {
-    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text.as_bytes()).collect();
-    let all = all.map_err(|_| "the PEM text in it is damaged; export it again")?;
-    if all.is_empty() {
-        return Err("no certificate (PEM) in it; take it out of a .pfx with: openssl pkcs12 -in FILE.PFX -nokeys -out CERT.PEM");
-    }
+    let all = pem::certificates(text)?;
     #[expect(clippy::disallowed_methods, reason = "an issuer's may be odd; that ours is not among the rest is told")]
     let parsed = all.into_iter().filter_map(|der| Certificate::from_der(&der).ok().map(|parsed| (der, parsed)));
     Ok(parsed.collect())

@@ -31,6 +31,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{ .Values.image.repository }}{{ if .Values.image.digest }}@{{ .Values.image.digest }}{{ else }}:{{ .Values.image.tag | default .Chart.AppVersion }}{{ end }}
 {{- end }}
 
+{{- define "unscim.scheme" -}}
+{{ if .Values.tls.secretName }}https{{ else }}http{{ end }}
+{{- end }}
+
 {{/* The pod of `helm test`: neither the service nor the policy of the daemon may take it for the daemon. */}}
 {{- define "unscim.testSelector" -}}
 app.kubernetes.io/name: {{ include "unscim.name" . | trunc 58 | trimSuffix "-" }}-test
