@@ -93,6 +93,9 @@ fn the_timeline_holds_what_the_ledger_and_the_looks_show_by_the_clock_of_the_ser
         case.confirmed(&Action::RemoveMember { group: group(1), user: self::user(user) }, minute);
     }
     case.spec.hold = Hold::Held;
+    let mut early = case.memory.remembered.cycles[0].clone();
+    (early.began, early.ended) = (at(-40), at(-30));
+    case.memory.remembered.cycles.insert(0, early);
     let held = status(&case, None);
     let timeline = &held.timeline;
     assert_eq!((timeline.began, timeline.until), (Some(at(0)), Some(case.seen.jobs.known().unwrap().at)));
@@ -100,6 +103,7 @@ fn the_timeline_holds_what_the_ledger_and_the_looks_show_by_the_clock_of_the_ser
     let bursts: Vec<_> = bursts.map(|burst| (burst.count, burst.from, burst.to)).collect();
     assert_eq!(bursts, [(2, at(400), at(401)), (1, at(560), at(560))], "what lies apart is told apart");
     assert!(timeline.cycles.iter().any(|cycle| cycle.counts));
+    assert!(!timeline.cycles[0].counts && timeline.cycles[0].ended == at(-30), "it ended before the baseline was taken");
     assert_eq!(timeline.holds.len(), 1);
     assert_eq!((timeline.holds[0].brake.as_str(), timeline.holds[0].to), ("frozen", None));
     assert!(timeline.steps.iter().any(|step| step.kind == ConditionKind::UsersAssigned));

@@ -67,7 +67,10 @@ fn put_back(facts: &Facts) -> u64 {
 }
 
 fn cycles(facts: &Facts, mut cycles: Vec<Cycle>) -> Vec<Cycle> {
-    let good = facts.memory.remembered.cycles.iter().map(|cycle| Cycle { began: cycle.began, ended: cycle.ended, counts: true });
+    let good = facts.memory.remembered.cycles.iter().map(|cycle| {
+        let counts = facts.recorded().is_none_or(|baseline| cycle.ended > baseline.taken);
+        Cycle { began: cycle.began, ended: cycle.ended, counts }
+    });
     let last = facts.job().and_then(|job| job.last.as_ref()).and_then(|last| {
         let ended = last.ended.filter(|_| last.state != ExecutionState::Succeeded)?;
         Some(Cycle { began: last.began, ended, counts: false })
