@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
 use tokio_util::sync::CancellationToken;
-use unscim::cli::args::{Cli, Exit, Misuse, SchemaOf, Verb};
+use unscim::cli::args::{Cli, Exit, Misuse, Refused, SchemaOf, Verb};
 use unscim::cli::{check, demo, freeze, operator, plan, practice, report, rollback, run, status, telemetry, verify};
 use unscim::config;
 use unscim::config::watch::Watched;
@@ -27,7 +27,11 @@ fn main() -> ExitCode {
             }
             None => {
                 eprintln!("unscim: {error:#}");
-                code(if error.is::<Misuse>() { Exit::Usage } else { Exit::Trouble })
+                code(match () {
+                    () if error.is::<Misuse>() => Exit::Usage,
+                    () if error.is::<Refused>() => Exit::Held,
+                    () => Exit::Trouble,
+                })
             }
         },
     }

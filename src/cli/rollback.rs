@@ -4,7 +4,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::args::{self, Exit, Output};
+use crate::cli::args::{self, Exit, Output, Refused};
 use crate::cli::terminal::{Sheet, Tone, print, print_json};
 use crate::config;
 use crate::config::freeze::ConfigFreeze;
@@ -44,11 +44,15 @@ pub async fn run(args: &args::Rollback, stop: &CancellationToken) -> Result<Exit
         Output::Json => print_json(&document(&rollback, back)),
     };
     if rollback.undo.actions().is_empty() {
-        if args.yes && !rollback.undo.waits.is_empty() {
-            rollback.begin(&world)?;
+        if args.yes {
+            rollback.carry_out(&world, &spec, stop).await?;
         }
         json(None)?;
-        return Ok(if rollback.undo.waits.is_empty() { Exit::Done } else { Exit::Waiting });
+        return Ok(match &rollback.undo {
+            undo if undo.is_blind => Exit::Trouble,
+            undo if undo.waits.is_empty() => Exit::Done,
+            _ => Exit::Waiting,
+        });
     }
     if !args.yes {
         json(None)?;
@@ -56,6 +60,9 @@ pub async fn run(args: &args::Rollback, stop: &CancellationToken) -> Result<Exit
             print("\nNothing was written. Stop the daemon and run this again with --yes to do it.\n")?;
         }
         return Ok(Exit::Pending);
+    }
+    if let Some(why) = rollback.forbidden(&world, &spec) {
+        return Err(Refused(why).into());
     }
     let back = rollback.carry_out(&world, &spec, stop).await?;
     json(Some(&back))?;
@@ -74,7 +81,11 @@ pub async fn run(args: &args::Rollback, stop: &CancellationToken) -> Result<Exit
 pub fn shown(rollback: &Rollback) -> Sheet {
     let mut sheet = Sheet::new();
     if rollback.names.is_empty() {
-        sheet.say("Nothing to put back now.");
+        sheet.say(if rollback.undo.is_blind {
+            "What is to be put back can't be told, as the tenant could not be read. Nothing was written."
+        } else {
+            "Nothing to put back now."
+        });
     } else {
         sheet.item("", Tone::Title, "To be put back, in this order ", &format!("({}):", count(rollback.names.len(), "write")));
         sheet.list("  ", &rollback.names, SHOWN);
@@ -114,8 +125,10 @@ fn told(back: &PutBack) -> Sheet {
     if let Some(why) = &back.stopped {
         sheet.item("", Tone::Bad, "Stopped: ", &format!("{why}. What was done is in the journal; run it again for the rest."));
     }
-    sheet.say(
-        "The ledger is held now: the daemon writes nothing until it has run with spec.mode: Observe and the mode is set again.",
-    );
+    sheet.say(if back.has_begun() {
+        "The ledger is held now: the daemon writes nothing until it has run with spec.mode: Observe and the mode is set again."
+    } else {
+        "Nothing was written, and the ledger is as it was."
+    });
     sheet
 }

@@ -56,6 +56,8 @@ pub struct Report {
 #[serde(rename_all = "camelCase")]
 pub struct RolledBack {
     pub writes: usize,
+    /// Our time of its first write.
+    pub from: Timestamp,
     /// Our time of its last write.
     pub at: Timestamp,
 }
@@ -66,7 +68,7 @@ impl RolledBack {
         let puts_back = |write: &WriteRecord| write.action.key().undone().is_some();
         let ours: Vec<&WriteRecord> = writes.iter().filter(|write| write.is_ours()).collect();
         let series = ours.chunk_by(|one, next| puts_back(one) == puts_back(next)).filter(|series| puts_back(series[0]));
-        let all = series.map(|series| RolledBack { writes: series.len(), at: series[series.len() - 1].at });
+        let all = series.map(|series| RolledBack { writes: series.len(), from: series[0].at, at: series[series.len() - 1].at });
         (all.collect(), ours.last().is_some_and(|last| puts_back(last)))
     }
 
@@ -76,7 +78,7 @@ impl RolledBack {
     }
 
     fn words(&self) -> String {
-        format!("rolled back at {:.0} by {}", self.at, count(self.writes, "write"))
+        format!("rolled back from {:.0} to {:.0} by {}", self.from, self.at, count(self.writes, "write"))
     }
 }
 

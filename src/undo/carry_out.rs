@@ -106,22 +106,41 @@ async fn people(world: &impl World, spec: &Spec, writes: &[WriteRecord], now: &m
 }
 
 impl Rollback {
-    /// Writes, each with its line in the journal. From its beginning on the ledger is held until the mode is set anew.
+    /// Why it must not be done now, by the operator's own word.
+    pub fn forbidden(&self, world: &impl World, spec: &Spec) -> Option<String> {
+        let why = self.seen.frozen.clone().or_else(|| forbidden(spec, &self.undo, world.clock().now()))?;
+        Some(format!("{why}; nothing was written"))
+    }
+
+    /// Writes, each with its line in the journal. From the first of them on the ledger is held until the mode is set anew.
     pub async fn carry_out(&self, world: &impl World, spec: &Spec, stop: &CancellationToken) -> Result<PutBack> {
-        let at = world.clock().now();
-        if let Some(why) = forbidden(spec, &self.undo, at) {
-            bail!("{why}; nothing was written");
+        if self.undo.actions().is_empty() {
+            self.wait(world)?;
+            return Ok(PutBack::default());
+        }
+        if let Some(why) = self.forbidden(world, spec) {
+            bail!("{why}");
         }
         let app = self.seen.app.known().map(|app| app.id).context("the app could not be read; nothing was written")?;
+        let before = world.ledger().remembered()?;
         self.begin(world)?;
-        Ok(put_back(world, spec, self.remembered.turn, app, &self.undo, stop).await)
+        let back = put_back(world, spec, self.remembered.turn, app, &self.undo, stop).await;
+        // Nothing of it has begun: what was proven before still is.
+        if !back.has_begun() {
+            world.ledger().remember(&before)?;
+        }
+        Ok(back)
+    }
+
+    /// Nothing is left to write, and what is waited for was seen: the next run counts on from this look. One that saw nothing is none.
+    fn wait(&self, world: &impl World) -> Result<()> {
+        if self.undo.is_blind || self.undo.waits.is_empty() { Ok(()) } else { self.begin(world) }
     }
 
     /// Remembers what this look has shown, for the next one; the ledger is held from now on.
-    pub fn begin(&self, world: &impl World) -> Result<()> {
-        // A run that has nothing to write is none: the time of the one before stays.
-        let before = self.remembered.rolled_back.filter(|_| self.undo.actions().is_empty());
-        let rolled_back = Some(before.unwrap_or_else(|| world.clock().now()));
+    fn begin(&self, world: &impl World) -> Result<()> {
+        // Done in several runs it is one, and began with the first.
+        let rolled_back = Some(self.remembered.rolled_back.unwrap_or_else(|| world.clock().now()));
         let remembered = Remembered { rolled_back, ..self.remembered.clone() };
         Ok(world.ledger().remember_with(&remembered, self.witnessed.iter().cloned())?)
     }

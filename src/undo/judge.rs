@@ -36,6 +36,8 @@ pub struct Undo {
     pub already: usize,
     /// What must be seen first.
     pub waits: Vec<String>,
+    /// Some of that because a read failed.
+    pub is_blind: bool,
     /// What stays as it is, and why.
     pub stays: Vec<String>,
     paths: BTreeMap<UserId, Paths>,
@@ -48,6 +50,10 @@ impl Undo {
     /// In the order in which nobody is ever without a path: rows of groups, members, direct rows.
     pub fn actions(&self) -> &[Action] {
         &self.actions
+    }
+    fn unread(&mut self, what: String) {
+        self.is_blind = true;
+        self.waits.push(what);
     }
     /// Every group on which the end of a direct row rests.
     pub fn carriers(&self) -> BTreeSet<GroupId> {
@@ -107,7 +113,7 @@ pub fn undo(facts: &Facts, writes: &[WriteRecord], direct: Direct) -> Undo {
     let ours = Ours::of(writes);
     let mut undo = Undo::default();
     let Some(app) = facts.rows() else {
-        undo.waits.push(format!(
+        undo.unread(format!(
             "a complete list of the app's assignments: {}",
             facts.seen.assignments.unknown().map_or_else(String::new, ToString::to_string)
         ));
@@ -149,7 +155,7 @@ fn rows(facts: &Facts, app: &Rows, ours: &Ours, undo: &mut Undo) {
             }
             undo.actions.push(action);
         } else {
-            undo.waits.push(format!("group {name} and its members could not be read"));
+            undo.unread(format!("group {name} and its members could not be read"));
         }
     }
 }
@@ -162,7 +168,7 @@ fn members(facts: &Facts, ours: &Ours, undo: &mut Undo) {
             if seen.is_some_and(|seen| seen.profile.is_absent()) {
                 undo.stays.push(format!("{who} can't go back into group {name}, which is no longer in Entra"));
             } else {
-                undo.waits.push(format!("the members of group {name} could not be read"));
+                undo.unread(format!("the members of group {name} could not be read"));
             }
             continue;
         };
@@ -182,7 +188,7 @@ fn members(facts: &Facts, ours: &Ours, undo: &mut Undo) {
                 undo.stays.push(format!("{who} is no longer in Entra and is not put back into group {name}"));
             }
             Some(Observed::Known(_) | Observed::Unknown(_)) | None => {
-                undo.waits.push(format!("whether {who} exists and is enabled could not be read"));
+                undo.unread(format!("whether {who} exists and is enabled could not be read"));
             }
         }
     }

@@ -24,6 +24,13 @@ pub struct PutBack {
     pub stopped: Option<String>,
 }
 
+impl PutBack {
+    /// A write has gone out, or was written down as about to go.
+    pub fn has_begun(&self) -> bool {
+        !self.done.is_empty()
+    }
+}
+
 /// Carries out an [`Undo`], in order. One group's or user's refusal says nothing of the next one; anything else ends it.
 /// Before a direct assignment goes, its user's groups are read again.
 pub async fn put_back(
