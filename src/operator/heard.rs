@@ -156,9 +156,12 @@ async fn stream(client: &reqwest::Client, url: &str, mut each: impl FnMut(Result
     anyhow::ensure!(answer.status().is_success(), "{url} answers {}", answer.status());
     let mut buffer: Vec<u8> = Vec::new();
     while let Some(chunk) = answer.chunk().await? {
+        // What was looked through before is not looked through again, but for its last byte.
+        let mut from = buffer.len().saturating_sub(1);
         buffer.extend_from_slice(&chunk);
-        while let Some(end) = buffer.windows(2).position(|pair| pair == b"\n\n") {
-            let event: Vec<u8> = buffer.drain(..end + 2).collect();
+        while let Some(end) = buffer[from..].windows(2).position(|pair| pair == b"\n\n") {
+            let event: Vec<u8> = buffer.drain(..from + end + 2).collect();
+            from = 0;
             if let Some(data) = data(&event) {
                 each(told(data).map_err(|why| format!("{url}: {why}")));
             }

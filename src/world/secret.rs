@@ -10,6 +10,9 @@ use serde_json::Value;
 
 use super::error::{Error, Result};
 
+/// No secret and no token is longer (bytes); a header with it has to fit a server's limit too.
+const LONGEST: usize = 32 << 10;
+
 /// A file that holds one secret and nothing else.
 #[derive(Clone, Debug)]
 pub struct SecretFile {
@@ -48,6 +51,10 @@ impl SecretFile {
         let value = text.strip_suffix('\n').map_or(text, |line| line.strip_suffix('\r').unwrap_or(line));
         if value.is_empty() {
             return Err(self.trouble("it is empty; write the secret into it"));
+        }
+        if value.len() > LONGEST {
+            return Err(self
+                .trouble(format!("it has more than {LONGEST} bytes in one line; is this the right file, or key of a Secret?")));
         }
         if value.contains(char::is_control) || value.trim() != value {
             return Err(

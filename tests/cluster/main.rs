@@ -10,6 +10,7 @@ mod kubelet;
 mod life;
 mod node;
 mod objects;
+mod odd;
 mod rig;
 mod rights;
 mod trouble;
