@@ -112,6 +112,9 @@ fn the_timeline_holds_what_the_ledger_and_the_looks_show_by_the_clock_of_the_ser
     assert_eq!(later.timeline.holds[0].to, later.timeline.until, "a hold that is over has an end");
     assert_eq!(later.timeline.steps, held.timeline.steps, "a step keeps its time");
     let unread = status(&blind(case), Some(&later));
+    assert_eq!(unread.timeline.steps, later.timeline.steps, "a look that fails ends no step");
+    let again = status_at(NOW + 30, &Case::assigned(), Some(&unread));
+    assert_eq!(again.timeline.steps, later.timeline.steps, "nor is it done anew after that");
     assert_eq!((unread.timeline.until, &unread.timeline.cycles), (later.timeline.until, &later.timeline.cycles));
 }
 

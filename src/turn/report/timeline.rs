@@ -4,7 +4,6 @@ use jiff::Timestamp;
 
 use crate::judge::facts::Facts;
 use crate::judge::plan::Judged;
-use crate::judge::step::Step;
 use crate::judge::steps::GUIDE;
 use crate::model::condition::Truth;
 use crate::model::key::KeyKind;
@@ -100,8 +99,17 @@ fn holds(held: &[Held], mut holds: Vec<Hold>, now: Timestamp) -> Vec<Hold> {
     holds.split_off(surplus)
 }
 
+/// A look that fails ends no step that was done.
 fn steps(judged: &[Judged], last: &[StepDone], now: Timestamp) -> Vec<StepDone> {
-    let done = |step: &&Step| judged.iter().any(|one| one.condition == step.condition && one.truth == Truth::True);
-    let since = |kind| last.iter().find(|done| done.kind == kind).map_or(now, |done| done.at);
-    GUIDE.iter().filter(done).map(|step| StepDone { kind: step.condition, at: since(step.condition) }).collect()
+    let truth = |kind| judged.iter().find(|one| one.condition == kind).map(|one| one.truth);
+    let done = |kind| {
+        let before = last.iter().find(|done| done.kind == kind).map(|done| done.at);
+        let at = match truth(kind)? {
+            Truth::True => before.unwrap_or(now),
+            Truth::Unknown => before?,
+            Truth::False => return None,
+        };
+        Some(StepDone { kind, at })
+    };
+    GUIDE.iter().filter_map(|step| done(step.condition)).collect()
 }
