@@ -10,6 +10,8 @@ mod memory;
 mod ours;
 mod peers;
 mod planning;
+#[path = "../proc.rs"]
+mod proc;
 mod process;
 mod rest;
 mod start;

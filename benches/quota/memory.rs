@@ -7,7 +7,8 @@ use unscim::model::spec::Mode;
 
 use crate::builds::{Build, Builds, Each};
 use crate::number;
-use crate::process::{Daemon, Turned, memory};
+use crate::proc::memory;
+use crate::process::{Daemon, Turned};
 use crate::rest::{Rest, allowed, at_rest};
 use crate::table::{Bar, Judged, kib};
 use crate::tenant::{Size, Tenant, edit};

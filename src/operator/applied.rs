@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::resource::Id;
-use super::worker::objects::Kind;
+use super::worker::objects::{BRAKE_MANAGER, Kind};
 
 #[derive(Default)]
 pub struct Applied(Mutex<HashMap<Id, Kept>>);
@@ -23,6 +23,8 @@ struct Object {
     ours: Option<([u8; 32], Instant, String)>,
     /// As a watch last showed it; `None`: it was deleted.
     seen: Option<Option<String>>,
+    /// Whose it is, by the same: the id of its controller, and of a claim, which has none, the name of the resource.
+    owner: Option<String>,
 }
 
 impl Applied {
@@ -39,16 +41,26 @@ impl Applied {
         self.object(id, kind, |object| object.ours = Some((hash, Instant::now(), version)));
     }
 
-    /// Whether there is one that we have applied. One that was deleted since may have come again as somebody else's.
-    pub fn is_known(&self, id: &Id, kind: Kind) -> bool {
-        self.object(id, kind, |object| object.ours.is_some() && object.seen != Some(None))
+    /// Whether there is one that we have applied, or that was seen to belong to this resource. One that was deleted since may have come again
+    /// as somebody else's.
+    pub fn is_known(&self, id: &Id, kind: Kind, owner: &str) -> bool {
+        self.object(id, kind, |object| {
+            let is_theirs = object.ours.is_some() || object.owner.as_deref() == Some(owner);
+            is_theirs && object.seen != Some(None)
+        })
     }
 
     /// An object of ours was seen. Whether it is another one than we applied: then it is applied again.
-    pub fn saw(&self, id: &Id, kind: Kind, version: Option<String>) -> bool {
-        self.object(id, kind, |object| {
-            let is_another = object.ours.as_ref().map(|(.., version)| version) != version.as_ref();
-            object.seen = Some(version);
+    pub fn saw(&self, id: &Id, kind: Kind, seen: Seen) -> bool {
+        self.with(id, |kept| {
+            // What nobody has pulled need not be let go, and what is gone is not known.
+            if kind == Kind::ConfigMap {
+                let free = (!seen.is_braked).then_some(false);
+                kept.braked = seen.version.as_ref().and_then(|_| kept.braked.or(free));
+            }
+            let object = kept.objects.entry(kind).or_default();
+            let is_another = object.ours.as_ref().map(|(.., version)| version) != seen.version.as_ref();
+            (object.owner, object.seen) = (seen.owner, Some(seen.version));
             is_another
         })
     }
@@ -78,6 +90,26 @@ pub fn version(metadata: &kube::core::ObjectMeta) -> Option<String> {
     generation.or_else(|| metadata.resource_version.clone())
 }
 
+/// An object as a watch shows it.
+#[derive(Default)]
+pub struct Seen {
+    /// `None`: it was deleted.
+    version: Option<String>,
+    owner: Option<String>,
+    is_braked: bool,
+}
+
+impl Seen {
+    pub fn of(metadata: &kube::core::ObjectMeta, kind: Kind, id: &Id) -> Seen {
+        let mut owners = metadata.owner_references.iter().flatten();
+        let controller = owners.find(|owner| owner.controller == Some(true)).map(|owner| owner.uid.clone());
+        let owner = if kind == Kind::PersistentVolumeClaim { Some(id.name.clone()) } else { controller };
+        let mut managers = metadata.managed_fields.iter().flatten();
+        let is_braked = managers.any(|entry| entry.manager.as_deref() == Some(BRAKE_MANAGER));
+        Seen { version: version(metadata), owner, is_braked }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -87,14 +119,16 @@ mod tests {
         let (id, hour) = (Id { namespace: "a".into(), name: "b".into() }, Duration::from_secs(3600));
         let applied = Applied::default();
         let kind = Kind::ConfigMap;
+        let there = |version: &str| Seen { version: Some(version.into()), owner: Some("uid".into()), is_braked: false };
         let ours = |version: &str| applied.took(&id, kind, [7; 32], version.into());
-        let saw = |version: &str| applied.saw(&id, kind, Some(version.into()));
-        assert!(saw("1") && !applied.is_known(&id, kind), "nothing was applied yet");
+        let saw = |version: &str| applied.saw(&id, kind, there(version));
+        assert!(saw("1") && !applied.is_known(&id, kind, "another"), "nothing was applied yet");
+        assert!(applied.is_known(&id, kind, "uid"), "it is there and belongs to it");
         assert!(!applied.is_so(&id, kind, [7; 32], hour));
         ours("2");
         assert!(!applied.is_so(&id, kind, [7; 32], hour), "what was seen is older");
         assert!(!saw("2"), "our own write comes back");
-        assert!(applied.is_so(&id, kind, [7; 32], hour) && applied.is_known(&id, kind));
+        assert!(applied.is_so(&id, kind, [7; 32], hour) && applied.is_known(&id, kind, "uid"));
         assert!(!applied.is_so(&id, kind, [8; 32], hour) && !applied.is_so(&id, kind, [7; 32], Duration::ZERO));
         assert!(!applied.is_so(&id, Kind::Service, [7; 32], hour), "each for itself");
         // Somebody's write is seen before ours is noted down.
@@ -103,7 +137,7 @@ mod tests {
         assert!(!applied.is_so(&id, kind, [7; 32], hour));
         ours("4");
         assert!(!saw("4") && applied.is_so(&id, kind, [7; 32], hour));
-        assert!(applied.saw(&id, kind, None) && !applied.is_so(&id, kind, [7; 32], hour), "deleted");
-        assert!(!applied.is_known(&id, kind), "what comes now under its name may be somebody else's");
+        assert!(applied.saw(&id, kind, Seen::default()) && !applied.is_so(&id, kind, [7; 32], hour), "deleted");
+        assert!(!applied.is_known(&id, kind, "uid"), "what comes now under its name may be somebody else's");
     }
 }

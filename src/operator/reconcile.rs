@@ -27,12 +27,11 @@ use super::taken;
 use super::worker::config::{self, Platform, WorkerConfig};
 use super::worker::image;
 use super::worker::names;
-use super::worker::objects::{Kind, Object, Owner, Parts, RETIREMENT, Surroundings};
+use super::worker::objects::{BRAKE_MANAGER, Kind, Object, Owner, Parts, RETIREMENT, Surroundings};
 use crate::config::freeze::FILE as FREEZE;
 use crate::model::condition::ConditionKind;
 
 pub const MANAGER: &str = "unscim-operator";
-const BRAKE_MANAGER: &str = "unscim-operator-brake";
 const FINALIZER: &str = "unscim.dev/worker";
 /// While something is on its way.
 const SOON: Duration = Duration::from_secs(10);
@@ -215,14 +214,16 @@ impl Turn<'_> {
     async fn apply(&self, resource: &ScimRetirement, config: &WorkerConfig, image: &str) -> Result<Option<Refusal>, Error> {
         let owner =
             Owner { name: self.id.name.clone(), namespace: self.id.namespace.clone(), uid: resource.uid().unwrap_or_default() };
-        let ledger = resource.status.as_ref().and_then(|status| status.ledger.as_ref());
+        // Whoever takes the annotation away wants a new ledger.
+        let begun = resource.annotations().contains_key(annotation::BASELINE_RECORDED);
+        let ledger = resource.status.as_ref().filter(|_| begun).and_then(|status| status.ledger.as_ref());
         let parts = Parts {
             owner: &owner,
             worker: &resource.spec.worker,
             image,
             config,
             baseline: resource.spec.baseline,
-            begun: resource.annotations().contains_key(annotation::BASELINE_RECORDED) || ledger.is_some(),
+            begun,
             ledger,
             surroundings: &self.context.surroundings,
         };
@@ -242,7 +243,7 @@ impl Turn<'_> {
         let what = format!("{} {}", object.kind.name(), object.name);
         let api: Api<DynamicObject> =
             Api::namespaced_with(self.context.client.clone(), &self.id.namespace, &api_resource(object.kind));
-        if !self.context.applied.is_known(self.id, object.kind) {
+        if !self.context.applied.is_known(self.id, object.kind, owner.whose(object.kind)) {
             let found = api.get_metadata_opt(&object.name).await.map_err(kube_error(&what))?;
             if let Some(found) = found.filter(|found| !is_ours(found, object.kind, owner)) {
                 let whose = found.metadata.labels.as_ref().and_then(|labels| labels.get("app.kubernetes.io/managed-by"));
@@ -271,7 +272,7 @@ impl Turn<'_> {
 
     /// A younger resource for a taken app has no worker, and where it had one, loses it.
     async fn stop(&self, resource: &ScimRetirement) -> Result<(), Error> {
-        let is_known = self.context.applied.is_known(self.id, Kind::StatefulSet);
+        let is_known = self.context.applied.is_known(self.id, Kind::StatefulSet, &resource.uid().unwrap_or_default());
         let (pod, _) = self.look(resource);
         if is_known || pod.is_some() {
             self.delete(Kind::StatefulSet).await?;
@@ -400,11 +401,15 @@ fn strangers(id: &Id, resource: &ScimRetirement, heard: &mut Heard) {
 }
 
 fn is_ours(found: &PartialObjectMeta<DynamicObject>, kind: Kind, owner: &Owner) -> bool {
-    // A claim has no owner, so that it stays; a resource of the same name goes on with it.
     if kind == Kind::PersistentVolumeClaim {
-        return found.metadata.labels.as_ref().and_then(|labels| labels.get(RETIREMENT)) == Some(&owner.name);
+        return found
+            .metadata
+            .labels
+            .as_ref()
+            .and_then(|labels| labels.get(RETIREMENT))
+            .is_some_and(|whose| whose == owner.whose(kind));
     }
-    found.metadata.owner_references.iter().flatten().any(|reference| reference.uid == owner.uid)
+    found.metadata.owner_references.iter().flatten().any(|reference| reference.uid == owner.whose(kind))
 }
 
 fn hex(bytes: impl AsRef<[u8]>) -> String {

@@ -1,5 +1,7 @@
 //! What makes a resource reconcile: itself, its pod, its objects, and its worker's news.
 
+use std::collections::HashSet;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,17 +15,22 @@ use kube::runtime::reflector::{self, ObjectRef, Store, store::Writer};
 use kube::runtime::watcher::{self, Event};
 use kube::runtime::{Controller, WatchStreamExt as _, watcher as watch};
 use kube::{Client, Resource as _, ResourceExt as _};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch as lists};
 use tokio_util::sync::CancellationToken;
 
-use super::applied::version;
+use super::applied::Seen;
 use super::reconcile::{Context, Error, api_resource, reconcile};
 use super::resource::{Id, ScimRetirement};
+use super::worker::names;
 use super::worker::objects::{Kind, MANAGED_BY, RETIREMENT};
 
 const CONCURRENCY: u16 = 16;
 /// After an error: often at first.
 const AGAIN: Duration = Duration::from_secs(5);
+/// Objects in one page of a list: a page is in memory as a whole, and nine kinds are listed at once.
+const PAGE: u32 = 50;
+/// For the first lists of the workers' objects. Without them each object is asked for by itself.
+const LISTED: Duration = Duration::from_secs(30);
 
 type Trigger = mpsc::UnboundedReceiver<ObjectRef<ScimRetirement>>;
 
@@ -39,8 +46,12 @@ pub struct Scopes {
     all: Vec<Scope>,
 }
 
+fn pages() -> watcher::Config {
+    watcher::Config::default().page_size(PAGE)
+}
+
 fn ours() -> watcher::Config {
-    watcher::Config::default().labels(&format!("{}={}", MANAGED_BY.0, MANAGED_BY.1))
+    pages().labels(&format!("{}={}", MANAGED_BY.0, MANAGED_BY.1))
 }
 
 fn scoped<K: kube::Resource<Scope = kube::core::NamespaceResourceScope, DynamicType = ()>>(
@@ -54,8 +65,7 @@ impl Scopes {
     pub fn new(client: &Client, namespaces: &[String]) -> Scopes {
         let scope = |namespace: Option<&String>| Scope {
             namespace: namespace.cloned(),
-            controller: Controller::new(scoped(client, namespace.map(String::as_str)), watcher::Config::default())
-                .with_config(Pace::default().concurrency(CONCURRENCY)),
+            controller: controller(scoped(client, namespace.map(String::as_str))),
             pods: reflector::store(),
         };
         let all =
@@ -76,10 +86,12 @@ impl Scopes {
         let (mut running, mut routes) = (tokio::task::JoinSet::new(), Vec::new());
         for scope in self.all {
             let (trigger, triggered) = mpsc::unbounded_channel();
+            let (listing, listed) = lists::channel(HashSet::new());
             routes.push((scope.namespace.clone(), trigger.clone()));
-            let changes = changes(&self.client, scope.namespace.as_deref(), scope.pods.1, context.clone());
+            let changes = changes(&self.client, scope.namespace.as_deref(), scope.pods.1, context.clone(), listing);
             running.spawn(feed(changes, trigger, stop.clone()));
-            running.spawn(control(scope.controller, scope.pods.0, triggered, context.clone(), stop.clone()));
+            let first = first_lists(scope.pods.0, listed);
+            running.spawn(control(scope.controller, first, triggered, context.clone(), stop.clone()));
         }
         running.spawn(route(heard, routes, context, stop.clone()));
         while let Some(ended) = running.join_next().await {
@@ -90,6 +102,14 @@ impl Scopes {
         }
         Ok(())
     }
+}
+
+/// Who owns which field is the larger part of a resource, and nobody here asks.
+fn controller(api: Api<ScimRetirement>) -> Controller<ScimRetirement> {
+    let (reader, writer) = reflector::store();
+    let slim = |resource: &mut ScimRetirement| resource.metadata.managed_fields = None;
+    let resources = watch(api, pages()).default_backoff().modify(slim).reflect(writer).applied_objects();
+    Controller::for_stream(resources, reader).with_config(Pace::default().concurrency(CONCURRENCY))
 }
 
 /// The news of workers to the controller of their namespace.
@@ -115,7 +135,9 @@ fn changes(
     namespace: Option<&str>,
     pods: Writer<Pod>,
     context: Arc<Context>,
+    listing: lists::Sender<HashSet<Kind>>,
 ) -> BoxStream<'static, ObjectRef<ScimRetirement>> {
+    let listing = Arc::new(listing);
     let pods = watch(scoped::<Pod>(client, namespace), ours()).default_backoff().modify(slim).reflect(pods).touched_objects();
     let pods = pods.filter_map(async |pod| owner(pod.ok()?.meta())).boxed();
     let objects = Kind::ALL.into_iter().map(|kind| {
@@ -124,20 +146,28 @@ fn changes(
             Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
             None => Api::all_with(client.clone(), &resource),
         };
-        let context = context.clone();
+        let (context, listing) = (context.clone(), listing.clone());
         let seen = watch(api, ours()).default_backoff();
         seen.filter_map(move |event| {
-            let context = context.clone();
+            let (context, listing) = (context.clone(), listing.clone());
             async move {
                 let (found, is_there) = match event {
                     Ok(Event::Apply(found) | Event::InitApply(found)) => (found, true),
                     Ok(Event::Delete(found)) => (found, false),
-                    Ok(Event::Init | Event::InitDone) | Err(_) => return None,
+                    Ok(Event::InitDone) => {
+                        listing.send_modify(|listed| _ = listed.insert(kind));
+                        return None;
+                    }
+                    Ok(Event::Init) | Err(_) => return None,
                 };
                 let reference = owner(&found.metadata)?;
                 let id = Id { namespace: reference.namespace.clone()?, name: reference.name.clone() };
-                let now = if is_there { version(&found.metadata) } else { None };
-                context.applied.saw(&id, kind, now).then_some(reference)
+                // Whoever gives our label to another object has nothing of ours.
+                if found.metadata.name.as_deref() != Some(&names::of(&id.name)) {
+                    return None;
+                }
+                let seen = if is_there { Seen::of(&found.metadata, kind, &id) } else { Seen::default() };
+                context.applied.saw(&id, kind, seen).then_some(reference)
             }
         })
         .boxed()
@@ -177,15 +207,21 @@ async fn feed(
     }
 }
 
+/// A pod that is not known yet would be taken for one that is not there.
+async fn first_lists(pods: Store<Pod>, mut listed: lists::Receiver<HashSet<Kind>>) -> bool {
+    let all = listed.wait_for(|listed| listed.len() == Kind::ALL.len());
+    let _ = tokio::time::timeout(LISTED, all).await;
+    pods.wait_until_ready().await.is_ok()
+}
+
 async fn control(
     controller: Controller<ScimRetirement>,
-    pods: Store<Pod>,
+    first: impl Future<Output = bool>,
     triggered: Trigger,
     context: Arc<Context>,
     stop: CancellationToken,
 ) {
-    // A pod that is not known yet would be taken for one that is not there.
-    if !matches!(stop.run_until_cancelled(pods.wait_until_ready()).await, Some(Ok(()))) {
+    if stop.run_until_cancelled(first).await != Some(true) {
         return;
     }
     let triggers =

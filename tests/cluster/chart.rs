@@ -50,6 +50,6 @@ pub fn operator(plane: &ControlPlane, account: &str, name: &str) -> Command {
     config["users"][0]["user"]["as"] = account.into();
     std::fs::write(&kubeconfig, config.to_string()).unwrap();
     let mut command = command(env!("CARGO_BIN_EXE_unscim"));
-    command.args(["operator", "--listen=127.0.0.1:0", "--namespace", OWN_NAMESPACE]).env("KUBECONFIG", kubeconfig);
+    command.args(["operator", "--namespace", OWN_NAMESPACE]).env("UNSCIM_LISTEN", "127.0.0.1:0").env("KUBECONFIG", kubeconfig);
     command
 }

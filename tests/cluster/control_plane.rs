@@ -84,6 +84,8 @@ pub struct ControlPlane {
     api: Mutex<Option<Child>>,
     controllers: Mutex<Child>,
     port: u16,
+    /// Flags of the API server beside those that it needs.
+    flags: Vec<String>,
 }
 
 impl Drop for ControlPlane {
@@ -98,13 +100,13 @@ impl Drop for ControlPlane {
 }
 
 impl ControlPlane {
-    pub async fn start() -> ControlPlane {
-        let folder = tempfile::tempdir().unwrap();
+    /// In this folder, with more flags for the API server than it needs.
+    pub async fn start(folder: tempfile::TempDir, flags: Vec<String>) -> ControlPlane {
         let (etcd_port, port) = (free_port(), free_port());
         let address = format!("https://127.0.0.1:{port}");
         secrets(folder.path(), &address);
         let etcd = start_etcd(folder.path(), etcd_port);
-        let api = start_api(folder.path(), port, etcd_port);
+        let api = start_api(folder.path(), port, etcd_port, &flags);
         let mut plane = ControlPlane {
             controllers: Mutex::new(start_controllers(folder.path())),
             etcd: Mutex::new(etcd),
@@ -112,6 +114,7 @@ impl ControlPlane {
             api: Mutex::new(Some(api)),
             port,
             folder,
+            flags,
         };
         plane.until_ready().await;
         // It gives up where the API server is not there yet.
@@ -158,13 +161,19 @@ impl ControlPlane {
         }
     }
 
+    /// For the benchmark: no controller of Kubernetes does anything from now on.
+    #[allow(dead_code, reason = "no case does without them")]
+    pub fn stop_controllers(&self) {
+        kill(&mut self.controllers.lock().unwrap());
+    }
+
     pub fn stop_api(&self) {
         kill(&mut self.api.lock().unwrap().take().expect("it runs"));
     }
 
     pub async fn start_api(&self) {
-        let (folder, port, etcd) = (self.folder.path().to_owned(), self.port, self.etcd_port);
-        *self.api.lock().unwrap() = Some(for_good(move || start_api(&folder, port, etcd)));
+        let (folder, port, etcd, flags) = (self.folder.path().to_owned(), self.port, self.etcd_port, self.flags.clone());
+        *self.api.lock().unwrap() = Some(for_good(move || start_api(&folder, port, etcd, &flags)));
         self.until_ready().await;
     }
 
@@ -241,7 +250,7 @@ fn start_etcd(folder: &Path, port: u16) -> Child {
     spawn(&mut command, &folder.join("etcd.log"))
 }
 
-fn start_api(folder: &Path, port: u16, etcd: u16) -> Child {
+fn start_api(folder: &Path, port: u16, etcd: u16, flags: &[String]) -> Child {
     let at = |name: &str| folder.join(name).display().to_string();
     let mut command = command(program("UNSCIM_APISERVER"));
     command.args([
@@ -261,6 +270,7 @@ fn start_api(folder: &Path, port: u16, etcd: u16) -> Child {
         "--service-cluster-ip-range=10.0.0.0/16".into(),
         format!("--cert-dir={}", at("certs")),
     ]);
+    command.args(flags);
     spawn(&mut command, &folder.join("apiserver.log"))
 }
 

@@ -10,6 +10,11 @@ pub async fn apply(client: &Client, object: Value) {
     try_apply(client, object).await.unwrap();
 }
 
+pub async fn delete(client: &Client, object: &Value) {
+    let request = http::Request::delete(path(object)).body(Vec::new()).unwrap();
+    client.request::<Value>(request).await.unwrap();
+}
+
 pub async fn try_apply(client: &Client, object: Value) -> kube::Result<Value> {
     let path = path(&object);
     let request = http::Request::patch(format!("{path}?fieldManager=test&force=true&fieldValidation=Strict"));

@@ -20,6 +20,7 @@ use unscim::operator::resource::{ConditionStatus, ScimRetirement};
 use unscim::practice::Practice;
 use unscim::practice::scenario::Scenario;
 
+use crate::audit;
 use crate::chart::{self, ACCOUNT};
 use crate::cloud::Cloud;
 use crate::control_plane::{ControlPlane, kill, spawn};
@@ -75,7 +76,9 @@ pub async fn cluster() -> &'static Cluster {
 }
 
 async fn start() -> Cluster {
-    let plane = ControlPlane::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let flags = audit::flags(folder.path());
+    let plane = ControlPlane::start(folder, flags).await;
     let client = plane.client().await;
     chart::install(&plane).await;
     let binary = PathBuf::from(env!("CARGO_BIN_EXE_unscim"));

@@ -10,9 +10,11 @@ use serde_json::json;
 use unscim::operator::crd;
 use unscim::operator::resource::ConditionStatus;
 
-use crate::chart::OWN_NAMESPACE;
+use crate::audit;
+use crate::chart::{ACCOUNT, OWN_NAMESPACE};
 use crate::kubelet::signal;
-use crate::rig::{self, Operator, Retirement, alone, case, cluster, namespace, until};
+use crate::objects;
+use crate::rig::{self, Cluster, Operator, Retirement, alone, case, cluster, namespace, until};
 
 const WITHIN: Duration = Duration::from_secs(90);
 
@@ -241,4 +243,63 @@ fn the_definition_is_applied_anew_under_a_running_operator() {
         rig::apply(client, crd::definition()).await;
         retirement.until_retired().await;
     });
+}
+
+/// Priority and fairness has few seats for the operator's account, and somebody else sits in them.
+#[test]
+fn an_api_server_that_says_429_is_asked_again() {
+    alone(async {
+        let Cluster { client, plane, .. } = cluster().await;
+        let place = namespace("crowded").await;
+        let api = "flowcontrol.apiserver.k8s.io/v1";
+        let limited = json!({
+            "nominalConcurrencyShares": 1, "lendablePercent": 0, "borrowingLimitPercent": 0, "limitResponse": { "type": "Reject" },
+        });
+        let level = json!({
+            "apiVersion": api, "kind": "PriorityLevelConfiguration", "metadata": { "name": "crowded" },
+            "spec": { "type": "Limited", "limited": limited },
+        });
+        let all = json!({ "verbs": ["*"], "apiGroups": ["*"], "resources": ["*"], "namespaces": ["*"], "clusterScope": true });
+        let account =
+            json!({ "kind": "ServiceAccount", "serviceAccount": { "name": "unscim-operator", "namespace": OWN_NAMESPACE } });
+        let schema = json!({
+            "apiVersion": api, "kind": "FlowSchema", "metadata": { "name": "crowded" },
+            "spec": {
+                "priorityLevelConfiguration": { "name": "crowded" }, "matchingPrecedence": 500,
+                "rules": [{ "subjects": [account], "resourceRules": [all] }],
+            },
+        });
+        rig::apply(client, level.clone()).await;
+        rig::apply(client, schema.clone()).await;
+        let as_the_operator = plane.client_as(ACCOUNT).await;
+        let crowd: Vec<_> = (0..24).map(|n| tokio::spawn(sits(as_the_operator.clone(), place.clone(), n))).collect();
+        let _operator = Operator::start("crowded", &[&place], &["--leader-election=false"]).await;
+        let retirement = Retirement::new(&place, "uniqkey", 61).await;
+        retirement.apply().await;
+        retirement.until_retired().await;
+        crowd.iter().for_each(tokio::task::JoinHandle::abort);
+        let refused = |event: &serde_json::Value| event["responseStatus"]["code"] == 429;
+        let is_crowd =
+            |event: &serde_json::Value| event["objectRef"]["name"].as_str().is_some_and(|name| name.starts_with("crowd-"));
+        let of_us = audit::requests(plane.folder.path()).into_iter().filter(|event| refused(event) && !is_crowd(event)).count();
+        for object in [&schema, &level] {
+            objects::delete(client, object).await;
+        }
+        assert!(of_us > 0, "the operator itself was never refused");
+        let events = retirement.events().await;
+        for reason in ["PhaseChanged", "DeleteTheToken", "Retired"] {
+            assert!(events.iter().any(|(told, _)| told == reason), "no {reason}: {events:#?}");
+        }
+    });
+}
+
+/// Writes without a pause.
+async fn sits(client: kube::Client, place: String, number: usize) {
+    let api: Api<ConfigMap> = Api::namespaced(client, &place);
+    let name = format!("crowd-{number}");
+    let map = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": name } });
+    loop {
+        // It is refused most of the time, as is meant.
+        let _ = api.patch(&name, &PatchParams::apply("crowd").force(), &Patch::Apply(&map)).await;
+    }
 }

@@ -13,6 +13,8 @@ use crate::operator::resource::{BaselineRule, GROUP, KIND, VERSION, Worker};
 pub const PORT: u16 = 8080;
 /// Of every object of ours.
 pub const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "unscim-operator");
+/// Of the field of a ConfigMap that holds a worker whose spec is wrong.
+pub const BRAKE_MANAGER: &str = "unscim-operator-brake";
 pub const RETIREMENT: &str = "unscim.dev/retirement";
 
 /// Whose worker it is.
@@ -21,6 +23,13 @@ pub struct Owner {
     pub name: String,
     pub namespace: String,
     pub uid: String,
+}
+
+impl Owner {
+    /// By what an object is known to be this resource's: a claim has no owner, so that it stays, and goes on with whoever has the name.
+    pub fn whose(&self, kind: Kind) -> &str {
+        if kind == Kind::PersistentVolumeClaim { &self.name } else { &self.uid }
+    }
 }
 
 /// What the operator's flags say of every worker.
