@@ -272,12 +272,13 @@ fn an_api_server_that_says_429_is_asked_again() {
         rig::apply(client, level.clone()).await;
         rig::apply(client, schema.clone()).await;
         let as_the_operator = plane.client_as(ACCOUNT).await;
-        let crowd: Vec<_> = (0..24).map(|n| tokio::spawn(sits(as_the_operator.clone(), place.clone(), n))).collect();
+        let mut crowd = tokio::task::JoinSet::new();
+        (0..24).for_each(|n| _ = crowd.spawn(sits(as_the_operator.clone(), place.clone(), n)));
         let _operator = Operator::start("crowded", &[&place], &["--leader-election=false"]).await;
         let retirement = Retirement::new(&place, "uniqkey", 61).await;
         retirement.apply().await;
         retirement.until_retired().await;
-        crowd.iter().for_each(tokio::task::JoinHandle::abort);
+        drop(crowd);
         let refused = |event: &serde_json::Value| event["responseStatus"]["code"] == 429;
         let is_crowd =
             |event: &serde_json::Value| event["objectRef"]["name"].as_str().is_some_and(|name| name.starts_with("crowd-"));
@@ -293,7 +294,7 @@ fn an_api_server_that_says_429_is_asked_again() {
     });
 }
 
-/// Writes without a pause.
+/// Writes again and again, with so much of a pause that somebody else gets a seat now and then.
 async fn sits(client: kube::Client, place: String, number: usize) {
     let api: Api<ConfigMap> = Api::namespaced(client, &place);
     let name = format!("crowd-{number}");
@@ -301,5 +302,6 @@ async fn sits(client: kube::Client, place: String, number: usize) {
     loop {
         // It is refused most of the time, as is meant.
         let _ = api.patch(&name, &PatchParams::apply("crowd").force(), &Patch::Apply(&map)).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
