@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::applied::Seen;
 use super::reconcile::{Context, Error, api_resource, reconcile};
-use super::resource::{Id, ScimRetirement};
+use super::resource::{Id, KIND, ScimRetirement};
 use super::worker::names;
 use super::worker::objects::{Kind, MANAGED_BY, RETIREMENT};
 
@@ -139,7 +139,14 @@ fn changes(
 ) -> BoxStream<'static, ObjectRef<ScimRetirement>> {
     let listing = Arc::new(listing);
     let pods = watch(scoped::<Pod>(client, namespace), ours()).default_backoff().modify(slim).reflect(pods).touched_objects();
-    let pods = pods.filter_map(async |pod| owner(pod.ok()?.meta())).boxed();
+    let pods = pods.filter_map(async |pod| match pod {
+        Ok(pod) => owner(pod.meta()),
+        Err(error) => {
+            failed("Pod", &error);
+            None
+        }
+    });
+    let pods = pods.boxed();
     let objects = Kind::ALL.into_iter().map(|kind| {
         let resource = api_resource(kind);
         let api: Api<PartialObjectMeta<DynamicObject>> = match namespace {
@@ -158,7 +165,11 @@ fn changes(
                         listing.send_modify(|listed| _ = listed.insert(kind));
                         return None;
                     }
-                    Ok(Event::Init) | Err(_) => return None,
+                    Ok(Event::Init) => return None,
+                    Err(error) => {
+                        failed(kind.name(), &error);
+                        return None;
+                    }
                 };
                 let reference = owner(&found.metadata)?;
                 let id = Id { namespace: reference.namespace.clone()?, name: reference.name.clone() };
@@ -173,6 +184,11 @@ fn changes(
         .boxed()
     });
     stream::select_all(std::iter::once(pods).chain(objects)).boxed()
+}
+
+/// The waits between two of them grow to a minute.
+fn failed(kind: &str, error: &watcher::Error) {
+    tracing::warn!(kind, %error, "a watch has failed; it is begun anew");
 }
 
 /// Of a pod, only what is looked at: there may be a thousand.
@@ -236,6 +252,7 @@ async fn control(
             Ok(_) => metrics.reconciled("success"),
             // It was deleted before its turn came.
             Err(Ended::ObjectNotFound(reference)) => forget(&forgets, &reference),
+            Err(Ended::QueueError(error)) => failed(KIND, &error),
             Err(error) => tracing::debug!(%error, "controller"),
         })
         .await;
