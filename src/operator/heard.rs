@@ -1,13 +1,22 @@
 //! What the workers say of themselves: a connection to each, which brings its status whenever there is a newer one.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use anyhow::Context as _;
+use axum::body::Body;
+use futures_util::StreamExt as _;
+use http::Request;
+use http::header::{ACCEPT, HOST};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
+use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::metrics::Metrics;
 use super::resource::Id;
@@ -19,6 +28,8 @@ const SILENCE: Duration = Duration::from_secs(35);
 const CONNECT: Duration = Duration::from_secs(5);
 const AGAIN: [Duration; 4] =
     [Duration::from_millis(500), Duration::from_secs(2), Duration::from_secs(10), Duration::from_secs(30)];
+/// What one read takes, and the head of an answer (bytes).
+const BUFFER: usize = 8 << 10;
 /// No status is larger (bytes).
 const STATUS_CAP: usize = 4 << 20;
 
@@ -44,7 +55,6 @@ impl Drop for Worker {
 
 /// One listener for each worker; a worker that says something new is named in the channel.
 pub struct Workers {
-    client: reqwest::Client,
     news: News,
     all: Mutex<HashMap<Id, Worker>>,
 }
@@ -66,15 +76,8 @@ impl News {
 }
 
 impl Workers {
-    pub fn new(channel: mpsc::UnboundedSender<Id>, metrics: Metrics) -> anyhow::Result<Workers> {
-        let client = reqwest::Client::builder()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT)
-            .read_timeout(SILENCE)
-            .pool_max_idle_per_host(0)
-            .build()?;
-        Ok(Workers { client, news: News { channel, metrics }, all: Mutex::default() })
+    pub fn new(channel: mpsc::UnboundedSender<Id>, metrics: Metrics) -> Workers {
+        Workers { news: News { channel, metrics }, all: Mutex::default() }
     }
 
     fn all(&self) -> MutexGuard<'_, HashMap<Id, Worker>> {
@@ -91,7 +94,7 @@ impl Workers {
             return heard(&worker.heard).clone();
         }
         let kept = Arc::new(Mutex::new(Heard::default()));
-        let listening = tokio::spawn(listen(self.client.clone(), id.clone(), address, kept.clone(), self.news.clone()));
+        let listening = tokio::spawn(listen(id.clone(), address, kept.clone(), self.news.clone()));
         all.insert(id.clone(), Worker { address, heard: kept, listening });
         Heard::default()
     }
@@ -105,11 +108,11 @@ fn heard(kept: &Mutex<Heard>) -> MutexGuard<'_, Heard> {
     kept.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn listen(client: reqwest::Client, id: Id, address: IpAddr, kept: Arc<Mutex<Heard>>, news: News) {
-    let at = std::net::SocketAddr::new(address, PORT);
+async fn listen(id: Id, address: IpAddr, kept: Arc<Mutex<Heard>>, news: News) {
+    let at = SocketAddr::new(address, PORT);
     let mut failures = 0;
     loop {
-        let why = match stream(&client, &format!("http://{at}/events"), |said| {
+        let why = match stream(at, |said| {
             failures = 0;
             if said.is_ok() {
                 news.metrics.heard(&id, Timestamp::now());
@@ -150,25 +153,33 @@ fn note(kept: &Mutex<Heard>, said: Result<Told, String>) -> bool {
     }
 }
 
-/// Reads server-sent events to their end.
-async fn stream(client: &reqwest::Client, url: &str, mut each: impl FnMut(Result<Told, String>)) -> anyhow::Result<()> {
-    let mut answer = client.get(url).header("accept", "text/event-stream").send().await?;
-    anyhow::ensure!(answer.status().is_success(), "{url} answers {}", answer.status());
+/// Reads server-sent events to their end. There may be a thousand connections, so each has its own, with a buffer that does not grow.
+async fn stream(at: SocketAddr, mut each: impl FnMut(Result<Told, String>)) -> anyhow::Result<()> {
+    let silent = || format!("{at} has said nothing for {SILENCE:?}");
+    let connecting = tokio::time::timeout(CONNECT, TcpStream::connect(at)).await;
+    let socket = connecting.context("no answer")?.with_context(|| format!("connecting to {at}"))?;
+    let (mut sender, connection) =
+        http1::Builder::new().read_buf_exact_size(Some(BUFFER)).handshake(TokioIo::new(socket)).await?;
+    let _running = AbortOnDropHandle::new(tokio::spawn(connection));
+    let request = Request::get("/events").header(HOST, at.to_string()).header(ACCEPT, "text/event-stream").body(Body::empty())?;
+    let answer = tokio::time::timeout(SILENCE, sender.send_request(request)).await.with_context(silent)??;
+    anyhow::ensure!(answer.status().is_success(), "{at} answers {}", answer.status());
+    let mut chunks = Body::new(answer.into_body()).into_data_stream();
     let mut buffer: Vec<u8> = Vec::new();
-    while let Some(chunk) = answer.chunk().await? {
+    while let Some(chunk) = tokio::time::timeout(SILENCE, chunks.next()).await.with_context(silent)? {
         // What was looked through before is not looked through again, but for its last byte.
         let mut from = buffer.len().saturating_sub(1);
-        buffer.extend_from_slice(&chunk);
+        buffer.extend_from_slice(&chunk?);
         while let Some(end) = buffer[from..].windows(2).position(|pair| pair == b"\n\n") {
             let event: Vec<u8> = buffer.drain(..from + end + 2).collect();
             from = 0;
             if let Some(data) = data(&event) {
-                each(told(data).map_err(|why| format!("{url}: {why}")));
+                each(told(data).map_err(|why| format!("{at}: {why}")));
             }
         }
-        anyhow::ensure!(buffer.len() <= STATUS_CAP, "{url} sends more than any status has");
+        anyhow::ensure!(buffer.len() <= STATUS_CAP, "{at} sends more than any status has");
         if buffer.is_empty() {
-            buffer.shrink_to(4096);
+            buffer = Vec::new();
         }
     }
     Ok(())

@@ -113,7 +113,7 @@ async fn work(options: &Options, client: Client, metrics: &Metrics, me: String, 
     let scopes = watches::Scopes::new(&client, &options.namespaces);
     let context = Arc::new(Context {
         recorder: Recorder::new(client.clone(), reporter),
-        workers: Workers::new(news, metrics.clone())?,
+        workers: Workers::new(news, metrics.clone()),
         metrics: metrics.clone(),
         platform: options.platform.clone(),
         surroundings: Surroundings {
