@@ -125,7 +125,7 @@ fn told(back: &PutBack) -> Sheet {
     if let Some(why) = &back.stopped {
         sheet.item("", Tone::Bad, "Stopped: ", &format!("{why}. What was done is in the journal; run it again for the rest."));
     }
-    sheet.say(if back.has_begun() {
+    sheet.say(if back.has_begun {
         "The ledger is held now: the daemon writes nothing until it has run with spec.mode: Observe and the mode is set again."
     } else {
         "Nothing was written, and the ledger is as it was."

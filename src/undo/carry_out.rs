@@ -122,11 +122,13 @@ impl Rollback {
             bail!("{why}");
         }
         let app = self.seen.app.known().map(|app| app.id).context("the app could not be read; nothing was written")?;
-        let before = world.ledger().remembered()?;
+        let (before, line) = (world.ledger().remembered()?, world.ledger().last_line()?);
         self.begin(world)?;
-        let back = put_back(world, spec, self.remembered.turn, app, &self.undo, stop).await;
-        // Nothing of it has begun: what was proven before still is.
-        if !back.has_begun() {
+        let mut back = put_back(world, spec, self.remembered.turn, app, &self.undo, stop).await;
+        // A journal that can't be read now, or has a new line, may tell of a write that went out.
+        back.has_begun = !world.ledger().last_line().is_ok_and(|now| now == line);
+        if !back.has_begun {
+            // What was proven before still is.
             world.ledger().remember(&before)?;
         }
         Ok(back)

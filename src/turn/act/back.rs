@@ -22,13 +22,8 @@ pub struct PutBack {
     pub failed: Vec<String>,
     /// Why it did not come to the end.
     pub stopped: Option<String>,
-}
-
-impl PutBack {
-    /// A write has gone out, or was written down as about to go.
-    pub fn has_begun(&self) -> bool {
-        !self.done.is_empty()
-    }
+    /// A write was written down as about to go, whatever became of it.
+    pub has_begun: bool,
 }
 
 /// Carries out an [`Undo`], in order. One group's or user's refusal says nothing of the next one; anything else ends it.
