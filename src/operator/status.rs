@@ -30,8 +30,8 @@ pub struct Seen<'a> {
 pub fn status(seen: &Seen) -> RetirementStatus {
     let told = seen.heard.told.as_ref().map(|(told, _)| told.as_ref());
     let mut status = told.map_or_else(|| last_told(seen.before), |told| told.status.clone());
-    // A worker whose ledger is not what was seen of it is no witness, nor is one that can't read it.
-    if told.is_none_or(|told| told.is_behind) || status.ledger.is_none() {
+    // A worker whose ledger is not what was seen of it says nothing of it, nor does one that can't read it.
+    if status.ledger.is_none() {
         status.ledger.clone_from(&seen.before.ledger);
     }
     let own = [Some(accepted(seen)), Some(worker_ready(seen)), kept_back(seen)];
@@ -207,7 +207,6 @@ mod tests {
             status,
             phase,
             has_baseline: true,
-            is_behind: false,
             is_in_the_middle: false,
             users_lost: None,
         };

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::resource::{App, Condition, ConditionStatus, Cycle, Group, Held, KIND, Plan, RetirementStatus};
 use crate::model::condition::{ConditionKind, Truth};
-use crate::model::status::{Brake, Phase, Status};
+use crate::model::status::{Phase, Status};
 
 /// Groups that are listed by name.
 const GROUPS: usize = 50;
@@ -21,8 +21,6 @@ pub struct Told {
     pub status: RetirementStatus,
     pub phase: Phase,
     pub has_baseline: bool,
-    /// It says itself that its ledger is not what was seen of it.
-    pub is_behind: bool,
     /// Something was taken away, and it is not over.
     pub is_in_the_middle: bool,
     pub users_lost: Option<u64>,
@@ -69,7 +67,6 @@ pub fn told(document: &[u8]) -> Result<Told, String> {
         tenant: spec.entra.tenant_id,
         phase: status.phase,
         has_baseline: status.is_true(ConditionKind::BaselineRecorded),
-        is_behind: status.held.iter().any(|held| held.brake == Brake::LedgerBehind.label()),
         is_in_the_middle: taken && !status.is_true(ConditionKind::Ready),
         users_lost: status.progress.users_lost,
         status: summary(&status),

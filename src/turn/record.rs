@@ -36,7 +36,7 @@ pub(crate) fn load(ledger: &impl Ledger, state: &LoopState) -> Memory {
         ledger.baseline()
     })();
     let read = read.and_then(|baseline| {
-        memory.behind = behind(ledger, &baseline, memory.behind.take())?;
+        memory.behind = behind(ledger, &baseline, memory.behind.clone())?;
         Ok(baseline)
     });
     memory.baseline = read.unwrap_or_else(|error| Observed::Unknown(Why::new(error.label(), error.to_string())));

@@ -23,7 +23,7 @@ use crate::fake::{Fake, Read, written};
 use crate::support::*;
 
 /// Nothing here waits.
-fn now<T>(future: impl Future<Output = T>) -> T {
+pub fn now<T>(future: impl Future<Output = T>) -> T {
     let mut future = std::pin::pin!(future);
     match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => value,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use tokio_util::sync::CancellationToken;
 use unscim::judge::restored::{opened, put_back, watched};
 use unscim::model::action::Action;
 use unscim::model::extent::Extent;
@@ -10,7 +11,11 @@ use unscim::model::memory::{Latest, Remembered, Unwatched};
 use unscim::model::observed::Listed;
 use unscim::model::snapshot::Principal;
 use unscim::model::status::Brake;
+use unscim::turn::{LoopState, Permit, decide};
 
+use crate::act::now;
+use crate::book::Book;
+use crate::fake::Fake;
 use crate::support::*;
 
 /// All groups were unassigned at minute 200, the ledger was last read with at 300, a process began at 500, and the first group was
@@ -114,4 +119,20 @@ fn a_ledger_goes_as_far_where_baseline_and_line_are_in_it() {
     fewer.users.remove(&first);
     another.taken = at(1);
     assert!(!seen.is_reached(&fewer, Some("c")) && !seen.is_reached(&another, Some("c")));
+}
+
+#[test]
+fn a_line_that_could_not_be_read_is_no_word_that_it_is_there() {
+    let case = Case::unassigned();
+    let seen = Extent::of(case.memory.baseline.known().unwrap(), Some((3, "c".into())));
+    let (baseline, remembered) = (case.memory.baseline.clone(), case.memory.remembered.clone());
+    let book = Book { baseline, remembered, journal: case.memory.journal.clone(), lines: 6 };
+    let fake = Fake::new(case.seen.clone(), at(NOW), book, |_| true);
+    let mut state = LoopState { witness: Some(seen.clone()), ..LoopState::default() };
+    for broken in [Some("line"), None] {
+        fake.broken.set(broken);
+        let decided = now(decide(&fake, &case.spec, Permit::Write, &mut state, &CancellationToken::new())).unwrap();
+        assert!(decided.approved.actions().is_empty(), "{broken:?}: {:?}", decided.approved.actions());
+        assert_eq!(state.witness, Some(seen.clone()), "{broken:?}");
+    }
 }

@@ -100,6 +100,7 @@ async fn a_ledger_that_does_not_go_as_far_as_was_seen_waits_for_a_word() {
         tokio::time::sleep(rig.spec.timing.interval).await;
     }
     assert_eq!(rig.practice.writes().len(), writes, "it acts on no past");
+    assert_eq!(rig.turn().await.status.ledger, None, "it is no witness of itself");
     rig.spec.mode = Mode::Observe;
     let told = rig.turn().await.status;
     assert!(told.held.iter().any(|held| held.brake == "ledger-behind"), "it is told once: {:#?}", told.held);

@@ -1,5 +1,6 @@
 //! Turns what was done into what the world may read. Pure; keeps the times at which conditions changed.
 
+mod book;
 mod credential;
 mod detail;
 mod expected;
@@ -14,7 +15,6 @@ use crate::judge::plan::Judged;
 use crate::judge::steps::{GUIDE, empty};
 use crate::judge::{decisions, group_plan, kept};
 use crate::model::condition::{Condition, ConditionKind, Reason, Truth};
-use crate::model::extent::Extent;
 use crate::model::id::GroupId;
 use crate::model::memory;
 use crate::model::moment::{later, since};
@@ -22,21 +22,13 @@ use crate::model::snapshot::{ExecutionState, Job, ScheduleState, TokenState};
 use crate::model::spec::Mode;
 use crate::model::status::{AppStatus, Brake, CycleStatus, Gauges, Held, Phase, Progress, Status};
 use crate::model::words::{count, some_of};
-use crate::model::write_record::WriteRecord;
 use crate::turn::act::Acted;
-
-/// What the ledger says after the turn; `None` where it could not be read.
-#[derive(Default)]
-pub struct Book {
-    /// The last writes.
-    pub recent: Option<Vec<WriteRecord>>,
-    /// Number and hash of the journal's last line, if it has any.
-    pub last: Option<Option<(u64, String)>>,
-}
+pub use book::Book;
 
 /// `trouble` is what is wrong with the config on disk.
 pub fn report(facts: &Facts, acted: &Acted, book: Book, trouble: Option<&str>, before: Option<&Status>) -> Status {
     let plan = acted.approved().plan();
+    let ledger = book.extent(facts);
     let graph = reachable_graph(facts);
     let looked = graph.truth == Truth::True;
     let mut held = held(acted);
@@ -80,18 +72,13 @@ pub fn report(facts: &Facts, acted: &Acted, book: Book, trouble: Option<&str>, b
         last_success: if looked { Some(facts.now) } else { before.and_then(|before| before.last_success) },
         turn: facts.memory.remembered.turn,
         decisions: facts.baseline().map(|baseline| decisions::digest(facts.spec, baseline)),
-        ledger: extent(facts, book.last),
+        ledger,
         app: app(facts).or_else(|| before?.app.clone()),
         timeline,
         gauges: gauges(facts),
     };
     status.withhold(facts.memory.names);
     status
-}
-
-fn extent(facts: &Facts, last: Option<Option<(u64, String)>>) -> Option<Extent> {
-    let recorded = facts.baseline().filter(|_| facts.memory.source == memory::BaselineSource::Ledger);
-    Some(Extent::of(recorded?, last?))
 }
 
 /// What a brake holds, and what waits for a decision.
