@@ -41,22 +41,26 @@ impl Applied {
         self.object(id, kind, |object| object.ours = Some((hash, Instant::now(), version)));
     }
 
-    /// Whether there is one that we have applied, or that was seen to belong to this resource. One that was deleted since may have come again
-    /// as somebody else's.
+    /// Whether there is one that belongs to this resource: by what a watch last showed, and before that by our own write. One that was
+    /// deleted may have come again as somebody else's.
     pub fn is_known(&self, id: &Id, kind: Kind, owner: &str) -> bool {
-        self.object(id, kind, |object| {
-            let is_theirs = object.ours.is_some() || object.owner.as_deref() == Some(owner);
-            is_theirs && object.seen != Some(None)
+        self.object(id, kind, |object| match &object.seen {
+            Some(Some(_)) => object.owner.as_deref() == Some(owner),
+            Some(None) => false,
+            None => object.ours.is_some(),
         })
     }
 
     /// An object of ours was seen. Whether it is another one than we applied: then it is applied again.
     pub fn saw(&self, id: &Id, kind: Kind, seen: Seen) -> bool {
         self.with(id, |kept| {
-            // What nobody has pulled need not be let go, and what is gone is not known.
+            // What nobody has pulled need not be let go, what somebody has let go is pulled again, and what is gone is not known.
             if kind == Kind::ConfigMap {
-                let free = (!seen.is_braked).then_some(false);
-                kept.braked = seen.version.as_ref().and_then(|_| kept.braked.or(free));
+                kept.braked = match (&seen.version, seen.is_braked) {
+                    (None, _) => None,
+                    (Some(_), false) => Some(false),
+                    (Some(_), true) => kept.braked.filter(|pulled| *pulled),
+                };
             }
             let object = kept.objects.entry(kind).or_default();
             let is_another = object.ours.as_ref().map(|(.., version)| version) != seen.version.as_ref();
@@ -139,5 +143,24 @@ mod tests {
         assert!(!saw("4") && applied.is_so(&id, kind, [7; 32], hour));
         assert!(applied.saw(&id, kind, Seen::default()) && !applied.is_so(&id, kind, [7; 32], hour), "deleted");
         assert!(!applied.is_known(&id, kind, "uid"), "what comes now under its name may be somebody else's");
+        ours("5");
+        applied.saw(&id, kind, Seen { owner: Some("another".into()), ..there("6") });
+        assert!(!applied.is_known(&id, kind, "uid"), "and is");
+    }
+
+    #[test]
+    fn a_brake_that_somebody_lets_go_is_pulled_again() {
+        let id = Id { namespace: "a".into(), name: "b".into() };
+        let applied = Applied::default();
+        let braked = || applied.with(&id, |kept| kept.braked);
+        let saw = |version: &str, is_braked| {
+            applied.saw(&id, Kind::ConfigMap, Seen { version: Some(version.into()), owner: None, is_braked });
+            braked()
+        };
+        assert_eq!((saw("1", true), saw("2", false)), (None, Some(false)), "somebody else's hand may be on it");
+        applied.with(&id, |kept| kept.braked = Some(true));
+        assert_eq!((saw("3", true), saw("4", false)), (Some(true), Some(false)));
+        applied.saw(&id, Kind::ConfigMap, Seen::default());
+        assert_eq!(braked(), None);
     }
 }
