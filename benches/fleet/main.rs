@@ -65,7 +65,10 @@ async fn main() {
     eprintln!("{count} resources");
     let fleet = Workers::apply(&client, count).await;
     let first = Operator::start(&plane, &resync);
-    first.until_applied(&client, count).await;
+    until_all(&client, "every object is applied, and so every resource has a status", count, |resource| {
+        resource.status.is_some()
+    })
+    .await;
     fleet.run(&client).await;
     first.until_heard(count).await;
     drop(first);

@@ -2,12 +2,10 @@
 
 use std::process::Child;
 
-use kube::Client;
-
 use crate::chart::{ACCOUNT, operator};
 use crate::control_plane::{ControlPlane, free_port, kill, spawn};
 use crate::objects::until;
-use crate::{LONG, proc, until_all};
+use crate::{LONG, proc};
 
 pub struct Operator {
     process: Child,
@@ -34,11 +32,6 @@ impl Operator {
     async fn figure(&self, name: &str) -> Option<f64> {
         let text = reqwest::get(&self.metrics).await.ok()?.text().await.ok()?;
         text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
-    }
-
-    /// Every object of every worker was applied once.
-    pub async fn until_applied(&self, client: &Client, count: usize) {
-        until_all(client, "every resource has a status", count, |resource| resource.status.is_some()).await;
     }
 
     /// Every resource was reconciled, every worker is heard, and nothing is under way.
