@@ -4,6 +4,8 @@
 mod authority;
 mod died;
 mod evidence;
+#[path = "../common/lines.rs"]
+mod lines;
 mod lives;
 mod network;
 mod rollback;

@@ -14,6 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 use crate::authority::Authority;
+use crate::lines::Lines;
 use crate::support::{AT_MOST, binary, stderr, stdout};
 
 type Heard = Arc<Mutex<Vec<String>>>;
@@ -214,27 +215,10 @@ async fn a_bundle_that_changes_is_read_again() {
 
 /// What the log holds at its finest while `doing` runs, in whatever library it is written.
 async fn logged<T>(doing: impl Future<Output = T>) -> (T, String) {
-    use tracing_subscriber::filter::LevelFilter;
-
-    #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<u8>>>);
-    impl std::io::Write for Lines {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-    let lines = Lines::default();
-    let writer = lines.clone();
-    let log = tracing_subscriber::fmt().with_max_level(LevelFilter::TRACE).with_ansi(false).with_writer(move || writer.clone());
-    let guard = tracing::subscriber::set_default(log.finish());
+    let (lines, guard) = Lines::gather(tracing_subscriber::filter::LevelFilter::TRACE);
     let done = doing.await;
     drop(guard);
-    let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
-    (done, text)
+    (done, lines.taken().join("\n"))
 }
 
 #[tokio::test]

@@ -2,6 +2,8 @@
 
 #[path = "../common/authority.rs"]
 mod authority;
+#[path = "../common/lines.rs"]
+mod lines;
 mod listener;
 mod page;
 mod shown;

@@ -2,8 +2,8 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
@@ -24,6 +24,7 @@ use unscim::serve::metrics::Metrics;
 use unscim::serve::{Hosts, State, Tls, bind, listen, listen_with};
 
 use crate::authority::{Authority, Pair, put};
+use crate::lines::Lines;
 
 /// As many as there are seats.
 const SEATS: usize = 256;
@@ -131,34 +132,6 @@ async fn later(seconds: u64) {
     tokio::time::resume();
 }
 
-/// Log lines of this thread, from `info` on.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl std::io::Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Lines {
-    fn gather() -> (Self, tracing::subscriber::DefaultGuard) {
-        let lines = Lines::default();
-        let writer = lines.clone();
-        let log = tracing_subscriber::fmt().with_max_level(LevelFilter::INFO).with_ansi(false);
-        (lines, tracing::subscriber::set_default(log.with_writer(move || writer.clone()).finish()))
-    }
-
-    fn taken(&self) -> Vec<String> {
-        let bytes = std::mem::take(&mut *self.0.lock().unwrap());
-        String::from_utf8(bytes).unwrap().lines().map(str::to_owned).collect()
-    }
-}
-
 #[tokio::test]
 async fn both_versions_of_tls_are_spoken_and_nothing_but_http_1() {
     let files = Files::new();
@@ -179,7 +152,7 @@ async fn both_versions_of_tls_are_spoken_and_nothing_but_http_1() {
 #[tokio::test]
 async fn files_that_change_are_in_force_for_new_connections_and_bad_ones_are_not() {
     let files = Files::new();
-    let (lines, _guard) = Lines::gather();
+    let (lines, _guard) = Lines::gather(LevelFilter::INFO);
     let listening = Listening::start(files.open().unwrap()).await;
     let (old, other) = (caller(&files.authority, None), Authority::new());
     let new = caller(&other, None);
@@ -267,7 +240,7 @@ async fn the_same_holds_for_any_router() {
 #[tokio::test]
 async fn plain_http_ends_the_connection_and_no_line_is_logged() {
     let files = Files::new();
-    let (lines, _guard) = Lines::gather();
+    let (lines, _guard) = Lines::gather(LevelFilter::INFO);
     let listening = Listening::start(files.open().unwrap()).await;
     for _ in 0..3 {
         let mut stream = connect(listening.at, 1).await;
@@ -365,7 +338,7 @@ fn files_that_cant_be_used_are_told_by_their_flags_and_nothing_of_a_key_is_repea
         let error = Tls::open(files.path("tls.crt"), path.into(), None).err().unwrap();
         assert!(error.starts_with("--tls-private-key-file: ") && error.contains(path), "{error}");
     }
-    let (lines, _guard) = Lines::gather();
+    let (lines, _guard) = Lines::gather(LevelFilter::INFO);
     files.put(&files.authority.signs_until(&["localhost"], 2020));
     assert!(files.open().is_ok());
     let told = lines.taken();
