@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Event as CoreEvent;
-use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams};
 use kube::core::PartialObjectMeta;
 use kube::runtime::controller::Action;
@@ -20,7 +19,7 @@ use super::applied::{Applied, version};
 use super::heard::{Heard, Workers};
 use super::metrics::Metrics;
 use super::news::{self, News};
-use super::pod::{self, PodSeen};
+use super::pod::{self, Pod, PodSeen};
 use super::resource::{GROUP, Id, KIND, Refusal, RetirementStatus, ScimRetirement, VERSION, annotation};
 use super::status::{self, HEARD, Seen};
 use super::taken;

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use futures_util::stream::{self, BoxStream, StreamExt as _};
-use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, DynamicObject};
 use kube::core::PartialObjectMeta;
 use kube::runtime::controller::{Action, Config as Pace, Error as Ended};
@@ -19,6 +18,7 @@ use tokio::sync::{mpsc, watch as lists};
 use tokio_util::sync::CancellationToken;
 
 use super::applied::Seen;
+use super::pod::Pod;
 use super::reconcile::{Context, Error, api_resource, reconcile};
 use super::resource::{Id, KIND, ScimRetirement};
 use super::worker::names;
@@ -138,7 +138,8 @@ fn changes(
     listing: lists::Sender<HashSet<Kind>>,
 ) -> BoxStream<'static, ObjectRef<ScimRetirement>> {
     let listing = Arc::new(listing);
-    let pods = watch(scoped::<Pod>(client, namespace), ours()).default_backoff().modify(slim).reflect(pods).touched_objects();
+    let pods =
+        watch(scoped::<Pod>(client, namespace), ours()).default_backoff().modify(Pod::slim).reflect(pods).touched_objects();
     let pods = pods.filter_map(async |pod| match pod {
         Ok(pod) => owner(pod.meta()),
         Err(error) => {
@@ -189,21 +190,6 @@ fn changes(
 /// The waits between two of them grow to a minute.
 fn failed(kind: &str, error: &watcher::Error) {
     tracing::warn!(kind, %error, "a watch has failed; it is begun anew");
-}
-
-/// Of a pod, only what is looked at: there may be a thousand.
-fn slim(pod: &mut Pod) {
-    pod.metadata.managed_fields = None;
-    pod.metadata.annotations = None;
-    pod.metadata.owner_references = None;
-    if let Some(spec) = &mut pod.spec {
-        let mut containers = std::mem::take(&mut spec.containers);
-        for container in &mut containers {
-            let (name, image) = (std::mem::take(&mut container.name), container.image.take());
-            *container = k8s_openapi::api::core::v1::Container { name, image, ..Default::default() };
-        }
-        *spec = k8s_openapi::api::core::v1::PodSpec { containers, ..Default::default() };
-    }
 }
 
 fn owner(metadata: &kube::core::ObjectMeta) -> Option<ObjectRef<ScimRetirement>> {
