@@ -7,6 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::model::baseline::Baseline;
 use crate::model::spec::Spec;
+use crate::model::words::hex;
 
 /// `sha256:` and 64 hexadecimal digits over the groups with their roles, what becomes of their members, the limits and
 /// the order of things. Users are not in it: they come and go.
@@ -36,6 +37,5 @@ pub fn digest(spec: &Spec, baseline: &Baseline) -> String {
         "afterwards": spec.provisioning.afterwards,
         "revocation": spec.target.revocation.by,
     });
-    let hash = Sha256::digest(document.to_string().as_bytes());
-    format!("sha256:{}", hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+    format!("sha256:{}", hex(Sha256::digest(document.to_string())))
 }

@@ -22,6 +22,11 @@ pub fn clean(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
+/// In lower case.
+pub fn hex(bytes: impl AsRef<[u8]>) -> String {
+    bytes.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// "1 user", "2 users", "2 entries".
 pub fn count(n: usize, noun: &str) -> String {
     match noun.strip_suffix("ry") {

@@ -19,8 +19,8 @@ pub struct Kept {
 
 #[derive(Default)]
 struct Object {
-    /// What was applied, when, and what it became by that.
-    ours: Option<([u8; 32], Instant, String)>,
+    /// The digest of what was applied, or found to be, when, and which version that is.
+    ours: Option<(String, Instant, String)>,
     /// As a watch last showed it; `None`: it was deleted.
     seen: Option<Option<String>>,
     /// Whose it is, by the same: the id of its controller, and of a claim, which has none, the name of the resource.
@@ -36,9 +36,14 @@ impl Applied {
         self.with(id, |kept| f(kept.objects.entry(kind).or_default()))
     }
 
-    /// The API server has taken it, and it has this version by that.
-    pub fn took(&self, id: &Id, kind: Kind, hash: [u8; 32], version: String) {
-        self.object(id, kind, |object| object.ours = Some((hash, Instant::now(), version)));
+    /// It stands so at the API server, in this version.
+    pub fn took(&self, id: &Id, kind: Kind, digest: &str, version: String) {
+        self.object(id, kind, |object| object.ours = Some((digest.to_owned(), Instant::now(), version)));
+    }
+
+    /// Whether this process knows what is applied there.
+    pub fn has_taken(&self, id: &Id, kind: Kind) -> bool {
+        self.object(id, kind, |object| object.ours.is_some())
     }
 
     /// Whether there is one that belongs to this resource: by what a watch last showed, and before that by our own write. One that was
@@ -70,11 +75,11 @@ impl Applied {
     }
 
     /// Whether there is nothing to apply, and nobody has changed anything since.
-    pub fn is_so(&self, id: &Id, kind: Kind, hash: [u8; 32], resync: Duration) -> bool {
+    pub fn is_so(&self, id: &Id, kind: Kind, digest: &str, resync: Duration) -> bool {
         self.object(id, kind, |object| {
             let Some((applied, at, version)) = &object.ours else { return false };
             let is_untouched = object.seen.as_ref().is_none_or(|seen| seen.as_ref() == Some(version));
-            *applied == hash && at.elapsed() < resync && is_untouched
+            applied == digest && at.elapsed() < resync && is_untouched
         })
     }
 
@@ -124,24 +129,24 @@ mod tests {
         let applied = Applied::default();
         let kind = Kind::ConfigMap;
         let there = |version: &str| Seen { version: Some(version.into()), owner: Some("uid".into()), is_braked: false };
-        let ours = |version: &str| applied.took(&id, kind, [7; 32], version.into());
+        let ours = |version: &str| applied.took(&id, kind, "seven", version.into());
         let saw = |version: &str| applied.saw(&id, kind, there(version));
         assert!(saw("1") && !applied.is_known(&id, kind, "another"), "nothing was applied yet");
         assert!(applied.is_known(&id, kind, "uid"), "it is there and belongs to it");
-        assert!(!applied.is_so(&id, kind, [7; 32], hour));
+        assert!(!applied.is_so(&id, kind, "seven", hour));
         ours("2");
-        assert!(!applied.is_so(&id, kind, [7; 32], hour), "what was seen is older");
+        assert!(!applied.is_so(&id, kind, "seven", hour), "what was seen is older");
         assert!(!saw("2"), "our own write comes back");
-        assert!(applied.is_so(&id, kind, [7; 32], hour) && applied.is_known(&id, kind, "uid"));
-        assert!(!applied.is_so(&id, kind, [8; 32], hour) && !applied.is_so(&id, kind, [7; 32], Duration::ZERO));
-        assert!(!applied.is_so(&id, Kind::Service, [7; 32], hour), "each for itself");
+        assert!(applied.is_so(&id, kind, "seven", hour) && applied.is_known(&id, kind, "uid"));
+        assert!(!applied.is_so(&id, kind, "eight", hour) && !applied.is_so(&id, kind, "seven", Duration::ZERO));
+        assert!(!applied.is_so(&id, Kind::Service, "seven", hour), "each for itself");
         // Somebody's write is seen before ours is noted down.
         assert!(saw("3"));
         ours("2");
-        assert!(!applied.is_so(&id, kind, [7; 32], hour));
+        assert!(!applied.is_so(&id, kind, "seven", hour));
         ours("4");
-        assert!(!saw("4") && applied.is_so(&id, kind, [7; 32], hour));
-        assert!(applied.saw(&id, kind, Seen::default()) && !applied.is_so(&id, kind, [7; 32], hour), "deleted");
+        assert!(!saw("4") && applied.is_so(&id, kind, "seven", hour));
+        assert!(applied.saw(&id, kind, Seen::default()) && !applied.is_so(&id, kind, "seven", hour), "deleted");
         assert!(!applied.is_known(&id, kind, "uid"), "what comes now under its name may be somebody else's");
         ours("5");
         applied.saw(&id, kind, Seen { owner: Some("another".into()), ..there("6") });

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Event as CoreEvent;
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams};
-use kube::core::PartialObjectMeta;
+use kube::core::{ObjectMeta, PartialObjectMeta};
 use kube::runtime::controller::Action;
 use kube::runtime::events::{Event, EventType, Recorder};
 use kube::runtime::finalizer::{Event as Life, finalizer};
@@ -26,9 +26,10 @@ use super::taken;
 use super::worker::config::{self, Platform, WorkerConfig};
 use super::worker::image;
 use super::worker::names;
-use super::worker::objects::{BRAKE_MANAGER, Kind, Object, Owner, Parts, RETIREMENT, Surroundings};
+use super::worker::objects::{BRAKE_MANAGER, Kind, MANAGED_BY, Object, Owner, Parts, RETIREMENT, Surroundings};
 use crate::config::freeze::FILE as FREEZE;
 use crate::model::condition::ConditionKind;
+use crate::model::words::hex;
 
 pub const MANAGER: &str = "unscim-operator";
 const FINALIZER: &str = "unscim.dev/worker";
@@ -227,37 +228,38 @@ impl Turn<'_> {
             surroundings: &self.context.surroundings,
         };
         for object in &parts.objects() {
-            let hash = Sha256::digest(object.body.to_string()).into();
-            if self.context.applied.is_so(self.id, object.kind, hash, self.context.resync) {
+            if self.context.applied.is_so(self.id, object.kind, &object.digest, self.context.resync) {
                 continue;
             }
-            if let Some(refused) = self.apply_one(object, hash, &owner).await? {
+            if let Some(refused) = self.apply_one(object, &owner).await? {
                 return Ok(Some(refused));
             }
         }
         Ok(None)
     }
 
-    async fn apply_one(&self, object: &Object, hash: [u8; 32], owner: &Owner) -> Result<Option<Refusal>, Error> {
-        let what = format!("{} {}", object.kind.name(), object.name);
-        let api: Api<DynamicObject> =
-            Api::namespaced_with(self.context.client.clone(), &self.id.namespace, &api_resource(object.kind));
-        if !self.context.applied.is_known(self.id, object.kind, owner.whose(object.kind)) {
-            let found = api.get_metadata_opt(&object.name).await.map_err(kube_error(&what))?;
-            if let Some(found) = found.filter(|found| !is_ours(found, object.kind, owner)) {
-                let whose = found.metadata.labels.as_ref().and_then(|labels| labels.get("app.kubernetes.io/managed-by"));
-                let text = format!(
-                    "there is a {what} that is not this resource's{}: it is left as it is; delete or rename it",
-                    whose.map(|whose| format!(" (managed by {whose})")).unwrap_or_default()
-                );
-                return Ok(Some(Refusal::new("ForeignObject", text)));
+    async fn apply_one(&self, object: &Object, owner: &Owner) -> Result<Option<Refusal>, Error> {
+        let (applied, kind) = (&self.context.applied, object.kind);
+        let what = format!("{} {}", kind.name(), object.name);
+        let api: Api<DynamicObject> = Api::namespaced_with(self.context.client.clone(), &self.id.namespace, &api_resource(kind));
+        // By the eyes of this process, which may have begun a moment ago.
+        let is_known = applied.is_known(self.id, kind, owner.whose(kind));
+        if !is_known || !applied.has_taken(self.id, kind) {
+            let found = api.get_opt(&object.name).await.map_err(kube_error(&what))?;
+            if let Some(found) = &found {
+                if !is_ours(&found.metadata, kind, owner) {
+                    return Ok(Some(foreign(&what, &found.metadata)));
+                }
+                if let Some(version) = version(&found.metadata).filter(|_| stands(object, found)) {
+                    applied.took(self.id, kind, &object.digest, version);
+                    return Ok(None);
+                }
             }
         }
-        let applied = api.patch(&object.name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(&object.body)).await;
-        match applied {
-            Ok(applied) => {
-                if let Some(version) = version(&applied.metadata) {
-                    self.context.applied.took(self.id, object.kind, hash, version);
+        match api.patch(&object.name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(&object.body)).await {
+            Ok(now) => {
+                if let Some(version) = version(&now.metadata) {
+                    applied.took(self.id, kind, &object.digest, version);
                 }
                 Ok(None)
             }
@@ -399,18 +401,22 @@ fn strangers(id: &Id, resource: &ScimRetirement, heard: &mut Heard) {
     }
 }
 
-fn is_ours(found: &PartialObjectMeta<DynamicObject>, kind: Kind, owner: &Owner) -> bool {
+fn is_ours(found: &ObjectMeta, kind: Kind, owner: &Owner) -> bool {
     if kind == Kind::PersistentVolumeClaim {
-        return found
-            .metadata
-            .labels
-            .as_ref()
-            .and_then(|labels| labels.get(RETIREMENT))
-            .is_some_and(|whose| whose == owner.whose(kind));
+        return found.labels.as_ref().and_then(|labels| labels.get(RETIREMENT)).is_some_and(|whose| whose == owner.whose(kind));
     }
-    found.metadata.owner_references.iter().flatten().any(|reference| reference.uid == owner.whose(kind))
+    found.owner_references.iter().flatten().any(|reference| reference.uid == owner.whose(kind))
 }
 
-fn hex(bytes: impl AsRef<[u8]>) -> String {
-    bytes.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+fn stands(object: &Object, found: &DynamicObject) -> bool {
+    serde_json::to_value(found).is_ok_and(|found| object.stands(&found))
+}
+
+fn foreign(what: &str, found: &ObjectMeta) -> Refusal {
+    let whose = found.labels.as_ref().and_then(|labels| labels.get(MANAGED_BY.0));
+    let text = format!(
+        "there is a {what} that is not this resource's{}: it is left as it is; delete or rename it",
+        whose.map(|whose| format!(" (managed by {whose})")).unwrap_or_default()
+    );
+    Refusal::new("ForeignObject", text)
 }

@@ -1,12 +1,13 @@
 //! Trouble: processes that die, an API server that is away, Secrets that are missing, two that lead.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret, Service};
 use kube::api::{Api, DeleteParams, Patch, PatchParams};
-use serde_json::json;
+use serde_json::{Value, json};
 use unscim::operator::crd;
 use unscim::operator::resource::ConditionStatus;
 
@@ -171,6 +172,41 @@ fn what_somebody_changes_or_deletes_comes_back() {
         let forged = json!({ "status": { "phase": "Retired" } });
         retirement.api.patch_status("uniqkey", &PatchParams::default(), &Patch::Merge(&forged)).await.unwrap();
         retirement.until_phase("Observing").await;
+    });
+}
+
+#[test]
+fn an_operator_that_begins_applies_only_what_does_not_stand_as_it_was_applied() {
+    case(async {
+        let place = namespace("begins").await;
+        let one = Operator::start("begins-1", &[&place], &["--leader-election=false"]).await;
+        let retirement = Retirement::new(&place, "uniqkey", 48).await;
+        retirement.secret().await;
+        retirement.apply_with(|manifest| manifest["spec"]["mode"] = "Observe".into()).await;
+        retirement.until_phase("Observing").await;
+        let Cluster { client, plane, .. } = cluster().await;
+        let applied = || {
+            let of_place = |request: &Value| request["verb"] == "patch" && request["objectRef"]["namespace"] == place.as_str();
+            let all = audit::requests(plane.folder.path()).into_iter().filter(of_place);
+            all.filter_map(|request| request["objectRef"]["resource"].as_str().map(str::to_owned))
+                .filter(|resource| resource != "scimretirements")
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(applied().iter().collect::<BTreeSet<_>>().len(), 6, "{:?}", applied());
+        one.die();
+        let instance = "app.kubernetes.io/instance";
+        let services: Api<Service> = Api::namespaced(client.clone(), &place);
+        let edit = json!({ "spec": { "selector": { instance: "another" } } });
+        services.patch("unscim-uniqkey", &PatchParams::default(), &Patch::Merge(&edit)).await.unwrap();
+        let before = applied().len();
+        let _other = Operator::start("begins-2", &[&place], &["--leader-election=false"]).await;
+        let is_back = async || {
+            let selector = services.get("unscim-uniqkey").await.unwrap().spec?.selector?;
+            (selector.get(instance).map(String::as_str) == Some("unscim-uniqkey")).then_some(())
+        };
+        until("the selector is back", WITHIN, is_back).await;
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        assert_eq!(applied()[before..], ["services"]);
     });
 }
 

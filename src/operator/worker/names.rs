@@ -2,6 +2,8 @@
 
 use sha2::{Digest as _, Sha256};
 
+use crate::model::words::hex;
+
 const LONGEST: usize = 52;
 const HASH: usize = 8;
 
@@ -11,7 +13,7 @@ pub fn of(resource: &str) -> String {
     if name.len() <= LONGEST && !name.contains('.') {
         return name;
     }
-    let hash: String = Sha256::digest(resource.as_bytes()).iter().map(|byte| format!("{byte:02x}")).take(HASH / 2).collect();
+    let hash = &hex(Sha256::digest(resource))[..HASH];
     let plain = name.replace('.', "-");
     let kept = &plain[..plain.len().min(LONGEST - HASH - 1)];
     format!("{}-{hash}", kept.trim_end_matches('-'))

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
 
 use super::config::{SECRETS, SecretKey, WorkerConfig};
 use super::names;
 use crate::config::begun;
 use crate::model::extent::Extent;
+use crate::model::words::hex;
 use crate::operator::resource::{BaselineRule, GROUP, KIND, VERSION, Worker};
 
 pub const PORT: u16 = 8080;
@@ -16,6 +18,8 @@ pub const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "unscim-op
 /// Of the field of a ConfigMap that holds a worker whose spec is wrong.
 pub const BRAKE_MANAGER: &str = "unscim-operator-brake";
 pub const RETIREMENT: &str = "unscim.dev/retirement";
+/// Of every object of ours: the digest of what was last applied. Who finds it, and all of that in place, need not apply it again.
+const APPLIED: &str = "unscim.dev/applied";
 
 /// Whose worker it is.
 #[derive(Clone, Debug)]
@@ -47,6 +51,29 @@ pub struct Object {
     pub kind: Kind,
     pub name: String,
     pub body: Value,
+    /// Of the body.
+    pub digest: String,
+}
+
+impl Object {
+    /// Whether this is what was last applied there, and nobody has changed anything of it: what was applied before and is no field of ours any
+    /// more went with that.
+    pub fn stands(&self, there: &Value) -> bool {
+        stands(&self.body, there)
+    }
+}
+
+/// Everything that we say is so there; what others say beside it is theirs, and so is what the API server fills in.
+fn stands(ours: &Value, there: &Value) -> bool {
+    match (ours, there) {
+        (Value::Object(ours), Value::Object(there)) => {
+            ours.iter().all(|(field, ours)| there.get(field).is_some_and(|there| stands(ours, there)))
+        }
+        (Value::Array(ours), Value::Array(there)) => {
+            ours.len() == there.len() && ours.iter().zip(there).all(|(ours, there)| stands(ours, there))
+        }
+        _ => ours == there,
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -144,7 +171,9 @@ impl Parts<'_> {
         if let (Some(body), Value::Object(fields)) = (body.as_object_mut(), fields) {
             body.extend(fields);
         }
-        Object { kind, name: self.name(), body }
+        let digest = hex(Sha256::digest(body.to_string()));
+        body["metadata"]["annotations"] = json!({ APPLIED: digest });
+        Object { kind, name: self.name(), body, digest }
     }
 
     /// The mark beside the config tells a lost ledger from day one, whatever the command line says (`config::begun`).
@@ -212,8 +241,11 @@ impl Parts<'_> {
         }
         // Ours win: a pod that its StatefulSet does not select would be made again and again.
         labels.extend(self.labels());
-        let annotations: Map<String, Value> = given(&self.worker.pod_annotations);
-        json!({ "labels": labels, "annotations": annotations })
+        let mut metadata = json!({ "labels": labels });
+        if !self.worker.pod_annotations.is_empty() {
+            metadata["annotations"] = Value::Object(given(&self.worker.pod_annotations));
+        }
+        metadata
     }
 
     fn pod(&self) -> Value {
@@ -289,4 +321,40 @@ fn secrets(keys: &[SecretKey]) -> Value {
         by_secret.entry(&key.secret).or_default().push(json!({ "key": key.key, "path": key.file }));
     }
     by_secret.into_iter().map(|(name, items)| json!({ "secret": { "name": name, "items": items } })).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_applied_stands_while_nobody_has_changed_anything_of_it() {
+        let ours = json!({
+            "metadata": { "name": "a", "annotations": { APPLIED: "1" } },
+            "spec": { "replicas": 1, "ports": [{ "name": "http", "port": 8080 }], "selector": {} },
+        });
+        let mut there = ours.clone();
+        there["metadata"]["uid"] = "u".into();
+        there["metadata"]["annotations"]["another"] = "x".into();
+        there["spec"]["ports"][0]["protocol"] = "TCP".into();
+        there["spec"]["type"] = "ClusterIP".into();
+        there["status"] = json!({ "replicas": 0 });
+        assert!(stands(&ours, &there), "what others and the API server add is theirs");
+        type Change = fn(&mut Value);
+        let changes: [Change; 8] = [
+            |there| there["metadata"]["annotations"][APPLIED] = "2".into(),
+            |there| _ = there["metadata"].as_object_mut().unwrap().remove("annotations"),
+            |there| there["spec"]["replicas"] = 0.into(),
+            |there| _ = there["spec"].as_object_mut().unwrap().remove("selector"),
+            |there| there["spec"]["ports"][0]["port"] = 8081.into(),
+            |there| there["spec"]["ports"].as_array_mut().unwrap().push(json!({ "name": "more", "port": 1 })),
+            |there| there["spec"]["ports"].as_array_mut().unwrap().clear(),
+            |there| there["spec"]["ports"] = Value::Null,
+        ];
+        for (n, change) in changes.into_iter().enumerate() {
+            let mut changed = there.clone();
+            change(&mut changed);
+            assert!(!stands(&ours, &changed), "change {n}: {changed}");
+        }
+    }
 }

@@ -6,6 +6,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::trouble::Trouble;
+use crate::model::words::hex;
 
 /// What stands before the first line.
 const SEED: &str = "unscim journal 1";
@@ -125,8 +126,7 @@ impl Line {
 }
 
 fn hash(before: &str, document: &str) -> String {
-    let digest = Sha256::new().chain_update(before).chain_update("\n").chain_update(document).finalize();
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(Sha256::new().chain_update(before).chain_update("\n").chain_update(document).finalize())
 }
 
 pub(super) fn last(connection: &Connection) -> Result<Option<(u64, String)>, Trouble> {
