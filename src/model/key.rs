@@ -36,6 +36,16 @@ impl Key {
             _ => None,
         }
     }
+
+    /// The write that takes back what this one does.
+    pub fn opposite(&self) -> Option<Key> {
+        self.undone().or(match *self {
+            Key::Unassign(group, role) => Some(Key::RestoreAssignment(group, role)),
+            Key::Member(group, user) => Some(Key::RestoreMember(group, user)),
+            Key::Assign(user, role) => Some(Key::RemoveDirect(user, role)),
+            _ => None,
+        })
+    }
 }
 
 impl Action {

@@ -156,14 +156,10 @@ impl Error {
         matches!(self, Error::Refused { status: 424, .. })
     }
 
-    /// After a write: can it have taken effect all the same?
+    /// After a write: can it have taken effect all the same? What is throttled has not (RFC 6585, section 4).
     pub fn leaves_outcome_open(&self) -> bool {
         match self {
-            Error::TimedOut { .. }
-            | Error::Broken { .. }
-            | Error::Malformed { .. }
-            | Error::TooLarge { .. }
-            | Error::Throttled { .. } => true,
+            Error::TimedOut { .. } | Error::Broken { .. } | Error::Malformed { .. } | Error::TooLarge { .. } => true,
             Error::Refused { status, .. } => *status >= 500 || *status == 408,
             _ => false,
         }

@@ -226,7 +226,8 @@ fn one_users_refusal_says_nothing_of_the_next_one_and_anything_else_ends_the_pla
     assert_eq!(outcome(unanswered()), (vec![Done::Open], true, "conclude 7 open".to_owned()));
     let withheld = Error::Withheld { doing: "writing".into(), why: "asked to stop".into() };
     let unreachable = Error::Unreachable { doing: "writing".into(), cause: "refused".into() };
-    for error in [withheld, unreachable] {
+    let throttled = Error::Throttled { doing: "writing".into(), retry_after: None };
+    for error in [withheld, unreachable, throttled] {
         assert_eq!(outcome(error).2, "conclude 7 failed", "nobody has spoken against it");
     }
     let strange = Error::Malformed { doing: "writing".into(), why: "201 with HTML".into() };

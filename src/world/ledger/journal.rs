@@ -11,7 +11,7 @@ use crate::model::action::Action;
 use crate::model::compact::packed;
 use crate::model::journal::Journal;
 use crate::model::key::Key;
-use crate::model::write_record::{Ending, LastOutcome, WriteRecord};
+use crate::model::write_record::{Ending, LastOutcome, WriteRecord, conclude_by_later};
 use crate::world::{Outcome, Written};
 
 pub(super) fn intend(transaction: &Transaction<'_>, turn: u64, action: &Action, at: Timestamp) -> Result<i64, Trouble> {
@@ -112,6 +112,7 @@ fn told(mut rows: Rows<'_>) -> Result<Vec<WriteRecord>, Trouble> {
             text: row.get("text")?,
         });
     }
+    conclude_by_later(&mut writes);
     Ok(writes)
 }
 
