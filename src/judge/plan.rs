@@ -1,5 +1,7 @@
 //! Folds preflight and the five steps over the facts into a plan. Pure; nothing here looks or writes.
 
+use std::fmt;
+
 use crate::judge::baseline::take_baseline;
 use crate::judge::facts::Facts;
 use crate::judge::preflight::{self, Findings};
@@ -42,6 +44,22 @@ pub enum NewBaseline {
     Lost,
 }
 
+/// The first of the steps that is not met.
+enum Unmet {
+    /// It could not be read.
+    Read,
+    Step(u8),
+}
+
+impl fmt::Display for Unmet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Unmet::Read => f.write_str("a complete read"),
+            Unmet::Step(number) => write!(f, "step {number}"),
+        }
+    }
+}
+
 pub fn plan(facts: &Facts, new_baseline: NewBaseline) -> Plan {
     let findings = preflight::check(facts);
     let (baseline, record) = judge_baseline(facts, &findings, new_baseline);
@@ -51,24 +69,30 @@ pub fn plan(facts: &Facts, new_baseline: NewBaseline) -> Plan {
         plan.actions.push(Action::RecordBaseline);
     }
     let started = plan.baseline.truth == Truth::True || plan.baseline.reason == Reason::Provisional;
-    let mut unmet: Option<String> = None;
+    let (mut unmet, mut is_proven) = (None::<Unmet>, false);
     for step in &GUIDE {
-        let blocked = match (started, &unmet) {
-            (false, _) => Some("the baseline".to_owned()),
-            (true, Some(earlier)) if step.reach == Reach::Everything => Some(earlier.clone()),
-            (true, _) => None,
+        let judged = |truth, reason, message| Judged { condition: step.condition, truth, reason, message };
+        let proof = match (&unmet, step.reach) {
+            (Some(Unmet::Read), Reach::Everything(proven)) => proven(facts),
+            _ => None,
         };
-        if let Some(on) = blocked {
-            let message = format!("waits for {on}");
-            plan.steps.push(Judged { condition: step.condition, truth: Truth::Unknown, reason: Reason::Blocked, message });
+        let waits_for = match (&unmet, step.reach) {
+            _ if !started => Some("the baseline".to_owned()),
+            (Some(earlier), Reach::Everything(_)) if proof.is_none() => Some(earlier.to_string()),
+            _ => None,
+        };
+        if let Some(on) = waits_for {
+            // Behind what is proven it is the read alone that is missing.
+            let reason = if is_proven { Reason::LookFailed } else { Reason::Blocked };
+            plan.steps.push(judged(Truth::Unknown, reason, format!("waits for {on}")));
             continue;
         }
-        let verdict = step.verdict(facts);
+        is_proven = proof.is_some();
+        let verdict = proof.unwrap_or_else(|| step.verdict(facts));
         if unmet.is_none() && !matches!(verdict, Verdict::Met { .. }) {
             let is_unread = matches!(verdict, Verdict::Wait { reason: Reason::LookFailed, .. });
-            unmet = Some(if is_unread { "a complete read".to_owned() } else { format!("step {}", step.number) });
+            unmet = Some(if is_unread { Unmet::Read } else { Unmet::Step(step.number) });
         }
-        let judged = |truth, reason, message| Judged { condition: step.condition, truth, reason, message };
         plan.steps.push(match verdict {
             Verdict::Met { reason, why } => judged(Truth::True, reason, why),
             Verdict::Act { reason, why, mut actions, refused } => {

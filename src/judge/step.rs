@@ -53,8 +53,9 @@ impl Step {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub enum Reach {
     EachGroup,
-    Everything,
+    /// And what the ledger proves of it: that stands also where nothing can be read.
+    Everything(fn(&Facts) -> Option<Verdict>),
 }

@@ -63,6 +63,25 @@ fn a_failed_look_makes_a_step_unknown_and_a_wait_makes_it_false() {
 }
 
 #[test]
+fn what_is_proven_stands_while_nothing_can_be_read() {
+    let last_two = |mut case: Case| {
+        case.seen.assignments = Listed::Unknown(failed("transient"));
+        let plan = planned(&case, NewBaseline::Forbidden);
+        assert!(plan.actions.is_empty() && plan.steps[2].truth == Truth::Unknown, "{:?}", plan.actions);
+        [3, 4].map(|step: usize| (plan.steps[step].truth, plan.steps[step].reason))
+    };
+    let proven = (Truth::True, Reason::CyclesVerified);
+    assert_eq!(last_two(Case::retired()), [proven, (Truth::True, Reason::TokenRejected)]);
+    assert_eq!(last_two(Case::cycled()), [proven, (Truth::Unknown, Reason::LookFailed)], "its turn has come");
+    assert_eq!(last_two(Case::unassigned()), [(Truth::Unknown, Reason::Blocked); 2]);
+    // A group that is back is no failed read.
+    let mut back = Case::retired();
+    back.row(Principal::Group(group(1)), role(1), 300);
+    let steps = planned(&back, NewBaseline::Forbidden).steps;
+    assert_eq!([&steps[3], &steps[4]].map(|step| step.reason), [Reason::Blocked; 2]);
+}
+
+#[test]
 fn the_ledger_says_which_baseline_there_is() {
     let reason = |case: &Case, new| {
         let plan = planned(case, new);

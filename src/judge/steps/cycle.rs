@@ -21,7 +21,7 @@ pub const STEP: Step = Step {
     title: "Let the provisioning run a full cycle",
     condition: ConditionKind::CycleCompleted,
     judge,
-    reach: Reach::Everything,
+    reach: Reach::Everything(proven),
 };
 
 /// Rounds over the target that must agree that the groups are gone.
@@ -170,22 +170,24 @@ fn awaiting(facts: &Facts, confirmed: Timestamp, have: usize, needed: usize) -> 
     Verdict::Wait { reason, on }
 }
 
+fn proven(facts: &Facts) -> Option<Verdict> {
+    let proof = facts.memory.remembered.cycle_proof.as_ref()?;
+    let why = format!(
+        "{} verified at {:.0}; {} gone; {}; provisioning log {}",
+        count(proof.cycles.len(), "good cycle"),
+        proof.at,
+        count(proof.groups_gone as usize, "group"),
+        proof.kept(),
+        proof.log
+    );
+    Some(Verdict::Met { reason: Reason::CyclesVerified, why })
+}
+
 fn judge(facts: &Ground) -> Verdict {
-    match &facts.memory.remembered.cycle_proof {
-        Some(proof) => Verdict::Met {
-            reason: Reason::CyclesVerified,
-            why: format!(
-                "{} verified at {:.0}; {} gone; {}; provisioning log {}",
-                count(proof.cycles.len(), "good cycle"),
-                proof.at,
-                count(proof.groups_gone as usize, "group"),
-                proof.kept(),
-                proof.log
-            ),
-        },
-        // The turn stores the proof as soon as it can be made, so the next look is all there is to wait for.
-        None => prove(facts)
-            .err()
-            .unwrap_or(Verdict::Wait { reason: Reason::VerifyingTarget, on: "the proof to be written down".into() }),
-    }
+    // The turn stores the proof as soon as it can be made, so the next look is all there is to wait for.
+    let unproven = || {
+        let written = Verdict::Wait { reason: Reason::VerifyingTarget, on: "the proof to be written down".into() };
+        prove(facts).err().unwrap_or(written)
+    };
+    proven(facts).unwrap_or_else(unproven)
 }

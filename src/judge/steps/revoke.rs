@@ -1,6 +1,6 @@
 //! Step 5: the token is refused like one that never existed, several times, while the service is up.
 
-use crate::judge::facts::Ground;
+use crate::judge::facts::{Facts, Ground};
 use crate::judge::step::{Reach, Step, Verdict};
 use crate::model::action::Action;
 use crate::model::condition::{ConditionKind, Reason};
@@ -11,15 +11,25 @@ use crate::model::snapshot::{JobCode, ProbeVerdict, ScheduleState};
 use crate::model::spec::{Afterwards, RevocationBy, Webhook};
 use crate::model::words::{count, some_of};
 
-pub const STEP: Step =
-    Step { number: 5, title: "Delete the SCIM token", condition: ConditionKind::TokenRevoked, judge, reach: Reach::Everything };
+pub const STEP: Step = Step {
+    number: 5,
+    title: "Delete the SCIM token",
+    condition: ConditionKind::TokenRevoked,
+    judge,
+    reach: Reach::Everything(proven),
+};
+
+fn proven(facts: &Facts) -> Option<Verdict> {
+    let proof = facts.memory.remembered.revocation_proof.as_ref()?;
+    let why = format!("the token was refused {} in a row, last at {:.0}", count(proof.rejections.len(), "time"), proof.at);
+    Some(Verdict::Met { reason: Reason::TokenRejected, why })
+}
 
 fn judge(facts: &Ground) -> Verdict {
-    let remembered = &facts.memory.remembered;
-    if let Some(proof) = &remembered.revocation_proof {
-        let why = format!("the token was refused {} in a row, last at {:.0}", count(proof.rejections.len(), "time"), proof.at);
-        return Verdict::Met { reason: Reason::TokenRejected, why };
+    if let Some(met) = proven(facts) {
+        return met;
     }
+    let remembered = &facts.memory.remembered;
     let unmanaged = facts.unmanaged_groups();
     if !unmanaged.is_empty() {
         let names = some_of(unmanaged.into_iter().map(|group| facts.group_name(group)));
