@@ -5,6 +5,7 @@ use crate::judge::group_plan::{GroupPlan, plan_for};
 use crate::judge::{good_cycle, waves};
 use crate::model::condition::Reason;
 use crate::model::key::Key;
+use crate::model::moment::later;
 use crate::model::spec::Rollout;
 
 /// Some group of this wave that is assigned has members that are to go one by one, now or later: the canary is one of them.
@@ -39,8 +40,14 @@ pub fn canary(facts: &Facts) -> Canary {
     };
     let taken = || facts.memory.taking().filter(|(key, _)| concerning(key));
     let Some(first) = facts.memory.first_confirmed(taken()) else {
-        let open = taken().any(|(_, entry)| entry.is_open());
-        return if open { running("the outcome of the first removal") } else { Canary::First };
+        // As long as reads may lag, it is no sign that they do not show it.
+        let open = taken().filter_map(|(_, entry)| entry.begun()).max();
+        return open.map_or(Canary::First, |begun| {
+            let until = later(begun, facts.spec.timing.settle);
+            running(&format!(
+                "the outcome of the first removal: nobody answered it, and where no read after {until:.0} shows it, it goes out again"
+            ))
+        });
     };
     let Some(cycle) = facts.good_cycles_after(first).first().copied() else {
         let on = "a good cycle that began after the first removal";
