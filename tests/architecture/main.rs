@@ -74,7 +74,7 @@ const TABLE: &[(&str, &[&str], &str)] = &[
     ("practice", &["model::id", "model::engine", "practice"], "the practice tenant is no part of the daemon"),
     (
         "operator/worker",
-        &["config", "model::extent", "operator::resource", "operator::worker"],
+        &["config", "model::extent", "model::words", "operator::resource", "operator::worker"],
         "pure: what a worker is, made of its resource",
     ),
     ("operator/crd", &["config", "operator::resource", "operator::crd"], "pure: the definition, made of the one list of fields"),
