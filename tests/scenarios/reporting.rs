@@ -1,6 +1,7 @@
 //! What a status tells beyond its conditions: single groups, the last writes, when to look again, and nobody by name.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use http::Method;
 use tower::ServiceExt as _;
@@ -12,7 +13,8 @@ use unscim::model::memory::Remembered;
 use unscim::model::names::Names;
 use unscim::model::spec::{Acknowledgement, EmptyGroups, MembersDecision, Rollout};
 use unscim::model::status::{GroupState, Outlook, Phase, Status, WriteOutcome};
-use unscim::practice::scenario::{GroupTrait, Scenario};
+use unscim::model::write_record::{Ending, LastOutcome};
+use unscim::practice::scenario::{GroupTrait, Quota, Quotas, Scenario};
 use unscim::practice::{Effect, Fault};
 use unscim::world::Ledger as _;
 use unscim::world::ledger::SqliteLedger;
@@ -193,4 +195,18 @@ async fn the_report_shows_users_as_the_last_proof_that_holds_has_them() {
     assert_eq!(after([proof.clone(), other].concat(), &remembered), BTreeSet::from(["\"lost\"".to_owned()]));
     let undone = Remembered { cycle_proof: None, ..remembered };
     assert_eq!(after(proof, &undone), BTreeSet::from(["null".to_owned()]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_graph_has_throttled_was_not_done_and_is_told_so() {
+    let writes = Some(Quota { amount: 4, per: Duration::from_secs(150) });
+    let mut rig = Rig::new(Scenario { quotas: Quotas { writes, ..Quotas::default() }, ..small() }).await;
+    let before = rig.active_users();
+    rig.retire().await;
+    rig.assert_nobody_hurt(&before);
+    let endings: Vec<_> = rig.world().ledger.writes().unwrap().into_iter().map(|write| write.ending.unwrap()).collect();
+    let throttled = |ending: &&Ending| ending.text.as_ref().is_some_and(|text| text.contains("throttled"));
+    let throttled: Vec<_> = endings.iter().filter(throttled).map(|ending| ending.outcome).collect();
+    assert!(!throttled.is_empty() && throttled.iter().all(|outcome| *outcome == LastOutcome::Failed), "{throttled:?}");
+    assert!(endings.iter().all(|ending| ending.outcome != LastOutcome::Open), "{endings:#?}");
 }
