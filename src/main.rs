@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
+use tokio::runtime::Builder;
 use tokio_util::sync::CancellationToken;
 use unscim::cli::args::{Cli, Exit, Misuse, Refused, SchemaOf, Verb};
 use unscim::cli::{check, demo, freeze, operator, plan, practice, report, rollback, run, status, telemetry, verify};
@@ -64,7 +65,12 @@ fn start(verb: &Verb) -> anyhow::Result<Exit> {
     if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
         anyhow::bail!("a TLS provider was installed twice");
     }
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+    let mut runtime = match verb {
+        // It waits for a thousand connections and computes next to nothing: a second thread would only be woken by the first.
+        Verb::Operator(_) => Builder::new_current_thread(),
+        _ => Builder::new_multi_thread(),
+    };
+    runtime.enable_all().build()?.block_on(async {
         let stop = CancellationToken::new();
         tokio::spawn(on_signal(stop.clone()));
         match verb {
