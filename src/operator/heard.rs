@@ -29,7 +29,7 @@ const CONNECT: Duration = Duration::from_secs(5);
 const AGAIN: [Duration; 4] =
     [Duration::from_millis(500), Duration::from_secs(2), Duration::from_secs(10), Duration::from_secs(30)];
 /// What one read takes, and the head of an answer (bytes).
-const BUFFER: usize = 8 << 10;
+const BUFFER: usize = 4 << 10;
 /// No status is larger (bytes).
 const STATUS_CAP: usize = 4 << 20;
 

@@ -10,6 +10,7 @@
 
 mod applied;
 pub mod crd;
+pub mod fields;
 mod heard;
 mod lease;
 mod listener;

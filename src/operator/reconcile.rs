@@ -12,7 +12,7 @@ use kube::runtime::events::{Event, EventType, Recorder};
 use kube::runtime::finalizer::{Event as Life, finalizer};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Client, Resource as _, ResourceExt as _};
-use serde_json::{Value, json};
+use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use super::applied::{Applied, version};
@@ -206,7 +206,7 @@ impl Turn<'_> {
         let spec = &resource.spec;
         let image =
             image::of(spec.worker.image.as_deref(), &self.context.image).map_err(|why| Refusal::new("ImageNotAllowed", why))?;
-        let config = config::of(&self.id.name, &spec.config, kept_back, &self.context.platform)
+        let config = config::of(&self.id.name, spec.config.read(), kept_back, &self.context.platform)
             .map_err(|why| Refusal::new(Refusal::CONFIG, why))?;
         Ok((config, image))
     }
@@ -383,12 +383,12 @@ impl Turn<'_> {
 
 /// Any word but `None` holds, as in the file.
 fn says_held(resource: &ScimRetirement) -> bool {
-    resource.spec.config.get("hold").is_some_and(|hold| !hold.is_null() && hold != "None")
+    resource.spec.config.read().get("hold").is_some_and(|hold| !hold.is_null() && hold != "None")
 }
 
 /// A pod's address may be somebody else's by now: what is told of another retirement is not believed.
 fn strangers(id: &Id, resource: &ScimRetirement, heard: &mut Heard) {
-    let tenant = resource.spec.config.get("entra").and_then(|entra| entra.get("tenantId")).and_then(Value::as_str);
+    let tenant = resource.spec.config.tenant();
     let is_ours = |name: &str, told: Option<&str>| {
         name == id.name && told.zip(tenant).is_none_or(|(told, ours)| told.eq_ignore_ascii_case(ours))
     };

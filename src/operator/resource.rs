@@ -6,8 +6,9 @@ use jiff::Timestamp;
 use kube::CustomResource;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
+use super::fields::Fields;
 use crate::model::condition::ConditionKind;
 use crate::model::extent::Extent;
 
@@ -34,7 +35,7 @@ pub mod kind {
     pub const DELETION_KEPT_BACK: &str = "DeletionKeptBack";
 }
 
-/// The file's fields are in `config` as they were written; the worker's own parser judges them.
+/// The file's fields are in `config`; the worker's own parser judges them.
 #[derive(CustomResource, Clone, Debug, Default, Serialize, Deserialize)]
 #[kube(
     group = "unscim.dev",
@@ -53,7 +54,7 @@ pub struct RetirementSpec {
     #[serde(default)]
     pub baseline: BaselineRule,
     #[serde(flatten)]
-    pub config: Map<String, Value>,
+    pub config: Fields,
 }
 
 /// What an empty ledger is.

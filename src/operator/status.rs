@@ -29,7 +29,7 @@ pub struct Seen<'a> {
 
 pub fn status(seen: &Seen) -> RetirementStatus {
     let told = seen.heard.told.as_ref().map(|(told, _)| told.as_ref());
-    let mut status = told.map_or_else(|| last_told(seen.before), |told| told.status.clone());
+    let mut status = told.map_or_else(|| last_told(seen.before), Told::status);
     // A worker whose ledger is not what was seen of it says nothing of it, nor does one that can't read it.
     if status.ledger.is_none() {
         status.ledger.clone_from(&seen.before.ledger);
@@ -204,7 +204,7 @@ mod tests {
         let told = Told {
             name: "uniqkey".into(),
             tenant: None,
-            status,
+            status: serde_json::to_string(&status).unwrap().into(),
             phase,
             has_baseline: true,
             is_in_the_middle: false,

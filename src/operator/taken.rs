@@ -1,28 +1,24 @@
 //! Two resources for one app: the older one has it. Two workers with a ledger each would undo each other's work.
 
-use kube::{Resource as _, ResourceExt as _};
-use serde_json::Value;
-
 use super::resource::{Id, ScimRetirement};
+use kube::{Resource as _, ResourceExt as _};
 
 pub fn id(resource: &ScimRetirement) -> Id {
     Id { namespace: resource.namespace().unwrap_or_default(), name: resource.name_any() }
 }
 
 /// The tenant and the app as they are written; a name and an id of one app are not known to be the same here.
-fn app(resource: &ScimRetirement) -> Option<(String, String, String)> {
-    let entra = resource.spec.config.get("entra")?;
-    let tenant = entra.get("tenantId")?.as_str()?.to_ascii_lowercase();
-    let (kind, value) = entra.get("app")?.as_object()?.iter().find(|(_, value)| !value.is_null())?;
-    Some((tenant, kind.clone(), value.as_str().map(str::to_ascii_lowercase)?))
+fn app(resource: &ScimRetirement) -> Option<(&str, (&str, &str))> {
+    let config = &resource.spec.config;
+    Some((config.tenant()?, config.app()?))
 }
 
 /// The enterprise application, where the worker has told it.
-fn known(resource: &ScimRetirement) -> Option<(String, String)> {
-    let tenant = resource.spec.config.get("entra")?.get("tenantId").and_then(Value::as_str)?.to_ascii_lowercase();
-    let named = app(resource).filter(|(_, kind, _)| kind == "servicePrincipalId").map(|(.., id)| id);
+fn known(resource: &ScimRetirement) -> Option<(&str, String)> {
+    let config = &resource.spec.config;
+    let named = config.app().filter(|(field, _)| *field == "servicePrincipalId").map(|(_, id)| id.to_owned());
     let told = || Some(resource.status.as_ref()?.app.as_ref()?.service_principal_id.to_ascii_lowercase());
-    Some((tenant, named.or_else(told)?))
+    Some((config.tenant()?, named.or_else(told)?))
 }
 
 fn age(resource: &ScimRetirement) -> (Option<jiff::Timestamp>, String) {
@@ -40,7 +36,7 @@ pub fn by<'a>(resource: &ScimRetirement, all: impl IntoIterator<Item = &'a ScimR
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
