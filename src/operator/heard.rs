@@ -6,30 +6,22 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use axum::body::Body;
-use futures_util::StreamExt as _;
-use http::Request;
-use http::header::{ACCEPT, HOST};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
-use tokio::net::TcpStream;
+use memchr::memmem;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio_util::task::AbortOnDropHandle;
 
+use super::endless::Endless;
 use super::metrics::Metrics;
 use super::resource::Id;
 use super::told::{Told, told};
 use super::worker::objects::PORT;
 
-/// A worker says at least that it is alive every ten seconds.
+/// A worker says at least that it is alive every fifteen seconds.
 const SILENCE: Duration = Duration::from_secs(35);
 const CONNECT: Duration = Duration::from_secs(5);
 const AGAIN: [Duration; 4] =
     [Duration::from_millis(500), Duration::from_secs(2), Duration::from_secs(10), Duration::from_secs(30)];
-/// What one read takes, and the head of an answer (bytes).
-const BUFFER: usize = 4 << 10;
 /// No status is larger (bytes).
 const STATUS_CAP: usize = 4 << 20;
 
@@ -153,24 +145,20 @@ fn note(kept: &Mutex<Heard>, said: Result<Told, String>) -> bool {
     }
 }
 
-/// Reads server-sent events to their end. There may be a thousand connections, so each has its own, with a buffer that does not grow.
+/// Reads server-sent events to their end.
 async fn stream(at: SocketAddr, mut each: impl FnMut(Result<Told, String>)) -> anyhow::Result<()> {
-    let silent = || format!("{at} has said nothing for {SILENCE:?}");
-    let connecting = tokio::time::timeout(CONNECT, TcpStream::connect(at)).await;
-    let socket = connecting.context("no answer")?.with_context(|| format!("connecting to {at}"))?;
-    let (mut sender, connection) =
-        http1::Builder::new().read_buf_exact_size(Some(BUFFER)).handshake(TokioIo::new(socket)).await?;
-    let _running = AbortOnDropHandle::new(tokio::spawn(connection));
-    let request = Request::get("/events").header(HOST, at.to_string()).header(ACCEPT, "text/event-stream").body(Body::empty())?;
-    let answer = tokio::time::timeout(SILENCE, sender.send_request(request)).await.with_context(silent)??;
-    anyhow::ensure!(answer.status().is_success(), "{at} answers {}", answer.status());
-    let mut chunks = Body::new(answer.into_body()).into_data_stream();
+    let asking = tokio::time::timeout(CONNECT, Endless::get(at, "/events", "text/event-stream")).await;
+    let mut answer = asking.context("no answer")??;
     let mut buffer: Vec<u8> = Vec::new();
-    while let Some(chunk) = tokio::time::timeout(SILENCE, chunks.next()).await.with_context(silent)? {
+    loop {
         // What was looked through before is not looked through again, but for its last byte.
         let mut from = buffer.len().saturating_sub(1);
-        buffer.extend_from_slice(&chunk?);
-        while let Some(end) = buffer[from..].windows(2).position(|pair| pair == b"\n\n") {
+        let more = tokio::time::timeout(SILENCE, answer.read(&mut buffer)).await;
+        let more = more.with_context(|| format!("{at} has said nothing for {SILENCE:?}"))?;
+        if !more.with_context(|| at.to_string())? {
+            return Ok(());
+        }
+        while let Some(end) = memmem::find(&buffer[from..], b"\n\n") {
             let event: Vec<u8> = buffer.drain(..from + end + 2).collect();
             from = 0;
             if let Some(data) = data(&event) {
@@ -182,7 +170,6 @@ async fn stream(at: SocketAddr, mut each: impl FnMut(Result<Told, String>)) -> a
             buffer = Vec::new();
         }
     }
-    Ok(())
 }
 
 /// The one line of data that an event of ours has.

@@ -10,6 +10,7 @@
 
 mod applied;
 pub mod crd;
+mod endless;
 pub mod fields;
 mod heard;
 mod lease;

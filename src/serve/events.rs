@@ -15,7 +15,7 @@ use super::{Published, State};
 /// So many may watch at once: half of the listener's connections, so that probes always find one. Of one peer, fewer.
 pub(super) const SEATS: usize = 128;
 /// A comment after so long without a status: a silent connection would be closed.
-const KEEP_ALIVE: Duration = Duration::from_secs(10);
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// A proxy must not hold events back until it has many.
 const UNBUFFERED: (HeaderName, &str) = (HeaderName::from_static("x-accel-buffering"), "no");
 

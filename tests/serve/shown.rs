@@ -615,7 +615,7 @@ async fn events_begin_with_the_first_status_and_are_never_silent_for_long() {
     };
     for _ in 0..3 {
         let (comment, took) = next().await;
-        assert!(comment.starts_with(':') && took <= Duration::from_secs(15), "{comment:?} after {took:?}");
+        assert!(comment.starts_with(':') && took <= Duration::from_secs(16), "{comment:?} after {took:?}");
     }
     state.publish(&status());
     let (event, took) = next().await;
