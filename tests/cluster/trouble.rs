@@ -192,8 +192,11 @@ fn an_operator_that_begins_applies_only_what_does_not_stand_as_it_was_applied() 
                 .filter(|resource| resource != "scimretirements")
                 .collect::<Vec<_>>()
         };
+        retirement.until_condition("WorkerReady", ConditionStatus::True, "Ready").await;
         assert_eq!(applied().iter().collect::<BTreeSet<_>>().len(), 6, "{:?}", applied());
         one.die();
+        // What was under way is written down when it has ended.
+        tokio::time::sleep(Duration::from_secs(2)).await;
         let instance = "app.kubernetes.io/instance";
         let services: Api<Service> = Api::namespaced(client.clone(), &place);
         let edit = json!({ "spec": { "selector": { instance: "another" } } });

@@ -275,6 +275,7 @@ async fn at_the_end_it_says_what_comes_next() {
     let mut over = status();
     over.phase = Phase::Retired;
     over.cycle.quarantined = true;
+    over.cycle.seen_at = over.last_attempt;
     over.conditions.push(condition(ConditionKind::UsersKept, Truth::True, Reason::ProvenBeforeRevocation, "read at noon"));
     for condition in &mut over.conditions {
         condition.status = Truth::True;
@@ -286,6 +287,9 @@ async fn at_the_end_it_says_what_comes_next() {
     for word in ["quarantine now, as expected", "write permissions", "unscim report"] {
         assert!(todo.contains(word), "{word} in {todo}");
     }
+    over.cycle.seen_at = over.last_attempt.map(|at| at - Duration::from_secs(60));
+    let page = self::page(&over).await;
+    assert!(part(&page, "todo").contains("It was in quarantine when it was last read, as expected"), "{page}");
 }
 
 #[tokio::test]

@@ -53,7 +53,7 @@ pub fn render(document: &Value, depth: Depth, mut sheet: Sheet) -> Sheet {
         return sheet.within(SCREEN, "unscim status --verbose tells all of it");
     }
     let cycle = &status["cycle"];
-    sheet.title(Tone::Title, "Provisioning cycle");
+    sheet.title(Tone::Title, &format!("Provisioning cycle{}", old_cycle(status)));
     for (label, key) in [("state", "lastState"), ("began", "lastBegan"), ("ended", "lastEnded"), ("expected by", "expectedBy")] {
         sheet.item("  ", Tone::Faint, &format!("{label:<22}"), &text(&cycle[key]));
     }
@@ -185,7 +185,17 @@ fn old(status: &Value, seen: &str) -> String {
         "targetSeenAt" => items(&status["conditions"]).all(answers),
         _ => *at == status["lastAttempt"],
     };
+    last_seen(at, is_fresh)
+}
+
+fn last_seen(at: &Value, is_fresh: bool) -> String {
     if at.is_null() || is_fresh { String::new() } else { format!(", as last seen at {}", text(at)) }
+}
+
+/// The same of the job and its last cycle.
+fn old_cycle(status: &Value) -> String {
+    let at = &status["cycle"]["seenAt"];
+    last_seen(at, *at == status["lastAttempt"])
 }
 
 /// True is the good value for all but one. A token that is proven dead, and a credential that does not tell its end, are as they
@@ -239,7 +249,8 @@ fn screen_ends(status: &Value, sheet: &mut Sheet) {
     let next = &cycle["expectedBy"];
     let expected =
         if next.is_null() || !quarantined.is_empty() { String::new() } else { format!(", the next expected by {}", text(next)) };
-    let last = format!("{} at {}{expected}{quarantined}", text(&cycle["lastState"]), text(&cycle["lastEnded"]));
+    let (state, ended, old) = (text(&cycle["lastState"]), text(&cycle["lastEnded"]), old_cycle(status));
+    let last = format!("{state} at {ended}{expected}{quarantined}{old}");
     let mut states: Vec<(String, usize)> = Vec::new();
     for group in items(&status["groups"]) {
         let state = text(&group["state"]);
@@ -313,7 +324,8 @@ mod tests {
                 "progress": {"usersAssigned": 3, "usersProtected": 5, "usersLost": 0},
                 "remaining": {"assignments": 2, "memberRemovals": 9, "unassignments": 1, "cycles": 5, "writing": "2s",
                     "outlook": "InSight", "earliestFinish": "2026-11-24T14:30:00.25Z"},
-                "cycle": {"lastState": "Succeeded", "quarantined": true, "expectedBy": "2026-11-24T10:40:00.75Z"},
+                "cycle": {"lastState": "Succeeded", "quarantined": true, "expectedBy": "2026-11-24T10:40:00.75Z",
+                    "seenAt": "2026-11-24T09:58:00.5Z"},
                 "pending": [{"action": "AssignUser", "count": 2}],
                 "held": [{"brake": "shrunk", "message": "a \u{1b}[31mlist shrank"},
                     {"brake": "refused", "message": "undecided", "seenAt": "2026-11-24T09:30:00.5Z"}],
@@ -331,6 +343,7 @@ mod tests {
             "2s of writing",
             "2026-11-24T14:30:00Z, a floor, with every cycle on time",
             "Succeeded",
+            "Provisioning cycle, as last seen at 2026-11-24T09:58:00Z",
             "quarantine",
             "2 x AssignUser",
             "shrunk: a [31mlist shrank",
@@ -373,7 +386,7 @@ mod tests {
         conditions.push(json!({"type": "Step99", "status": "Unknown", "reason": "Blocked", "message": "waits"}));
         let document = json!({"metadata": {"name": "uniqkey"}, "status": {
             "phase": "Held", "turn": 42, "conditions": conditions, "held": held, "groups": groups,
-            "cycle": {"lastState": "Succeeded", "quarantined": true}, "notes": ["a", "b"],
+            "cycle": {"lastState": "Succeeded", "quarantined": true, "seenAt": "2026-11-24T09:58:00.5Z"}, "notes": ["a", "b"],
             "pending": [{"action": "AssignUser", "count": 2}]}});
         for width in [40, 60, 80, 100, 200] {
             let shown = anstream::adapter::strip_str(&render(&document, Depth::Screen, Sheet::of(width)).into_text()).to_string();
@@ -400,6 +413,7 @@ mod tests {
         );
         let shown = anstream::adapter::strip_str(&render(&untold, Depth::Screen, Sheet::of(200)).into_text()).to_string();
         assert!(shown.contains("1 of 17") && shown.contains("CredentialValid can't be known"), "{shown}");
+        assert!(shown.contains("the job is in QUARANTINE, as last seen at 2026-11-24T09:58:00Z"), "{shown}");
         let mut two = document;
         two["status"]["held"] =
             json!([1, 2].map(|n| json!({"brake": "refused", "message": format!("{}remedy{n}.", "why ".repeat(70))})));

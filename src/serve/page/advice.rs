@@ -156,10 +156,10 @@ pub(super) fn observing<'a>() -> Advice<'a> {
 
 /// What is left for people when it is over.
 pub(super) fn after(status: &Status) -> Advice<'_> {
-    let quarantined = if status.cycle.quarantined {
-        "It is in quarantine now, as expected"
-    } else {
-        "It goes into quarantine now, as expected"
+    let quarantined = match (status.cycle.quarantined, status.cycle.seen_at == status.last_attempt) {
+        (true, true) => "It is in quarantine now, as expected",
+        (true, false) => "It was in quarantine when it was last read, as expected",
+        (false, _) => "It goes into quarantine now, as expected",
     };
     Advice {
         text: "It is over. What is left for you:",
