@@ -27,6 +27,7 @@ use kube::Client;
 use kube::api::{Api, ListParams};
 use unscim::model::status::Phase;
 use unscim::operator::resource::ScimRetirement;
+use unscim::operator::worker::objects::Kind;
 
 use control_plane::ControlPlane;
 use median::median;
@@ -41,6 +42,8 @@ const LOOK: Duration = Duration::from_millis(20);
 const CHANGES: usize = 15;
 /// Quiet before anything is measured.
 const SETTLED: Duration = Duration::from_secs(20);
+/// In place of an hour.
+const SOON: Duration = Duration::from_secs(120);
 
 fn number(name: &str, otherwise: usize) -> usize {
     match std::env::var(name) {
@@ -52,9 +55,8 @@ fn number(name: &str, otherwise: usize) -> usize {
 #[tokio::main]
 async fn main() {
     let (count, rounds) = (number("UNSCIM_BENCH_RETIREMENTS", 1000), number("UNSCIM_BENCH_ROUNDS", 5));
-    // A worker that is heard is written down once in this time, and by this flag each object is applied once.
+    // A worker that is heard is written down once in this time.
     let rest = Duration::from_secs(number("UNSCIM_BENCH_REST_SECONDS", 900) as u64);
-    let resync = format!("--resync={}s", rest.as_secs());
     let folder = tempfile::tempdir().expect("a folder");
     let flags = audit::flags(folder.path());
     let plane = ControlPlane::start(folder, flags).await;
@@ -64,7 +66,7 @@ async fn main() {
     plane.stop_controllers();
     eprintln!("{count} resources");
     let fleet = Workers::apply(&client, count).await;
-    let first = Operator::start(&plane, &resync);
+    let first = Operator::start(&plane, &[]);
     until_all(&client, "every object is applied, and so every resource has a status", count, |resource| {
         resource.status.is_some()
     })
@@ -78,7 +80,7 @@ async fn main() {
     for round in 1..=rounds {
         drop(last.take());
         let begun = Instant::now();
-        let operator = Operator::start(&plane, &resync);
+        let operator = Operator::start(&plane, &[]);
         operator.until_heard(count).await;
         starts.push(begun.elapsed().as_secs_f64());
         tokio::time::sleep(SETTLED).await;
@@ -97,9 +99,13 @@ async fn main() {
     let (from, cpu) = (requests::count(plane.folder.path()), operator.cpu());
     tokio::time::sleep(rest).await;
     let asked = requests::count(plane.folder.path()) - from;
-    let share = (operator.cpu() - cpu) / rest.as_secs_f64() * 100.0;
-    let hour = asked.of_an_hour(rest) / count as f64;
+    let share = (operator.cpu() - cpu) / rest.as_secs_f64();
     let peak = median(peaks).max(operator.peak());
+    drop(operator);
+    eprintln!("every object applied once more");
+    let (applied, cost) = applied_once_more(&plane, count, share).await;
+    let hour = (asked.in_an_hour(rest) + applied as f64) / count as f64;
+    let share = (share + cost / 3600.0) * 100.0;
 
     println!("| with {count} retirements | bar | measured |\n|---|---|---|");
     for (what, bar, measured, unit) in [
@@ -111,6 +117,21 @@ async fn main() {
     ] {
         println!("| {what} | ≤ {bar} {unit} | {measured:.2} {unit}{} |", if measured <= bar { "" } else { " **missed**" });
     }
+}
+
+/// What by default is done once in an hour: how many requests that is, and how many seconds of a processor it takes beside the share that it takes
+/// at rest.
+async fn applied_once_more(plane: &ControlPlane, count: usize, at_rest: f64) -> (usize, f64) {
+    let operator = Operator::start(plane, &[&format!("--resync={}s", SOON.as_secs())]);
+    operator.until_heard(count).await;
+    let (begun, from, cpu) = (Instant::now(), requests::count(plane.folder.path()), operator.cpu());
+    let all = async || {
+        let applied = (requests::count(plane.folder.path()) - from).applied;
+        (applied >= count * Kind::ALL.len()).then_some(applied)
+    };
+    tokio::time::sleep(SOON).await;
+    let applied = until("every object is applied once more", LONG, all).await;
+    (applied, operator.cpu() - cpu - at_rest * begun.elapsed().as_secs_f64())
 }
 
 /// How long each of some changes of a worker's phase takes until the resource has it, one after the other.

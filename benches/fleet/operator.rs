@@ -19,10 +19,10 @@ impl Drop for Operator {
 }
 
 impl Operator {
-    pub fn start(plane: &ControlPlane, resync: &str) -> Operator {
+    pub fn start(plane: &ControlPlane, flags: &[&str]) -> Operator {
         let mut command = operator(plane, ACCOUNT, "fleet");
         let listen = format!("127.0.0.1:{}", free_port());
-        command.args(["--worker-image", "unscim.invalid/unscim:bench", "--leader-election=false", resync]);
+        command.args(["--worker-image", "unscim.invalid/unscim:bench", "--leader-election=false"]).args(flags);
         // As the image sets them; the last word on the address counts.
         command.env("MALLOC_ARENA_MAX", "1").env("MALLOC_MMAP_THRESHOLD_", "131072").env("UNSCIM_LISTEN", &listen);
         let process = spawn(&mut command, &plane.log("operator"));

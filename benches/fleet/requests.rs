@@ -1,4 +1,4 @@
-//! What the operator asks the API server, reckoned for an hour.
+//! What the operator asks the API server.
 
 use std::ops::Sub;
 use std::path::Path;
@@ -9,20 +9,20 @@ use crate::audit;
 const HOUR: f64 = 3600.0;
 
 /// Requests of the operator.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub struct Requests {
-    /// Its objects, applied: once in an hour, whatever the window of the benchmark is.
-    applied: f64,
-    others: f64,
+    /// Its objects, applied.
+    pub applied: usize,
+    others: usize,
 }
 
 pub fn count(folder: &Path) -> Requests {
-    let mut requests = Requests { applied: 0.0, others: 0.0 };
+    let mut requests = Requests::default();
     for event in audit::requests(folder) {
         if event["verb"] == "patch" && event["objectRef"]["resource"] != "scimretirements" {
-            requests.applied += 1.0;
+            requests.applied += 1;
         } else {
-            requests.others += 1.0;
+            requests.others += 1;
         }
     }
     requests
@@ -37,8 +37,8 @@ impl Sub for Requests {
 }
 
 impl Requests {
-    /// Seen for this long, in which every object was applied once.
-    pub fn of_an_hour(self, seen: Duration) -> f64 {
-        self.applied + self.others * HOUR / seen.as_secs_f64()
+    /// Seen for this long.
+    pub fn in_an_hour(self, seen: Duration) -> f64 {
+        (self.applied + self.others) as f64 * HOUR / seen.as_secs_f64()
     }
 }
