@@ -112,8 +112,9 @@ mod tests {
             Some((LastOutcome::Done, Some(true))),
             Some((LastOutcome::Done, None)),
         );
-        let outcomes = |story: &[(&Action, Option<(LastOutcome, Option<bool>)>)]| {
-            let record = |(line, (action, ending)): (i64, &(&Action, Option<(LastOutcome, Option<bool>)>))| WriteRecord {
+        type Told = Option<(LastOutcome, Option<bool>)>;
+        let outcomes = |story: &[(&Action, Told)]| {
+            let record = |(line, (action, ending)): (i64, &(&Action, Told))| WriteRecord {
                 line,
                 at: Timestamp::UNIX_EPOCH,
                 turn: 1,
@@ -135,7 +136,7 @@ mod tests {
         let settled = |line: i64| {
             Some((LastOutcome::Failed, Some(format!("no answer; it was not so when it was written again (line {line})"))))
         };
-        let plain = |ending: Option<(LastOutcome, Option<bool>)>| ending.map(|(outcome, _)| (outcome, None));
+        let plain = |ending: Told| ending.map(|(outcome, _)| (outcome, None));
         let three = outcomes(&[(&remove, open), (&assign, open), (&remove, None), (&remove, done)]);
         assert_eq!(three, [settled(4), plain(open), settled(4), plain(done)]);
         for later in [so, seen, open, None] {
