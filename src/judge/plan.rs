@@ -69,7 +69,7 @@ pub fn plan(facts: &Facts, new_baseline: NewBaseline) -> Plan {
         plan.actions.push(Action::RecordBaseline);
     }
     let started = plan.baseline.truth == Truth::True || plan.baseline.reason == Reason::Provisional;
-    let (mut unmet, mut is_proven) = (None::<Unmet>, false);
+    let (mut unmet, mut follows_proof) = (None::<Unmet>, false);
     for step in &GUIDE {
         let judged = |truth, reason, message| Judged { condition: step.condition, truth, reason, message };
         let proof = match (&unmet, step.reach) {
@@ -83,11 +83,11 @@ pub fn plan(facts: &Facts, new_baseline: NewBaseline) -> Plan {
         };
         if let Some(on) = waits_for {
             // Behind what is proven it is the read alone that is missing.
-            let reason = if is_proven { Reason::LookFailed } else { Reason::Blocked };
+            let reason = if follows_proof { Reason::LookFailed } else { Reason::Blocked };
             plan.steps.push(judged(Truth::Unknown, reason, format!("waits for {on}")));
             continue;
         }
-        is_proven = proof.is_some();
+        follows_proof = proof.is_some();
         let verdict = proof.unwrap_or_else(|| step.verdict(facts));
         if unmet.is_none() && !matches!(verdict, Verdict::Met { .. }) {
             let is_unread = matches!(verdict, Verdict::Wait { reason: Reason::LookFailed, .. });

@@ -32,9 +32,8 @@ impl Endless {
     pub async fn read(&mut self, content: &mut Vec<u8>) -> Result<bool> {
         loop {
             self.socket.readable().await?;
-            match self.take(content) {
-                Some(more) => return more,
-                None => continue,
+            if let Some(more) = self.take(content) {
+                return more;
             }
         }
     }

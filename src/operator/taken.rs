@@ -1,7 +1,8 @@
 //! Two resources for one app: the older one has it. Two workers with a ledger each would undo each other's work.
 
-use super::resource::{Id, ScimRetirement};
 use kube::{Resource as _, ResourceExt as _};
+
+use super::resource::{Id, ScimRetirement};
 
 pub fn id(resource: &ScimRetirement) -> Id {
     Id { namespace: resource.namespace().unwrap_or_default(), name: resource.name_any() }

@@ -17,7 +17,7 @@ const NAME: usize = 100;
 pub struct Told {
     pub name: String,
     pub tenant: Option<String>,
-    /// The part of the resource's status that the worker knows. As text it takes a third of the room.
+    /// The part of the resource's status that the worker knows. As text it takes half the room.
     pub(super) status: Box<str>,
     pub phase: Phase,
     pub has_baseline: bool,
