@@ -18,6 +18,7 @@ use crate::model::moment::{Moment, is_ahead, since};
 use crate::model::names::Names;
 use crate::model::observed::Observed;
 use crate::model::snapshot::{Calibration, Log, Look, Probe, Rounds, TargetLook};
+use crate::model::status::Phase;
 
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
@@ -150,6 +151,8 @@ pub struct Remembered {
     pub begun_anew: Option<Timestamp>,
     /// The latest look so far.
     pub latest: Option<Latest>,
+    /// The phase by the steps alone, as the last look that worked has it. Nothing is judged by it.
+    pub standing: Option<Phase>,
     /// The time before this process in which nobody watched, until the operator has said that the ledger is to go on.
     pub unwatched: Option<Unwatched>,
     /// Writes whose last confirmation was dated in the service's future: which one in number, and a time that it is not later than.

@@ -204,7 +204,7 @@ impl Remaining {
     pub fn left(&self) -> String {
         let figures = [self.assignments, self.member_removals, self.unassignments, self.cycles];
         if figures.iter().all(Option::is_none) {
-            return "not known".into();
+            return if self.outlook == Outlook::Retired { "nothing, when it was last read" } else { "not known" }.into();
         }
         let kinds = [
             (self.assignments, "direct assignment", "direct assignments"),

@@ -29,11 +29,11 @@ use crate::model::memory::Memory;
 use crate::model::moment::Moment;
 use crate::model::snapshot::Snapshot;
 use crate::model::spec::Spec;
-use crate::model::status::{Phase, Status, TurnResult};
+use crate::model::status::{Status, TurnResult};
 use crate::turn::act::{Acted, act};
 use crate::turn::observe::observe;
 use crate::turn::remember::{Remembering, remember};
-use crate::turn::report::{Book, report};
+use crate::turn::report::{Book, report, standing};
 use crate::world::{Clock, Ledger, World};
 
 /// Deeds that a status tells: what happened lately; the report has all of them.
@@ -81,6 +81,7 @@ pub async fn turn(
     let status = report(&facts, &acted, book, state.config_trouble.as_deref(), state.status.as_ref());
     state.status = Some(status.clone());
     let roadmap = if permit == Permit::ReadOnly { roadmap(&facts, acted.approved().actions()) } else { None };
+    record::keep_standing(world.ledger(), standing(&facts, acted.approved().plan()), memory);
     Some(Turn { status, acted, roadmap })
 }
 
@@ -125,7 +126,7 @@ pub fn wait_after(turn: &Turn, spec: &Spec) -> Duration {
 pub fn log(turn: &Turn) {
     let status = &turn.status;
     let held: Vec<String> = status.held.iter().map(|held| format!("{}: {}", held.brake, held.message)).collect();
-    let is_over = status.phase == Phase::Retired;
+    let is_over = status.is_true(ConditionKind::Ready);
     let waiting = status
         .conditions
         .iter()

@@ -11,6 +11,7 @@ use crate::model::moment::Moment;
 use crate::model::observed::{Observed, Why};
 use crate::model::snapshot::Snapshot;
 use crate::model::spec::Spec;
+use crate::model::status::Phase;
 use crate::turn::history;
 use crate::turn::loop_state::LoopState;
 use crate::turn::settle::{Settled, settled};
@@ -77,6 +78,17 @@ pub(super) fn write_down(
         memory.baseline = Observed::Unknown(Why::new(error.label(), error.to_string()));
     }
     memory
+}
+
+/// For a process that begins while nothing can be read. A ledger that does not take it has said so in this turn, or will in the next.
+pub(super) fn keep_standing(ledger: &impl Ledger, standing: Option<Phase>, memory: Memory) {
+    let recorded = memory.source == BaselineSource::Ledger && memory.baseline.is_known();
+    if recorded && standing.is_some() && standing != memory.remembered.standing {
+        let remembered = Remembered { standing, ..memory.remembered };
+        if let Err(error) = ledger.remember(&remembered) {
+            tracing::debug!(%error, "the phase was not written down");
+        }
+    }
 }
 
 /// Writes down what became of the writes that nobody answered.

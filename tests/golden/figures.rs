@@ -138,6 +138,8 @@ fn a_failed_look_lifts_no_hold_and_leaves_none_standing_over_nothing() {
     frozen.spec.hold = Hold::Held;
     let frozen = status(&frozen, None);
     assert_eq!(frozen.phase, Phase::Held);
-    let free = status(&blind(Case::assigned()), Some(&frozen));
+    let mut blind = blind(Case::assigned());
+    blind.memory.remembered.standing = Some(Phase::EmptyingGroups);
+    let free = status(&blind, Some(&frozen));
     assert!(free.held.is_empty() && free.phase == Phase::EmptyingGroups, "{:?} {}", free.held, free.phase);
 }

@@ -2,7 +2,7 @@
 
 use unscim::judge::preflight;
 use unscim::model::observed::Observed;
-use unscim::model::snapshot::Permissions;
+use unscim::model::snapshot::{Permissions, Principal};
 use unscim::model::spec::{Afterwards, EmptyGroups, MembersDecision, Mode};
 
 use crate::support::*;
@@ -82,6 +82,31 @@ fn each_that_is_missing_is_named_with_what_it_is_for() {
         matches!(&refusals[..], [one] if one.contains("Synchronization.ReadWrite.All") && one.contains("set afterwards: Leave"))
     );
     assert_eq!(found(&[LOOK, WRITE, &["Application.ReadWrite.OwnedBy"]].concat(), pause), nothing());
+}
+
+#[test]
+fn once_it_is_over_the_credential_may_be_narrowed_or_taken_away_until_a_group_comes_back() {
+    let retired = |case: &mut Case| {
+        let permissions = case.seen.permissions.clone();
+        *case = Case::retired();
+        case.seen.permissions = permissions;
+    };
+    assert_eq!(found(LOOK, retired), nothing());
+    let (refusals, _) = found(LOOK, |case| {
+        retired(case);
+        case.row(Principal::Group(group(1)), role(1), 300);
+    });
+    assert!(refusals.iter().any(|why| why.contains("AppRoleAssignment.ReadWrite.All")), "{refusals:?}");
+    let (refusals, _) = found(LOOK, |case| {
+        retired(case);
+        case.memory.remembered.revocation_proof = None;
+    });
+    assert!(refusals.iter().any(|why| why.contains("AppRoleAssignment.ReadWrite.All")), "{refusals:?}");
+    for (mut case, asks) in [(Case::cycled(), true), (Case::retired(), false)] {
+        case.seen.app = Observed::Unknown(failed("credential"));
+        let found = preflight::check(&case.facts());
+        assert_eq!((found.refusals.len(), found.unknowns.len()), if asks { (1, 0) } else { (0, 1) }, "{found:?}");
+    }
 }
 
 #[test]

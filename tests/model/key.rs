@@ -213,6 +213,7 @@ impl Form<'_> {
             sizes: _,
             calibration: _,
             // Of what only a person reads.
+            standing: _,
             strangers: _,
             // Of what these tenants have none of: records with a date or another name, other uses, rollbacks, webhooks.
             renamed: _,

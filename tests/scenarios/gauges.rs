@@ -10,10 +10,12 @@ use http::{Request, StatusCode};
 use tower::{Service, ServiceExt};
 use unscim::cli::terminal::{Sheet, view};
 use unscim::model::condition::{ConditionKind, Truth};
-use unscim::model::spec::Mode;
-use unscim::model::status::{Progress, Status};
+use unscim::model::memory::Remembered;
+use unscim::model::spec::{Credential, Mode};
+use unscim::model::status::{Outlook, Phase, Progress, Status};
 use unscim::practice::scenario::Scenario;
 use unscim::world::http::{Transport, in_process};
+use unscim::world::{Ledger, World};
 
 use crate::support::Rig;
 use crate::walk::small;
@@ -92,6 +94,55 @@ async fn in_an_outage_the_last_figures_stay_with_their_age_and_a_new_process_say
     assert_eq!((users_protected, users_assigned, groups_assigned, memberships), (Some(8), None, None, None));
     let text = view::render(&serde_json::json!({ "status": status }), view::Depth::Whole, Sheet::of(140)).plain();
     assert!(text.contains("not known of 8") && !text.contains("0 of 8"), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_that_begins_in_an_outage_knows_the_phase_and_what_was_written() {
+    let mut rig = Rig::new(small()).await;
+    let down = failing(&mut rig, "/v1.0/");
+    for phase in [Phase::AssigningUsers, Phase::EmptyingGroups, Phase::UnassigningGroups, Phase::AwaitingCycle] {
+        let seen = rig.until_phase(phase).await;
+        down.store(true, Ordering::SeqCst);
+        assert_eq!(rig.turn().await.status.phase, phase);
+        rig.restart();
+        let status = rig.turn().await.status;
+        assert_eq!((status.phase, status.is_true(ConditionKind::GraphReachable)), (phase, false));
+        let written = |status: &Status| status.timeline.writes.iter().map(|burst| burst.count).sum::<u64>();
+        assert!(written(&status) >= written(&seen) && (phase == Phase::AssigningUsers || written(&status) > 0));
+        assert!(status.timeline.until.is_some() && status.timeline.cycles.len() == seen.timeline.cycles.len());
+        down.store(false, Ordering::SeqCst);
+    }
+    rig.until_phase(Phase::AwaitingRevocation).await;
+    rig.restart();
+    // Of a ledger from before the phase was remembered the proofs tell.
+    let forget = |rig: &mut Rig| {
+        let ledger = rig.world().ledger();
+        let remembered = ledger.remembered().unwrap();
+        ledger.remember(&Remembered { standing: None, ..remembered }).unwrap();
+        rig.restart();
+    };
+    forget(&mut rig);
+    down.store(true, Ordering::SeqCst);
+    assert_eq!(rig.turn().await.status.phase, Phase::AwaitingRevocation);
+    down.store(false, Ordering::SeqCst);
+    rig.retire().await;
+    forget(&mut rig);
+    down.store(true, Ordering::SeqCst);
+    assert_eq!(rig.turn().await.status.phase, Phase::Retired);
+}
+
+#[tokio::test(start_paused = true)]
+async fn retired_and_its_credential_taken_away_it_is_retired_and_says_that_nobody_looks() {
+    let mut rig = Rig::new(small()).await;
+    rig.retire().await;
+    rig.restart();
+    let Credential::ClientSecret { client_secret_file, .. } = &rig.spec.entra.credential else { panic!("it is a secret") };
+    std::fs::write(client_secret_file, "none that Entra knows").unwrap();
+    let status = rig.turn().await.status;
+    assert_eq!((status.phase, status.held.len(), status.remaining.outlook), (Phase::Retired, 0, Outlook::Retired));
+    let ready = status.condition(ConditionKind::Ready).unwrap();
+    assert!(ready.status == Truth::False && ready.message.contains("nobody looks any more"), "{}", ready.message);
+    assert_eq!(status.remaining.left(), "nothing, when it was last read");
 }
 
 #[tokio::test(start_paused = true)]

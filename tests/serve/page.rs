@@ -11,8 +11,8 @@ use tower::ServiceExt;
 use unscim::model::condition::{Condition, ConditionKind, Reason, Truth};
 use unscim::model::id::{GroupId, ServicePrincipalId};
 use unscim::model::status::{
-    AppStatus, Brake, CycleStatus, Gauges, GroupState, GroupStatus, Held, JournalEntry, LastKnown, Phase, Progress, Remaining,
-    Status, WriteOutcome,
+    AppStatus, Brake, CycleStatus, Gauges, GroupState, GroupStatus, Held, JournalEntry, LastKnown, Outlook, Phase, Progress,
+    Remaining, Status, WriteOutcome,
 };
 use unscim::model::timeline::{Burst, Cycle, Hold, StepDone, Timeline};
 use unscim::serve::metrics::Metrics;
@@ -175,6 +175,23 @@ async fn an_outage_stands_on_top_with_its_time_and_what_is_old_says_so() {
 }
 
 #[tokio::test]
+async fn retired_it_stays_so_where_nothing_can_be_read_any_more_and_says_that_nobody_looks() {
+    let mut status = outage();
+    status.phase = Phase::Retired;
+    status.remaining = Remaining { outlook: Outlook::Retired, ..Remaining::default() };
+    let why = "the client secret is wrong";
+    status.conditions.push(condition(ConditionKind::CredentialValid, Truth::False, Reason::CredentialRefused, why));
+    status.conditions.push(condition(ConditionKind::Ready, Truth::False, Reason::LookFailed, "nobody looks any more"));
+    let page = page(&status).await;
+    let words = "Retired. Nobody looks any more whether it stays so: Microsoft Graph can't be read, since 12:03 UTC";
+    assert_eq!(headline(&page), words);
+    let todo = part(&page, "todo");
+    assert!(todo.contains("Stop unscim: it is over.") && todo.contains("It is over. What is left for you"), "{todo}");
+    assert!(!part(&page, "steps").contains("aria-current"));
+    assert!(page.contains("nothing, when it was last read") && !page.contains("Under way"), "{page}");
+}
+
+#[tokio::test]
 async fn what_stops_it_is_the_headline_where_it_is_what_holds() {
     let mut blind = outage();
     blind.phase = Phase::Held;
@@ -284,7 +301,7 @@ async fn at_the_end_it_says_what_comes_next() {
     let todo = part(&page, "todo");
     assert!(headline(&page).starts_with("Done"));
     assert!(part(&page, "phase").contains("40 of 40 people kept their access"), "nobody can look again");
-    for word in ["quarantine now, as expected", "write permissions", "unscim report"] {
+    for word in ["quarantine now, as expected", "Stop unscim, and take its credential away", "unscim report"] {
         assert!(todo.contains(word), "{word} in {todo}");
     }
     over.cycle.seen_at = over.last_attempt.map(|at| at - Duration::from_secs(60));

@@ -49,7 +49,9 @@ fn looks(facts: &Facts, found: &mut Findings) {
     let seen = facts.seen;
     let mut need = |what: &str, why: Option<&Why>, absent: bool| {
         if let Some(why) = why {
-            let list = if asks_for_a_person(why) { &mut found.refusals } else { &mut found.unknowns };
+            // Once it is over the credential may be taken away, as the guide's users are told.
+            let asks = asks_for_a_person(why) && !facts.is_token_rejected();
+            let list = if asks { &mut found.refusals } else { &mut found.unknowns };
             list.push(format!("{what} could not be read: {why}"));
         } else if absent {
             found.refusals.push(format!("{what} does not exist; correct the config"));
@@ -93,9 +95,13 @@ fn permissions(facts: &Facts, found: &mut Findings) {
     if held.has_directory_role() {
         return;
     }
+    // Once it is over the credential may be narrowed, until a group comes back onto the app.
+    let only_watches = facts.is_token_rejected()
+        && facts.recorded().is_some_and(|baseline| !baseline.groups.keys().any(|group| facts.is_on(*group)));
     for (permission, need) in permissions::missing(facts.spec, held) {
         let what_for = need.what_for;
         match need.when {
+            When::Enforce | When::Empties | When::Pauses if only_watches => {}
             // Graph refuses nothing here: it leaves the properties of users out.
             When::Always if permission == "User.Read.All" => found.refusals.push(format!(
                 "the token has no {permission}, needed to {what_for}: Graph shows members without names and states to it, and nobody can be matched \

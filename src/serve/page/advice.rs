@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::model::condition::Reason;
-use crate::model::status::Status;
+use crate::model::status::{Phase, Status};
 
 pub(super) struct Advice<'a> {
     pub text: &'static str,
@@ -67,6 +67,16 @@ const ADVICE: &[(Reason, &str)] = &[
 
 pub(super) fn for_reason(reason: Reason) -> Option<&'static str> {
     ADVICE.iter().find(|(of, _)| *of == reason).map(|(_, text)| *text)
+}
+
+/// The same, as it is in this phase.
+pub(super) fn now(phase: Phase, reason: Reason) -> Option<&'static str> {
+    match (phase, reason) {
+        (Phase::Retired, Reason::CredentialExpiring | Reason::CredentialExpired | Reason::CredentialRefused) => {
+            Some("Stop unscim: it is over. Renew its credential only if it is to go on watching.")
+        }
+        _ => for_reason(reason),
+    }
 }
 
 /// By its name in `held`. What mends itself asks for nobody; preflight and lost users speak through their conditions.
@@ -165,7 +175,9 @@ pub(super) fn after(status: &Status) -> Advice<'_> {
         text: "It is over. What is left for you:",
         clicks: vec![
             "Keep the evidence with the change ticket, and the ledger with it.".into(),
-            "Take unscim's write permissions away at Entra, or its credential. With them it corrects only a group that is assigned again.".into(),
+            "Stop unscim, and take its credential away at Entra. Or leave it running with the permissions to read: it tells of a group that is \
+             assigned again, and of a token that answers again."
+                .into(),
             format!("Stop the provisioning job when it suits you. {quarantined}: its token is refused."),
             "Take access away by the person's own assignment from now on, and in the app: groups no longer decide.".into(),
         ],

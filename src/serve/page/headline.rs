@@ -69,7 +69,13 @@ pub(super) fn headline(status: &Status, troubles: &[Trouble]) -> Headline {
     // That not everything can be seen is no other hold than what stands in the way of seeing it; and a failed look keeps the phase.
     let is_another = |held: &Held| held.brake != "blind" && held.seen_at.is_none() && !tells(troubles, &held.message);
     let is_held = status.phase == Phase::Held && status.held.iter().any(is_another);
-    if let Some(trouble) = troubles.first().filter(|_| !is_held) {
+    let trouble = troubles.first().filter(|_| !is_held);
+    if let Some(trouble) = trouble.filter(|_| status.phase == Phase::Retired) {
+        let text =
+            format!("Retired. Nobody looks any more whether it stays so: {}, since {}", trouble.title, trouble.since.shown);
+        return Headline { text, tone: "later" };
+    }
+    if let Some(trouble) = trouble {
         return Headline { text: format!("{}, since {}", trouble.title, trouble.since.shown), tone: "stop" };
     }
     let text = match status.phase {
@@ -92,7 +98,8 @@ pub(super) fn present(status: &Status) -> Option<&Condition> {
         Phase::UnassigningGroups => Some(2),
         Phase::AwaitingCycle => Some(3),
         Phase::AwaitingRevocation => Some(4),
-        _ => None,
+        Phase::Retired => return None,
+        Phase::Observing | Phase::Preflight | Phase::Held => None,
     };
     match by_phase {
         Some(nth) => status.condition(STEPS[nth]),

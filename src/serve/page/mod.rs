@@ -244,6 +244,7 @@ fn row<'a>(status: &Status, condition: &'a Condition, told: &impl Fn(&str) -> bo
         (_, Truth::False | Truth::Unknown) if condition.reason == Reason::Blocked => ("later", "Later"),
         (_, Truth::False) if advice::for_reason(condition.reason).is_some() => ("stop", "Needs you"),
         (ConditionKind::GraphReachable | ConditionKind::TargetReachable, Truth::False) => ("stop", "No"),
+        (_, Truth::False) if condition.reason == Reason::LookFailed => ("later", "Not known"),
         // It may be that nothing goes on then.
         (_, Truth::False) if matches!(status.phase, Phase::Observing | Phase::Held) => ("later", "Open"),
         (_, Truth::False) => ("busy", "Under way"),

@@ -12,7 +12,7 @@ use crate::model::words::clean;
 pub(super) fn todo<'a>(spec: &Value, status: &'a Status, troubles: &[Trouble]) -> Vec<Advice<'a>> {
     let mut found: Vec<Advice> = Vec::new();
     for condition in &status.conditions {
-        let Some(text) = advice::for_reason(condition.reason) else { continue };
+        let Some(text) = advice::now(status.phase, condition.reason) else { continue };
         let said = Said { message: condition.message.clone(), brake: None };
         match found.iter_mut().find(|advice| advice.text == text) {
             Some(advice) if tells(advice, &said.message) => {}

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use crate::judge::facts::{Cover, Facts, Person};
 use crate::judge::group_plan::GroupPlan;
-use crate::judge::plan::Judged;
+use crate::judge::plan::{Judged, Plan};
 use crate::judge::steps::{GUIDE, empty};
 use crate::judge::{decisions, group_plan, kept};
 use crate::model::condition::{Condition, ConditionKind, Reason, Truth};
@@ -47,7 +47,7 @@ pub fn report(facts: &Facts, acted: &Acted, book: Book, trouble: Option<&str>, b
         is_held(&held),
         ready(facts, acted, retired, looked),
     ]);
-    let phase = phase(facts, acted, before, &held, retired, looked);
+    let phase = phase(facts, &held, standing(facts, plan));
     let cycle = cycle(facts, before);
     let blind = !looked || !plan.findings.unknowns.is_empty();
     let remaining = remaining::remaining(facts, &judged, phase, !held.is_empty(), blind, are_members_read(facts));
@@ -113,8 +113,13 @@ fn is_held(held: &[Held]) -> Judged {
 
 fn ready(facts: &Facts, acted: &Acted, retired: bool, looked: bool) -> Judged {
     if retired && looked {
-        let message = "the retirement is complete; the credential may be narrowed to read-only or removed".into();
+        let message =
+            "the retirement is complete; the credential may be narrowed to read-only, or removed together with unscim".into();
         return judged_as(ConditionKind::Ready, Truth::True, Reason::Retired, message);
+    }
+    if facts.is_token_rejected() && !looked {
+        let message = "the retirement was complete, and nobody looks any more whether it stays so: give unscim a credential that may read, or stop it".into();
+        return judged_as(ConditionKind::Ready, Truth::False, Reason::LookFailed, message);
     }
     if let Some(at) = facts.memory.remembered.rolled_back {
         let message = format!("the retirement was rolled back at {at:.0}, and not begun anew");
@@ -163,39 +168,41 @@ fn dated(judged: Judged, expected_by: Option<Timestamp>, before: Option<&Status>
     }
 }
 
-fn phase(facts: &Facts, acted: &Acted, before: Option<&Status>, held: &[Held], retired: bool, looked: bool) -> Phase {
+/// `standing`: of this turn's look; a failed one keeps the phase, also that of an earlier process.
+fn phase(facts: &Facts, held: &[Held], standing: Option<Phase>) -> Phase {
+    let remembered = &facts.memory.remembered;
     if facts.spec.mode == Mode::Observe {
-        return Phase::Observing;
+        Phase::Observing
+    } else if !held.is_empty() {
+        Phase::Held
+    } else if let Some(standing) = standing.or(remembered.standing) {
+        standing
+    // A ledger from before this was remembered has its proofs.
+    } else if remembered.revocation_proof.is_some() {
+        Phase::Retired
+    } else if remembered.cycle_proof.is_some() {
+        Phase::AwaitingRevocation
+    } else {
+        Phase::Preflight
     }
-    if !held.is_empty() {
-        return Phase::Held;
+}
+
+/// The phase by the steps alone, whatever is held; `None` where the look has failed.
+pub fn standing(facts: &Facts, plan: &Plan) -> Option<Phase> {
+    if reachable_graph(facts).truth != Truth::True {
+        return None;
     }
-    let plan = acted.approved().plan();
-    let (mut steps, mut baseline): (Vec<Truth>, Truth) =
-        (plan.steps.iter().map(|step| step.truth).collect(), plan.baseline.truth);
-    // A failed look keeps the phase; of a hold that is over it is not known which it was.
-    if !looked && let Some(before) = before {
-        if before.phase != Phase::Held {
-            return before.phase;
-        }
-        let truth = |kind| before.condition(kind).map_or(Truth::Unknown, |condition| condition.status);
-        steps = GUIDE.iter().map(|step| truth(step.condition)).collect();
-        baseline = truth(ConditionKind::BaselineRecorded);
+    if plan.baseline.truth != Truth::True {
+        return Some(Phase::Preflight);
     }
-    if retired {
-        return Phase::Retired;
-    }
-    if baseline != Truth::True {
-        return Phase::Preflight;
-    }
-    match steps.into_iter().position(|truth| truth != Truth::True) {
+    Some(match plan.steps.iter().position(|step| step.truth != Truth::True) {
         Some(0) => Phase::AssigningUsers,
         Some(1) => Phase::EmptyingGroups,
         Some(2) => Phase::UnassigningGroups,
         Some(3) => Phase::AwaitingCycle,
         Some(_) => Phase::AwaitingRevocation,
-        None => Phase::Preflight,
-    }
+        None => Phase::Retired,
+    })
 }
 
 fn preflight(facts: &Facts, acted: &Acted) -> Judged {

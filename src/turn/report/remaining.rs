@@ -42,10 +42,11 @@ fn outlook(facts: &Facts, judged: &[Judged], phase: Phase, holds: bool, blind: b
         Outlook::Observing
     } else if holds {
         Outlook::Held
-    } else if blind {
-        Outlook::NotKnown
+    // By its proof, whatever can be read now.
     } else if phase == Phase::Retired {
         Outlook::Retired
+    } else if blind {
+        Outlook::NotKnown
     } else if by_hand && open(&[Reason::AwaitingOperator]) {
         Outlook::AwaitingPerson
     // None of these ends by a cycle that is on time.

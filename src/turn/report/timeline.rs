@@ -22,8 +22,9 @@ pub(super) fn timeline(facts: &Facts, judged: &[Judged], held: &[Held], phase: P
     // Another's ledger, or none that can be read, tells of another run, or of none.
     let Some(baseline) = facts.recorded() else { return Timeline::default() };
     let heard = facts.seen.jobs.known().map(|look| look.at);
+    let heard_before = || last.until.or(facts.memory.remembered.latest.map(|latest| latest.at));
     let is_over = phase == Phase::Retired && before.is_some_and(|before| before.phase == Phase::Retired);
-    let until = if is_over { last.until.or(heard) } else { heard.or(last.until) };
+    let until = if is_over { last.until.or(heard) } else { heard.or_else(heard_before) };
     // Nothing has a place in it before the service was heard once.
     let Some(until) = until else { return Timeline { began: Some(baseline.taken), ..last } };
     Timeline {
