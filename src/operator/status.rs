@@ -11,8 +11,8 @@ use super::told::{Told, short};
 use crate::model::condition::ConditionKind;
 use crate::model::moment::since;
 
-/// How exact the time is at which a worker was last heard; each time is a write.
-pub const HEARD: Duration = Duration::from_secs(15 * 60);
+/// How exact the time is at which a worker was last heard; each time is a write. Older than half an hour, it says that nobody listens.
+pub const HEARD: Duration = Duration::from_secs(25 * 60);
 
 pub struct Seen<'a> {
     pub generation: Option<i64>,
@@ -248,7 +248,7 @@ mod tests {
         let first = made(&RetirementStatus::default(), None, Some(&ready), &heard(Phase::AwaitingCycle, 1), 1);
         assert_eq!(made(&first, None, Some(&ready), &heard(Phase::AwaitingCycle, 9), 9), first, "a turn is no news");
         assert!(news::between(&first, &first).is_empty());
-        let later = made(&first, None, Some(&ready), &heard(Phase::AwaitingCycle, 17), 17);
+        let later = made(&first, None, Some(&ready), &heard(Phase::AwaitingCycle, 27), 27);
         assert!(later != first && news::between(&first, &later).is_empty(), "that it is heard is written now and then");
     }
 
