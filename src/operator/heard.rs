@@ -159,11 +159,12 @@ async fn stream(at: SocketAddr, mut each: impl FnMut(Result<Told, String>)) -> a
             return Ok(());
         }
         while let Some(end) = memmem::find(&buffer[from..], b"\n\n") {
-            let event: Vec<u8> = buffer.drain(..from + end + 2).collect();
+            let event = from + end + 2;
             from = 0;
-            if let Some(data) = data(&event) {
+            if let Some(data) = data(&buffer[..event]) {
                 each(told(data).map_err(|why| format!("{at}: {why}")));
             }
+            buffer.drain(..event);
         }
         anyhow::ensure!(buffer.len() <= STATUS_CAP, "{at} sends more than any status has");
         if buffer.is_empty() {

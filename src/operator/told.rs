@@ -56,8 +56,8 @@ impl Told {
     }
 }
 
-pub fn told(document: &[u8]) -> Result<Told, String> {
-    let read = serde_json::from_slice::<Document>(document);
+pub fn told(bytes: &[u8]) -> Result<Told, String> {
+    let read = serde_json::from_slice::<Document>(bytes);
     let document = read.map_err(|error| format!("what it sends is no status of unscim ({error}); is another program there?"))?;
     if document.kind != KIND {
         return Err(format!("what it sends is a {:?} and no {KIND}; is another program there?", short(&document.kind)));
@@ -75,36 +75,50 @@ pub fn told(document: &[u8]) -> Result<Told, String> {
         has_baseline: status.is_true(ConditionKind::BaselineRecorded),
         is_in_the_middle: taken && !status.is_true(ConditionKind::Ready),
         users_lost: status.progress.users_lost,
-        status: serde_json::to_string(&summary(&status)).map_err(|error| error.to_string())?.into(),
+        status: text(&summary(status), bytes.len())?,
     })
 }
 
-fn summary(status: &Status) -> RetirementStatus {
+/// Some dozen of these are made in each second: with room for all of it at once.
+fn text(status: &RetirementStatus, room: usize) -> Result<Box<str>, String> {
+    let mut text = Vec::with_capacity(room);
+    serde_json::to_writer(&mut text, status).map_err(|error| error.to_string())?;
+    Ok(String::from_utf8(text).map_err(|error| error.to_string())?.into())
+}
+
+fn summary(status: Status) -> RetirementStatus {
+    let plan = plan(&status);
     let progress = &status.progress;
     let of = |part: Option<u64>, all: Option<u64>| Some(format!("{}/{}", part?, all?));
     let time = |time: Option<jiff::Timestamp>| time.map(|time| format!("{time:.0}"));
-    let listed = status.groups.iter().take(GROUPS);
+    let groups_not_listed = status.groups.len().checked_sub(GROUPS).filter(|n| *n > 0).map(|n| n as u64);
+    let listed = status.groups.into_iter().take(GROUPS);
     RetirementStatus {
         phase: Some(status.phase.as_str().to_owned()),
-        conditions: status.conditions.iter().map(condition).collect(),
+        conditions: status.conditions.into_iter().map(condition).collect(),
         users: of(progress.users_kept, progress.users_protected),
         users_lost: progress.users_lost.map(|n| n.to_string()),
         groups: of(progress.groups_off(), progress.groups),
         group_list: listed
-            .map(|group| Group { id: group.id.to_string(), name: cut(&group.name, NAME), state: group.state.as_str().to_owned() })
+            .map(|group| Group { id: group.id.to_string(), name: cut(group.name, NAME), state: group.state.as_str().to_owned() })
             .collect(),
-        groups_not_listed: status.groups.len().checked_sub(GROUPS).filter(|n| *n > 0).map(|n| n as u64),
-        held: status.held.iter().take(HOLDS).map(|held| Held { by: short(&held.brake), message: short(&held.message) }).collect(),
+        groups_not_listed,
+        held: status
+            .held
+            .into_iter()
+            .take(HOLDS)
+            .map(|held| Held { by: short(held.brake), message: short(held.message) })
+            .collect(),
         remaining: Some(status.remaining.left()),
         earliest_finish: time(status.remaining.earliest_finish),
         cycle: Some(Cycle {
             last_ended: time(status.cycle.last_ended),
-            last_state: status.cycle.last_state.as_deref().map(short),
+            last_state: status.cycle.last_state.map(short),
             expected_by: time(status.cycle.expected_by),
         }),
-        app: status.app.as_ref().map(|app| App { service_principal_id: app.id.to_string(), name: short(&app.name) }),
-        plan: plan(status),
-        ledger: status.ledger.clone(),
+        app: status.app.map(|app| App { service_principal_id: app.id.to_string(), name: short(app.name) }),
+        plan,
+        ledger: status.ledger,
         observed_generation: None,
         worker: None,
     }
@@ -121,7 +135,7 @@ fn plan(status: &Status) -> Option<Plan> {
     })
 }
 
-fn condition(condition: &crate::model::condition::Condition) -> Condition {
+fn condition(condition: crate::model::condition::Condition) -> Condition {
     Condition {
         kind: condition.kind.as_str().to_owned(),
         status: match condition.status {
@@ -130,23 +144,23 @@ fn condition(condition: &crate::model::condition::Condition) -> Condition {
             Truth::Unknown => ConditionStatus::Unknown,
         },
         reason: condition.reason.as_str().to_owned(),
-        message: short(&condition.message),
+        message: short(condition.message),
         last_transition_time: condition.last_transition_time,
         observed_generation: None,
     }
 }
 
 /// As much of a text as has room.
-pub fn short(text: &str) -> String {
-    cut(text, TEXT)
+pub fn short(text: impl Into<String>) -> String {
+    cut(text.into(), TEXT)
 }
 
-fn cut(text: &str, most: usize) -> String {
-    if text.len() <= most {
-        return text.to_owned();
+fn cut(mut text: String, most: usize) -> String {
+    if text.len() > most {
+        text.truncate(text.floor_char_boundary(most - '…'.len_utf8()));
+        text.push('…');
     }
-    let end = (0..=most - 3).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-    format!("{}…", &text[..end])
+    text
 }
 
 #[cfg(test)]
@@ -230,7 +244,7 @@ mod tests {
         status.held = vec![crate::model::status::Held { brake: "window".into(), message: long.clone(), seen_at: None }; 500];
         status.conditions = vec![status.conditions[0].clone(); 14];
         status.conditions.iter_mut().for_each(|condition| condition.message.clone_from(&long));
-        let told = summary(&status);
+        let told = summary(status);
         assert_eq!((told.group_list.len(), told.groups_not_listed), (GROUPS, Some(2950)));
         let size = serde_json::to_string(&told).unwrap().len();
         assert!(size < 32 << 10, "{size}");
