@@ -1,9 +1,12 @@
 //! The first act of a run that concerns a user is a small one, followed by a good cycle and a look at the target.
 
+use jiff::Timestamp;
+
 use crate::judge::facts::Facts;
 use crate::judge::group_plan::{GroupPlan, plan_for};
 use crate::judge::{good_cycle, waves};
 use crate::model::condition::Reason;
+use crate::model::journal::Entry;
 use crate::model::key::Key;
 use crate::model::moment::later;
 use crate::model::spec::Rollout;
@@ -32,21 +35,12 @@ pub fn canary(facts: &Facts) -> Canary {
     if facts.spec.rollout == Rollout::AllAtOnce || facts.is_token_rejected() {
         return Canary::Passed;
     }
-    let running = |on: &str| Canary::Running(Reason::CanaryRunning, on.into());
-    // The end of a group in which nobody is protected shows nothing about users.
-    let concerning = |key: &Key| match key {
-        Key::Member(group, _) | Key::Unassign(group, _) => facts.users_of(*group).len() > 0,
-        _ => false,
-    };
-    let taken = || facts.memory.taking().filter(|(key, _)| concerning(key));
-    let Some(first) = facts.memory.first_confirmed(taken()) else {
-        // As long as reads may lag, it is no sign that they do not show it.
-        let open = taken().filter_map(|(_, entry)| entry.begun()).max();
-        return open.map_or(Canary::First, |begun| {
-            let until = later(begun, facts.spec.timing.settle);
-            running(&format!(
+    let Some(first) = facts.memory.first_confirmed(taken(facts)) else {
+        return unanswered(facts).map_or(Canary::First, |until| {
+            let on = format!(
                 "the outcome of the first removal: nobody answered it, and where no read after {until:.0} shows it, it goes out again"
-            ))
+            );
+            Canary::Running(Reason::AwaitingOutcome, on)
         });
     };
     let Some(cycle) = facts.good_cycles_after(first).first().copied() else {
@@ -56,6 +50,23 @@ pub fn canary(facts: &Facts) -> Canary {
     };
     match &facts.memory.target {
         Some(look) if look.turn >= cycle.turn => Canary::Passed,
-        _ => running("a read of the target after the good cycle that followed the first removal"),
+        _ => {
+            let on = "a read of the target after the good cycle that followed the first removal";
+            Canary::Running(Reason::VerifyingTarget, on.into())
+        }
     }
+}
+
+/// The end of a group in which nobody is protected shows nothing about users.
+fn taken<'a>(facts: &'a Facts) -> impl Iterator<Item = (&'a Key, &'a Entry)> {
+    facts.memory.taking().filter(|(key, _)| match key {
+        Key::Member(group, _) | Key::Unassign(group, _) => facts.users_of(*group).len() > 0,
+        _ => false,
+    })
+}
+
+/// Until when a removal that nobody answered is waited for: as long as reads may lag, it is no sign that they do not show it.
+pub fn unanswered(facts: &Facts) -> Option<Timestamp> {
+    let begun = taken(facts).filter_map(|(_, entry)| entry.begun()).max()?;
+    Some(later(begun, facts.spec.timing.settle))
 }

@@ -59,7 +59,8 @@ closed_list! {
         // 1 assign
         AllAssigned, AssignmentsMissing, Settling, AwaitingSettleCycle, AwaitingReplication, ReleasedUncovered,
         // 2 empty
-        AllEmptied, MembersRemain, CanaryRunning, AwaitingEmptyCycle, AwaitingWave, DecisionNeeded, ReadingAgain, GroupReadFailed,
+        AllEmptied, MembersRemain, AwaitingOutcome, CanaryRunning, AwaitingEmptyCycle, AwaitingWave, DecisionNeeded, ReadingAgain,
+        GroupReadFailed,
         // 3 unassign
         AllUnassigned, RowsRemain,
         // 4 cycle

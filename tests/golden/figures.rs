@@ -2,7 +2,7 @@
 
 use unscim::judge::facts::Facts;
 use unscim::model::action::Action;
-use unscim::model::condition::ConditionKind;
+use unscim::model::condition::{ConditionKind, Reason};
 use unscim::model::id::GroupId;
 use unscim::model::observed::Listed;
 use unscim::model::spec::{Hold, Mode};
@@ -142,4 +142,16 @@ fn a_failed_look_lifts_no_hold_and_leaves_none_standing_over_nothing() {
     blind.memory.remembered.standing = Some(Phase::EmptyingGroups);
     let free = status(&blind, Some(&frozen));
     assert!(free.held.is_empty() && free.phase == Phase::EmptyingGroups, "{:?} {}", free.held, free.phase);
+}
+
+#[test]
+fn a_first_removal_that_nobody_answered_is_waited_for_by_its_own_time_and_by_no_cycle() {
+    let first = Action::RemoveMember { group: group(1), user: user(1) };
+    let emptied = |case: &Case| status(case, None).condition(ConditionKind::GroupsEmptied).cloned().unwrap();
+    let mut case = Case::assigned();
+    case.journal().entries.entry(first.key()).or_default().begin(1, at(NOW - 4));
+    let open = emptied(&case);
+    assert_eq!((open.reason, open.expected_by), (Reason::AwaitingOutcome, Some(at(NOW + 1))));
+    case.confirmed(&first, NOW - 4);
+    assert_eq!(emptied(&case).reason, Reason::CanaryRunning);
 }

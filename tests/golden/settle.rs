@@ -24,7 +24,7 @@ fn a_removal_is_believed_undone_only_after_the_time_that_reads_may_lag() {
     open(&mut case, &remove(), NOW - 4);
     assert_eq!(settled(&case.facts()), []);
     let until = format!("the outcome of the first removal: nobody answered it, and where no read after {:.0}", at(NOW + 1));
-    waits(&case.judge(2), Reason::CanaryRunning, &until);
+    waits(&case.judge(2), Reason::AwaitingOutcome, &until);
     open(&mut case, &remove(), NOW - 5);
     assert_eq!(settled(&case.facts()), [(LINE, Settled::NotDone(at(NOW)))]);
     let refused = |case: &mut Case| case.seen.groups.get_mut(&group(1)).unwrap().members = Listed::Unknown(failed("transient"));

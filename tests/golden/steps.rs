@@ -137,7 +137,7 @@ fn empty_takes_one_user_first_and_the_rest_after_a_cycle_and_a_look() {
     waits(&case.judge(2), Reason::CanaryRunning, "a good cycle");
     case.cycle(111);
     case.target().turn -= 1;
-    waits(&case.judge(2), Reason::CanaryRunning, "a read of the target");
+    waits(&case.judge(2), Reason::VerifyingTarget, "a read of the target");
     case.target().turn += 1;
     assert_eq!(acts(&case.judge(2), Reason::MembersRemain), [remove(1, 2), remove(2, 2), remove(2, 3)]);
     let mut all = Case::assigned();
@@ -172,7 +172,7 @@ fn who_was_removed_before_a_rollback_and_again_since_counts_from_then() {
     case.confirmed(&remove(2, 3), 80);
     case.memory.remembered.begun_anew = Some(at(120));
     case.journal().entries.get_mut(&remove(2, 3).key()).unwrap().begin(2, at(130));
-    waits(&case.judge(2), Reason::CanaryRunning, "the outcome of the first removal");
+    waits(&case.judge(2), Reason::AwaitingOutcome, "the outcome of the first removal");
     case.leave(2, 3);
     case.confirmed(&remove(2, 3), 130);
     case.cycle(139);
@@ -215,7 +215,7 @@ fn a_first_removal_that_has_failed_is_tried_again_and_one_that_is_open_is_waited
     entry.close();
     assert_eq!(acts(&case.judge(2), Reason::MembersRemain), [remove(1, 1)]);
     case.journal().entries.get_mut(&remove(1, 1).key()).unwrap().begin(2, at(110));
-    waits(&case.judge(2), Reason::CanaryRunning, "the outcome of the first removal");
+    waits(&case.judge(2), Reason::AwaitingOutcome, "the outcome of the first removal");
 }
 
 #[test]
@@ -318,10 +318,10 @@ fn unassign_leaves_the_first_removal_to_one_user_and_takes_no_empty_group_for_a_
     // Group 2 keeps its members and could go at once, but group 1 has somebody to begin with.
     let mut case = Case::assigned();
     case.spec.groups.list[1].members = Some(MembersDecision::Keep);
-    waits(&case.judge(3), Reason::CanaryRunning, "one user from one group");
+    waits(&case.judge(3), Reason::Blocked, "one user from one group");
     assert_eq!(acts(&case.judge(2), Reason::MembersRemain), [remove(1, 1)]);
     case.in_sight(1, 1, NOW - 1);
-    waits(&case.judge(3), Reason::CanaryRunning, "one user from one group");
+    waits(&case.judge(3), Reason::Blocked, "one user from one group");
     // The end of a group without anybody comes last, and proves nothing of the others.
     let mut case = Case::assigned();
     case.spec.groups.list[0].members = Some(MembersDecision::Keep);

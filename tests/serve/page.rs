@@ -130,7 +130,12 @@ async fn the_headline_says_in_plain_words_what_goes_on() {
     assert_eq!((steps.matches("<details").count(), steps.matches(" open data-now").count()), (5, 1), "the present one is open");
     for (kind, reason, words) in [
         (ConditionKind::GroupsEmptied, Reason::MembersRemain, "Taking people out of the groups: 12 memberships left"),
-        (ConditionKind::GroupsEmptied, Reason::CanaryRunning, "One person is out of a group."),
+        (
+            ConditionKind::GroupsEmptied,
+            Reason::AwaitingOutcome,
+            "Nobody answered the first removal. Reading whether it was done, until",
+        ),
+        (ConditionKind::GroupsEmptied, Reason::CanaryRunning, "The first removal is done."),
         (ConditionKind::GroupsEmptied, Reason::ReadingAgain, "Done so far. Watching that it stays so, until 13:41 UTC"),
         (ConditionKind::GroupsEmptied, Reason::CycleOverdue, "A provisioning cycle should have ended by now"),
     ] {

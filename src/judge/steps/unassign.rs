@@ -69,7 +69,7 @@ fn unassign(facts: &Facts, mut free: Vec<(usize, Vec<Action>)>) -> Verdict {
         Canary::Running(reason, on) => return Verdict::Wait { reason, on },
         Canary::First if canary::has_members_to_remove(facts) => {
             let on = "the removal of one user from one group, before anything else is taken away".into();
-            return Verdict::Wait { reason: Reason::CanaryRunning, on };
+            return Verdict::Wait { reason: Reason::Blocked, on };
         }
         Canary::First => free.truncate(1),
         Canary::Passed => {}

@@ -207,6 +207,7 @@ mod tests {
         Reason::AwaitingReplication,
         Reason::AllEmptied,
         Reason::MembersRemain,
+        Reason::AwaitingOutcome,
         Reason::CanaryRunning,
         Reason::AwaitingEmptyCycle,
         Reason::AwaitingWave,

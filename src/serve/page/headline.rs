@@ -124,9 +124,12 @@ fn at_work(status: &Status, step: &Condition) -> Option<String> {
         Reason::RowsRemain => {
             format!("Taking the groups off the app: {} of {}", figure(progress.groups_off()), figure(progress.groups))
         }
+        Reason::AwaitingOutcome => {
+            format!("Nobody answered the first removal. Reading whether it was done{}", when("until"))
+        }
         Reason::CanaryRunning => {
             format!(
-                "One person is out of a group. Waiting for a provisioning cycle to show that they are kept{}",
+                "The first removal is done. Waiting for a provisioning cycle to show that everybody is kept{}",
                 when("expected")
             )
         }

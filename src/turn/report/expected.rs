@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use crate::judge::canary;
 use crate::judge::facts::{Cover, Facts};
 use crate::judge::plan::Judged;
 use crate::model::condition::{Reason, Truth};
@@ -23,6 +24,7 @@ pub(super) fn expected(facts: &Facts, judged: &Judged, cycle: &CycleStatus) -> O
         | Reason::CanaryRunning
         | Reason::AwaitingCycle
         | Reason::TargetGroupsRemain => cycle.expected_by,
+        Reason::AwaitingOutcome => canary::unanswered(facts),
         Reason::ReadingAgain => {
             let young = |streak: &&Streak| !streak.is_believed(LOOKS, settle);
             let streaks = remembered.empty.values().chain(remembered.unassigned.values()).filter(young);
