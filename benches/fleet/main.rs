@@ -56,7 +56,7 @@ fn number(name: &str, otherwise: usize) -> usize {
 async fn main() {
     let (count, rounds) = (number("UNSCIM_BENCH_RETIREMENTS", 1000), number("UNSCIM_BENCH_ROUNDS", 5));
     // A worker that is heard is written down once in this time.
-    let rest = Duration::from_secs(number("UNSCIM_BENCH_REST_SECONDS", 900) as u64);
+    let rest = Duration::from_secs(number("UNSCIM_BENCH_REST_SECONDS", 1500) as u64);
     let folder = tempfile::tempdir().expect("a folder");
     let flags = audit::flags(folder.path());
     let plane = ControlPlane::start(folder, flags).await;
