@@ -145,6 +145,15 @@ fn a_failed_look_lifts_no_hold_and_leaves_none_standing_over_nothing() {
 }
 
 #[test]
+fn retired_is_kept_over_a_failed_look_for_as_long_as_the_token_is_proven_dead() {
+    let mut over = blind(Case::retired());
+    over.memory.remembered.standing = Some(Phase::Retired);
+    assert_eq!(status(&over, None).phase, Phase::Retired);
+    (over.memory.remembered.revocation_proof, over.memory.remembered.cycle_proof) = (None, None);
+    assert_eq!(status(&over, None).phase, Phase::AwaitingCycle, "it answers again");
+}
+
+#[test]
 fn a_first_removal_that_nobody_answered_is_waited_for_by_its_own_time_and_by_no_cycle() {
     let first = Action::RemoveMember { group: group(1), user: user(1) };
     let emptied = |case: &Case| status(case, None).condition(ConditionKind::GroupsEmptied).cloned().unwrap();

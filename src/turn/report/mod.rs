@@ -122,7 +122,7 @@ fn ready(facts: &Facts, acted: &Acted, retired: bool, looked: bool) -> Judged {
         return judged_as(ConditionKind::Ready, Truth::False, Reason::LookFailed, message);
     }
     if let Some(at) = facts.memory.remembered.rolled_back {
-        let message = format!("the retirement was rolled back at {at:.0}, and not begun anew");
+        let message = format!("a rollback was begun at {at:.0}, and the retirement not begun anew since");
         return judged_as(ConditionKind::Ready, Truth::False, Reason::RolledBack, message);
     }
     let reason = if looked { Reason::InProgress } else { Reason::LookFailed };
@@ -176,7 +176,8 @@ fn phase(facts: &Facts, held: &[Held], standing: Option<Phase>) -> Phase {
     } else if !held.is_empty() {
         Phase::Held
     } else if let Some(standing) = standing.or(remembered.standing) {
-        standing
+        // That a token answers again is seen without Graph.
+        if standing == Phase::Retired && remembered.revocation_proof.is_none() { Phase::AwaitingCycle } else { standing }
     // A ledger from before this was remembered has its proofs.
     } else if remembered.revocation_proof.is_some() {
         Phase::Retired
