@@ -243,6 +243,11 @@ fn members(facts: &Facts, next: &mut Remembered) {
 
 fn departures(facts: &Facts, next: &mut Remembered) {
     let Some(ground) = facts.ground() else { return };
+    // A provisional baseline is of this look. What is told once is told after there is one on disk.
+    if facts.recorded().is_none() {
+        next.departed.clear();
+        return;
+    }
     for (id, user) in &ground.baseline.users {
         let kind = match facts.seen.users.get(id) {
             Some(Observed::Absent) => Some(DepartureKind::Deleted),
