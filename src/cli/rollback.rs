@@ -27,6 +27,9 @@ const GONE: [&str; 3] = [
     "what happened in the app meanwhile",
 ];
 
+const HELD: &str =
+    "The ledger is held now: the daemon writes nothing until it has run with spec.mode: Observe and the mode is set again.";
+
 pub async fn run(args: &args::Rollback, stop: &CancellationToken) -> Result<Exit> {
     let spec = config::load(&args.config.config)?;
     let copy = SqliteLedger::open_evidence(&args.data_dir)?;
@@ -44,10 +47,11 @@ pub async fn run(args: &args::Rollback, stop: &CancellationToken) -> Result<Exit
         Output::Json => print_json(&document(&rollback, back)),
     };
     if rollback.undo.actions().is_empty() {
-        if args.yes {
-            rollback.carry_out(&world, &spec, stop).await?;
-        }
+        let is_held = args.yes && rollback.carry_out(&world, &spec, stop).await?.has_begun;
         json(None)?;
+        if text && is_held {
+            print(&format!("\n{HELD}\n"))?;
+        }
         return Ok(match &rollback.undo {
             undo if undo.is_blind => Exit::Trouble,
             undo if undo.waits.is_empty() => Exit::Done,
@@ -125,10 +129,6 @@ fn told(back: &PutBack) -> Sheet {
     if let Some(why) = &back.stopped {
         sheet.item("", Tone::Bad, "Stopped: ", &format!("{why}. What was done is in the journal; run it again for the rest."));
     }
-    sheet.say(if back.has_begun {
-        "The ledger is held now: the daemon writes nothing until it has run with spec.mode: Observe and the mode is set again."
-    } else {
-        "Nothing was written, and the ledger is as it was."
-    });
+    sheet.say(if back.has_begun { HELD } else { "Nothing was written, and the ledger is as it was." });
     sheet
 }

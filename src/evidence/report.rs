@@ -201,7 +201,9 @@ fn result(remembered: &Remembered, users: &[UserRow], rolled_back: Option<&Rolle
         return (format!("{} lost, of {} protected", count(remembered.lost_since.len(), "user"), users.len()), false);
     }
     let Some(proof) = &remembered.cycle_proof else {
-        let why = rolled_back.map_or_else(|| "step 4 has no proof that holds".into(), RolledBack::words);
+        let begun =
+            remembered.rolled_back.map(|at| format!("a rollback was begun at {at:.0}, which has put nothing back so far"));
+        let why = rolled_back.map(RolledBack::words).or(begun).unwrap_or_else(|| "step 4 has no proof that holds".into());
         return (format!("not proven: {} protected, and {why}", count(users.len(), "user")), false);
     };
     let mut text = proof.kept();

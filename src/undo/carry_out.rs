@@ -112,11 +112,11 @@ impl Rollback {
         Some(format!("{why}; nothing was written"))
     }
 
-    /// Writes, each with its line in the journal. From the first of them on the ledger is held until the mode is set anew.
+    /// Writes, each with its line in the journal. From the first of them on, or from when it waits to write, the ledger is held until
+    /// the mode is set anew.
     pub async fn carry_out(&self, world: &impl World, spec: &Spec, stop: &CancellationToken) -> Result<PutBack> {
         if self.undo.actions().is_empty() {
-            self.wait(world)?;
-            return Ok(PutBack::default());
+            return Ok(PutBack { has_begun: self.wait(world)?, ..PutBack::default() });
         }
         if let Some(why) = self.forbidden(world, spec) {
             bail!("{why}");
@@ -135,8 +135,12 @@ impl Rollback {
     }
 
     /// Nothing is left to write, and what is waited for was seen: the next run counts on from this look. One that saw nothing is none.
-    fn wait(&self, world: &impl World) -> Result<()> {
-        if self.undo.is_blind || self.undo.waits.is_empty() { Ok(()) } else { self.begin(world) }
+    fn wait(&self, world: &impl World) -> Result<bool> {
+        let begins = !self.undo.is_blind && !self.undo.waits.is_empty();
+        if begins {
+            self.begin(world)?;
+        }
+        Ok(begins)
     }
 
     /// Remembers what this look has shown, for the next one; the ledger is held from now on.

@@ -9,13 +9,13 @@ use jiff::Timestamp;
 use crate::judge::facts::{Facts, Rows};
 use crate::judge::others::{self, Least};
 use crate::model::action::Action;
-use crate::model::id::{AppRoleId, GroupId, UserId};
+use crate::model::id::{AppRoleId, AssignmentId, GroupId, UserId};
 use crate::model::key::Key;
 use crate::model::memory::{LOOKS, Streak};
 use crate::model::moment::later;
 use crate::model::observed::Observed;
 use crate::model::snapshot::{Assignment, Principal};
-use crate::model::words::count;
+use crate::model::words::{count, some_of};
 use crate::model::write_record::{LastOutcome, WriteRecord};
 
 /// Stamps of one write may lie this far apart.
@@ -72,6 +72,8 @@ struct Ours {
     members: BTreeSet<(GroupId, UserId)>,
     /// With the service time by which our row was there.
     direct: BTreeMap<(UserId, AppRoleId), Timestamp>,
+    /// Direct rows whose write nobody answered: ours, or somebody else's.
+    doubtful: BTreeSet<(UserId, AppRoleId)>,
     /// Service time of the last thing that was put back.
     restored: Option<Timestamp>,
     /// Keys of what was put back and nobody answered: asked once more, so that there is a time to count cycles from.
@@ -89,8 +91,14 @@ impl Ours {
                 Action::RemoveMember { group, user } if write.is_ours() => _ = ours.members.insert((*group, *user)),
                 // Only what was answered: a row that nobody confirmed may be somebody else's.
                 Action::AssignUser { user, role } => {
+                    let row = (*user, *role);
                     let made = write.ending.as_ref().filter(|ending| ending.already == Some(false));
-                    ours.direct.extend(made.and_then(|ending| Some(((*user, *role), ending.service_at?))));
+                    if let Some(at) = made.and_then(|ending| ending.service_at) {
+                        ours.direct.insert(row, at);
+                        ours.doubtful.remove(&row);
+                    } else if open || write.is_ours() {
+                        ours.doubtful.insert(row);
+                    }
                 }
                 Action::RestoreAssignment { .. } | Action::RestoreMember { .. } => {
                     ours.restored = ours.restored.max(write.ending.as_ref().and_then(|ending| ending.service_at));
@@ -100,7 +108,10 @@ impl Ours {
                         ours.unanswered.remove(&write.action.key());
                     }
                 }
-                Action::RemoveDirect { user, role, .. } if write.is_ours() => _ = ours.direct.remove(&(*user, *role)),
+                Action::RemoveDirect { user, role, .. } if write.is_ours() => {
+                    ours.direct.remove(&(*user, *role));
+                    ours.doubtful.remove(&(*user, *role));
+                }
                 Action::UnassignGroup { .. } | Action::RemoveMember { .. } if open => ours.open += 1,
                 _ => {}
             }
@@ -134,7 +145,27 @@ pub fn undo(facts: &Facts, writes: &[WriteRecord], direct: Direct) -> Undo {
             undo.stays.push(format!("{rows} made by us: only --remove-direct takes them back"));
         }
     }
+    doubtful(facts, app, &ours, &mut undo);
     undo
+}
+
+/// A row that is there and may be ours stays, and nobody should believe that none is left.
+fn doubtful(facts: &Facts, app: &Rows, ours: &Ours, undo: &mut Undo) {
+    let known: BTreeSet<&AssignmentId> = present(app, ours).into_iter().map(|(_, row)| &row.id).collect();
+    let left = app.all().iter().filter_map(|row| match row.principal {
+        Principal::User(user) if ours.doubtful.contains(&(user, row.role)) && !known.contains(&row.id) => Some(user),
+        _ => None,
+    });
+    let left: Vec<UserId> = left.collect();
+    if !left.is_empty() {
+        let users: BTreeSet<UserId> = left.iter().copied().collect();
+        undo.stays.push(format!(
+            "{} whose writes nobody answered: ours, or somebody else's, so that no rollback takes them back; of {}: {} (unscim report has all)",
+            count(left.len(), "direct assignment"),
+            count(users.len(), "user"),
+            some_of(users.into_iter().map(|user| facts.user_name(user)))
+        ));
+    }
 }
 
 fn rows(facts: &Facts, app: &Rows, ours: &Ours, undo: &mut Undo) {

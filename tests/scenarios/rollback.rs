@@ -13,6 +13,7 @@ use unscim::model::observed::Observed;
 use unscim::model::snapshot::Principal;
 use unscim::model::spec::Mode;
 use unscim::model::status::Phase;
+use unscim::practice::scenario::Scenario;
 use unscim::practice::{Effect, Fault};
 use unscim::turn::{LoopState, Permit, turn};
 use unscim::undo::Direct;
@@ -113,7 +114,7 @@ async fn a_finished_retirement_is_undone_in_the_safe_order_and_can_be_begun_anew
     // The daemon stands still until the mode is set anew.
     let status = rig.turn().await.status;
     assert_eq!(status.phase, Phase::Held);
-    assert!(status.held.iter().any(|held| held.message.contains("rolled back at")), "{:?}", status.held);
+    assert!(status.held.iter().any(|held| held.message.contains("a rollback was begun at")), "{:?}", status.held);
     assert_eq!(status.timeline.put_back, kinds.len() as u64);
 
     // With the token gone no cycle shows that the groups carry them; with a new one it does, and our rows may go.
@@ -306,4 +307,43 @@ async fn only_what_we_did_is_undone_and_only_for_people_who_are_there() {
         assert_eq!(after.members[id], expected, "group {id}");
     }
     assert!(rig.practice.forbidden_calls().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn assignments_that_nobody_answered_stay_and_the_command_says_so() {
+    let mut rig = Rig::new(Scenario { users: 40, ..small() }).await;
+    rig.practice.faults().add(Fault::once("/appRoleAssignedTo", Effect::LoseAnswer).on(http::Method::POST));
+    rig.until(20, |status| status.progress.users_assigned == Some(40)).await;
+    let doubted = "direct assignments whose writes nobody answered: ours, or somebody else's";
+    for direct in [Direct::Stay, Direct::Go] {
+        let shown = shown(&looked(&mut rig, direct).await).plain().split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(shown.contains(doubted), "{shown}");
+    }
+    // A run that only waits holds the ledger, too, and says so to whoever asks.
+    let rollback = looked(&mut rig, Direct::Go).await;
+    assert!(rollback.undo.actions().is_empty() && !rollback.undo.waits.is_empty(), "{rollback:?}");
+    let (spec, stop) = (rig.spec.clone(), rig.stop.clone());
+    assert!(rollback.carry_out(rig.world(), &spec, &stop).await.unwrap().has_begun);
+    assert!(told(&mut rig).result.contains("a rollback was begun at"), "{}", told(&mut rig).result);
+    rig.restart();
+    let status = rig.turn().await.status;
+    assert!(status.held.iter().any(|held| held.message.contains("a rollback was begun at")), "{:?}", status.held);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_was_disabled_before_it_began_is_told_also_where_it_was_observed_first() {
+    for first in [Mode::Enforce, Mode::Observe] {
+        // One of them is disabled.
+        let mut rig = Rig::new(small()).await;
+        rig.spec.mode = first;
+        for _ in 0..3 {
+            rig.turn().await;
+        }
+        rig.restart();
+        rig.spec.mode = Mode::Enforce;
+        rig.until(50, |status| status.is_true(unscim::model::condition::ConditionKind::BaselineRecorded)).await;
+        rig.turn().await;
+        let departed = told(&mut rig).witnessed.into_iter().filter(|entry| matches!(entry.event, Event::Departed { .. }));
+        assert_eq!(departed.count(), 1, "{first:?}");
+    }
 }

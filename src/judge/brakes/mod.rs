@@ -201,7 +201,7 @@ fn frozen(facts: &Facts, _: &Plan) -> Option<BrakeHit> {
 fn rolled_back(facts: &Facts, _: &Plan) -> Option<BrakeHit> {
     let at = facts.memory.remembered.rolled_back?;
     let why = format!(
-        "the retirement was rolled back at {at:.0}; to begin it anew, let one turn run with spec.mode: Observe, read what it says, and set the mode again"
+        "a rollback was begun at {at:.0}; to begin the retirement anew, let one turn run with spec.mode: Observe, read what it says, and set the mode again"
     );
     Some((Brake::RolledBack, HoldsBack::Everything, why))
 }

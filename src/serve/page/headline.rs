@@ -158,7 +158,7 @@ fn held(status: &Status) -> String {
         ("users-lost", "Held: people may have lost their access"),
         ("frozen", "Held by hand: nothing is written"),
         ("blind", "Held: not everything that matters could be seen"),
-        ("rolled-back", "Held: the retirement was rolled back"),
+        ("rolled-back", "Held: a rollback was begun"),
         ("ledger-behind", "Held: the ledger may be an old copy"),
         ("another-at-work", "Held: somebody else is at work on the same app"),
         ("undone", "Held: something takes the direct assignments away"),
