@@ -79,7 +79,7 @@ export function compare(page, document) {
     if (type === "Held") return status === "True" ? ["Held"] : ["Free"];
     if (status === "True") return ["Done"];
     if (reason === "Blocked") return ["Later"];
-    return status === "False" ? ["Under way", "Open", "Needs you", "No"] : ["Not known"];
+    return status === "False" && reason !== "LookFailed" ? ["Under way", "Open", "Needs you", "No"] : ["Not known"];
   };
   const isTold = (message) => page.told.includes(message) || status.held.every((held) => page.told.includes(flat(held.message)));
   const condition = (found, condition) => {
