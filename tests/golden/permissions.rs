@@ -1,7 +1,7 @@
 //! What the token may do, held against what the spec needs: each that is missing is named, and each that is too much.
 
 use unscim::judge::preflight;
-use unscim::model::observed::Observed;
+use unscim::model::observed::{Listed, Observed};
 use unscim::model::snapshot::{Permissions, Principal};
 use unscim::model::spec::{Afterwards, EmptyGroups, MembersDecision, Mode};
 
@@ -97,6 +97,14 @@ fn once_it_is_over_the_credential_may_be_narrowed_or_taken_away_until_a_group_co
         case.row(Principal::Group(group(1)), role(1), 300);
     });
     assert!(refusals.iter().any(|why| why.contains("AppRoleAssignment.ReadWrite.All")), "{refusals:?}");
+    // An outage asks for no permission, and allows nothing.
+    let mut unread = Case::retired();
+    let only = LOOK.iter().map(|role| (*role).into()).collect();
+    unread.seen.permissions = Observed::Known(Permissions { roles: only, ..Permissions::default() });
+    unread.seen.assignments = Listed::Unknown(failed("transient"));
+    let seen = preflight::check(&unread.facts());
+    assert!(seen.refusals.is_empty() && seen.unknowns.len() == 1, "{seen:?}");
+    assert!(unread.approve().actions().is_empty());
     let (refusals, _) = found(LOOK, |case| {
         retired(case);
         case.memory.remembered.revocation_proof = None;

@@ -49,7 +49,7 @@ fn looks(facts: &Facts, found: &mut Findings) {
     let seen = facts.seen;
     let mut need = |what: &str, why: Option<&Why>, absent: bool| {
         if let Some(why) = why {
-            // Once it is over the credential may be taken away, as the guide's users are told.
+            // Once it is over the credential may be taken away: not known all the same, but nobody's work.
             let asks = asks_for_a_person(why) && !facts.is_token_rejected();
             let list = if asks { &mut found.refusals } else { &mut found.unknowns };
             list.push(format!("{what} could not be read: {why}"));
@@ -95,7 +95,8 @@ fn permissions(facts: &Facts, found: &mut Findings) {
     if held.has_directory_role() {
         return;
     }
-    // Once it is over the credential may be narrowed, until a group comes back onto the app.
+    // Once it is over the credential may be narrowed, until a group comes back onto the app. A list that can't be read is not known for
+    // itself, and stops every write.
     let only_watches = facts.is_token_rejected()
         && facts.recorded().is_some_and(|baseline| !baseline.groups.keys().any(|group| facts.is_on(*group)));
     for (permission, need) in permissions::missing(facts.spec, held) {

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use crate::judge::facts::{Cover, Facts, Person};
 use crate::judge::group_plan::GroupPlan;
 use crate::judge::plan::{Judged, Plan};
-use crate::judge::steps::{GUIDE, empty};
+use crate::judge::steps::empty;
 use crate::judge::{decisions, group_plan, kept};
 use crate::model::condition::{Condition, ConditionKind, Reason, Truth};
 use crate::model::id::GroupId;
@@ -35,7 +35,7 @@ pub fn report(facts: &Facts, acted: &Acted, book: Book, trouble: Option<&str>, b
     if !looked {
         held.extend(held_before(before, &held));
     }
-    let retired = plan.steps.len() == GUIDE.len() && plan.steps.iter().all(|step| step.truth == Truth::True);
+    let stands = standing(facts, plan);
     let mut judged = vec![preflight(facts, acted), plan.baseline.clone()];
     judged.extend(plan.steps.iter().cloned());
     judged.extend([
@@ -45,9 +45,9 @@ pub fn report(facts: &Facts, acted: &Acted, book: Book, trouble: Option<&str>, b
         reachable_target(facts),
         config_loaded(trouble),
         is_held(&held),
-        ready(facts, acted, retired, looked),
+        ready(facts, acted, stands),
     ]);
-    let phase = phase(facts, &held, standing(facts, plan));
+    let phase = phase(facts, &held, stands);
     let cycle = cycle(facts, before);
     let blind = !looked || !plan.findings.unknowns.is_empty();
     let remaining = remaining::remaining(facts, &judged, phase, !held.is_empty(), blind, are_members_read(facts));
@@ -111,8 +111,9 @@ fn is_held(held: &[Held]) -> Judged {
     judged_as(ConditionKind::Held, Truth::True, reason, message)
 }
 
-fn ready(facts: &Facts, acted: &Acted, retired: bool, looked: bool) -> Judged {
-    if retired && looked {
+fn ready(facts: &Facts, acted: &Acted, standing: Option<Phase>) -> Judged {
+    let looked = standing.is_some();
+    if standing == Some(Phase::Retired) {
         let message =
             "the retirement is complete; the credential may be narrowed to read-only, or removed together with unscim".into();
         return judged_as(ConditionKind::Ready, Truth::True, Reason::Retired, message);
