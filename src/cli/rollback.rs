@@ -46,36 +46,33 @@ pub async fn run(args: &args::Rollback, stop: &CancellationToken) -> Result<Exit
         Output::Text => Ok(()),
         Output::Json => print_json(&document(&rollback, back)),
     };
-    if rollback.undo.actions().is_empty() {
-        let is_held = args.yes && rollback.carry_out(&world, &spec, stop).await?.has_begun;
+    let undo = &rollback.undo;
+    let nothing_to_write = undo.actions().is_empty();
+    if !args.yes || !rollback.is_due() {
         json(None)?;
-        if text && is_held {
-            print(&format!("\n{HELD}\n"))?;
+        if text && !nothing_to_write {
+            print("\nNothing was written. Stop the daemon and run this again with --yes to do it.\n")?;
         }
-        return Ok(match &rollback.undo {
+        return Ok(match undo {
+            _ if !nothing_to_write => Exit::Pending,
             undo if undo.is_blind => Exit::Trouble,
             undo if undo.waits.is_empty() => Exit::Done,
             _ => Exit::Waiting,
         });
-    }
-    if !args.yes {
-        json(None)?;
-        if text {
-            print("\nNothing was written. Stop the daemon and run this again with --yes to do it.\n")?;
-        }
-        return Ok(Exit::Pending);
     }
     if let Some(why) = rollback.forbidden(&world, &spec) {
         return Err(Refused(why).into());
     }
     let back = rollback.carry_out(&world, &spec, stop).await?;
     json(Some(&back))?;
-    if text {
+    if text && nothing_to_write {
+        print(&format!("\n{HELD}\n"))?;
+    } else if text {
         told(&back).print()?;
     }
     Ok(if back.stopped.is_some() || !back.failed.is_empty() {
         Exit::Held
-    } else if rollback.undo.waits.is_empty() {
+    } else if undo.waits.is_empty() {
         Exit::Done
     } else {
         Exit::Waiting
@@ -109,7 +106,7 @@ pub fn shown(rollback: &Rollback) -> Sheet {
 fn document(rollback: &Rollback, back: Option<&PutBack>) -> Value {
     let done = back.map(|back| {
         let done = back.done.iter().map(|(action, done)| json!({ "action": action, "result": done.label() }));
-        json!({ "done": done.collect::<Vec<_>>(), "refused": back.failed, "stopped": back.stopped })
+        json!({ "done": done.collect::<Vec<_>>(), "refused": back.failed, "stopped": back.stopped, "ledgerHeld": back.has_begun })
     });
     json!({
         "actions": rollback.undo.actions(), "alreadyAsBefore": rollback.undo.already, "waits": rollback.undo.waits, "stays": rollback.undo.stays,

@@ -112,14 +112,23 @@ impl Rollback {
         Some(format!("{why}; nothing was written"))
     }
 
+    /// Whether a run changes anything: the tenant, or the ledger, where it waits for something and this look counts.
+    pub fn is_due(&self) -> bool {
+        !self.undo.actions().is_empty() || (!self.undo.is_blind && !self.undo.waits.is_empty())
+    }
+
     /// Writes, each with its line in the journal. From the first of them on, or from when it waits to write, the ledger is held until
     /// the mode is set anew.
     pub async fn carry_out(&self, world: &impl World, spec: &Spec, stop: &CancellationToken) -> Result<PutBack> {
-        if self.undo.actions().is_empty() {
-            return Ok(PutBack { has_begun: self.wait(world)?, ..PutBack::default() });
+        if !self.is_due() {
+            return Ok(PutBack::default());
         }
         if let Some(why) = self.forbidden(world, spec) {
             bail!("{why}");
+        }
+        if self.undo.actions().is_empty() {
+            self.begin(world)?;
+            return Ok(PutBack { has_begun: true, ..PutBack::default() });
         }
         let app = self.seen.app.known().map(|app| app.id).context("the app could not be read; nothing was written")?;
         let (before, line) = (world.ledger().remembered()?, world.ledger().last_line()?);
@@ -132,15 +141,6 @@ impl Rollback {
             world.ledger().remember(&before)?;
         }
         Ok(back)
-    }
-
-    /// Nothing is left to write, and what is waited for was seen: the next run counts on from this look. One that saw nothing is none.
-    fn wait(&self, world: &impl World) -> Result<bool> {
-        let begins = !self.undo.is_blind && !self.undo.waits.is_empty();
-        if begins {
-            self.begin(world)?;
-        }
-        Ok(begins)
     }
 
     /// Remembers what this look has shown, for the next one; the ledger is held from now on.

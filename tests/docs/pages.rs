@@ -292,7 +292,7 @@ fn cli_page() -> String {
          | `plan` | `conditions`, `progress`, `way` (digest, users, groups, steps, calls), `actions`, `held`, `notes` |\n\
          | `check` | `config`, `mode`, `offline`, `passed`, `refused`, `unknown`, `heldLater`, `notes`, `progress` |\n\
          | `status` | the document of `/status` |\n\
-         | `rollback` | `actions`, `alreadyAsBefore`, `waits`, `stays`, `carriedOut` (`done`, `refused`, `stopped`; null where it was only shown) |\n\
+         | `rollback` | `actions`, `alreadyAsBefore`, `waits`, `stays`, `carriedOut` (`done`, `refused`, `stopped`, `ledgerHeld`; null where it was only shown) |\n\
          | `verify` | `holds`, `lines`, `head`, `breaks`, `asked`, `askedAtLine` |\n\
          | `report --format json` | the evidence ([evidence.md](evidence.md)) |\n",
     );

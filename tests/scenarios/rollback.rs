@@ -11,7 +11,7 @@ use unscim::model::id::{AppRoleId, GroupId, UserId};
 use unscim::model::key::Key;
 use unscim::model::observed::Observed;
 use unscim::model::snapshot::Principal;
-use unscim::model::spec::Mode;
+use unscim::model::spec::{Hold, Mode, Spec};
 use unscim::model::status::Phase;
 use unscim::practice::scenario::Scenario;
 use unscim::practice::{Effect, Fault};
@@ -323,6 +323,11 @@ async fn assignments_that_nobody_answered_stay_and_the_command_says_so() {
     let rollback = looked(&mut rig, Direct::Go).await;
     assert!(rollback.undo.actions().is_empty() && !rollback.undo.waits.is_empty(), "{rollback:?}");
     let (spec, stop) = (rig.spec.clone(), rig.stop.clone());
+    for forbidding in [Spec { mode: Mode::Observe, ..spec.clone() }, Spec { hold: Hold::Held, ..spec.clone() }] {
+        let refused = rollback.carry_out(rig.world(), &forbidding, &stop).await.unwrap_err().to_string();
+        assert!(refused.contains("nothing was written"), "{refused}");
+    }
+    assert!(!told(&mut rig).result.contains("rollback"), "{}", told(&mut rig).result);
     assert!(rollback.carry_out(rig.world(), &spec, &stop).await.unwrap().has_begun);
     assert!(told(&mut rig).result.contains("a rollback was begun at"), "{}", told(&mut rig).result);
     rig.restart();
