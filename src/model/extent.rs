@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::baseline::Baseline;
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Extent {
     /// The service's time of the look that the baseline was taken from.

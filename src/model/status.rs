@@ -166,7 +166,7 @@ closed_list! {
 }
 
 /// What is left of the whole way, as far as it is decided. `None` is not known.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Remaining {
     /// Direct assignments to be made.

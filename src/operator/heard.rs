@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use super::endless::Endless;
 use super::metrics::Metrics;
 use super::resource::Id;
-use super::told::{Told, told};
+use super::told::{Told, Word, word};
 use super::worker::objects::PORT;
 
 /// A worker says at least that it is alive every fifteen seconds.
@@ -132,21 +132,29 @@ async fn listen(id: Id, address: IpAddr, kept: Arc<Mutex<Heard>>, news: News) {
 }
 
 /// Whether it says anything that was not known.
-fn note(kept: &Mutex<Heard>, said: Result<Told, String>) -> bool {
+fn note(kept: &Mutex<Heard>, said: Result<Word, String>) -> bool {
     let mut heard = heard(kept);
+    let known = heard.told.as_ref().filter(|_| heard.trouble.is_none()).map(|(told, _)| told.mark);
+    let now = Timestamp::now();
     match said {
-        Ok(new) => {
-            let is_same = heard.told.as_ref().is_some_and(|(old, _)| **old == new) && heard.trouble.is_none();
-            let told = if is_same { heard.told.take().map(|(old, _)| old) } else { None };
-            *heard = Heard { told: Some((told.unwrap_or_else(|| Arc::new(new)), Timestamp::now())), trouble: None };
-            !is_same
+        Ok(word) if known == Some(word.mark()) => {
+            if let Some((_, at)) = &mut heard.told {
+                *at = now;
+            }
+            false
         }
-        Err(why) => heard.trouble.replace(why.clone()) != Some(why),
+        said => match said.and_then(Word::told) {
+            Ok(told) => {
+                *heard = Heard { told: Some((Arc::new(told), now)), trouble: None };
+                true
+            }
+            Err(why) => heard.trouble.replace(why.clone()) != Some(why),
+        },
     }
 }
 
 /// Reads server-sent events to their end.
-async fn stream(at: SocketAddr, mut each: impl FnMut(Result<Told, String>)) -> anyhow::Result<()> {
+async fn stream(at: SocketAddr, mut each: impl FnMut(Result<Word, String>)) -> anyhow::Result<()> {
     let asking = tokio::time::timeout(CONNECT, Endless::get(at, "/events", "text/event-stream")).await;
     let mut answer = asking.context("no answer")??;
     let mut buffer: Vec<u8> = Vec::new();
@@ -162,7 +170,7 @@ async fn stream(at: SocketAddr, mut each: impl FnMut(Result<Told, String>)) -> a
             let event = from + end + 2;
             from = 0;
             if let Some(data) = data(&buffer[..event]) {
-                each(told(data).map_err(|why| format!("{at}: {why}")));
+                each(word(data).map_err(|why| format!("{at}: {why}")));
             }
             buffer.drain(..event);
         }

@@ -209,6 +209,7 @@ mod tests {
             has_baseline: true,
             is_in_the_middle: false,
             users_lost: None,
+            mark: 0,
         };
         Heard { told: Some((Arc::new(told), at(minute))), trouble: None }
     }
