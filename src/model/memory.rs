@@ -153,6 +153,8 @@ pub struct Remembered {
     pub latest: Option<Latest>,
     /// The phase by the steps alone, as the last look that worked has it. Nothing is judged by it.
     pub standing: Option<Phase>,
+    /// The look that showed this phase first; service.
+    pub standing_since: Option<Timestamp>,
     /// The time before this process in which nobody watched, until the operator has said that the ledger is to go on.
     pub unwatched: Option<Unwatched>,
     /// Writes whose last confirmation was dated in the service's future: which one in number, and a time that it is not later than.

@@ -10,7 +10,7 @@ use crate::model::condition::ConditionKind;
 pub struct Timeline {
     /// Of the look that the baseline was first taken from. `None`: there is no baseline in the ledger.
     pub began: Option<Timestamp>,
-    /// Of the last look at the job; after the end, of the first one that showed it.
+    /// Of the last look at the job; after the end, of the look that showed it first.
     pub until: Option<Timestamp>,
     /// By the ledger, oldest first within an action.
     pub writes: Vec<Burst>,

@@ -81,7 +81,8 @@ pub async fn turn(
     let status = report(&facts, &acted, book, state.config_trouble.as_deref(), state.status.as_ref());
     state.status = Some(status.clone());
     let roadmap = if permit == Permit::ReadOnly { roadmap(&facts, acted.approved().actions()) } else { None };
-    record::keep_standing(world.ledger(), standing(&facts, acted.approved().plan()), memory);
+    let (standing, seen) = (standing(&facts, acted.approved().plan()), facts.service_time());
+    record::keep_standing(world.ledger(), standing, seen, memory);
     Some(Turn { status, acted, roadmap })
 }
 

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use crate::judge::facts::Facts;
 use crate::judge::restored;
 use crate::model::baseline::{Baseline, Growth};
@@ -81,10 +83,11 @@ pub(super) fn write_down(
 }
 
 /// For a process that begins while nothing can be read. A ledger that does not take it has said so in this turn, or will in the next.
-pub(super) fn keep_standing(ledger: &impl Ledger, standing: Option<Phase>, memory: Memory) {
+pub(super) fn keep_standing(ledger: &impl Ledger, standing: Option<Phase>, seen: Timestamp, memory: Memory) {
     let recorded = memory.source == BaselineSource::Ledger && memory.baseline.is_known();
-    if recorded && standing.is_some() && standing != memory.remembered.standing {
-        let remembered = Remembered { standing, ..memory.remembered };
+    let is_kept = standing == memory.remembered.standing && memory.remembered.standing_since.is_some();
+    if recorded && standing.is_some() && !is_kept {
+        let remembered = Remembered { standing, standing_since: Some(seen), ..memory.remembered };
         if let Err(error) = ledger.remember(&remembered) {
             tracing::debug!(%error, "the phase was not written down");
         }

@@ -214,6 +214,7 @@ impl Form<'_> {
             calibration: _,
             // Of what only a person reads.
             standing: _,
+            standing_since: _,
             strangers: _,
             // Of what these tenants have none of: records with a date or another name, other uses, rollbacks, webhooks.
             renamed: _,

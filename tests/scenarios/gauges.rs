@@ -135,6 +135,9 @@ async fn a_process_that_begins_in_an_outage_knows_the_phase_and_what_was_written
 async fn retired_and_its_credential_taken_away_it_is_retired_and_says_that_nobody_looks() {
     let mut rig = Rig::new(small()).await;
     rig.retire().await;
+    let over = rig.turn().await.status.timeline.until;
+    rig.restart();
+    assert_eq!(rig.turn().await.status.timeline.until, over, "the run was over then, however long the daemon goes on looking");
     rig.restart();
     let Credential::ClientSecret { client_secret_file, .. } = &rig.spec.entra.credential else { panic!("it is a secret") };
     std::fs::write(client_secret_file, "none that Entra knows").unwrap();

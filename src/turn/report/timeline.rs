@@ -23,8 +23,9 @@ pub(super) fn timeline(facts: &Facts, judged: &[Judged], held: &[Held], phase: P
     let Some(baseline) = facts.recorded() else { return Timeline::default() };
     let heard = facts.seen.jobs.known().map(|look| look.at);
     let heard_before = || last.until.or(facts.memory.remembered.latest.map(|latest| latest.at));
-    let is_over = phase == Phase::Retired && before.is_some_and(|before| before.phase == Phase::Retired);
-    let until = if is_over { last.until.or(heard) } else { heard.or_else(heard_before) };
+    let remembered = &facts.memory.remembered;
+    let over = remembered.standing_since.filter(|_| phase == Phase::Retired && remembered.standing == Some(phase));
+    let until = over.or(heard).or_else(heard_before);
     // Nothing has a place in it before the service was heard once.
     let Some(until) = until else { return Timeline { began: Some(baseline.taken), ..last } };
     Timeline {
