@@ -136,6 +136,7 @@ async fn retired_and_its_credential_taken_away_it_is_retired_and_says_that_nobod
     let mut rig = Rig::new(small()).await;
     rig.retire().await;
     let over = rig.turn().await.status.timeline.until;
+    tokio::time::sleep(Duration::from_secs(48 * 3600)).await;
     rig.restart();
     assert_eq!(rig.turn().await.status.timeline.until, over, "the run was over then, however long the daemon goes on looking");
     rig.restart();
