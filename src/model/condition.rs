@@ -68,7 +68,7 @@ closed_list! {
         // kept
         AllKept, UsersLost, UsersUncertain, UsersUncounted, ProvenBeforeRevocation, TargetUnread,
         // 5 revoke
-        TokenRejected, AwaitingOperator, WebhookCalled, AwaitingPause, Confirming, ProbeInconclusive, UnmanagedGroupAssigned,
+        TokenRejected, AwaitingOperator, TokenEnded, WebhookCalled, AwaitingPause, Confirming, ProbeInconclusive, UnmanagedGroupAssigned,
         RevokedTooEarly,
         // our credential at Entra
         CredentialInForce, CredentialExpiring, CredentialExpired, CredentialRefused, ExpiryNotKnown,

@@ -397,8 +397,9 @@ fn a_token_that_says_when_it_ends_is_told_before_and_is_not_called_revoked_after
     const DAY: i64 = 24 * 60;
     let ends = |minute: i64| move |case: &mut Case| case.seen.target.token_ends = Some(at(minute));
     let near = "the token in target.tokenFile ends by itself on ";
-    for minute in [NOW - 1, NOW, NOW + 14 * DAY] {
-        notes(near, ends(minute));
+    let over = "the token in target.tokenFile has ended by itself on ";
+    for (minute, told) in [(NOW - 1, over), (NOW + 5, over), (NOW + 6, near), (NOW + 14 * DAY, near)] {
+        notes(told, ends(minute));
         passes(ends(minute));
     }
     assert!(found(ends(NOW + 14 * DAY + 1)).notes.iter().all(|note| !note.contains(near)));

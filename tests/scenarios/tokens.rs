@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use unscim::model::condition::{ConditionKind, Reason};
 use unscim::model::spec::Acknowledgement;
-use unscim::model::status::{Phase, Status};
+use unscim::model::status::{Outlook, Phase, Status};
 use unscim::practice::scenario::{Job, Scenario, SignIn, Target, TargetToken};
 use unscim::practice::scim_app::Quirk;
 
@@ -38,16 +38,27 @@ async fn a_token_that_ends_by_itself_is_never_taken_for_a_deleted_one() {
     let mut rig = Rig::new(with_a_jwt(Some(20 * DAY))).await;
     rig.until_phase(Phase::AwaitingRevocation).await;
     rig.practice.pass(20 * DAY).await;
+    // A person is asked, whether it was deleted meanwhile or not.
+    let asks = |status: &Status| {
+        let (reason, message) = revoked(status);
+        assert_eq!((reason, status.remaining.outlook), (Reason::TokenEnded, Outlook::AwaitingPerson), "{message}");
+        assert!(message.contains("put a token that lasts into target.tokenFile for one turn"), "{message}");
+    };
+    asks(&rig.turn().await.status);
     rig.practice.revoke_token().unwrap();
     for _ in 0..20 {
         let status = rig.turn().await.status;
         assert_ne!(status.phase, Phase::Retired);
+        asks(&status);
         tokio::time::sleep(Duration::from_secs(120)).await;
     }
-    let status = rig.turn().await.status;
-    let (reason, message) = revoked(&status);
-    assert_eq!(reason, Reason::ProbeInconclusive, "{message}");
-    assert!(message.contains("expired by itself on "), "{message}");
+    // What is asked for leads to the end.
+    let lasting = "scim~one-that-lasts";
+    rig.practice.scim_app().unwrap().set_token(lasting.into());
+    std::fs::write(rig.dir.path().join("scim-token"), lasting).unwrap();
+    let status = rig.until(10, |status| revoked(status).0 == Reason::AwaitingOperator).await;
+    assert_eq!(status.phase, Phase::AwaitingRevocation);
+    rig.retire().await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -184,10 +184,14 @@ impl<'a> Facts<'a> {
         self.seen.jobs.known().map_or(self.now, |look| look.at)
     }
 
+    /// When the token for the app ends, where that is over by what it says, or about to be.
+    pub fn token_ended(&self) -> Option<Timestamp> {
+        self.seen.target.token_ends.filter(|end| *end <= later(self.service_time(), SKEW))
+    }
+
     /// Why a token that is refused need not have been deleted.
     pub fn runs_out(&self) -> Option<String> {
-        let ended = self.seen.target.token_ends.filter(|end| *end <= later(self.service_time(), SKEW));
-        match ended {
+        match self.token_ended() {
             Some(end) => Some(format!("by what it says it has expired by itself on {end:.0}, or is about to")),
             None if self.signs_in_by_oauth() => {
                 Some("Entra signs in to the app by OAuth, so it may be an access token that has expired by itself".into())

@@ -31,7 +31,15 @@ pub(super) fn sign_in(facts: &Facts, found: &mut Findings) {
 /// A token that says of itself when it ends.
 pub(super) fn end(facts: &Facts, found: &mut Findings) {
     let now = facts.service_time();
-    if let Some(end) = facts.seen.target.token_ends.filter(|end| !facts.is_token_rejected() && *end <= later(now, AHEAD)) {
+    if facts.is_token_rejected() {
+        return;
+    }
+    if let Some(end) = facts.token_ended() {
+        found.notes.push(format!(
+            "the token in target.tokenFile has ended by itself on {end:.0}, or is about to: that it is refused proves no deletion; put one that lasts into both \
+             Entra and the file, or after step 4 into the file alone"
+        ));
+    } else if let Some(end) = facts.seen.target.token_ends.filter(|end| *end <= later(now, AHEAD)) {
         found.notes.push(format!(
             "the token in target.tokenFile ends by itself on {end:.0}: from then on nothing can be read at the app, and that it is refused proves no deletion; \
              be done before, or put one that lasts into both Entra and the file"

@@ -135,6 +135,15 @@ fn judge(facts: &Ground) -> Verdict {
     waits.sort_by_key(|(reason, _)| *reason == Reason::AwaitingWave);
     match waits.into_iter().next() {
         Some((reason, on)) => Verdict::Wait { reason, on },
-        None => Verdict::Met { reason: Reason::AllEmptied, why: "no group that is to be emptied has a user left".into() },
+        None => {
+            let has_users = |group: &GroupId| facts.members(*group).is_some_and(|look| !look.value.users.is_empty());
+            let is_back = |group: &GroupId| facts.rows.has(*group) && has_users(group);
+            let why = if facts.is_token_rejected() && facts.baseline.groups.keys().any(is_back) {
+                "the token is refused, and nobody is taken out of a group any more"
+            } else {
+                "no group that is to be emptied has a user left"
+            };
+            Verdict::Met { reason: Reason::AllEmptied, why: why.into() }
+        }
     }
 }

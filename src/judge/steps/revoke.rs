@@ -67,6 +67,13 @@ fn judge(facts: &Ground) -> Verdict {
         }
         Asked::Waits(reason, on) => Verdict::Wait { reason, on },
     };
+    if let Some(end) = facts.token_ended() {
+        let on = format!(
+            "a person: put a token that lasts into target.tokenFile for one turn, and delete that one and Entra's in the app's settings; the present one ends by \
+             itself on {end:.0}, so that its refusal shows no deletion"
+        );
+        return Verdict::Wait { reason: Reason::TokenEnded, on };
+    }
     let rejections = remembered.rejections.len();
     if rejections > 0 {
         let wanted = facts.spec.target.revocation.confirmations;

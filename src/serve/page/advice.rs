@@ -55,6 +55,7 @@ const ADVICE: &[(Reason, &str)] = &[
     ),
     (Reason::UsersLost, "Users are missing or inactive at the target. Find out why before anything else."),
     (Reason::AwaitingOperator, "Delete the SCIM token in the app's settings. It is noticed by itself."),
+    (Reason::TokenEnded, "Give unscim a SCIM token that lasts for one turn, and delete it together with Entra's."),
     (
         Reason::UnmanagedGroupAssigned,
         "A group that was not handed over is assigned to the app: the token serves it too. Remove it, or leave the token.",
@@ -123,6 +124,11 @@ pub(super) fn clicks(reason: Reason, spec: &Value, status: &Status) -> Vec<Strin
         ]
     };
     match reason {
+        Reason::TokenEnded => vec![
+            "Sign in to the app as an administrator.".into(),
+            "Make a SCIM token that lasts, and put it into unscim's token file alone.".into(),
+            "When this page asks for the deletion, delete that token and Entra's. Leave the token file as it is.".into(),
+        ],
         Reason::AwaitingOperator => {
             let way = match spec["target"]["profile"].as_str() {
                 Some("uniqkey") => [

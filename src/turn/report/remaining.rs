@@ -47,7 +47,7 @@ fn outlook(facts: &Facts, judged: &[Judged], phase: Phase, holds: bool, blind: b
         Outlook::Retired
     } else if blind {
         Outlook::NotKnown
-    } else if by_hand && open(&[Reason::AwaitingOperator]) {
+    } else if by_hand && open(&[Reason::AwaitingOperator]) || open(&[Reason::TokenEnded]) {
         Outlook::AwaitingPerson
     // None of these ends by a cycle that is on time.
     } else if open(&[
