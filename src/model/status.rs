@@ -256,6 +256,9 @@ pub struct Held {
     /// A brake's label, `preflight`, or `refused`.
     pub brake: String,
     pub message: String,
+    /// The first look of this process that was held by it, without one between that was not; by our clock.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub since: Option<Timestamp>,
     /// When it was last seen to hold, by our clock, where this look could not tell.
     #[serde(rename = "seenAt", skip_serializing_if = "Option::is_none", default)]
     pub seen_at: Option<Timestamp>,

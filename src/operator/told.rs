@@ -348,7 +348,7 @@ mod tests {
             why: None,
         };
         status.groups = vec![group; 3000];
-        status.held = vec![whole::Held { brake: "window".into(), message: long.clone(), seen_at: None }; 500];
+        status.held = vec![whole::Held { brake: "window".into(), message: long.clone(), since: None, seen_at: None }; 500];
         status.conditions = vec![status.conditions[0].clone(); 14];
         status.conditions.iter_mut().for_each(|condition| condition.message.clone_from(&long));
         large["status"] = serde_json::to_value(&status).unwrap();

@@ -131,7 +131,11 @@ fn a_failed_look_lifts_no_hold_and_leaves_none_standing_over_nothing() {
         let kept = held.held.iter().map(|held| Held { seen_at: held_at, ..held.clone() });
         assert_eq!(later.held, kept.collect::<Vec<_>>(), "with the time at which it was seen last");
     }
+    let since = |status: &Status| status.held.iter().find(|held| held.brake == "users-lost").and_then(|held| held.since);
+    let longer = status_at(NOW + 30, &lost, Some(&later));
+    assert_eq!((since(&held), since(&longer)), (held_at, held_at), "it was held all the while");
     let again = status(&Case::assigned(), Some(&later));
+    assert_eq!(since(&status_at(NOW + 40, &lost, Some(&again))), Some(at(NOW + 40)), "and then anew");
     assert!(again.held.is_empty() && again.phase == Phase::EmptyingGroups, "{:?}", again.held);
     // A hand is on the brake or not, whatever can be read.
     let mut frozen = Case::assigned();

@@ -200,18 +200,23 @@ async fn retired_it_stays_so_where_nothing_can_be_read_any_more_and_says_that_no
 async fn what_stops_it_is_the_headline_where_it_is_what_holds() {
     let mut blind = outage();
     blind.phase = Phase::Held;
-    for held in [vec![], vec![Held { brake: "blind".into(), message: "the assignments are not known".into(), seen_at: None }]] {
+    for held in [
+        vec![],
+        vec![Held { brake: "blind".into(), message: "the assignments are not known".into(), since: None, seen_at: None }],
+    ] {
         blind.held = held;
         assert!(headline(&page(&blind).await).starts_with("Microsoft Graph can't be read"));
     }
     let why = "the target can't be read: no connection: timed out";
     blind.conditions.push(condition(ConditionKind::Preflight, Truth::False, Reason::PreflightFailed, why));
-    blind.held = vec![Held { brake: "preflight".into(), message: why.into(), seen_at: None }];
+    blind.held = vec![Held { brake: "preflight".into(), message: why.into(), since: None, seen_at: None }];
     let page = self::page(&blind).await;
     assert!(headline(&page).starts_with("Microsoft Graph can't be read"));
     assert_eq!(page.matches("timed out").count(), 1, "said once in\n{page}");
-    blind.held = vec![Held { brake: "users-lost".into(), message: "one is gone".into(), seen_at: None }];
+    blind.held = vec![Held { brake: "users-lost".into(), message: "one is gone".into(), since: None, seen_at: None }];
     assert_eq!(headline(&self::page(&blind).await), "Held: people may have lost their access");
+    blind.held[0].since = Some(at(7));
+    assert_eq!(headline(&self::page(&blind).await), "Held since 12:07 UTC: people may have lost their access");
     // What held the turn before says of when it is, and what stops it now stands on top.
     blind.held[0].seen_at = Some(at(9));
     let page = self::page(&blind).await;
@@ -251,20 +256,24 @@ async fn what_was_never_seen_is_not_known_and_no_zero() {
 #[tokio::test]
 async fn every_group_that_needs_a_decision_stands_under_what_to_do_once_and_can_be_copied() {
     let mut status = status();
-    let whys = ["group \"Finance\" serves something else", "group \"Sales\" serves something else"];
+    let whys = [
+        "group \"Finance\" serves something else; set members: Remove or members: Keep for it",
+        "group \"Sales\" serves something else; set members: Keep for it",
+    ];
     status.phase = Phase::Held;
     of(&mut status, ConditionKind::GroupsEmptied).reason = Reason::DecisionNeeded;
     of(&mut status, ConditionKind::GroupsEmptied).message = whys.join("; ");
-    status.held = whys.iter().map(|why| Held { brake: "refused".into(), message: (*why).into(), seen_at: None }).collect();
+    status.held =
+        whys.iter().map(|why| Held { brake: "refused".into(), message: (*why).into(), since: None, seen_at: None }).collect();
     for (group, why) in status.groups.iter_mut().zip(whys) {
         (group.state, group.why) = (GroupState::Refused, Some(why.into()));
     }
     let page = page(&status).await;
     assert_eq!(headline(&page), "Held: 2 groups need a decision. The others go on");
     let todo = part(&page, "todo");
-    for (n, name) in [(1, "Finance"), (2, "Sales")] {
+    for (n, name, choice) in [(1, "Finance", "Remove   # or Keep\n"), (2, "Sales", "Keep<")] {
         let id = uuid::Uuid::from_u128(n);
-        assert!(todo.contains(&format!("- id: {id}   # {name}\n        members: Remove   # or Keep")), "{todo}");
+        assert!(todo.contains(&format!("- id: {id}   # {name}\n        members: {choice}")), "{todo}");
         let why = format!("group &#34;{name}&#34; serves something else");
         assert!(todo.contains(&why), "{todo}");
         assert_eq!(page.matches(&why).count(), 1, "said once in\n{page}");
@@ -273,11 +282,22 @@ async fn every_group_that_needs_a_decision_stands_under_what_to_do_once_and_can_
 }
 
 #[tokio::test]
+async fn who_is_lost_stands_before_whatever_else_is_to_do() {
+    let mut status = status();
+    of(&mut status, ConditionKind::GroupsEmptied).reason = Reason::DecisionNeeded;
+    status.conditions.push(condition(ConditionKind::UsersKept, Truth::False, Reason::UsersLost, "Anna is inactive"));
+    let page = page(&status).await;
+    let todo = part(&page, "todo");
+    let place = |words: &str| todo.find(words).unwrap_or_else(|| panic!("{words} in {todo}"));
+    assert!(place("Users are missing or inactive") < place("Decide for the groups named"), "{todo}");
+}
+
+#[tokio::test]
 async fn a_hold_never_stands_over_nothing() {
     for brake in Brake::ALL.iter().map(|brake| brake.label()).chain(["preflight", "refused", "of tomorrow"]) {
         let mut status = status();
         status.phase = Phase::Held;
-        status.held = vec![Held { brake: brake.into(), message: "exactly this".into(), seen_at: None }];
+        status.held = vec![Held { brake: brake.into(), message: "exactly this".into(), since: None, seen_at: None }];
         let page = page(&status).await;
         assert_eq!(page.matches("exactly this").count(), 1, "{brake}");
         assert!(headline(&page).len() > 6 && !page.contains("see below"), "{brake}: {}", headline(&page));
@@ -323,7 +343,7 @@ async fn it_says_whose_provisioning_it_is_and_links_each_reason_to_the_runbook()
         "telemetry": {"runbookUrl": "https://wiki.example.com/reasons"},
     });
     let mut status = status();
-    status.held = vec![Held { brake: "window".into(), message: "until 22:00".into(), seen_at: None }];
+    status.held = vec![Held { brake: "window".into(), message: "until 22:00".into(), since: None, seen_at: None }];
     let page = ask(spec, &status, "/").await;
     for part in ["Uniqkey (prod)", "00000000-0000-0000-0000-000000000009", "11111111-2222-3333-4444-555555555555", "Enforce"] {
         assert!(page.contains(part), "{part} in\n{page}");
@@ -366,7 +386,7 @@ async fn the_groups_are_sorted_and_filtered_by_the_address_alone() {
 #[tokio::test]
 async fn the_whole_page_is_small_however_much_there_is() {
     let mut status = status();
-    status.held = vec![Held { brake: "too-much".into(), message: "m".repeat(300), seen_at: None }];
+    status.held = vec![Held { brake: "too-much".into(), message: "m".repeat(300), since: None, seen_at: None }];
     status.notes = vec!["n".repeat(200); 5];
     status.journal = (0..20)
         .map(|line| JournalEntry {

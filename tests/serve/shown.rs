@@ -76,7 +76,7 @@ fn status() -> Status {
             earliest_finish: Some(at(50)),
         },
         pending: vec![Pending { action: "RemoveMember".into(), count: 37 }],
-        held: vec![Held { brake: "not-approved".into(), message: "group Design is shared".into(), seen_at: None }],
+        held: vec![Held { brake: "not-approved".into(), message: "group Design is shared".into(), since: None, seen_at: None }],
         cycle: CycleStatus {
             last_ended: Some(at(30)),
             expected_by: Some(at(30)),
@@ -281,7 +281,7 @@ async fn what_is_not_known_leaves_the_metric_as_it_was() {
     later.gauges = Gauges::default();
     later.cycle = CycleStatus::default();
     later.progress = Progress::default();
-    later.held = vec![Held { brake: "something new".into(), message: String::new(), seen_at: None }];
+    later.held = vec![Held { brake: "something new".into(), message: String::new(), since: None, seen_at: None }];
     state.publish(&later);
     let shown = series(&state.metrics().text().unwrap());
     assert_eq!(shown["unscim_users{state=\"group_only\"}"], 12.0);
@@ -533,7 +533,7 @@ async fn the_page_takes_hostile_text_for_text() {
     for condition in &mut bad.conditions {
         condition.message = hostile.into();
     }
-    bad.held[0] = Held { brake: hostile.into(), message: hostile.into(), seen_at: None };
+    bad.held[0] = Held { brake: hostile.into(), message: hostile.into(), since: None, seen_at: None };
     bad.notes = vec![hostile.into()];
     (bad.groups[0].name, bad.groups[0].why) = (hostile.into(), Some(hostile.into()));
     (bad.journal[0].message, bad.journal[0].why) = (hostile.into(), Some(hostile.into()));
@@ -706,7 +706,7 @@ async fn the_page_says_what_only_a_person_can_do() {
     // Waiting for an hour is nobody's work.
     let mut waiting = asked.clone();
     waiting.conditions = vec![condition(ConditionKind::Held, Truth::True, Reason::HeldByBrake, "window: until 22:00")];
-    waiting.held = vec![Held { brake: "window".into(), message: "until 22:00".into(), seen_at: None }];
+    waiting.held = vec![Held { brake: "window".into(), message: "until 22:00".into(), since: None, seen_at: None }];
     let page = shown("uniqkey", &waiting).await;
     assert!(page.contains("Nothing. It goes on by itself.") && page.contains("until 22:00"), "{page}");
 }

@@ -144,6 +144,9 @@ fn at_work(status: &Status, step: &Condition) -> Option<String> {
         Reason::VerifyingTarget => "Checking at the app that everybody is still there".into(),
         Reason::TargetGroupsRemain => "Groups are still at the app".into(),
         Reason::AwaitingOperator => "Everything is proven. The SCIM token can be deleted now".into(),
+        Reason::TokenEnded => {
+            "Everything else is proven. The SCIM token has ended by itself, so its deletion can't be proven yet".into()
+        }
         Reason::WebhookCalled => "The token's deletion was asked for. Waiting until the app refuses it".into(),
         Reason::AwaitingPause => "Waiting until the provisioning job is paused".into(),
         Reason::Confirming => format!("Proving that the app refuses the token{}", when("until")),
@@ -171,12 +174,17 @@ fn held(status: &Status) -> String {
         ("write-refused", "Held: Entra refuses a write"),
         ("preflight", "Held: preflight found what stands in the way"),
     ];
-    match words.iter().find(|(label, _)| brake(label)) {
-        Some((_, words)) => (*words).into(),
-        None if undecided == 1 => "Held: a group needs a decision. The others go on".into(),
-        None if undecided > 1 => format!("Held: {undecided} groups need a decision. The others go on"),
-        None if brake("window") => "Outside the hours in which something may be taken away".into(),
-        None => "Held: a decision is needed".into(),
+    let (label, words) = match words.iter().find(|(label, _)| brake(label)) {
+        Some((label, words)) => (*label, (*words).to_owned()),
+        None if undecided == 1 => ("refused", "Held: a group needs a decision. The others go on".into()),
+        None if undecided > 1 => ("refused", format!("Held: {undecided} groups need a decision. The others go on")),
+        None if brake("window") => ("window", "Outside the hours in which something may be taken away".into()),
+        None => ("refused", "Held: a decision is needed".into()),
+    };
+    let since = status.held.iter().find(|held| held.brake == label).and_then(|held| held.since);
+    match (since, words.split_once(": ")) {
+        (Some(since), Some((held, why))) => format!("{held} since {}: {why}", clock(since, status.last_attempt).shown),
+        _ => words,
     }
 }
 

@@ -6,7 +6,7 @@ use super::advice::{Advice, Said};
 use super::headline::Trouble;
 use super::{advice, headline};
 use crate::model::condition::Reason;
-use crate::model::status::{GroupState, Held, Phase, Status};
+use crate::model::status::{GroupState, GroupStatus, Held, Phase, Status};
 use crate::model::words::clean;
 
 pub(super) fn todo<'a>(spec: &Value, status: &'a Status, troubles: &[Trouble]) -> Vec<Advice<'a>> {
@@ -51,6 +51,8 @@ pub(super) fn todo<'a>(spec: &Value, status: &'a Status, troubles: &[Trouble]) -
         advice.says.retain(|said| !headline::tells(troubles, &said.message));
         advice.entry != Reason::PreflightFailed.as_str() || !advice.says.is_empty()
     });
+    // Nothing waits less than this.
+    found.sort_by_key(|advice| advice.entry != Reason::UsersLost.as_str());
     match status.phase {
         Phase::Observing => found.push(advice::observing()),
         Phase::Retired => found.push(advice::after(status)),
@@ -80,8 +82,13 @@ fn to_copy(reason: Reason, status: &Status) -> Option<String> {
     match reason {
         Reason::DecisionNeeded => {
             let undecided = status.groups.iter().filter(|group| group.state == GroupState::Refused);
-            let entry = |name: &str, id: String| format!("\n      - id: {id}   # {name}\n        members: Remove   # or Keep");
-            let entries: String = undecided.map(|group| entry(&clean(&group.name), group.id.to_string())).collect();
+            let entry = |group: &GroupStatus| {
+                // What the message offers.
+                let may_go = group.why.as_ref().is_some_and(|why| why.contains("members: Remove"));
+                let choice = if may_go { "Remove   # or Keep" } else { "Keep" };
+                format!("\n      - id: {}   # {}\n        members: {choice}", group.id, clean(&group.name))
+            };
+            let entries: String = undecided.map(entry).collect();
             (!entries.is_empty()).then(|| format!("spec:\n  groups:\n    list:{entries}"))
         }
         Reason::NewBaselineNeeded => Some("--new-baseline".into()),

@@ -31,7 +31,7 @@ pub fn report(facts: &Facts, acted: &Acted, book: Book, trouble: Option<&str>, b
     let ledger = book.extent(facts);
     let graph = reachable_graph(facts);
     let looked = graph.truth == Truth::True;
-    let mut held = held(acted);
+    let mut held = held(facts, acted, before);
     if !looked {
         held.extend(held_before(before, &held));
     }
@@ -82,9 +82,12 @@ pub fn report(facts: &Facts, acted: &Acted, book: Book, trouble: Option<&str>, b
 }
 
 /// What a brake holds, and what waits for a decision.
-fn held(acted: &Acted) -> Vec<Held> {
+fn held(facts: &Facts, acted: &Acted, before: Option<&Status>) -> Vec<Held> {
     let (approved, plan) = (acted.approved(), acted.approved().plan());
-    let held = |brake: &str, message: &String| Held { brake: brake.into(), message: message.clone(), seen_at: None };
+    let held = |brake: &str, message: &String| {
+        let last = before.and_then(|before| before.held.iter().find(|held| held.brake == brake)?.since);
+        Held { brake: brake.into(), message: message.clone(), since: last.or(Some(facts.now)), seen_at: None }
+    };
     let by_brakes = approved.held().iter().map(|(brake, message)| held(brake.label(), message));
     let place = |why| if plan.findings.refusals.contains(why) { "preflight" } else { "refused" };
     let refused = plan.refused.iter().map(|why| held(place(why), why));
@@ -119,7 +122,7 @@ fn ready(facts: &Facts, acted: &Acted, standing: Option<Phase>) -> Judged {
         return judged_as(ConditionKind::Ready, Truth::True, Reason::Retired, message);
     }
     if facts.is_token_rejected() && !looked {
-        let message = "the retirement was complete, and nobody looks any more whether it stays so: give unscim a credential that may read, or stop it".into();
+        let message = "the retirement was complete, and nobody looks any more whether it stays so, until Graph can be read again; where its credential was taken away, stop unscim".into();
         return judged_as(ConditionKind::Ready, Truth::False, Reason::LookFailed, message);
     }
     if let Some(at) = facts.memory.remembered.rolled_back {
@@ -280,6 +283,11 @@ fn reachable_target(facts: &Facts) -> Judged {
         Some(why) if is_refused && remembered.cycle_proof.is_none() && facts.runs_out().is_none() => {
             judged(Truth::False, Reason::RevokedTooEarly, why.to_string())
         }
+        Some(_) if facts.is_target_closed() && facts.token_ended().is_some() => judged(
+            Truth::Unknown,
+            Reason::TokenEnded,
+            "the token has ended by itself: that it is refused does not show that it was deleted".into(),
+        ),
         Some(_) if facts.is_target_closed() => judged(
             Truth::Unknown,
             Reason::TokenRejected,
