@@ -135,6 +135,7 @@ fn is_trouble(condition: &Condition) -> bool {
                 | Reason::UsersLost
                 | Reason::UsersUncertain
                 | Reason::ProbeInconclusive
+                | Reason::TokenEnded
                 | Reason::UnmanagedGroupAssigned
                 | Reason::RevokedTooEarly
                 | Reason::CredentialExpiring
@@ -149,7 +150,8 @@ fn is_trouble(condition: &Condition) -> bool {
 /// Not knowing is never "no": what a look could not see goes on.
 fn is_over(trouble: &Trouble, status: &Status, done: &[(&'static str, Done, usize)]) -> bool {
     match trouble {
-        Trouble::Writes(kind) => done.iter().any(|(done, _, _)| done == kind),
+        // The next one went through, or none is needed any more.
+        Trouble::Writes(kind) => done.iter().any(|(done, _, _)| done == kind) || is_served(kind, status),
         Trouble::Hold(_) => status.is_true(ConditionKind::GraphReachable),
         Trouble::Condition(ConditionKind::GraphReachable, _) => true,
         Trouble::Condition(kind, reason) => {
@@ -157,6 +159,17 @@ fn is_over(trouble: &Trouble, status: &Status, done: &[(&'static str, Done, usiz
             status.is_true(ConditionKind::GraphReachable) && (!unknown || *reason == Reason::LookFailed)
         }
     }
+}
+
+/// The step that writes of this kind are for holds.
+fn is_served(kind: &str, status: &Status) -> bool {
+    let step = match kind {
+        "AssignUser" => ConditionKind::UsersAssigned,
+        "RemoveMember" => ConditionKind::GroupsEmptied,
+        "UnassignGroup" => ConditionKind::GroupsUnassigned,
+        _ => return false,
+    };
+    status.is_true(step)
 }
 
 impl Trouble {
@@ -248,7 +261,7 @@ mod tests {
             pending: Vec::new(),
             held: held
                 .iter()
-                .map(|(brake, why)| Held { brake: (*brake).into(), message: (*why).into(), seen_at: None })
+                .map(|(brake, why)| Held { brake: (*brake).into(), message: (*why).into(), since: None, seen_at: None })
                 .collect(),
             cycle: CycleStatus::default(),
             groups: Vec::new(),
@@ -336,5 +349,11 @@ mod tests {
         assert_eq!(warnings.of(&failing, &[("AssignUser", Done::Ok, 9), ("AssignUser", Done::Open, 1)]), []);
         assert_eq!(warnings.of(&status(&[], &[]), &[("RemoveMember", Done::Ok, 1)]), [], "nothing of it was tried");
         assert_eq!(warnings.of(&status(&[], &[]), &[("AssignUser", Done::Ok, 1)]).len(), 1);
+        // Nobody answered, and a look shows them done: no other write of the kind will come.
+        assert_eq!(warnings.of(&failing, &[("AssignUser", Done::Open, 2)]).len(), 1);
+        let settling = (ConditionKind::UsersAssigned, Truth::False, Reason::Settling, "seen once");
+        assert_eq!(warnings.of(&status(&[settling], &[]), &[]), []);
+        let assigned = (ConditionKind::UsersAssigned, Truth::True, Reason::AllAssigned, "all");
+        assert_eq!(warnings.of(&status(&[assigned], &[]), &[]).len(), 1);
     }
 }
