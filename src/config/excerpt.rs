@@ -92,8 +92,16 @@ mod tests {
             assert!(!shown.contains("hunter2") && shown.contains('…'), "{shown}");
         }
         assert!(marked("  tokenFile: /run/token", 1, 14).contains("/run/token"));
-        let pasted = plain(&marked("  tokenFile: \"aB3~hunter2hunter2hunter2\"", 1, 14));
-        assert!(!pasted.contains("hunter2"), "{pasted}");
+        for secret in
+            ["aB3~hunter2hunter2hunter2", "practice~154ad30255f15f16ae21ae811e9c14dc", "154ad302-55f1-5f16-ae21-ae811e9c14dc"]
+        {
+            let pasted = plain(&marked(&format!("  tokenFile: \"{secret}\""), 1, 14));
+            assert!(!pasted.contains(secret), "{pasted}");
+        }
+        for name in ["scim-token-2026-11-29", "deadbeef-secret.pem", "prod-entra-client-secret-2"] {
+            let shown = plain(&marked(&format!("  tokenFile: {name}"), 1, 14));
+            assert!(shown.contains(name), "{shown}");
+        }
     }
 
     #[test]

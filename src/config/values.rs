@@ -241,14 +241,13 @@ impl TryFrom<String> for FilePath {
     }
 }
 
-/// As long and as mixed as what nobody calls a file, and without a folder.
+/// As long and as mixed as what nobody calls a file, or with the digits of an id or a key in it; and without a folder.
 pub(super) fn may_be_secret(text: &str) -> bool {
     let has = |kind: fn(&char) -> bool| text.chars().any(|c| kind(&c));
-    !text.contains('/')
-        && text.len() >= 20
-        && has(char::is_ascii_uppercase)
-        && has(char::is_ascii_lowercase)
-        && has(char::is_ascii_digit)
+    let is_mixed = has(char::is_ascii_uppercase) && has(char::is_ascii_lowercase);
+    let is_key = |part: &str| part.len() >= 20 && part.chars().all(|c| c.is_ascii_hexdigit() || c == '-');
+    let is_keyed = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').any(is_key);
+    !text.contains('/') && text.len() >= 20 && has(char::is_ascii_digit) && (is_mixed || is_keyed)
 }
 
 /// A name: lower-case letters, digits, `-` and `.`, at most 63.

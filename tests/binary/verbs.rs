@@ -9,6 +9,7 @@ use unscim::model::spec::Mode;
 use unscim::practice::{Effect, Fault};
 use unscim::serve::metrics::Metrics;
 use unscim::serve::{Hosts, State, bind, listen};
+use unscim::world::ledger::SqliteLedger;
 
 use crate::support::{Rig, binary, output, stderr, stdout};
 
@@ -79,6 +80,29 @@ async fn what_a_flag_names_is_looked_at_before_anything_is_told_of_it() {
     let ended = output(&["plan", "--config", config, "--data-dir", "/nowhere/data"]).await;
     assert_eq!(ended.status.code(), Some(1));
     assert!(stderr(&ended).contains("there is no directory /nowhere/data"), "{}", stderr(&ended));
+}
+
+#[tokio::test]
+async fn evidence_that_its_reader_may_not_read_is_named_with_the_remedy() {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt};
+    let dir = tempfile::tempdir().unwrap();
+    drop(SqliteLedger::open(&dir.path().join("data")).unwrap());
+    let (data, program) = (dir.path().join("data"), dir.path().join("unscim"));
+    for path in [dir.path(), &data] {
+        std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)).unwrap();
+    }
+    std::fs::set_permissions(data.join("ledger.db"), PermissionsExt::from_mode(0)).unwrap();
+    std::fs::copy(env!("CARGO_BIN_EXE_unscim"), &program).unwrap();
+    let mut command = tokio::process::Command::new(&program);
+    command.args(["verify", "--data-dir", data.to_str().unwrap()]).kill_on_drop(true);
+    // Root reads everything.
+    if std::fs::metadata("/proc/self").unwrap().uid() == 0 {
+        command.uid(65534).gid(65534);
+    }
+    let ended = command.output().await.unwrap();
+    let told = stderr(&ended);
+    assert_eq!(ended.status.code(), Some(1), "{told}");
+    assert!(told.contains("ledger.db can't be read (") && told.contains("make it readable"), "{told}");
 }
 
 #[tokio::test]

@@ -41,10 +41,11 @@ pub(super) fn exclusive(dir: &Path) -> Result<(Connection, File)> {
         .map_err(|cause| io_trouble("creating the directory", dir, &cause))?;
     let lock = lock(dir)?;
     let path = dir.join("ledger.db");
-    let explain = |trouble: Trouble| trouble.at(culprit(&path)).explain("opening the ledger", &dir.display().to_string());
+    let explain =
+        |trouble: Trouble| trouble.at(culprit(&path, Use::Write)).explain("opening the ledger", &dir.display().to_string());
     if !is_there(dir, &path)? {
         create(dir, &path).map_err(explain)?;
-    } else if let Some(file) = culprit(&path) {
+    } else if let Some(file) = culprit(&path, Use::Write) {
         // SQLite reads on with it, and fails with the first write.
         return Err(explain(Trouble::Refused(file)));
     }
@@ -69,7 +70,9 @@ pub(super) fn copy(dir: &Path) -> Result<Connection> {
         MIGRATIONS.to_latest(&mut connection)?;
         Ok(connection)
     };
-    run().map_err(|trouble: Trouble| trouble.at(culprit(&path)).explain("reading the ledger", &dir.display().to_string()))
+    run().map_err(|trouble: Trouble| {
+        trouble.at(culprit(&path, Use::Read)).explain("reading the ledger", &dir.display().to_string())
+    })
 }
 
 pub(super) fn empty() -> Result<Connection> {
@@ -192,20 +195,29 @@ pub(super) fn exists(path: &Path) -> Result<bool> {
     }
 }
 
+/// What is wanted of the ledger's files.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Use {
+    Read,
+    Write,
+}
+
 /// Which of the ledger's files can't be used, where SQLite says only that one can't. Asked for while SQLite has none of
 /// them open in this process: closing one would drop its locks.
-fn culprit(path: &Path) -> Option<String> {
+fn culprit(path: &Path, wanted: Use) -> Option<String> {
     ["", "-wal", "-shm"].into_iter().find_map(|suffix| {
         let file = beside(path, suffix);
-        let remedy = match suffix {
-            "-shm" => "a leftover; with no unscim running, remove it, and it is made anew",
-            _ => "give it to the user that unscim runs as, and make it writable for them",
+        let remedy = match (suffix, wanted) {
+            ("-shm", _) => "a leftover; with no unscim running, remove it, and it is made anew",
+            (_, Use::Write) => "give it to the user that unscim runs as, and make it writable for them",
+            (_, Use::Read) => "make it readable for the user that runs this",
         };
         match file.metadata() {
             Ok(found) if found.is_dir() => Some(format!("{} is a directory, and should be a file; move it away", file.display())),
             Ok(_) => {
-                let cause = OpenOptions::new().read(true).write(true).open(&file).err()?;
-                Some(format!("{} can't be written ({cause}): {remedy}", file.display()))
+                let cause = OpenOptions::new().read(true).write(wanted == Use::Write).open(&file).err()?;
+                let done = if wanted == Use::Write { "written" } else { "read" };
+                Some(format!("{} can't be {done} ({cause}): {remedy}", file.display()))
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => Some(format!("{} can't be read: {error}", file.display())),
