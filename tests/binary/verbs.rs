@@ -91,7 +91,7 @@ async fn evidence_that_its_reader_may_not_read_is_named_with_the_remedy() {
     for path in [dir.path(), &data] {
         std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)).unwrap();
     }
-    std::fs::set_permissions(data.join("ledger.db"), PermissionsExt::from_mode(0)).unwrap();
+    std::fs::set_permissions(data.join("ledger.db"), PermissionsExt::from_mode(0o000)).unwrap();
     std::fs::copy(env!("CARGO_BIN_EXE_unscim"), &program).unwrap();
     let mut command = tokio::process::Command::new(&program);
     command.args(["verify", "--data-dir", data.to_str().unwrap()]).kill_on_drop(true);
