@@ -62,6 +62,23 @@ async fn a_token_that_ends_by_itself_is_never_taken_for_a_deleted_one() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_token_that_was_mistyped_at_the_end_asks_for_a_person_and_proves_nothing() {
+    let mut rig = Rig::new(with_a_jwt(None)).await;
+    rig.until_phase(Phase::AwaitingRevocation).await;
+    let (file, good) = (rig.dir.path().join("scim-token"), rig.practice.scim_token());
+    std::fs::write(&file, "mistyped").unwrap();
+    let status = rig.until(10, |status| revoked(status).0 == Reason::ProbeInconclusive).await;
+    let (_, message) = revoked(&status);
+    assert!(message.contains("the app has never taken it: put the one back"), "{message}");
+    let target = status.condition(ConditionKind::TargetReachable).unwrap();
+    assert!(target.message.contains("nothing shows yet that it was deleted"), "{}", target.message);
+    assert_eq!(status.condition(ConditionKind::TokenRevoked).unwrap().expected_by, None, "nothing comes by itself");
+    std::fs::write(&file, good).unwrap();
+    rig.until(10, |status| revoked(status).0 == Reason::AwaitingOperator).await;
+    rig.retire().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_app_into_which_entra_signs_in_by_oauth_is_refused_before_anything_is_written() {
     let scenario = Scenario { job: Job { sign_in: SignIn::OAuth, ..Job::default() }, ..small() };
     let mut rig = Rig::new(scenario).await;

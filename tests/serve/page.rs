@@ -335,6 +335,18 @@ async fn at_the_end_it_says_what_comes_next() {
 }
 
 #[tokio::test]
+async fn a_probe_that_shows_nothing_is_not_said_to_need_nobody() {
+    let mut status = status();
+    status.phase = Phase::AwaitingRevocation;
+    *of(&mut status, ConditionKind::TokenRevoked) =
+        condition(ConditionKind::TokenRevoked, Truth::False, Reason::ProbeInconclusive, "waits for an answer: another token");
+    let page = page(&status).await;
+    assert!(headline(&page).contains("don't tell whether the SCIM token is deleted"), "{}", headline(&page));
+    let todo = part(&page, "todo");
+    assert!(todo.contains("If this stays, do what the message says") && todo.contains("another token"), "{todo}");
+}
+
+#[tokio::test]
 async fn it_says_whose_provisioning_it_is_and_links_each_reason_to_the_runbook() {
     let spec = json!({
         "mode": "Enforce",

@@ -55,6 +55,7 @@ const ADVICE: &[(Reason, &str)] = &[
     ),
     (Reason::UsersLost, "Users are missing or inactive at the target. Find out why before anything else."),
     (Reason::AwaitingOperator, "Delete the SCIM token in the app's settings. It is noticed by itself."),
+    (Reason::ProbeInconclusive, "The app is asked again by itself. If this stays, do what the message says."),
     (Reason::TokenEnded, "Give unscim a SCIM token that lasts for one turn, and delete it together with Entra's."),
     (
         Reason::UnmanagedGroupAssigned,
@@ -231,7 +232,6 @@ mod tests {
         Reason::WebhookCalled,
         Reason::AwaitingPause,
         Reason::Confirming,
-        Reason::ProbeInconclusive,
         Reason::Blocked,
         Reason::ConfigInForce,
         Reason::Reachable,

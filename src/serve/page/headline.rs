@@ -147,6 +147,9 @@ fn at_work(status: &Status, step: &Condition) -> Option<String> {
         Reason::TokenEnded => {
             "Everything else is proven. The SCIM token has ended by itself, so its deletion can't be proven yet".into()
         }
+        Reason::ProbeInconclusive => {
+            "Everything else is proven. The app's answers don't tell whether the SCIM token is deleted".into()
+        }
         Reason::WebhookCalled => "The token's deletion was asked for. Waiting until the app refuses it".into(),
         Reason::AwaitingPause => "Waiting until the provisioning job is paused".into(),
         Reason::Confirming => format!("Proving that the app refuses the token{}", when("until")),

@@ -35,7 +35,7 @@ pub(super) fn expected(facts: &Facts, judged: &Judged, cycle: &CycleStatus) -> O
             here.filter(|at| since(*at, facts.now) < settle).max().map(|at| later(at, settle))
         }
         Reason::VerifyingTarget => facts.memory.target.as_ref().map(|look| later(look.at.wall, spec.target.read_interval)),
-        Reason::Confirming | Reason::ProbeInconclusive => {
+        Reason::Confirming => {
             let revocation = &spec.target.revocation;
             let left = (revocation.confirmations as usize).saturating_sub(remembered.rejections.len()).max(1);
             let left = u32::try_from(left).unwrap_or(u32::MAX);

@@ -285,8 +285,13 @@ fn reachable_target(facts: &Facts) -> Judged {
         }
         Some(_) if facts.is_target_closed() && facts.token_ended().is_some() => judged(
             Truth::Unknown,
-            Reason::TokenEnded,
+            Reason::TokenRejected,
             "the token has ended by itself: that it is refused does not show that it was deleted".into(),
+        ),
+        Some(_) if facts.is_target_closed() && remembered.rejections.is_empty() => judged(
+            Truth::Unknown,
+            Reason::TokenRejected,
+            "the token is refused, and nothing shows yet that it was deleted: see TokenRevoked".into(),
         ),
         Some(_) if facts.is_target_closed() => judged(
             Truth::Unknown,

@@ -77,7 +77,9 @@ pub fn judge(calibration: &Calibration, round: &Round) -> (ProbeVerdict, String)
     let doubt = if round.url != calibration.url {
         "the SCIM URL is not the one that was calibrated".to_owned()
     } else if round.token != calibration.token {
-        "the token in the file is not the one that was calibrated; keep that one in the file until the end".to_owned()
+        "the token in target.tokenFile is another one than was calibrated, and the app has never taken it: put the one back that was there, or one that \
+         the app takes, for one turn at least"
+            .to_owned()
     } else if let Err(why) = tells(&calibration.bad_token, calibration.liveness) {
         format!("the calibration proves nothing: {why}")
     } else if let (Some(end), Heard::Answer(_)) = (round.expired, &round.real) {
