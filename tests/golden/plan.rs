@@ -1,12 +1,13 @@
 //! What the plan makes of the steps' verdicts, of preflight's findings and of the ledger; and the words for counts.
 
 use crate::support::*;
+use unscim::judge::brakes::approve;
 use unscim::judge::plan::{NewBaseline, Plan, plan};
 use unscim::model::action::Action;
 use unscim::model::condition::{Reason, Truth};
 use unscim::model::observed::{Listed, Observed, Why};
 use unscim::model::snapshot::{Principal, ScheduleState};
-use unscim::model::spec::Mode;
+use unscim::model::spec::{Hold, Mode};
 use unscim::model::words::{part, some_of};
 
 fn planned(case: &Case, new: NewBaseline) -> Plan {
@@ -107,6 +108,11 @@ fn the_ledger_says_which_baseline_there_is() {
     // What can't be taken, and why.
     let message = |case: &Case| planned(case, NewBaseline::Allowed).baseline.message;
     assert_eq!(message(&case), "it is taken in this turn");
+    let mut held = Case { spec: case.spec.clone(), seen: case.seen.clone(), memory: case.memory.clone() };
+    held.spec.hold = Hold::Held;
+    let facts = held.facts();
+    let approved = approve(&facts, plan(&facts, NewBaseline::Allowed));
+    assert_eq!((approved.actions(), approved.plan().baseline.message.as_str()), (&[][..], "it is taken once nothing holds it"));
     let mut refused = Case { spec: case.spec.clone(), seen: case.seen.clone(), memory: case.memory.clone() };
     refused.spec.groups.acknowledge.clear();
     assert_eq!(reason(&refused, NewBaseline::Allowed).2, Vec::<&str>::new());

@@ -17,6 +17,7 @@ use crate::judge::{decisions, foresight, kept, restored, waves};
 use crate::model::action::Action;
 use crate::model::baseline::Baseline;
 use crate::model::compact::Few;
+use crate::model::condition::Reason;
 use crate::model::id::{AppRoleId, GroupId, UserId};
 use crate::model::key::{Key, KeyKind};
 use crate::model::memory::BaselineSource;
@@ -134,6 +135,12 @@ pub fn approve(facts: &Facts, mut plan: Plan) -> Approved {
     }
     if let Some(message) = refused::held_back(facts, &mut actions) {
         held.push((Brake::WriteRefused, message));
+    }
+    if plan.baseline.reason == Reason::NotRecordedYet
+        && planned.iter().any(|pending| pending.action == Action::RecordBaseline.kind())
+        && !actions.contains(&Action::RecordBaseline)
+    {
+        plan.baseline.message = "it is taken once nothing holds it".into();
     }
     actions.shrink_to_fit();
     let closes = match facts.spec.windows.as_ref().map(|windows| windows.at(facts.now)) {
