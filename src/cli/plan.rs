@@ -162,8 +162,14 @@ fn ends(spec: &Spec, roadmap: &Roadmap, outlook: Outlook) -> String {
     let soonest = if takes.as_secs() == 0 { "at once".into() } else { format!("{} from now", rounded(takes)) };
     format!(
         "Done {soonest} at the soonest ({:.0}): at {}% of Graph's write quota, every cycle on time, nobody to wait for.",
-        roadmap.earliest, spec.limits.write_share.0
+        roadmap.earliest,
+        part(spec.limits.share())
     )
+}
+
+/// In percent, with a digit behind the point where it has one.
+fn part(share: f64) -> String {
+    format!("{:.1}", share * 100.0).trim_end_matches(".0").to_owned()
 }
 
 /// To the minute, as nothing here is known better.

@@ -312,6 +312,7 @@ impl<'a> Check<'a> {
             max_shrink: raw.max_shrink.unwrap_or_else(|| parsed(default::MAX_SHRINK)).0,
             fights: self.count(raw.fights, default::FIGHTS, &at("fights"), 1),
             write_share,
+            shared_by: self.count(raw.shared_by, default::SHARED_BY, &at("sharedBy"), 1),
             write_quota: raw.write_quota.unwrap_or_else(|| parsed(default::WRITE_QUOTA)).0,
         }
     }

@@ -44,6 +44,7 @@ pub mod default {
     pub const MAX_SHRINK: &str = "10%";
     pub const FIGHTS: u32 = 2;
     pub const WRITE_SHARE: &str = "50%";
+    pub const SHARED_BY: u32 = 1;
     pub const WRITE_QUOTA: &str = "3000/150s";
     pub const INTERVAL: &str = "60s";
     pub const SETTLE: &str = "5m";
@@ -357,6 +358,9 @@ pub struct Limits {
     /// Share of Graph's write quota for this app and tenant.
     #[schemars(extend("default" = default::WRITE_SHARE))]
     pub write_share: Option<Share>,
+    /// How many daemons write as this client in this tenant: each takes its part of `writeShare`. The operator counts them.
+    #[schemars(range(min = 1), extend("default" = default::SHARED_BY))]
+    pub shared_by: Option<u32>,
     /// Writes that Graph grants one app in one tenant; Microsoft's published limit.
     #[schemars(extend("default" = default::WRITE_QUOTA))]
     pub write_quota: Option<WriteQuota>,

@@ -20,6 +20,9 @@ pub fn digest(spec: &Spec, baseline: &Baseline) -> String {
         .collect();
     let roles: BTreeMap<_, _> = spec.roles.iter().map(|(from, to)| (from.to_string(), to.to_string())).collect();
     let acknowledged: BTreeSet<_> = spec.groups.acknowledge.iter().map(|known| format!("{known:?}")).collect();
+    let mut limits = json!(spec.limits);
+    // Who else is at work today is no decision.
+    limits.as_object_mut().and_then(|limits| limits.remove("sharedBy"));
     // Objects are written with their keys in order, so that equal decisions have equal bytes.
     let document = json!({
         "tenant": spec.entra.tenant_id,
@@ -31,7 +34,7 @@ pub fn digest(spec: &Spec, baseline: &Baseline) -> String {
         "acknowledge": acknowledged,
         "roles": roles,
         "rollout": spec.rollout,
-        "limits": spec.limits,
+        "limits": limits,
         "settleCycles": spec.provisioning.settle_cycles,
         "verifyCycles": spec.provisioning.verify_cycles,
         "afterwards": spec.provisioning.afterwards,

@@ -377,13 +377,20 @@ pub struct Limits {
     pub max_shrink: Percent,
     pub fights: u32,
     pub write_share: Percent,
+    /// Among so many it is divided.
+    pub shared_by: u32,
     pub write_quota: Quota,
 }
 
 impl Limits {
-    /// Our share of Graph's write quota, in writes per second.
+    /// Our own part of Graph's write quota.
+    pub fn share(&self) -> f64 {
+        f64::from(self.write_share.0.max(1)) / 100.0 / f64::from(self.shared_by.max(1))
+    }
+
+    /// The same, in writes per second.
     pub fn writes_per_second(&self) -> f64 {
-        self.write_quota.per_second() * f64::from(self.write_share.0.max(1)) / 100.0
+        self.write_quota.per_second() * self.share()
     }
 }
 

@@ -1,5 +1,5 @@
 //! The config's fields as a resource's author wrote them. They are held as text: as a tree of maps they take ten times the room, and there
-//! may be a thousand. What tells two resources for one app is at hand.
+//! may be a thousand. What tells two resources for one app, or of one quota, is at hand.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
@@ -9,6 +9,8 @@ pub struct Fields {
     text: Box<str>,
     tenant: Option<Box<str>>,
     app: Option<(Box<str>, Box<str>)>,
+    client: Option<Box<str>>,
+    writes: bool,
 }
 
 impl Fields {
@@ -22,6 +24,16 @@ impl Fields {
     /// In lower case.
     pub fn tenant(&self) -> Option<&str> {
         self.tenant.as_deref()
+    }
+
+    /// Whom Graph's quota is granted to, in lower case; `None` as well where the pod's own identity tells.
+    pub fn client(&self) -> Option<&str> {
+        self.client.as_deref()
+    }
+
+    /// Its worker may write.
+    pub fn writes(&self) -> bool {
+        self.writes
     }
 
     /// By which field the app is named, and what stands there, in lower case.
@@ -38,6 +50,9 @@ impl<'de> Deserialize<'de> for Fields {
         let named = entra.and_then(|entra| entra.get("app")?.as_object()?.iter().find(|(_, value)| !value.is_null()));
         Ok(Fields {
             tenant: entra.and_then(|entra| small(entra.get("tenantId")?)),
+            client: entra.and_then(|entra| small(entra.get("credential")?.get("clientId")?)),
+            writes: fields.get("mode").is_some_and(|mode| mode == "Enforce")
+                && fields.get("hold").is_none_or(|hold| hold == "None"),
             app: named.and_then(|(field, value)| Some((field.as_str().into(), small(value)?))),
             text: serde_json::to_string(&fields).map_err(serde::de::Error::custom)?.into(),
         })

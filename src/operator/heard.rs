@@ -91,6 +91,11 @@ impl Workers {
         Heard::default()
     }
 
+    /// Asks for another look at a resource, as if its worker had said something new.
+    pub fn again(&self, id: &Id) {
+        self.news.tell(id);
+    }
+
     pub fn forget(&self, id: &Id) {
         self.all().remove(id);
     }

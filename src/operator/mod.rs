@@ -27,7 +27,7 @@ mod watches;
 pub mod worker;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -127,6 +127,7 @@ async fn work(options: &Options, client: Client, metrics: &Metrics, me: String, 
         resources: scopes.resources(),
         pods: scopes.pods(),
         applied: Applied::default(),
+        shared: Mutex::default(),
         client,
     });
     scopes.run(context, heard, stop).await

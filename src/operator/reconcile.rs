@@ -1,6 +1,7 @@
 //! One resource brought to where it should be: its objects applied, its status written, its news told. Safe to do twice, and by two.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -22,7 +23,7 @@ use super::news::{self, News};
 use super::pod::{self, Pod, PodSeen};
 use super::resource::{GROUP, Id, KIND, Refusal, RetirementStatus, ScimRetirement, VERSION, annotation};
 use super::status::{self, HEARD, Seen};
-use super::taken;
+use super::taken::{self, Quota};
 use super::worker::config::{self, Platform, WorkerConfig};
 use super::worker::image;
 use super::worker::names;
@@ -71,6 +72,8 @@ pub struct Context {
     pub resources: Vec<Store<ScimRetirement>>,
     pub pods: Vec<Store<Pod>>,
     pub applied: Applied,
+    /// Among how many each quota was last divided.
+    pub shared: Mutex<HashMap<Quota, u32>>,
 }
 
 pub fn api_resource(kind: Kind) -> ApiResource {
@@ -196,7 +199,7 @@ impl Turn<'_> {
 
     /// The worker's config and image, or why there is none.
     fn made(&self, resource: &ScimRetirement, kept_back: bool) -> Result<(WorkerConfig, String), Refusal> {
-        let all: Vec<Arc<ScimRetirement>> = self.context.resources.iter().flat_map(Store::state).collect();
+        let all = self.all();
         if let Some(other) = taken::by(resource, all.iter().map(AsRef::as_ref)) {
             let text = format!(
                 "{other} retires this app of this tenant already, and it is older; delete one of the two. Its worker has the ledger"
@@ -206,9 +209,28 @@ impl Turn<'_> {
         let spec = &resource.spec;
         let image =
             image::of(spec.worker.image.as_deref(), &self.context.image).map_err(|why| Refusal::new("ImageNotAllowed", why))?;
-        let config = config::of(&self.id.name, spec.config.read(), kept_back, &self.context.platform)
+        let sharers = self.share(resource, &all);
+        let config = config::of(&self.id.name, spec.config.read(), kept_back, sharers, &self.context.platform)
             .map_err(|why| Refusal::new(Refusal::CONFIG, why))?;
         Ok((config, image))
+    }
+
+    fn all(&self) -> Vec<Arc<ScimRetirement>> {
+        self.context.resources.iter().flat_map(Store::state).collect()
+    }
+
+    /// Among how many Graph's quota for this resource's client is divided; where that is news, to the others as well.
+    fn share(&self, resource: &ScimRetirement, all: &[Arc<ScimRetirement>]) -> u32 {
+        let of_one_quota = || taken::of_one_quota(resource, all.iter().map(AsRef::as_ref));
+        let sharers = taken::sharers(of_one_quota());
+        let mut shared = self.context.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = shared.insert(taken::quota(resource), sharers);
+        drop(shared);
+        // Of what was before this process each resource is looked at anyway.
+        if before.is_some_and(|before| before != sharers) {
+            of_one_quota().map(taken::id).filter(|id| id != self.id).for_each(|id| self.context.workers.again(&id));
+        }
+        sharers
     }
 
     async fn apply(&self, resource: &ScimRetirement, config: &WorkerConfig, image: &str) -> Result<Option<Refusal>, Error> {
@@ -320,6 +342,7 @@ impl Turn<'_> {
         };
         let gone = News { is_warning: false, reason: "Ended", action: "Delete".into(), note };
         self.publish(resource, &gone).await?;
+        self.share(resource, &self.all());
         self.context.workers.forget(self.id);
         self.context.applied.forget(self.id);
         self.context.metrics.forget(self.id);

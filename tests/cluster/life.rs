@@ -130,6 +130,34 @@ fn the_younger_of_two_for_one_app_has_no_worker_until_the_older_is_gone() {
 }
 
 #[test]
+fn the_quota_of_one_client_is_divided_among_those_who_write() {
+    case(async {
+        let place = namespace("quota").await;
+        let _operator = Operator::start("quota", &[&place], &["--leader-election=false"]).await;
+        let (first, second) = (Retirement::new(&place, "first", 9).await, Retirement::new(&place, "second", 9).await);
+        let divided = async |by: Option<&str>| {
+            let config: ConfigMap = first.owned().await;
+            let text = config.data.unwrap_or_default().remove("unscim.yaml").unwrap_or_default();
+            let is_so = match by {
+                Some(by) => text.contains(by),
+                None => !text.contains("sharedBy"),
+            };
+            (!text.is_empty() && is_so).then_some(())
+        };
+        first.apply().await;
+        first.until_phase("AwaitingRevocation").await;
+        assert!(divided(None).await.is_some(), "it is alone");
+        // Another app of the same tenant.
+        second.apply_with(|manifest| manifest["spec"]["entra"]["app"] = json!({ "servicePrincipalId": uuid::Uuid::new_v4() })).await;
+        until("the first one has half of its share", WITHIN, async || divided(Some("\"sharedBy\": 2")).await).await;
+        second.delete().await;
+        until("the second one is gone", WITHIN, async || second.seen().await.is_none().then_some(())).await;
+        until("the first one has all of it again", WITHIN, async || divided(None).await).await;
+        first.until_retired().await;
+    });
+}
+
+#[test]
 fn deleted_in_the_middle_it_is_kept_back_and_goes_on_by_its_claim_when_it_is_made_again() {
     case(async {
         let place = namespace("middle").await;

@@ -62,6 +62,7 @@ pub fn spec(groups: impl Iterator<Item = GroupId>) -> Spec {
             max_shrink: Percent(10),
             fights: 2,
             write_share: Percent(50),
+            shared_by: 1,
             write_quota: Quota { amount: 3_000, per: Duration::from_secs(150) },
         },
         timing: Timing { interval: minutes(1), settle: minutes(5), request_timeout: Duration::from_secs(30) },

@@ -198,6 +198,7 @@ pub fn pace() -> Pace {
         max_shrink: Percent(10),
         fights: 1,
         write_share: Percent(50),
+        shared_by: 1,
         write_quota: Quota { amount: 3_000, per: Duration::from_secs(150) },
     };
     Pace::new(&limits)

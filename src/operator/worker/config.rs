@@ -38,7 +38,7 @@ pub struct WorkerConfig {
 }
 
 /// The config, or what is wrong with it, in the daemon's own sentences.
-pub fn of(name: &str, spec: Map<String, Value>, held: bool, platform: &Platform) -> Result<WorkerConfig, String> {
+pub fn of(name: &str, spec: Map<String, Value>, held: bool, sharers: u32, platform: &Platform) -> Result<WorkerConfig, String> {
     let mut spec = Value::Object(spec);
     if let Some(why) = refused(&spec, &platform.allowed) {
         return Err(why);
@@ -49,6 +49,12 @@ pub fn of(name: &str, spec: Map<String, Value>, held: bool, platform: &Platform)
     secrets.sort();
     if held {
         spec["hold"] = "Held".into();
+    }
+    // Whoever knows of more who write says so.
+    let fields = spec.as_object_mut().filter(|_| sharers > 1);
+    if let Some(limits) = fields.and_then(|fields| fields.entry("limits").or_insert_with(|| json!({})).as_object_mut()) {
+        let said = limits.get("sharedBy").and_then(Value::as_u64).unwrap_or(1);
+        limits.insert("sharedBy".into(), said.max(sharers.into()).into());
     }
     let endpoints: Map<String, Value> = [("authority", &platform.authority), ("graph", &platform.graph)]
         .into_iter()
@@ -148,13 +154,18 @@ mod tests {
 
     #[test]
     fn a_reference_becomes_a_file_and_the_daemon_takes_it() {
-        let made = of("uniqkey", spec(), false, &Platform::default()).unwrap();
+        let made = of("uniqkey", spec(), false, 1, &Platform::default()).unwrap();
         assert!(made.text.contains(r#""clientSecretFile": "/run/secrets/unscim/client-secret""#), "{}", made.text);
         assert_eq!(made.ports, [8443]);
         let token =
             SecretKey { secret: "app".into(), key: "token".into(), file: "token".into(), field: "spec.target.tokenRef".into() };
         assert!(made.secrets.len() == 2 && made.secrets.contains(&token), "{:?}", made.secrets);
-        assert!(!made.text.contains("Held") && of("uniqkey", spec(), true, &Platform::default()).unwrap().text.contains("Held"));
+        assert!(!made.text.contains("limits"), "{}", made.text);
+        let shared = of("uniqkey", spec(), false, 4, &Platform::default()).unwrap();
+        assert!(shared.text.contains("\"sharedBy\": 4"), "{}", shared.text);
+        assert!(
+            !made.text.contains("Held") && of("uniqkey", spec(), true, 1, &Platform::default()).unwrap().text.contains("Held")
+        );
     }
 
     #[test]
@@ -162,11 +173,11 @@ mod tests {
         let mut wrong = spec();
         wrong["groups"]["list"] = json!([]);
         wrong.insert("limits".into(), json!({ "maxShrink": "200%" }));
-        let why = of("uniqkey", wrong, false, &Platform::default()).unwrap_err();
+        let why = of("uniqkey", wrong, false, 1, &Platform::default()).unwrap_err();
         assert!(why.contains("spec.groups.list") && why.contains("200%"), "{why}");
         let mut inner = spec();
         inner["target"]["scimUrl"] = "https://10.0.0.1/scim".into();
-        let why = of("uniqkey", inner, false, &Platform::default()).unwrap_err();
+        let why = of("uniqkey", inner, false, 1, &Platform::default()).unwrap_err();
         assert!(why.starts_with("spec.target.scimUrl: 10.0.0.1 is no public address"), "{why}");
     }
 
@@ -175,7 +186,7 @@ mod tests {
         let url = |text| Some(Url::parse(text).unwrap());
         let platform =
             Platform { authority: url("http://127.0.0.1:1/"), graph: url("http://127.0.0.1:2/"), ..Platform::default() };
-        let made = of("uniqkey", spec(), false, &platform).unwrap();
+        let made = of("uniqkey", spec(), false, 1, &platform).unwrap();
         let document: Value = serde_json::from_str(&made.text).unwrap();
         assert_eq!(
             document["spec"]["entra"]["endpoints"],

@@ -46,16 +46,13 @@ struct Bucket {
 
 impl Pace {
     pub fn new(limits: &Limits) -> Self {
-        Pace {
-            writes: Mutex::new(Bucket::new(limits.write_quota, f64::from(limits.write_share.0) / 100.0)),
-            units: Mutex::new(Bucket::new(UNITS, 1.0)),
-        }
+        Pace { writes: Mutex::new(Bucket::new(limits.write_quota, limits.share())), units: Mutex::new(Bucket::new(UNITS, 1.0)) }
     }
 
     /// Other limits from now on; what was spent is not given back.
     pub fn limit(&self, limits: &Limits) {
         let mut writes = refilled(&self.writes);
-        let new = Bucket::new(limits.write_quota, f64::from(limits.write_share.0) / 100.0);
+        let new = Bucket::new(limits.write_quota, limits.share());
         (writes.quota, writes.capacity) = (new.quota, new.capacity);
         writes.tokens = writes.tokens.min(writes.capacity);
     }
@@ -188,6 +185,7 @@ mod tests {
             max_shrink: Percent(10),
             fights: 1,
             write_share: Percent(share),
+            shared_by: 1,
             write_quota: Quota { amount: 3_000, per: WINDOW },
         };
         Pace::new(&limits)
