@@ -173,6 +173,26 @@ fn count_up(facts: &Facts) -> Option<Tally> {
     Some(tally)
 }
 
+/// Who was lost when the target was last read, where no read of this process tells more: they stay so, but for whom the operator has
+/// released and whom the directory explains.
+pub fn last_lost(facts: &Facts) -> Vec<UserId> {
+    if !facts.is_token_rejected() && facts.memory.target.is_some() {
+        return Vec::new();
+    }
+    let stays = |id: &UserId| !facts.is_released(*id) && explained(facts, *id).is_none();
+    facts.memory.remembered.lost_since.keys().copied().filter(stays).collect()
+}
+
+/// The same in words.
+pub fn last_lost_told(facts: &Facts, lost: &[UserId]) -> String {
+    let names = lost.iter().map(|id| {
+        let since = facts.memory.remembered.lost_since.get(id).map_or_else(String::new, |at| format!(", first seen at {at:.0}"));
+        format!("{}{since}", facts.user_name(*id))
+    });
+    let all = facts.baseline().map_or(lost.len(), |baseline| baseline.users.len());
+    format!("{} lost when the app was last read: {}", part(lost.len(), all, "protected user"), some_of(names))
+}
+
 /// Whose record may be another one, and what to do about it.
 pub fn uncertain(facts: &Facts, tally: &Tally) -> String {
     format!(

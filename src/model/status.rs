@@ -132,7 +132,8 @@ pub struct Progress {
     pub assignments_seen_at: Option<Timestamp>,
     /// The same of `memberships`.
     pub memberships_seen_at: Option<Timestamp>,
-    /// The same of all that is told of the target; `None` also where it is from the ledger's proof.
+    /// The same of all that is told of the target. Where it is from the ledger's proof: when that was made, as long as the token may still
+    /// answer, and `None` after that.
     pub target_seen_at: Option<Timestamp>,
 }
 

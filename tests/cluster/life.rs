@@ -134,7 +134,7 @@ fn the_quota_of_one_client_is_divided_among_those_who_write() {
     case(async {
         let place = namespace("quota").await;
         let _operator = Operator::start("quota", &[&place], &["--leader-election=false"]).await;
-        let (first, second) = (Retirement::new(&place, "first", 9).await, Retirement::new(&place, "second", 9).await);
+        let (first, second) = (Retirement::new(&place, "first", 9).await, Retirement::new(&place, "second", 10).await);
         let divided = async |by: Option<&str>| {
             let config: ConfigMap = first.owned().await;
             let text = config.data.unwrap_or_default().remove("unscim.yaml").unwrap_or_default();
@@ -148,7 +148,12 @@ fn the_quota_of_one_client_is_divided_among_those_who_write() {
         first.until_phase("AwaitingRevocation").await;
         assert!(divided(None).await.is_some(), "it is alone");
         // Another app of the same tenant.
-        second.apply_with(|manifest| manifest["spec"]["entra"]["app"] = json!({ "servicePrincipalId": uuid::Uuid::new_v4() })).await;
+        let of_the_first = first.manifest();
+        let another = |manifest: &mut serde_json::Value| {
+            manifest["spec"]["entra"]["tenantId"] = of_the_first["spec"]["entra"]["tenantId"].clone();
+            manifest["spec"]["entra"]["credential"]["clientId"] = of_the_first["spec"]["entra"]["credential"]["clientId"].clone();
+        };
+        second.apply_with(another).await;
         until("the first one has half of its share", WITHIN, async || divided(Some("\"sharedBy\": 2")).await).await;
         second.delete().await;
         until("the second one is gone", WITHIN, async || second.seen().await.is_none().then_some(())).await;

@@ -523,6 +523,11 @@ fn not_approved_refuses_everything_that_was_decided_otherwise_than_the_approval_
         .chain([digest(&three.spec, &baseline)])
         .collect();
     assert_eq!(digests.len(), 4);
+    // So do others who write under the same quota.
+    let mut shared = ready();
+    shared.spec.approval.clone_from(&case.spec.approval);
+    shared.spec.limits.shared_by = 4;
+    assert_eq!(destructive(&shared), 4);
     // People come and go.
     let mut people = ready();
     people.spec.approval.clone_from(&case.spec.approval);

@@ -215,6 +215,51 @@ async fn a_row_taken_away_right_after_it_was_made_is_made_again_before_the_next_
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_is_lost_after_the_proof_is_not_forgotten_with_the_token() {
+    let mut rig = Rig::new(small()).await;
+    let status = rig.until_phase(Phase::AwaitingRevocation).await;
+    let (kept, lost) = (status.progress.users_kept.unwrap(), rig.user(1));
+    let record = rig.practice.scim_user(lost).unwrap();
+    rig.practice.scim_app().unwrap().delete_user(&record.to_string());
+    let told = |status: &Status| {
+        assert_eq!(status.phase, Phase::Held, "{:?}", status.held);
+        assert!(status.held.iter().any(|held| held.brake == "users-lost" && held.message.contains(&lost.to_string())));
+        assert_eq!(reason(status, ConditionKind::UsersKept), (Truth::False, Reason::UsersLost));
+        let progress = &status.progress;
+        assert_eq!((progress.users_lost, progress.users_kept, status.gauges.users_lost), (Some(1), Some(kept - 1), Some(1)));
+        assert!(!status.is_true(ConditionKind::Ready));
+    };
+    let status = rig.until(10, |status| status.progress.users_lost == Some(1)).await;
+    told(&status);
+    // Nobody is asked to take away what alone can show them again.
+    assert_eq!(reason(&status, ConditionKind::TokenRevoked), (Truth::False, Reason::Blocked));
+    rig.practice.revoke_token().unwrap();
+    let revoked = |status: &Status| status.is_true(ConditionKind::TokenRevoked);
+    told(&rig.until(30, revoked).await);
+    rig.restart();
+    told(&rig.until(5, revoked).await);
+    // It goes on without them by the operator's word alone.
+    rig.spec.released.insert(lost);
+    let status = rig.until_phase(Phase::Retired).await;
+    assert_eq!((status.progress.users_lost, status.progress.users_kept), (Some(0), Some(kept - 1)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_that_begins_in_an_outage_says_of_when_it_is_that_everybody_is_kept() {
+    let mut rig = Rig::new(small()).await;
+    let status = rig.until_phase(Phase::AwaitingRevocation).await;
+    let none = between(&rig, |request| Some(TransportError::Connect(format!("{} is away", request.uri().path()))));
+    rig.transport = none;
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    rig.restart();
+    let later = rig.turn().await.status;
+    assert_eq!((later.progress.users_kept, later.progress.users_lost), (status.progress.users_kept, None));
+    let proven = rig.world().ledger.remembered().unwrap().cycle_proof.unwrap().at;
+    assert_eq!(later.progress.target_seen_at, Some(proven));
+    assert_eq!(reason(&later, ConditionKind::UsersKept).0, Truth::Unknown);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_round_over_many_lost_records_goes_on_where_the_last_one_ended() {
     let mut rig = Rig::new(Scenario { users: 140, groups: 2, ..Scenario::default() }).await;
     rig.spec.limits.max_users = 1000;

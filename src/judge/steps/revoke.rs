@@ -1,6 +1,7 @@
 //! Step 5: the token is refused like one that never existed, several times, while the service is up.
 
 use crate::judge::facts::{Facts, Ground};
+use crate::judge::kept;
 use crate::judge::step::{Reach, Step, Verdict};
 use crate::model::action::Action;
 use crate::model::condition::{ConditionKind, Reason};
@@ -28,6 +29,9 @@ fn proven(facts: &Facts) -> Option<Verdict> {
 fn judge(facts: &Ground) -> Verdict {
     if let Some(met) = proven(facts) {
         return met;
+    }
+    if let Some(waits) = still_needed(facts) {
+        return waits;
     }
     let remembered = &facts.memory.remembered;
     let unmanaged = facts.unmanaged_groups();
@@ -89,6 +93,13 @@ fn judge(facts: &Ground) -> Verdict {
         };
     }
     waits
+}
+
+/// While somebody is lost, nobody is asked to take away what alone can show them again.
+fn still_needed(facts: &Ground) -> Option<Verdict> {
+    let is_lost = kept::tally(facts).is_some_and(|tally| !tally.lost.is_empty()) || !kept::last_lost(facts).is_empty();
+    let on = "the users who are lost at the app to be found, see UsersKept: with the token gone no read could show them again";
+    is_lost.then(|| Verdict::Wait { reason: Reason::Blocked, on: on.into() })
 }
 
 /// Whether the deletion of the token is to be asked for now.

@@ -193,7 +193,9 @@ fn held(status: &Status) -> String {
 
 /// Of when what is told of the target is, where it can't be read now.
 pub(super) fn target_old(status: &Status) -> Option<Time> {
-    let unread = status.condition(ConditionKind::TargetReachable).is_some_and(|target| target.status == Truth::False);
+    let is_so = |kind, truth| status.condition(kind).is_some_and(|condition| condition.status == truth);
+    // A process that has not read the app yet knows what the ledger's proof says.
+    let unread = is_so(ConditionKind::TargetReachable, Truth::False) || is_so(ConditionKind::UsersKept, Truth::Unknown);
     status.progress.target_seen_at.filter(|_| unread).map(|at| clock(at, status.last_attempt))
 }
 

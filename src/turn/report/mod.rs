@@ -116,6 +116,10 @@ fn is_held(held: &[Held]) -> Judged {
 
 fn ready(facts: &Facts, acted: &Acted, standing: Option<Phase>) -> Judged {
     let looked = standing.is_some();
+    let lost = kept::last_lost(facts);
+    if standing == Some(Phase::Retired) && !lost.is_empty() {
+        return judged_as(ConditionKind::Ready, Truth::False, Reason::InProgress, kept::last_lost_told(facts, &lost));
+    }
     if standing == Some(Phase::Retired) {
         let message =
             "the retirement is complete; the credential may be narrowed to read-only, or removed together with unscim".into();
@@ -231,7 +235,12 @@ fn preflight(facts: &Facts, acted: &Acted) -> Judged {
 fn users_kept(facts: &Facts) -> Judged {
     let judged = |truth, reason, message| judged_as(ConditionKind::UsersKept, truth, reason, message);
     let remembered = &facts.memory.remembered;
-    if let Some(proof) = remembered.cycle_proof.as_ref().filter(|_| facts.is_target_closed()) {
+    let last = kept::last_lost(facts);
+    if !last.is_empty() {
+        return judged(Truth::False, Reason::UsersLost, kept::last_lost_told(facts, &last));
+    }
+    let lost_now = kept::tally(facts).is_some_and(|tally| !tally.lost.is_empty());
+    if let Some(proof) = remembered.cycle_proof.as_ref().filter(|_| facts.is_target_closed() && !lost_now) {
         let message = format!("{}, proven at {:.0}, and so at each read after that", proof.kept(), proof.at);
         return judged(Truth::True, Reason::ProvenBeforeRevocation, message);
     }
@@ -336,6 +345,7 @@ fn target_progress(facts: &Facts) -> Progress {
     let remembered = &facts.memory.remembered;
     let look = facts.memory.target.as_ref();
     let mut progress = Progress { target_seen_at: look.map(|look| look.at.wall), ..Progress::default() };
+    let last_lost = kept::last_lost(facts).len() as u64;
     if let Some(tally) = kept::tally(facts) {
         progress.users_lost = Some(tally.lost.len() as u64);
         progress.users_counted = Some(tally.counted as u64);
@@ -346,12 +356,20 @@ fn target_progress(facts: &Facts) -> Progress {
         progress.users_lost = Some(remembered.lost_since.len() as u64);
     }
     if let Some(proof) = &remembered.cycle_proof {
-        if facts.is_target_closed() {
-            progress.users_lost = Some(0);
-        }
-        (progress.users_kept, progress.users_counted) = (Some(proof.users_kept), Some(proof.users_counted));
-        progress.users_not_known = Some(proof.users_not_known);
         progress.target_groups = Some(0);
+        if look.is_none() || facts.is_token_rejected() {
+            // Who was lost after the proof was counted as kept in it; who was released since does not count at all.
+            let lost = remembered.lost_since.len() as u64;
+            progress.users_kept = Some(proof.users_kept.saturating_sub(lost));
+            progress.users_counted = Some(proof.users_counted.saturating_sub(lost.saturating_sub(last_lost)));
+            progress.users_not_known = Some(proof.users_not_known);
+            if facts.is_target_closed() || last_lost > 0 {
+                progress.users_lost = Some(last_lost);
+            }
+            if look.is_none() && !facts.is_target_closed() {
+                progress.target_seen_at = Some(proof.at);
+            }
+        }
     } else {
         progress.target_groups = look.and_then(|look| kept::groups_remaining(facts, look).ok()).map(|groups| groups.len() as u64);
     }
