@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::judge::facts::{Facts, Person, Tally};
 use crate::judge::strangers;
 use crate::model::baseline::AtTarget;
+use crate::model::condition::Reason;
 use crate::model::id::{GroupId, UserId};
 use crate::model::memory::{DepartureKind, DoubtKind};
 use crate::model::observed::Observed;
@@ -173,24 +174,50 @@ fn count_up(facts: &Facts) -> Option<Tally> {
     Some(tally)
 }
 
-/// Who was lost when the target was last read, where no read of this process tells more: they stay so, but for whom the operator has
-/// released and whom the directory explains.
-pub fn last_lost(facts: &Facts) -> Vec<UserId> {
-    if !facts.is_token_rejected() && facts.memory.target.is_some() {
-        return Vec::new();
-    }
-    let stays = |id: &UserId| !facts.is_released(*id) && explained(facts, *id).is_none();
-    facts.memory.remembered.lost_since.keys().copied().filter(stays).collect()
+/// What the last read of the target showed amiss, where no read of this process tells more.
+pub struct LastSeen {
+    pub lost: Vec<UserId>,
+    /// Whose record may be another one.
+    doubted: Vec<UserId>,
 }
 
-/// The same in words.
-pub fn last_lost_told(facts: &Facts, lost: &[UserId]) -> String {
-    let names = lost.iter().map(|id| {
-        let since = facts.memory.remembered.lost_since.get(id).map_or_else(String::new, |at| format!(", first seen at {at:.0}"));
-        format!("{}{since}", facts.user_name(*id))
-    });
-    let all = facts.baseline().map_or(lost.len(), |baseline| baseline.users.len());
-    format!("{} lost when the app was last read: {}", part(lost.len(), all, "protected user"), some_of(names))
+/// They stay so, but for whom the operator has released and whom the directory explains. `None`: nothing was amiss.
+pub fn last_seen(facts: &Facts) -> Option<LastSeen> {
+    if !facts.is_target_closed() && facts.memory.target.is_some() {
+        return None;
+    }
+    let stays = |id: &UserId| !facts.is_released(*id) && explained(facts, *id).is_none();
+    let remembered = &facts.memory.remembered;
+    let doubted = remembered.doubts.iter().filter(|(_, doubt)| doubt.kind == DoubtKind::Renamed && doubt.believed);
+    let seen = LastSeen {
+        lost: remembered.lost_since.keys().copied().filter(stays).collect(),
+        doubted: doubted.map(|(id, _)| *id).filter(stays).collect(),
+    };
+    (!seen.lost.is_empty() || !seen.doubted.is_empty()).then_some(seen)
+}
+
+impl LastSeen {
+    pub fn reason(&self) -> Reason {
+        if self.lost.is_empty() { Reason::UsersUncertain } else { Reason::UsersLost }
+    }
+
+    pub fn told(&self, facts: &Facts) -> String {
+        let all = facts.people().len();
+        let name = |id: &UserId| {
+            let since = facts.memory.remembered.lost_since.get(id);
+            let since = since.map_or_else(String::new, |at| format!(", first seen at {at:.0}"));
+            format!("{}{since}", facts.user_name(*id))
+        };
+        let parts = [(&self.lost, "lost"), (&self.doubted, "with another record, it may be,")];
+        let parts = parts.iter().filter(|(users, _)| !users.is_empty()).map(|(users, what)| {
+            format!(
+                "{} {what} when the app was last read: {}",
+                part(users.len(), all, "protected user"),
+                some_of(users.iter().map(name))
+            )
+        });
+        parts.collect::<Vec<_>>().join("; ")
+    }
 }
 
 /// Whose record may be another one, and what to do about it.

@@ -245,6 +245,25 @@ async fn who_is_lost_after_the_proof_is_not_forgotten_with_the_token() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_is_in_doubt_after_the_proof_stays_so_without_the_token() {
+    let mut rig = Rig::new(small()).await;
+    rig.until_phase(Phase::AwaitingRevocation).await;
+    let doubted = rig.user(1);
+    let record = rig.practice.scim_user(doubted).unwrap();
+    rig.practice.scim_app().unwrap().change_user(&record.to_string(), "userName", "somebody.else@contoso.example".into());
+    let uncertain = |status: &Status| reason(status, ConditionKind::UsersKept) == (Truth::False, Reason::UsersUncertain);
+    let status = rig.until(30, uncertain).await;
+    assert_eq!((status.phase, reason(&status, ConditionKind::TokenRevoked).1), (Phase::Held, Reason::Blocked));
+    rig.practice.revoke_token().unwrap();
+    let status = rig.until(30, |status| status.is_true(ConditionKind::TokenRevoked)).await;
+    assert!(status.phase == Phase::Held && uncertain(&status) && !status.is_true(ConditionKind::Ready), "{:?}", status.held);
+    rig.restart();
+    assert!(uncertain(&rig.turn().await.status));
+    rig.spec.released.insert(doubted);
+    rig.until_phase(Phase::Retired).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_process_that_begins_in_an_outage_says_of_when_it_is_that_everybody_is_kept() {
     let mut rig = Rig::new(small()).await;
     let status = rig.until_phase(Phase::AwaitingRevocation).await;

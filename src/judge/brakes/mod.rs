@@ -320,12 +320,11 @@ fn blind(facts: &Facts, plan: &Plan) -> Option<BrakeHit> {
 }
 
 fn users_lost(facts: &Facts, _: &Plan) -> Option<BrakeHit> {
-    let last = kept::last_lost(facts);
-    if !last.is_empty() {
+    if let Some(last) = kept::last_seen(facts) {
         let message = format!(
             "{}; none may be: look for them in the app and in the provisioning log, and restore them; it goes on when a read shows them as before, or without \
              them when they stand in spec.released",
-            kept::last_lost_told(facts, &last)
+            last.told(facts)
         );
         return Some((Brake::UsersLost, HoldsBack::Destructive, message));
     }

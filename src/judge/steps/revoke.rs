@@ -95,11 +95,12 @@ fn judge(facts: &Ground) -> Verdict {
     waits
 }
 
-/// While somebody is lost, nobody is asked to take away what alone can show them again.
+/// While somebody is lost or in doubt, nobody is asked to take away what alone can show them again.
 fn still_needed(facts: &Ground) -> Option<Verdict> {
-    let is_lost = kept::tally(facts).is_some_and(|tally| !tally.lost.is_empty()) || !kept::last_lost(facts).is_empty();
-    let on = "the users who are lost at the app to be found, see UsersKept: with the token gone no read could show them again";
-    is_lost.then(|| Verdict::Wait { reason: Reason::Blocked, on: on.into() })
+    let on = "what holds for users-lost to end: with the token gone no read could show them again";
+    let now = kept::tally(facts);
+    let is_amiss = now.is_some_and(|now| !(now.lost.is_empty() && now.uncertain.is_empty() && now.strangers.is_empty()));
+    (is_amiss || kept::last_seen(facts).is_some()).then(|| Verdict::Wait { reason: Reason::Blocked, on: on.into() })
 }
 
 /// Whether the deletion of the token is to be asked for now.

@@ -116,9 +116,8 @@ fn is_held(held: &[Held]) -> Judged {
 
 fn ready(facts: &Facts, acted: &Acted, standing: Option<Phase>) -> Judged {
     let looked = standing.is_some();
-    let lost = kept::last_lost(facts);
-    if standing == Some(Phase::Retired) && !lost.is_empty() {
-        return judged_as(ConditionKind::Ready, Truth::False, Reason::InProgress, kept::last_lost_told(facts, &lost));
+    if let Some(last) = kept::last_seen(facts).filter(|_| standing == Some(Phase::Retired)) {
+        return judged_as(ConditionKind::Ready, Truth::False, Reason::InProgress, last.told(facts));
     }
     if standing == Some(Phase::Retired) {
         let message =
@@ -235,12 +234,10 @@ fn preflight(facts: &Facts, acted: &Acted) -> Judged {
 fn users_kept(facts: &Facts) -> Judged {
     let judged = |truth, reason, message| judged_as(ConditionKind::UsersKept, truth, reason, message);
     let remembered = &facts.memory.remembered;
-    let last = kept::last_lost(facts);
-    if !last.is_empty() {
-        return judged(Truth::False, Reason::UsersLost, kept::last_lost_told(facts, &last));
+    if let Some(last) = kept::last_seen(facts) {
+        return judged(Truth::False, last.reason(), last.told(facts));
     }
-    let lost_now = kept::tally(facts).is_some_and(|tally| !tally.lost.is_empty());
-    if let Some(proof) = remembered.cycle_proof.as_ref().filter(|_| facts.is_target_closed() && !lost_now) {
+    if let Some(proof) = remembered.cycle_proof.as_ref().filter(|_| facts.is_target_closed()) {
         let message = format!("{}, proven at {:.0}, and so at each read after that", proof.kept(), proof.at);
         return judged(Truth::True, Reason::ProvenBeforeRevocation, message);
     }
@@ -345,7 +342,7 @@ fn target_progress(facts: &Facts) -> Progress {
     let remembered = &facts.memory.remembered;
     let look = facts.memory.target.as_ref();
     let mut progress = Progress { target_seen_at: look.map(|look| look.at.wall), ..Progress::default() };
-    let last_lost = kept::last_lost(facts).len() as u64;
+    let last_lost = kept::last_seen(facts).map_or(0, |last| last.lost.len()) as u64;
     if let Some(tally) = kept::tally(facts) {
         progress.users_lost = Some(tally.lost.len() as u64);
         progress.users_counted = Some(tally.counted as u64);
