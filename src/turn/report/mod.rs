@@ -234,7 +234,8 @@ fn preflight(facts: &Facts, acted: &Acted) -> Judged {
 fn users_kept(facts: &Facts) -> Judged {
     let judged = |truth, reason, message| judged_as(ConditionKind::UsersKept, truth, reason, message);
     let remembered = &facts.memory.remembered;
-    if let Some(last) = kept::last_seen(facts) {
+    // Where the app may be read again, the next look tells.
+    if let Some(last) = kept::last_seen(facts).filter(|_| facts.is_target_closed()) {
         return judged(Truth::False, last.reason(), last.told(facts));
     }
     if let Some(proof) = remembered.cycle_proof.as_ref().filter(|_| facts.is_target_closed()) {
