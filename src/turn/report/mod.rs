@@ -5,6 +5,7 @@ mod credential;
 mod detail;
 mod expected;
 mod remaining;
+mod target;
 mod timeline;
 
 use jiff::Timestamp;
@@ -16,12 +17,11 @@ use crate::judge::steps::empty;
 use crate::judge::{decisions, group_plan, kept};
 use crate::model::condition::{Condition, ConditionKind, Reason, Truth};
 use crate::model::id::GroupId;
-use crate::model::memory;
 use crate::model::moment::{later, since};
-use crate::model::snapshot::{ExecutionState, Job, ScheduleState, TokenState};
+use crate::model::snapshot::{ExecutionState, Job, ScheduleState};
 use crate::model::spec::Mode;
 use crate::model::status::{AppStatus, Brake, CycleStatus, Gauges, Held, Phase, Progress, Status};
-use crate::model::words::{count, some_of};
+use crate::model::words::count;
 use crate::turn::act::Acted;
 pub use book::Book;
 
@@ -39,10 +39,10 @@ pub fn report(facts: &Facts, acted: &Acted, book: Book, trouble: Option<&str>, b
     let mut judged = vec![preflight(facts, acted), plan.baseline.clone()];
     judged.extend(plan.steps.iter().cloned());
     judged.extend([
-        users_kept(facts),
+        target::users_kept(facts),
         credential::valid(facts),
         graph,
-        reachable_target(facts),
+        target::reachable(facts),
         config_loaded(trouble),
         is_held(&held),
         ready(facts, acted, stands),
@@ -231,82 +231,11 @@ fn preflight(facts: &Facts, acted: &Acted) -> Judged {
     judged_as(ConditionKind::Preflight, truth, reason, message)
 }
 
-fn users_kept(facts: &Facts) -> Judged {
-    let judged = |truth, reason, message| judged_as(ConditionKind::UsersKept, truth, reason, message);
-    let remembered = &facts.memory.remembered;
-    // Where the app may be read again, the next look tells.
-    if let Some(last) = kept::last_seen(facts).filter(|_| facts.is_target_closed()) {
-        return judged(Truth::False, last.reason(), last.told(facts));
-    }
-    if let Some(proof) = remembered.cycle_proof.as_ref().filter(|_| facts.is_target_closed()) {
-        let message = format!("{}, proven at {:.0}, and so at each read after that", proof.kept(), proof.at);
-        return judged(Truth::True, Reason::ProvenBeforeRevocation, message);
-    }
-    if let Some(why) = facts.seen.target.look.failed() {
-        return judged(Truth::Unknown, Reason::TargetUnread, why.to_string());
-    }
-    match kept::tally(facts) {
-        None => judged(Truth::Unknown, Reason::TargetUnread, "the target was not read yet".into()),
-        Some(tally) if !tally.lost.is_empty() => {
-            let names = some_of(tally.lost.iter().map(|(id, why)| format!("{}: {why}", facts.user_name(*id))));
-            judged(Truth::False, Reason::UsersLost, names)
-        }
-        Some(tally) if !tally.uncertain.is_empty() => judged(Truth::False, Reason::UsersUncertain, kept::uncertain(facts, tally)),
-        Some(tally) if !tally.unknown.is_empty() => judged(Truth::Unknown, Reason::TargetUnread, some_of(tally.unknown.values())),
-        Some(tally) => {
-            let explained =
-                if tally.explained > 0 { format!("; {} explained by the directory", tally.explained) } else { String::new() };
-            let kept = memory::kept(tally.kept as u64, tally.counted as u64, tally.not_known() as u64);
-            judged(Truth::True, Reason::AllKept, format!("{kept}{explained}"))
-        }
-    }
-}
-
 fn reachable_graph(facts: &Facts) -> Judged {
     let why = facts.seen.app.unknown().or(facts.seen.assignments.unknown()).or(facts.seen.jobs.unknown());
     match why {
         None => judged_as(ConditionKind::GraphReachable, Truth::True, Reason::Reachable, "Graph answered".into()),
         Some(why) => judged_as(ConditionKind::GraphReachable, Truth::False, Reason::Unreachable, why.to_string()),
-    }
-}
-
-fn reachable_target(facts: &Facts) -> Judged {
-    let judged = |truth, reason, message| judged_as(ConditionKind::TargetReachable, truth, reason, message);
-    let remembered = &facts.memory.remembered;
-    if facts.is_token_rejected() {
-        return judged(
-            Truth::Unknown,
-            Reason::TokenRejected,
-            "the token is rejected, as it should be; the target is not read any more".into(),
-        );
-    }
-    let is_refused = matches!(facts.seen.target.token, TokenState::Refused(_));
-    match facts.seen.target.look.unknown() {
-        Some(_) if is_refused && facts.is_target_unread_since_rollback() => judged(
-            Truth::False,
-            Reason::TokenRejected,
-            "the token is refused, as it is where it was deleted before the rollback; the target can't be read".into(),
-        ),
-        Some(why) if is_refused && remembered.cycle_proof.is_none() && facts.runs_out().is_none() => {
-            judged(Truth::False, Reason::RevokedTooEarly, why.to_string())
-        }
-        Some(_) if facts.is_target_closed() && facts.token_ended().is_some() => judged(
-            Truth::Unknown,
-            Reason::TokenRejected,
-            "the token has ended by itself: that it is refused does not show that it was deleted".into(),
-        ),
-        Some(_) if facts.is_target_closed() && remembered.rejections.is_empty() => judged(
-            Truth::Unknown,
-            Reason::TokenRejected,
-            "the token is refused, and nothing shows yet that it was deleted: see TokenRevoked".into(),
-        ),
-        Some(_) if facts.is_target_closed() => judged(
-            Truth::Unknown,
-            Reason::TokenRejected,
-            "the token is refused, as it should be once it is deleted; that is being confirmed".into(),
-        ),
-        Some(why) if !why.is_not_looked() => judged(Truth::False, Reason::Unreachable, why.to_string()),
-        Some(_) | None => judged(Truth::True, Reason::Reachable, "the target answered when it was last asked".into()),
     }
 }
 
@@ -316,7 +245,7 @@ fn progress(facts: &Facts, before: Option<&Status>) -> Progress {
         // A ledger that is another's, or can't be read, says nothing of this retirement.
         return if facts.memory.baseline.is_absent() { last } else { Progress::default() };
     };
-    let target = target_progress(facts);
+    let target = target::progress(facts);
     let mut progress = Progress {
         users_protected: Some(baseline.users.len() as u64),
         groups: Some(baseline.groups.len() as u64),
@@ -334,42 +263,6 @@ fn progress(facts: &Facts, before: Option<&Status>) -> Progress {
     }
     if are_members_read(facts) {
         (progress.memberships, progress.memberships_seen_at) = (Some(memberships(facts)), Some(facts.now));
-    }
-    progress
-}
-
-/// What is known of the target, by the last look at it or by the proof.
-fn target_progress(facts: &Facts) -> Progress {
-    let remembered = &facts.memory.remembered;
-    let look = facts.memory.target.as_ref();
-    let mut progress = Progress { target_seen_at: look.map(|look| look.at.wall), ..Progress::default() };
-    let last_lost = kept::last_seen(facts).map_or(0, |last| last.lost.len()) as u64;
-    if let Some(tally) = kept::tally(facts) {
-        progress.users_lost = Some(tally.lost.len() as u64);
-        progress.users_counted = Some(tally.counted as u64);
-        progress.users_kept = Some(tally.kept as u64);
-        progress.users_not_known = Some(tally.not_known() as u64);
-    } else if !remembered.lost_since.is_empty() {
-        // Who was lost stays lost until the target is read again.
-        progress.users_lost = Some(remembered.lost_since.len() as u64);
-    }
-    if let Some(proof) = &remembered.cycle_proof {
-        progress.target_groups = Some(0);
-        if look.is_none() || facts.is_token_rejected() {
-            // Who was lost after the proof was counted as kept in it; who was released since does not count at all.
-            let lost = remembered.lost_since.len() as u64;
-            progress.users_kept = Some(proof.users_kept.saturating_sub(lost));
-            progress.users_counted = Some(proof.users_counted.saturating_sub(lost.saturating_sub(last_lost)));
-            progress.users_not_known = Some(proof.users_not_known);
-            if facts.is_target_closed() || last_lost > 0 {
-                progress.users_lost = Some(last_lost);
-            }
-            if look.is_none() && !facts.is_target_closed() {
-                progress.target_seen_at = Some(proof.at);
-            }
-        }
-    } else {
-        progress.target_groups = look.and_then(|look| kept::groups_remaining(facts, look).ok()).map(|groups| groups.len() as u64);
     }
     progress
 }
@@ -437,7 +330,7 @@ fn gauges(facts: &Facts) -> Gauges {
     };
     let Some(baseline) = facts.baseline() else { return gauges };
     let remembered = &facts.memory.remembered;
-    gauges.users_lost = target_progress(facts).users_lost;
+    gauges.users_lost = target::progress(facts).users_lost;
     gauges.token_revoked = Some(facts.is_token_rejected());
     if are_members_read(facts) {
         let (mut group_only, mut both, mut direct) = (0, 0, 0);
