@@ -87,6 +87,8 @@ pub fn judge(calibration: &Calibration, round: &Round) -> (ProbeVerdict, String)
             "the token has expired by itself on {end:.0}, by what it says, or is about to: a refusal shows no deletion. Delete it in the app's settings all the \
              same; to have that proven, put a token that lasts into the token file for one turn, and delete that one too"
         )
+    } else if let Heard::Silence(_) = &round.real {
+        "the app did not answer: nothing is known of the token".to_owned()
     } else if !round.real.signature().is_some_and(|real| calibration.is_no(real)) {
         format!(
             "a bad token is answered differently here ({bad}){ANEW}; where the service answers every deleted token so, no probe can prove it: see in \
@@ -194,6 +196,13 @@ mod tests {
 
     fn round(real: Heard, fresh: Heard, liveness: Heard) -> Round {
         Round { url: URL.into(), token: "t".into(), expired: None, real, fresh, liveness }
+    }
+
+    #[test]
+    fn an_app_that_is_silent_asks_for_no_other_token() {
+        let (why, up) = (|| silence("no connection (refused)"), || answer(200, Json));
+        let (verdict, doubt) = judge(&calibrated(401, ScimError, 200), &round(why(), why(), up()));
+        assert!(verdict == Inconclusive && doubt.contains("did not answer") && !doubt.contains("token file"), "{doubt}");
     }
 
     #[test]
