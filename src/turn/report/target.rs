@@ -18,7 +18,7 @@ pub(super) fn users_kept(facts: &Facts) -> Judged {
         return judged(Truth::False, last.reason(), last.told(facts));
     }
     if let Some(proof) = remembered.cycle_proof.as_ref().filter(|_| facts.is_target_closed()) {
-        let message = format!("{}, proven at {:.0}, and so at each read after that", proof.kept(), proof.at);
+        let message = format!("{}, proven at {:.0}, and so at the last read", proof.kept(), proof.at);
         return judged(Truth::True, Reason::ProvenBeforeRevocation, message);
     }
     if let Some(why) = facts.seen.target.look.failed() {
