@@ -11,6 +11,7 @@ use crate::model::baseline::{Baseline, Binding, without_query};
 use crate::model::history::{Event, HistoryEntry, UserAfter, Verdict};
 use crate::model::id::{AppRoleId, GroupId, ScimId, UserId};
 use crate::model::key::Key;
+use crate::model::last_read::Figures;
 use crate::model::memory::{CycleProof, DepartureKind, Remembered, RevocationProof};
 use crate::model::snapshot::ScimUser;
 use crate::model::words::{count, some_of};
@@ -46,6 +47,8 @@ pub struct Report {
     /// Objects that were corrected more than once: somebody undid it, and no rollback of ours.
     pub repeated: BTreeMap<String, u32>,
     pub cycle_proof: Option<CycleProof>,
+    /// The last read of the target that told of everybody, less who was released since.
+    pub last_read: Option<Figures>,
     pub revocation_proof: Option<RevocationProof>,
     /// The last that was done is a rollback.
     pub rolled_back: Option<RolledBack>,
@@ -101,6 +104,8 @@ pub struct UserRow {
     pub before: Option<ScimUser>,
     /// When step 4 was last proven.
     pub after: Option<UserAfter>,
+    /// By the operator, in `spec.released`: not counted.
+    pub released: bool,
     /// Counts as lost now, since then.
     pub lost_since: Option<Timestamp>,
     /// The record was gone in some read: the user is never called kept again.
@@ -136,19 +141,13 @@ pub fn report(evidence: Evidence, now: Timestamp) -> Report {
     for url in probed.chain([&mut baseline.binding.scim_url]) {
         url.truncate(without_query(url).len());
     }
-    for one in &mut witnessed {
-        if let Event::Cycle { ended, counts, why, .. } = &mut one.event
-            && *counts
-            && *ended <= baseline.taken
-        {
-            (*counts, *why) = (false, Some("before the baseline".into()));
-        }
-    }
+    count_out_earlier(&mut witnessed, baseline.taken);
     // The last proof, if it still holds.
     let proven = witnessed.iter().rposition(|one| matches!(one.event, Event::CycleProven { .. }));
     let parts = witnessed[..proven.filter(|_| remembered.cycle_proof.is_some()).unwrap_or_default()].iter().rev();
     let parts = parts.map_while(|one| if let Event::UsersAfter { users } = &one.event { Some(users) } else { None });
     let after: BTreeMap<UserId, &UserAfter> = parts.flatten().map(|(id, user)| (*id, user)).collect();
+    let lost: BTreeMap<UserId, Timestamp> = remembered.lost().collect();
     let users: Vec<_> = baseline
         .users
         .iter()
@@ -160,7 +159,8 @@ pub fn report(evidence: Evidence, now: Timestamp) -> Report {
             roles: baseline.roles_of(user).into_iter().collect(),
             before: user.target.record().cloned(),
             after: after.get(id).copied().cloned(),
-            lost_since: remembered.lost_since.get(id).copied(),
+            released: remembered.released.contains(id),
+            lost_since: lost.get(id).copied(),
             gone_since: remembered.doubts.get(id).filter(|doubt| doubt.is_believed_gone()).map(|doubt| doubt.since),
         })
         .collect();
@@ -189,6 +189,7 @@ pub fn report(evidence: Evidence, now: Timestamp) -> Report {
         users,
         repeated: repeated(&writes),
         writes,
+        last_read: remembered.last_figures(),
         cycle_proof: remembered.cycle_proof,
         revocation_proof: remembered.revocation_proof,
         rolled_back,
@@ -196,9 +197,22 @@ pub fn report(evidence: Evidence, now: Timestamp) -> Report {
     }
 }
 
+/// Cycles that ended before the baseline was taken.
+fn count_out_earlier(witnessed: &mut [HistoryEntry], taken: Timestamp) {
+    for one in witnessed {
+        if let Event::Cycle { ended, counts, why, .. } = &mut one.event
+            && *counts
+            && *ended <= taken
+        {
+            (*counts, *why) = (false, Some("before the baseline".into()));
+        }
+    }
+}
+
 fn result(remembered: &Remembered, users: &[UserRow], rolled_back: Option<&RolledBack>) -> (String, bool) {
-    if !remembered.lost_since.is_empty() {
-        return (format!("{} lost, of {} protected", count(remembered.lost_since.len(), "user"), users.len()), false);
+    let lost = users.iter().filter(|user| user.lost_since.is_some()).count();
+    if lost > 0 {
+        return (format!("{} lost, of {} protected", count(lost, "user"), users.len()), false);
     }
     let Some(proof) = &remembered.cycle_proof else {
         let begun =
@@ -206,15 +220,33 @@ fn result(remembered: &Remembered, users: &[UserRow], rolled_back: Option<&Rolle
         let why = rolled_back.map(RolledBack::words).or(begun).unwrap_or_else(|| "step 4 has no proof that holds".into());
         return (format!("not proven: {} protected, and {why}", count(users.len(), "user")), false);
     };
-    let mut text = proof.kept();
-    let explained = proof.users_counted - proof.users_kept.min(proof.users_counted);
+    let last = remembered.last_figures();
+    let mut text = last.map_or_else(|| proof.kept(), |last| last.words());
+    let (counted, not_known) = last.map_or((proof.users_counted, proof.users_not_known), |last| (last.counted, last.not_known));
+    let explained = last.map_or_else(|| proof.users_counted.saturating_sub(proof.users_kept), |last| last.explained);
+    let in_doubt = last.map_or(0, |last| last.counted.saturating_sub(last.kept + last.explained));
+    if in_doubt > 0 {
+        text += &format!("; of {in_doubt} nobody can say");
+    }
     if explained > 0 {
         text += &format!("; {explained} changed for a reason in the directory, not by unscim");
     }
-    let uncounted = (users.len() as u64).saturating_sub(proof.users_counted + proof.users_not_known);
-    if uncounted > 0 {
-        text += &format!("; {uncounted} more were released, or left before they had a record");
+    let released: Vec<_> = users.iter().filter(|user| user.released).map(UserRow::shown).collect();
+    let uncounted = (users.len() as u64).saturating_sub(counted + not_known + released.len() as u64);
+    if !released.is_empty() {
+        text += &format!("; {} released by the operator, and not counted: {}", released.len(), some_of(released));
     }
+    if uncounted > 0 {
+        let why = if last.is_some() { "left" } else { "were released, or left" };
+        text += &format!("; {uncounted} more {why} before they had a record");
+    }
+    text += &besides(users);
+    (text, in_doubt == 0)
+}
+
+/// What else must be known of those who are counted.
+fn besides(users: &[UserRow]) -> String {
+    let mut text = String::new();
     let direct = users.iter().filter(|user| user.through.is_empty()).count();
     if direct > 0 {
         text +=
@@ -231,7 +263,7 @@ fn result(remembered: &Remembered, users: &[UserRow], rolled_back: Option<&Rolle
     if is_silent(users) {
         text += "; the app did not say who is active, so that nobody could have seen a deactivation";
     }
-    (text, true)
+    text
 }
 
 /// All who had a record, and none of the records said whether they are active.
@@ -373,6 +405,8 @@ impl Html<'_> {
             Event::Returned { user } => Some(format!("{} is back", self.user(user))),
             Event::Lost { user, why } => Some(format!("{} counts as lost: {why}", self.user(user))),
             Event::NoLongerLost { user } => Some(format!("{} no longer counts as lost", self.user(user))),
+            Event::Released { user } => Some(format!("{} was released by the operator, and counts no more", self.user(user))),
+            Event::NoLongerReleased { user } => Some(format!("{} is released no more, and counts again", self.user(user))),
             Event::Renamed { user, name } => Some(format!("{} is {name} in Entra and at the target now", self.user(user))),
             Event::StrangerEnded { who, why } => Some(format!("{who}, never protected, ended: {why}")),
         };

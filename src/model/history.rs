@@ -61,6 +61,13 @@ pub enum Event {
     NoLongerLost {
         user: UserId,
     },
+    /// By the operator: they count no more.
+    Released {
+        user: UserId,
+    },
+    NoLongerReleased {
+        user: UserId,
+    },
     /// Another name at the target than when they were first seen, and the same in Entra.
     Renamed {
         user: UserId,
@@ -86,6 +93,8 @@ impl Event {
             Event::Returned { .. } => "returned",
             Event::Lost { .. } => "lost",
             Event::NoLongerLost { .. } => "noLongerLost",
+            Event::Released { .. } => "released",
+            Event::NoLongerReleased { .. } => "noLongerReleased",
             Event::Renamed { .. } => "renamed",
             Event::StrangerEnded { .. } => "strangerEnded",
         }

@@ -14,6 +14,7 @@ use crate::model::extent::Extent;
 use crate::model::id::{AppRoleId, GroupId, JobId, ScimId, UserId};
 use crate::model::journal::{Entry, Journal};
 use crate::model::key::Key;
+use crate::model::last_read::{Figures, LastRead, kept};
 use crate::model::moment::{Moment, is_ahead, since};
 use crate::model::names::Names;
 use crate::model::observed::Observed;
@@ -78,6 +79,18 @@ impl Remembered {
     pub fn ask_anew(&mut self, journal: &Journal) {
         self.revocations_void = journal.revocations();
         self.failures_void = journal.refused.get(&Key::Revocation).map_or(0, |failed| failed.times);
+    }
+
+    /// Who counts as lost now.
+    pub fn lost(&self) -> impl Iterator<Item = (UserId, Timestamp)> {
+        self.lost_since.iter().filter(|(id, _)| !self.released.contains(id)).map(|(id, since)| (*id, *since))
+    }
+
+    /// Of the last read of the target, without who was released since.
+    pub fn last_figures(&self) -> Option<Figures> {
+        let doubted = self.doubts.iter().filter(|(_, doubt)| doubt.kind == DoubtKind::Renamed && doubt.believed);
+        let amiss: BTreeSet<_> = self.lost_since.keys().chain(doubted.map(|(id, _)| id)).collect();
+        Some(self.last_read?.figures(amiss.difference(&self.released.iter().collect()).count() as u64))
     }
 }
 
@@ -174,6 +187,10 @@ pub struct Remembered {
     pub departed: BTreeMap<UserId, Departure>,
     /// Protected users who count as lost now, and when that was first seen; our time.
     pub lost_since: BTreeMap<UserId, Timestamp>,
+    /// Protected users whom the operator has released.
+    pub released: BTreeSet<UserId>,
+    /// Counted by the last read of the target that told of as many as the one before it, less who was released since.
+    pub last_read: Option<LastRead>,
     /// Protected users whose record complete looks have shown to be gone, or under another name.
     pub doubts: BTreeMap<UserId, Doubt>,
     /// Of protected users, other names at the target than the first one that the directory has confirmed, in lower case.
@@ -386,17 +403,20 @@ pub struct CycleProof {
     pub log: String,
 }
 
-/// "99 of 130 users kept, 31 not known at the app": whom nobody can count is named in the same breath.
-pub fn kept(kept: u64, counted: u64, not_known: u64) -> String {
-    match not_known {
-        0 => format!("{kept} of {counted} users kept"),
-        _ => format!("{kept} of {} users kept, {not_known} not known at the app", counted + not_known),
-    }
-}
-
 impl CycleProof {
     pub fn kept(&self) -> String {
         kept(self.users_kept, self.users_counted, self.users_not_known)
+    }
+
+    /// For a ledger that remembers no read after it.
+    pub fn as_last_read(&self) -> LastRead {
+        LastRead {
+            at: self.at,
+            counted: self.users_counted,
+            explained: self.users_counted.saturating_sub(self.users_kept),
+            unread: 0,
+            not_known: self.users_not_known,
+        }
     }
 }
 

@@ -10,6 +10,7 @@ pub mod history;
 pub mod id;
 pub mod journal;
 pub mod key;
+pub mod last_read;
 pub mod memory;
 pub mod moment;
 pub mod names;

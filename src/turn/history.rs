@@ -5,6 +5,7 @@ use crate::judge::good_cycle;
 use crate::judge::kept::{self, Kept};
 use crate::model::baseline::Protected;
 use crate::model::history::{Event, HistoryEntry, UserAfter, Verdict};
+use crate::model::id::UserId;
 use crate::model::memory::{CycleProof, Remembered};
 use crate::model::snapshot::{ScimUser, TargetLook};
 
@@ -65,10 +66,14 @@ fn people(facts: &Facts, before: &Remembered, events: &mut Vec<Event>) {
         for user in now.lost_since.keys().filter(|user| !before.lost_since.contains_key(user)) {
             events.push(Event::Lost { user: *user, why: lost.and_then(|lost| lost.get(user)).cloned().unwrap_or_default() });
         }
-        for user in before.lost_since.keys().filter(|user| !now.lost_since.contains_key(user)) {
+        let is_over = |user: &&UserId| !now.lost_since.contains_key(user) && !now.released.contains(user);
+        for user in before.lost_since.keys().filter(is_over) {
             events.push(Event::NoLongerLost { user: *user });
         }
     }
+    let released = now.released.difference(&before.released).map(|user| Event::Released { user: *user });
+    let not_released = before.released.difference(&now.released).map(|user| Event::NoLongerReleased { user: *user });
+    events.extend(released.chain(not_released));
 }
 
 /// The target as it was when step 4 was proven, everybody with the record that was read.

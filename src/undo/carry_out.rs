@@ -88,6 +88,7 @@ fn anew(before: &Remembered) -> Remembered {
         calibration: before.calibration.clone(),
         carried: before.carried.clone(),
         latest: before.latest,
+        released: before.released.clone(),
         ..Remembered::default()
     }
 }

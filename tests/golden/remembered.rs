@@ -305,3 +305,24 @@ fn of_the_apps_assignments_those_of_users_are_counted() {
     case.again(NOW + 1);
     assert_eq!(case.memory.remembered.sizes["assignments"].count, 4, "four of users, two of groups");
 }
+
+#[test]
+fn who_was_lost_stays_so_where_the_next_read_does_not_tell_of_them() {
+    let mut case = Case::cycled();
+    case.again(NOW + 10);
+    let whole = case.memory.remembered.last_read.unwrap();
+    case.target().users.remove(&scim(1));
+    case.target().users_by_id.insert(scim(1), Observed::Absent);
+    case.again(NOW + 20);
+    assert_eq!(case.memory.remembered.lost_since.keys().collect::<Vec<_>>(), [&user(1)]);
+    // As where the token goes in the middle of a read.
+    case.target().users.remove(&scim(2));
+    for n in [1, 2] {
+        case.target().users_by_id.insert(scim(n), Observed::Unknown(failed("transient")));
+    }
+    case.again(NOW + 30);
+    let remembered = &case.memory.remembered;
+    assert_eq!(remembered.lost_since.keys().collect::<Vec<_>>(), [&user(1)]);
+    assert_eq!(remembered.last_read.map(|read| (read.counted, read.unread)), Some((whole.counted, 0)));
+    assert_eq!(remembered.last_figures().map(|read| (read.kept, read.counted)), Some((whole.counted - 1, whole.counted)));
+}

@@ -208,6 +208,8 @@ impl Form<'_> {
             begun_anew: _,
             unwatched: _,
             lost_since: _,
+            released: _,
+            last_read: _,
             cycles: _,
             seen_cycle: _,
             sizes: _,

@@ -79,7 +79,7 @@ async fn a_record_that_is_made_anew_under_the_same_id_is_not_the_one_of_before()
     let last = rig.retire().await;
     assert_eq!((last.progress.users_kept, last.progress.users_counted), (Some(7), Some(7)));
     let (result, page) = rig.reported();
-    assert!(result.starts_with("7 of 7 users kept; 1 more were released"), "{result}");
+    assert!(result.starts_with("7 of 7 users kept; 1 released by the operator, and not counted: "), "{result}");
     assert!(page.contains("is another one: it was made at"), "the report names them");
 }
 
@@ -234,4 +234,53 @@ async fn a_stranger_whom_the_directory_has_ended_holds_nothing_for_good() {
     rig.until(600, |status| status.progress.memberships == Some(0) && status.progress.groups_assigned == Some(3)).await;
     rig.practice.admin().disable(rig.practice.ids().direct_only).unwrap();
     rig.retire().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_released_after_the_proof_counts_in_nothing_that_is_told_without_the_token() {
+    for before_the_token in [true, false] {
+        let mut rig = Rig::new(small()).await;
+        let status = rig.until_phase(Phase::AwaitingRevocation).await;
+        let (all, lost) = (status.progress.users_counted.unwrap(), rig.user(1));
+        let record = rig.record(lost);
+        rig.app().delete_user(&record);
+        rig.until(10, |status| status.progress.users_lost == Some(1)).await;
+        // One who is lost, and one who is kept.
+        let released = [lost, rig.user(2)];
+        if before_the_token {
+            rig.spec.released.extend(released);
+            rig.until_phase(Phase::AwaitingRevocation).await;
+        }
+        rig.practice.revoke_token().unwrap();
+        rig.until(30, |status| status.is_true(ConditionKind::TokenRevoked)).await;
+        rig.spec.released.extend(released);
+        rig.until_phase(Phase::Retired).await;
+        let counted = |status: &Status| {
+            let progress = &status.progress;
+            assert_eq!((progress.users_kept, progress.users_counted), (Some(all - 2), Some(all - 2)), "{before_the_token}");
+            assert_eq!((progress.users_lost, status.gauges.users_lost), (Some(0), Some(0)));
+            let (truth, reason, message) = kept(status);
+            assert_eq!((truth, reason), (Truth::True, Reason::ProvenBeforeRevocation));
+            let (now, then) =
+                (format!("{0} of {0} users kept at the last read", all - 2), format!("with {all} of {all} users kept"));
+            assert!(message.contains(&now) && message.ends_with(&then), "{message}");
+        };
+        counted(&rig.turn().await.status);
+        rig.restart();
+        counted(&rig.turn().await.status);
+        let (result, page) = rig.reported();
+        assert!(
+            result.starts_with(&format!("{0} of {0} users kept; 2 released by the operator, and not counted: ", all - 2)),
+            "{result}"
+        );
+        assert_eq!(page.matches("was released by the operator, and counts no more").count(), 2, "{page}");
+        assert!(
+            page.contains("released by the operator; when step 4 was proven: kept") && !page.contains("no longer counts as lost")
+        );
+        // Who counts again is nobody whom a read has shown.
+        rig.spec.released.remove(&rig.user(2));
+        let again = rig.turn().await.status;
+        assert_eq!((again.progress.users_kept, again.progress.users_counted), (Some(all - 2), Some(all - 1)));
+        assert!(rig.reported().0.contains("; of 1 nobody can say"), "{}", rig.reported().0);
+    }
 }

@@ -343,7 +343,7 @@ async fn a_probe_that_shows_nothing_is_not_said_to_need_nobody() {
     let page = page(&status).await;
     assert!(headline(&page).contains("don't tell whether the SCIM token is deleted"), "{}", headline(&page));
     let todo = part(&page, "todo");
-    assert!(todo.contains("If this stays, do what the message says") && todo.contains("another token"), "{todo}");
+    assert!(todo.contains("Do what the message says") && todo.contains("another token"), "{todo}");
 }
 
 #[tokio::test]

@@ -55,7 +55,7 @@ const ADVICE: &[(Reason, &str)] = &[
     ),
     (Reason::UsersLost, "Users are missing or inactive at the target. Find out why before anything else."),
     (Reason::AwaitingOperator, "Delete the SCIM token in the app's settings. It is noticed by itself."),
-    (Reason::ProbeInconclusive, "The app is asked again by itself. If this stays, do what the message says."),
+    (Reason::ProbeInconclusive, "Do what the message says. The app is asked again by itself, too: an outage passes."),
     (Reason::TokenEnded, "Give unscim a SCIM token that lasts for one turn, and delete it together with Entra's."),
     (
         Reason::UnmanagedGroupAssigned,

@@ -176,13 +176,7 @@ fn with_cycle(facts: &Facts) -> Remembered {
             next.cycles.drain(..surplus);
         }
     }
-    if !facts.is_token_rejected()
-        && let Some(tally) = kept::tally(facts)
-    {
-        let first = |id| next.lost_since.get(id).copied().unwrap_or(facts.now);
-        next.lost_since = tally.lost.keys().map(|id| (*id, first(id))).collect();
-        next.strangers.extend(tally.strangers.keys().cloned());
-    }
+    target::count(facts, &mut next);
     rounds(facts, &mut next);
     next
 }

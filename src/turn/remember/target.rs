@@ -1,10 +1,14 @@
 //! What a look at the target adds to memory: whose record was gone or got another name, and who else was there.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::judge::facts::{Facts, Person};
-use crate::judge::kept::is_renamed_in_entra;
+use crate::judge::facts::{Facts, Person, Tally};
+use crate::judge::kept::{self, is_renamed_in_entra};
 use crate::judge::strangers;
+use crate::model::baseline::AtTarget;
+use crate::model::id::UserId;
+use crate::model::last_read::LastRead;
 use crate::model::memory::{Doubt, DoubtKind, LOOKS, Remembered};
 use crate::model::snapshot::{ScimUser, TargetLook};
 
@@ -71,4 +75,64 @@ fn doubts(facts: &Facts, look: &TargetLook, next: &mut Remembered) {
         let (looks, since) = before.map_or((1, facts.now), |before| (before.looks + 1, before.since));
         next.doubts.insert(person.id, Doubt { kind, since, looks, believed: is_plain || looks >= LOOKS });
     }
+}
+
+/// Who is lost, and how many stand how.
+pub(super) fn count(facts: &Facts, next: &mut Remembered) {
+    let Some(baseline) = facts.baseline() else { return };
+    let released: BTreeSet<UserId> = facts.spec.released.iter().copied().filter(|id| baseline.users.contains_key(id)).collect();
+    let tally = kept::tally(facts).filter(|_| !facts.is_token_rejected());
+    if let Some(tally) = tally {
+        // Of whom this read does not tell, what the one before it has shown stands.
+        let is_lost = |id: &UserId| tally.lost.contains_key(id) || tally.unknown.contains_key(id);
+        next.lost_since.retain(|id, _| is_lost(id));
+        for id in tally.lost.keys() {
+            next.lost_since.entry(*id).or_insert(facts.now);
+        }
+        next.strangers.extend(tally.strangers.keys().cloned());
+    }
+    // A ledger that remembers no read remembers no releases either: its proof counts nobody who was released before it.
+    let known = match (&next.last_read, &next.cycle_proof) {
+        (None, Some(proof)) => {
+            next.last_read = Some(proof.as_last_read());
+            released.iter().copied().filter(|id| !next.lost_since.contains_key(id)).collect()
+        }
+        _ => std::mem::take(&mut next.released),
+    };
+    let read = tally.zip(facts.memory.target.as_ref()).map(|(tally, look)| of_tally(tally, look));
+    next.last_read = match (read, next.last_read) {
+        (Some(read), before) if before.is_none_or(|before| read.unread <= before.unread) => Some(read),
+        (_, before) => before.map(|before| without(facts, before, &known, &released)),
+    };
+    next.released = released;
+}
+
+fn of_tally(tally: &Tally, look: &TargetLook) -> LastRead {
+    LastRead {
+        at: look.at.wall,
+        counted: tally.counted as u64,
+        explained: tally.explained as u64,
+        unread: tally.unknown.len() as u64,
+        not_known: tally.not_known() as u64,
+    }
+}
+
+/// The same without who was released since. Who is released no more counts again, and no read has told of them.
+fn without(facts: &Facts, read: LastRead, known: &BTreeSet<UserId>, released: &BTreeSet<UserId>) -> LastRead {
+    let mut left = read;
+    for person in released.difference(known).filter_map(|id| facts.person(*id)) {
+        let is_explained = kept::explained(facts, person.id).is_some();
+        let (counted, not_known) = match person.user.target {
+            AtTarget::NoRecord => (0, u64::from(!is_explained)),
+            AtTarget::NotRead | AtTarget::Record(_) => (1, 0),
+        };
+        left.counted = left.counted.saturating_sub(counted);
+        left.explained = left.explained.saturating_sub(counted * u64::from(is_explained));
+        left.not_known = left.not_known.saturating_sub(not_known);
+    }
+    for person in known.difference(released).filter_map(|id| facts.person(*id)) {
+        left.counted += 1;
+        left.unread += u64::from(!facts.memory.remembered.lost_since.contains_key(&person.id));
+    }
+    left
 }

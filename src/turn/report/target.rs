@@ -5,7 +5,8 @@ use crate::judge::facts::Facts;
 use crate::judge::kept;
 use crate::judge::plan::Judged;
 use crate::model::condition::{ConditionKind, Reason, Truth};
-use crate::model::memory;
+use crate::model::last_read;
+use crate::model::memory::{CycleProof, Remembered};
 use crate::model::snapshot::TokenState;
 use crate::model::status::Progress;
 use crate::model::words::some_of;
@@ -18,8 +19,7 @@ pub(super) fn users_kept(facts: &Facts) -> Judged {
         return judged(Truth::False, last.reason(), last.told(facts));
     }
     if let Some(proof) = remembered.cycle_proof.as_ref().filter(|_| facts.is_target_closed()) {
-        let message = format!("{}, proven at {:.0}, and so at the last read", proof.kept(), proof.at);
-        return judged(Truth::True, Reason::ProvenBeforeRevocation, message);
+        return judged(Truth::True, Reason::ProvenBeforeRevocation, last_word(remembered, proof));
     }
     if let Some(why) = facts.seen.target.look.failed() {
         return judged(Truth::Unknown, Reason::TargetUnread, why.to_string());
@@ -35,7 +35,7 @@ pub(super) fn users_kept(facts: &Facts) -> Judged {
         Some(tally) => {
             let explained =
                 if tally.explained > 0 { format!("; {} explained by the directory", tally.explained) } else { String::new() };
-            let kept = memory::kept(tally.kept as u64, tally.counted as u64, tally.not_known() as u64);
+            let kept = last_read::kept(tally.kept as u64, tally.counted as u64, tally.not_known() as u64);
             judged(Truth::True, Reason::AllKept, format!("{kept}{explained}"))
         }
     }
@@ -81,38 +81,37 @@ pub(super) fn reachable(facts: &Facts) -> Judged {
     }
 }
 
-/// What is known of the target, by the last look at it or by the proof.
+/// On everybody, which step 4's proof need not be.
+fn last_word(remembered: &Remembered, proof: &CycleProof) -> String {
+    let read = remembered.last_figures().map(|read| (read.words(), read.at));
+    match read {
+        Some((kept, at)) if kept != proof.kept() => {
+            format!("{kept} at the last read, of {at:.0}; step 4 was proven at {:.0} with {}", proof.at, proof.kept())
+        }
+        Some(_) | None => format!("{}, proven at {:.0}, and so at the last read", proof.kept(), proof.at),
+    }
+}
+
+/// What is known of the target, by this process's look at it or the last one that is remembered.
 pub(super) fn progress(facts: &Facts) -> Progress {
     let remembered = &facts.memory.remembered;
     let look = facts.memory.target.as_ref();
     let mut progress = Progress { target_seen_at: look.map(|look| look.at.wall), ..Progress::default() };
-    let last_lost = kept::last_seen(facts).map_or(0, |last| last.lost.len()) as u64;
-    if let Some(tally) = kept::tally(facts) {
+    if let Some(tally) = kept::tally(facts).filter(|_| !facts.is_target_closed()) {
         progress.users_lost = Some(tally.lost.len() as u64);
         progress.users_counted = Some(tally.counted as u64);
         progress.users_kept = Some(tally.kept as u64);
         progress.users_not_known = Some(tally.not_known() as u64);
-    } else if !remembered.lost_since.is_empty() {
-        // Who was lost stays lost until the target is read again.
-        progress.users_lost = Some(remembered.lost_since.len() as u64);
+    } else if let Some(read) = remembered.last_figures() {
+        progress.target_seen_at = Some(read.at);
+        progress.users_lost = Some(kept::last_seen(facts).map_or(0, |last| last.lost.len()) as u64);
+        progress.users_counted = Some(read.counted);
+        progress.users_kept = Some(read.kept);
+        progress.users_not_known = Some(read.not_known);
     }
-    if let Some(proof) = &remembered.cycle_proof {
-        progress.target_groups = Some(0);
-        if look.is_none() || facts.is_token_rejected() {
-            // Who was lost after the proof was counted as kept in it; who was released since does not count at all.
-            let lost = remembered.lost_since.len() as u64;
-            progress.users_kept = Some(proof.users_kept.saturating_sub(lost));
-            progress.users_counted = Some(proof.users_counted.saturating_sub(lost.saturating_sub(last_lost)));
-            progress.users_not_known = Some(proof.users_not_known);
-            if facts.is_target_closed() || last_lost > 0 {
-                progress.users_lost = Some(last_lost);
-            }
-            if look.is_none() && !facts.is_target_closed() {
-                progress.target_seen_at = Some(proof.at);
-            }
-        }
-    } else {
-        progress.target_groups = look.and_then(|look| kept::groups_remaining(facts, look).ok()).map(|groups| groups.len() as u64);
-    }
+    progress.target_groups = match (&remembered.cycle_proof, look) {
+        (Some(_), _) => Some(0),
+        (None, look) => look.and_then(|look| kept::groups_remaining(facts, look).ok()).map(|groups| groups.len() as u64),
+    };
     progress
 }
