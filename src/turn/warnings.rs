@@ -54,7 +54,7 @@ pub struct Warnings {
 impl Warnings {
     /// What is new with this turn. `done` is how its writes ended, by their kinds.
     pub fn of(&mut self, status: &Status, done: &[(&'static str, Done, usize)]) -> Vec<Line> {
-        let now = troubles(status, done);
+        let now = troubles(status, done, &self.told);
         let mut lines: Vec<Line> = Vec::new();
         for (trouble, messages) in &now {
             let said: BTreeSet<String> = messages.iter().map(|message| without_figures(message)).collect();
@@ -80,7 +80,11 @@ impl Warnings {
     }
 }
 
-fn troubles(status: &Status, done: &[(&'static str, Done, usize)]) -> BTreeMap<Trouble, Vec<String>> {
+fn troubles(
+    status: &Status,
+    done: &[(&'static str, Done, usize)],
+    told: &BTreeMap<Trouble, Told>,
+) -> BTreeMap<Trouble, Vec<String>> {
     let mut found: BTreeMap<Trouble, Vec<String>> = BTreeMap::new();
     let is_graph_away = status.condition(ConditionKind::GraphReachable).is_some_and(|graph| graph.status == Truth::False);
     for condition in status.conditions.iter().filter(|condition| is_trouble(condition)) {
@@ -94,7 +98,10 @@ fn troubles(status: &Status, done: &[(&'static str, Done, usize)]) -> BTreeMap<T
         }
     }
     let has = |reason| found.keys().any(|trouble| matches!(trouble, Trouble::Condition(_, found) if *found == reason));
-    let (are_lost, is_ledger_away) = (has(Reason::UsersLost), has(Reason::LedgerUnreadable) || has(Reason::LedgerBoundElsewhere));
+    let lost = Trouble::Condition(ConditionKind::UsersKept, Reason::UsersLost);
+    // Told before, and nothing read since.
+    let are_lost = has(Reason::UsersLost) || told.contains_key(&lost) && !status.is_true(ConditionKind::UsersKept);
+    let is_ledger_away = has(Reason::LedgerUnreadable) || has(Reason::LedgerBoundElsewhere);
     for held in &status.held {
         let said =
             are_lost && held.brake == Brake::UsersLost.label() || is_ledger_away && held.message.starts_with("the ledger can't");
@@ -152,7 +159,10 @@ fn is_over(trouble: &Trouble, status: &Status, done: &[(&'static str, Done, usiz
     match trouble {
         // The next one went through, or none is needed any more.
         Trouble::Writes(kind) => done.iter().any(|(done, _, _)| done == kind) || is_served(kind, status),
-        Trouble::Hold(_) => status.is_true(ConditionKind::GraphReachable),
+        // Told in other words it is not over either.
+        Trouble::Hold(brake) => {
+            status.is_true(ConditionKind::GraphReachable) && !status.held.iter().any(|held| held.brake == *brake)
+        }
         Trouble::Condition(ConditionKind::GraphReachable, _) => true,
         Trouble::Condition(kind, reason) => {
             let unknown = status.condition(*kind).is_none_or(|condition| condition.status == Truth::Unknown);
@@ -327,6 +337,14 @@ mod tests {
         let ended = ["Graph can be read again", "no longer held: shrunk"];
         assert_eq!(told(&mut warnings, &status(&[unread], &[])).into_iter().map(|(_, what)| what).collect::<Vec<_>>(), ended);
         assert_eq!(told(&mut warnings, &both).len(), 1, "the hold; that they are lost has not ended");
+        // The app can't be read: it is held by what was seen last, and nothing of it is new or over.
+        let last = status(&[unread], &[("users-lost", "Anna, when the app was last read"), ("shrunk", "the list shrank")]);
+        assert_eq!((told(&mut warnings, &last), told(&mut warnings, &both)), (Vec::new(), Vec::new()));
+        // Nor to a process that has begun in between.
+        let mut begun = Warnings::default();
+        let lines = [told(&mut begun, &last), told(&mut begun, &both)].concat();
+        let lines: Vec<_> = lines.into_iter().map(|(_, what)| what).collect();
+        assert_eq!(lines, ["held: shrunk", "held: users-lost", "users are lost at the target"]);
         let kept = (ConditionKind::UsersKept, Truth::True, Reason::AllKept, "12 of 12");
         let ended = told(&mut warnings, &status(&[kept], &[]));
         assert!(ended.contains(&(Level::Warn, "nobody is lost at the target any more".into())), "{ended:?}");

@@ -415,7 +415,11 @@ fn a_token_that_says_when_it_ends_is_told_before_and_is_not_called_revoked_after
             case.seen.target.token = TokenState::Refused(401);
         };
         refuses(
-            if expired { "it has expired by itself on " } else { "RevokedTooEarly: the SCIM token is refused (401)" },
+            if expired {
+                "it has expired by itself on "
+            } else {
+                "RevokedTooEarly: the token in target.tokenFile is refused (401) before the groups are gone; is it the one that Entra uses?"
+            },
             refused,
         );
         assert_eq!(found(refused).refusals[0].contains("RevokedTooEarly"), !expired);
@@ -719,7 +723,10 @@ fn the_target_can_be_read_and_the_probe_is_calibrated() {
         acknowledged(case);
         case.spec.mode = Mode::Observe;
     });
-    refuses("RevokedTooEarly: the SCIM token is refused (401)", |case| case.seen.target.token = TokenState::Refused(401));
+    refuses(
+        "RevokedTooEarly: the token in target.tokenFile is refused (401) before the groups are gone; is it the one that Entra uses?",
+        |case| case.seen.target.token = TokenState::Refused(401),
+    );
     // At the very first look a mistyped token is likelier than a dead one.
     for baseline in [Observed::Absent, Case::untouched().memory.baseline] {
         let refused = found(|case| {

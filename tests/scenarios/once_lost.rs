@@ -233,11 +233,26 @@ async fn who_is_lost_after_the_proof_is_not_forgotten_with_the_token() {
     told(&status);
     // Nobody is asked to take away what alone can show them again.
     assert_eq!(reason(&status, ConditionKind::TokenRevoked), (Truth::False, Reason::Blocked));
+    let remedy = |status: &Status| {
+        let held = status.held.iter().find(|held| held.brake == "users-lost").unwrap();
+        held.message.rsplit_once("; ").unwrap().1.to_owned()
+    };
+    let away = between(&rig, |request| request.uri().path().contains("/scim/").then(|| TransportError::Connect("away".into())));
+    let there = std::mem::replace(&mut rig.transport, away);
+    rig.restart();
+    let status = rig.turn().await.status;
+    assert_eq!((status.phase, status.progress.users_lost), (Phase::Held, Some(1)));
+    assert!(remedy(&status).contains("(not for a record that was gone or is another one)"), "{}", remedy(&status));
+    rig.transport = there;
+    rig.restart();
+    told(&rig.turn().await.status);
     rig.practice.revoke_token().unwrap();
     let revoked = |status: &Status| status.is_true(ConditionKind::TokenRevoked);
     told(&rig.until(30, revoked).await);
     rig.restart();
-    told(&rig.until(5, revoked).await);
+    let status = rig.until(5, revoked).await;
+    told(&status);
+    assert_eq!(remedy(&status), "no read can show them any more, so it goes on when they stand in spec.released");
     // It goes on without them by the operator's word alone.
     rig.spec.released.insert(lost);
     let status = rig.until_phase(Phase::Retired).await;

@@ -221,7 +221,7 @@ async fn what_stops_it_is_the_headline_where_it_is_what_holds() {
     blind.held[0].seen_at = Some(at(9));
     let page = self::page(&blind).await;
     assert!(headline(&page).starts_with("Microsoft Graph can't be read"));
-    assert!(part(&page, "held").contains("one is gone, as of <time datetime=\"2026-11-24T12:09:00Z\">12:09 UTC"), "{page}");
+    assert!(part(&page, "todo").contains("one is gone (as last seen at 2026-11-24T12:09:00Z)"), "{page}");
 }
 
 #[tokio::test]
@@ -290,6 +290,26 @@ async fn who_is_lost_stands_before_whatever_else_is_to_do() {
     let todo = part(&page, "todo");
     let place = |words: &str| todo.find(words).unwrap_or_else(|| panic!("{words} in {todo}"));
     assert!(place("Users are missing or inactive") < place("Decide for the groups named"), "{todo}");
+}
+
+#[tokio::test]
+async fn who_is_lost_is_somebodys_task_also_where_the_app_is_away_and_nobody_of_ours_is_meant() {
+    let message = "1 of 40 protected users lost: Anna; restore her in the app";
+    for (truth, reason) in [(Truth::Unknown, Reason::TargetUnread), (Truth::True, Reason::AllKept)] {
+        let mut status = status();
+        status.phase = Phase::Held;
+        status.conditions.push(condition(ConditionKind::UsersKept, truth, reason, "the service is down"));
+        status.conditions.push(condition(
+            ConditionKind::TargetReachable,
+            Truth::False,
+            Reason::Unreachable,
+            "the service is down",
+        ));
+        status.held = vec![Held { brake: "users-lost".into(), message: message.into(), since: None, seen_at: None }];
+        let todo = part(&page(&status).await, "todo").to_owned();
+        assert!(todo.contains("People have lost their access, or may have") && todo.contains(message), "{todo}");
+        assert!(todo.contains("Runbook: <code class=\"reason\">users-lost") && !todo.contains("Nothing"), "{todo}");
+    }
 }
 
 #[tokio::test]

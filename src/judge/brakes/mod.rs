@@ -321,11 +321,13 @@ fn blind(facts: &Facts, plan: &Plan) -> Option<BrakeHit> {
 
 fn users_lost(facts: &Facts, _: &Plan) -> Option<BrakeHit> {
     if let Some(last) = kept::last_seen(facts) {
-        let message = format!(
-            "{}; none may be: look for them in the app and in the provisioning log, and restore them; it goes on when a read shows them as before, or without \
-             them when they stand in spec.released",
-            last.told(facts)
-        );
+        let ends = if facts.is_target_closed() {
+            "no read can show them any more, so it goes on when they stand in spec.released"
+        } else {
+            "it goes on when a read shows them as before (not for a record that was gone or is another one), or without them when they stand in spec.released"
+        };
+        let what = "none may be: look for them in the app and in the provisioning log, and restore them";
+        let message = format!("{}; {what}; {ends}", last.told(facts));
         return Some((Brake::UsersLost, HoldsBack::Destructive, message));
     }
     if facts.is_token_rejected() {

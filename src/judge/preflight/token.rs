@@ -50,17 +50,19 @@ pub(super) fn end(facts: &Facts, found: &mut Findings) {
 /// What it means that the token is refused while it is still needed.
 pub(super) fn refused(facts: &Facts, status: u16) -> String {
     let remedy = "put a valid one into both Entra and the token file, and never regenerate it just to fill the file, that kills Entra's copy";
+    let which = "is it the one that Entra uses? If Entra's cycles end well, put Entra's into the file; if they don't,";
     match facts.runs_out() {
         _ if facts.is_target_unread_since_rollback() => format!(
             "the token in target.tokenFile is refused ({status}); where it was deleted before the rollback, put a new one into both Entra and the token file"
         ),
         Some(why) => format!("the token in target.tokenFile is refused ({status}); {why}: {remedy}"),
         None if facts.recorded().is_some() => {
-            format!("RevokedTooEarly: the SCIM token is refused ({status}) before the groups are gone; {remedy}")
+            format!(
+                "RevokedTooEarly: the token in target.tokenFile is refused ({status}) before the groups are gone; {which} {remedy}"
+            )
         }
         None => format!(
-            "the token in target.tokenFile is refused ({status}); is it the one that Entra uses? If Entra's cycles end well, put Entra's into the \
-             file; if they don't, it was revoked too early (RevokedTooEarly): {remedy}"
+            "the token in target.tokenFile is refused ({status}); {which} it was revoked too early (RevokedTooEarly): {remedy}"
         ),
     }
 }

@@ -61,7 +61,10 @@ const ADVICE: &[(Reason, &str)] = &[
         Reason::UnmanagedGroupAssigned,
         "A group that was not handed over is assigned to the app: the token serves it too. Remove it, or leave the token.",
     ),
-    (Reason::RevokedTooEarly, "The token is refused before its time. Put a valid one into Entra and into the token file."),
+    (
+        Reason::RevokedTooEarly,
+        "The app refuses the token in unscim's file. If Entra's cycles still end well, put Entra's into it; if not, a valid one into both.",
+    ),
     (Reason::CredentialExpiring, "The Entra credential is about to expire. Renew it in its files."),
     (Reason::CredentialExpired, "The Entra credential has expired. Put a new one into its files."),
     (Reason::CredentialRefused, "Entra refuses the credential. Do what the message says."),
@@ -81,7 +84,10 @@ pub(super) fn now(phase: Phase, reason: Reason) -> Option<&'static str> {
     }
 }
 
-/// By its name in `held`. What mends itself asks for nobody; preflight and lost users speak through their conditions.
+/// The brake; its condition tells the same while the app can be read, but for people who were never protected.
+pub(super) const USERS_LOST: &str = "users-lost";
+
+/// By its name in `held`. What mends itself asks for nobody; preflight speaks through its condition.
 pub(super) fn for_brake(brake: &str) -> Option<&'static str> {
     match brake {
         "frozen" => Some("When it may go on, take away what the message names: the file freeze, or the word in spec.hold."),
@@ -109,7 +115,8 @@ pub(super) fn for_brake(brake: &str) -> Option<&'static str> {
             Some("Grant the permission, or set right the object, that the message names; it goes on by itself then.")
         }
         "refused" => Some("Decide what the message asks for; everything else goes on."),
-        "blind" | "users-lost" | "window" | "preflight" => None,
+        USERS_LOST => Some("People have lost their access, or may have. Do what the message says before anything else."),
+        "blind" | "window" | "preflight" => None,
         _ => Some("Read below what holds it, and decide."),
     }
 }

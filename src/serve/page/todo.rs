@@ -9,6 +9,9 @@ use crate::model::condition::Reason;
 use crate::model::status::{GroupState, GroupStatus, Held, Phase, Status};
 use crate::model::words::clean;
 
+/// What is amiss with people, in conditions.
+const LOST: [Reason; 2] = [Reason::UsersLost, Reason::UsersUncertain];
+
 pub(super) fn todo<'a>(spec: &Value, status: &'a Status, troubles: &[Trouble]) -> Vec<Advice<'a>> {
     let mut found: Vec<Advice> = Vec::new();
     for condition in &status.conditions {
@@ -30,7 +33,11 @@ pub(super) fn todo<'a>(spec: &Value, status: &'a Status, troubles: &[Trouble]) -
             }),
         }
     }
+    let is_of_lost = |advice: &Advice| LOST.map(Reason::as_str).contains(&advice.entry);
     for held in &status.held {
+        if held.brake == advice::USERS_LOST && found.iter().any(is_of_lost) {
+            continue;
+        }
         let told = found.iter_mut().find(|advice| tells(advice, &held.message));
         let told = match (told.is_some(), advice::for_brake(&held.brake)) {
             (true, _) => told,
@@ -52,7 +59,7 @@ pub(super) fn todo<'a>(spec: &Value, status: &'a Status, troubles: &[Trouble]) -
         advice.entry != Reason::PreflightFailed.as_str() || !advice.says.is_empty()
     });
     // Nothing waits less than this.
-    found.sort_by_key(|advice| advice.entry != Reason::UsersLost.as_str());
+    found.sort_by_key(|advice| ![Reason::UsersLost.as_str(), advice::USERS_LOST].contains(&advice.entry));
     match status.phase {
         Phase::Observing => found.push(advice::observing()),
         Phase::Retired => found.push(advice::after(status)),
