@@ -110,6 +110,8 @@ pub struct UserRow {
     pub lost_since: Option<Timestamp>,
     /// The record was gone in some read: the user is never called kept again.
     pub gone_since: Option<Timestamp>,
+    /// The record has another name at the target since then, and Entra does not say why.
+    pub renamed_since: Option<Timestamp>,
 }
 
 impl UserRow {
@@ -147,23 +149,7 @@ pub fn report(evidence: Evidence, now: Timestamp) -> Report {
     let parts = witnessed[..proven.filter(|_| remembered.cycle_proof.is_some()).unwrap_or_default()].iter().rev();
     let parts = parts.map_while(|one| if let Event::UsersAfter { users } = &one.event { Some(users) } else { None });
     let after: BTreeMap<UserId, &UserAfter> = parts.flatten().map(|(id, user)| (*id, user)).collect();
-    let lost: BTreeMap<UserId, Timestamp> = remembered.lost().collect();
-    let users: Vec<_> = baseline
-        .users
-        .iter()
-        .map(|(id, user)| UserRow {
-            id: *id,
-            name: user.name.clone(),
-            disabled_when_first_seen: user.disabled,
-            through: user.groups.iter().copied().collect(),
-            roles: baseline.roles_of(user).into_iter().collect(),
-            before: user.target.record().cloned(),
-            after: after.get(id).copied().cloned(),
-            released: remembered.released.contains(id),
-            lost_since: lost.get(id).copied(),
-            gone_since: remembered.doubts.get(id).filter(|doubt| doubt.is_believed_gone()).map(|doubt| doubt.since),
-        })
-        .collect();
+    let users = rows(&baseline, &remembered, &after);
     let gone = remembered.cycle_proof.is_some();
     let groups = baseline.groups.iter().map(|(id, group)| GroupRow {
         id: *id,
@@ -197,6 +183,29 @@ pub fn report(evidence: Evidence, now: Timestamp) -> Report {
     }
 }
 
+/// Everybody who was ever protected, in the order of their ids.
+fn rows(baseline: &Baseline, remembered: &Remembered, after: &BTreeMap<UserId, &UserAfter>) -> Vec<UserRow> {
+    let lost: BTreeMap<UserId, Timestamp> = remembered.lost().collect();
+    let doubted: BTreeMap<&UserId, Timestamp> = remembered.doubted().collect();
+    baseline
+        .users
+        .iter()
+        .map(|(id, user)| UserRow {
+            id: *id,
+            name: user.name.clone(),
+            disabled_when_first_seen: user.disabled,
+            through: user.groups.iter().copied().collect(),
+            roles: baseline.roles_of(user).into_iter().collect(),
+            before: user.target.record().cloned(),
+            after: after.get(id).copied().cloned(),
+            released: remembered.released.contains(id),
+            lost_since: lost.get(id).copied(),
+            renamed_since: doubted.get(id).copied(),
+            gone_since: remembered.doubts.get(id).filter(|doubt| doubt.is_believed_gone()).map(|doubt| doubt.since),
+        })
+        .collect()
+}
+
 /// Cycles that ended before the baseline was taken.
 fn count_out_earlier(witnessed: &mut [HistoryEntry], taken: Timestamp) {
     for one in witnessed {
@@ -226,7 +235,10 @@ fn result(remembered: &Remembered, users: &[UserRow], rolled_back: Option<&Rolle
     let explained = last.map_or_else(|| proof.users_counted.saturating_sub(proof.users_kept), |last| last.explained);
     let in_doubt = last.map_or(0, |last| last.counted.saturating_sub(last.kept + last.explained));
     if in_doubt > 0 {
-        text += &format!("; of {in_doubt} nobody can say");
+        let renamed: Vec<_> =
+            users.iter().filter(|user| user.renamed_since.is_some() && !user.released).map(UserRow::shown).collect();
+        let named = if renamed.is_empty() { String::new() } else { format!(" (another name at the app: {})", some_of(renamed)) };
+        text += &format!("; of {in_doubt} nobody can say{named}");
     }
     if explained > 0 {
         text += &format!("; {explained} changed for a reason in the directory, not by unscim");
@@ -405,6 +417,8 @@ impl Html<'_> {
             Event::Returned { user } => Some(format!("{} is back", self.user(user))),
             Event::Lost { user, why } => Some(format!("{} counts as lost: {why}", self.user(user))),
             Event::NoLongerLost { user } => Some(format!("{} no longer counts as lost", self.user(user))),
+            Event::Doubted { user, why } => Some(format!("nobody can say whether {} is kept: {why}", self.user(user))),
+            Event::NoLongerDoubted { user } => Some(format!("{} has a record under a known name again", self.user(user))),
             Event::Released { user } => Some(format!("{} was released by the operator, and counts no more", self.user(user))),
             Event::NoLongerReleased { user } => Some(format!("{} is released no more, and counts again", self.user(user))),
             Event::Renamed { user, name } => Some(format!("{} is {name} in Entra and at the target now", self.user(user))),

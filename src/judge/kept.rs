@@ -188,10 +188,9 @@ pub fn last_seen(facts: &Facts) -> Option<LastSeen> {
     }
     let stays = |id: &UserId| !facts.is_released(*id) && explained(facts, *id).is_none();
     let remembered = &facts.memory.remembered;
-    let doubted = remembered.doubts.iter().filter(|(_, doubt)| doubt.kind == DoubtKind::Renamed && doubt.believed);
     let seen = LastSeen {
         lost: remembered.lost_since.keys().copied().filter(stays).collect(),
-        doubted: doubted.map(|(id, _)| *id).filter(stays).collect(),
+        doubted: remembered.doubted().map(|(id, _)| *id).filter(stays).collect(),
     };
     (!seen.lost.is_empty() || !seen.doubted.is_empty()).then_some(seen)
 }

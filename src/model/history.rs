@@ -61,6 +61,14 @@ pub enum Event {
     NoLongerLost {
         user: UserId,
     },
+    /// The record has another name at the target, by repeated looks, and Entra does not say why.
+    Doubted {
+        user: UserId,
+        why: String,
+    },
+    NoLongerDoubted {
+        user: UserId,
+    },
     /// By the operator: they count no more.
     Released {
         user: UserId,
@@ -93,6 +101,8 @@ impl Event {
             Event::Returned { .. } => "returned",
             Event::Lost { .. } => "lost",
             Event::NoLongerLost { .. } => "noLongerLost",
+            Event::Doubted { .. } => "doubted",
+            Event::NoLongerDoubted { .. } => "noLongerDoubted",
             Event::Released { .. } => "released",
             Event::NoLongerReleased { .. } => "noLongerReleased",
             Event::Renamed { .. } => "renamed",

@@ -86,10 +86,15 @@ impl Remembered {
         self.lost_since.iter().filter(|(id, _)| !self.released.contains(id)).map(|(id, since)| (*id, *since))
     }
 
+    /// Whose record has another name at the target, and nobody can say whose it is; and our time of the first read that showed it.
+    pub fn doubted(&self) -> impl Iterator<Item = (&UserId, Timestamp)> {
+        let doubted = self.doubts.iter().filter(|(_, doubt)| doubt.kind == DoubtKind::Renamed && doubt.believed);
+        doubted.map(|(id, doubt)| (id, doubt.since))
+    }
+
     /// Of the last read of the target, without who was released since.
     pub fn last_figures(&self) -> Option<Figures> {
-        let doubted = self.doubts.iter().filter(|(_, doubt)| doubt.kind == DoubtKind::Renamed && doubt.believed);
-        let amiss: BTreeSet<_> = self.lost_since.keys().chain(doubted.map(|(id, _)| id)).collect();
+        let amiss: BTreeSet<_> = self.lost_since.keys().chain(self.doubted().map(|(id, _)| id)).collect();
         Some(self.last_read?.figures(amiss.difference(&self.released.iter().collect()).count() as u64))
     }
 }
@@ -233,6 +238,8 @@ pub struct Remembered {
     pub rejections: Vec<Probe>,
     /// When the probe last ran; our time.
     pub probed_at: Option<Timestamp>,
+    /// What it heard then, where that does not tell whether the token is dead.
+    pub inconclusive: Option<String>,
     /// Step 5's proof.
     pub revocation_proof: Option<RevocationProof>,
 }

@@ -1,5 +1,7 @@
 //! What this turn has shown that the report must tell later. Pure.
 
+use std::collections::BTreeSet;
+
 use crate::judge::facts::{Facts, Person};
 use crate::judge::good_cycle;
 use crate::judge::kept::{self, Kept};
@@ -71,6 +73,13 @@ fn people(facts: &Facts, before: &Remembered, events: &mut Vec<Event>) {
             events.push(Event::NoLongerLost { user: *user });
         }
     }
+    let [doubted_before, doubted]: [BTreeSet<UserId>; 2] =
+        [before, now].map(|remembered| remembered.doubted().map(|(id, _)| *id).collect());
+    for user in doubted.difference(&doubted_before) {
+        let why = kept::tally(facts).and_then(|tally| tally.uncertain.get(user)).cloned().unwrap_or_default();
+        events.push(Event::Doubted { user: *user, why });
+    }
+    events.extend(doubted_before.difference(&doubted).map(|user| Event::NoLongerDoubted { user: *user }));
     let released = now.released.difference(&before.released).map(|user| Event::Released { user: *user });
     let not_released = before.released.difference(&now.released).map(|user| Event::NoLongerReleased { user: *user });
     events.extend(released.chain(not_released));

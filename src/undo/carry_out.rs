@@ -74,8 +74,8 @@ pub async fn look(world: &impl World, spec: &Spec, direct: Direct, stop: &Cancel
     Ok(Rollback { undo, names, seen: now, remembered: memory.remembered, witnessed })
 }
 
-/// What holds of the memory once its writes are undone: cycles, how the target answers, and who is disabled. Of other departures
-/// nothing is believed that was not read since.
+/// What holds of the memory once its writes are undone: cycles, how the target answers, who is disabled, and who is lost or in doubt.
+/// Of other departures nothing is believed that was not read since.
 fn anew(before: &Remembered) -> Remembered {
     let disabled = before.departed.iter().filter(|(_, departure)| departure.kind == DepartureKind::Disabled);
     Remembered {
@@ -89,6 +89,8 @@ fn anew(before: &Remembered) -> Remembered {
         carried: before.carried.clone(),
         latest: before.latest,
         released: before.released.clone(),
+        lost_since: before.lost_since.clone(),
+        doubts: before.doubts.clone(),
         ..Remembered::default()
     }
 }

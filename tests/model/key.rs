@@ -217,6 +217,7 @@ impl Form<'_> {
             // Of what only a person reads.
             standing: _,
             standing_since: _,
+            inconclusive: _,
             strangers: _,
             // Of what these tenants have none of: records with a date or another name, other uses, rollbacks, webhooks.
             renamed: _,

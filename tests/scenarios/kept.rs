@@ -284,3 +284,37 @@ async fn who_is_released_after_the_proof_counts_in_nothing_that_is_told_without_
         assert!(rig.reported().0.contains("; of 1 nobody can say"), "{}", rig.reported().0);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_report_names_whose_record_has_another_name_and_that_it_had_one() {
+    let mut rig = Rig::new(small()).await;
+    rig.until_phase(Phase::AwaitingRevocation).await;
+    let (user, record) = (rig.user(1), rig.record(rig.user(1)));
+    let name = rig.app().users().into_iter().find(|one| one["id"] == record.as_str()).unwrap()["userName"].clone();
+    rig.app().change_user(&record, "userName", "deleted-123@contoso.example".into());
+    rig.until(30, |status| kept(status).1 == Reason::UsersUncertain).await;
+    let (result, page) = rig.reported();
+    assert!(
+        result.starts_with("7 of 8 users kept; of 1 nobody can say (another name at the app: user01@contoso.example)"),
+        "{result}"
+    );
+    assert!(
+        page.contains("; the record has another name at the app since ") && page.contains("nobody can say whether user01@"),
+        "{page}"
+    );
+    rig.app().change_user(&record, "userName", name);
+    rig.until(30, |status| kept(status).1 == Reason::AllKept).await;
+    let (result, page) = rig.reported();
+    assert!(result.starts_with("8 of 8 users kept") && !result.contains("nobody can say"), "{result}");
+    assert!(page.contains("user01@contoso.example has a record under a known name again"), "{page}");
+    rig.app().change_user(&record, "userName", "deleted-123@contoso.example".into());
+    rig.until(30, |status| kept(status).1 == Reason::UsersUncertain).await;
+    rig.spec.released.insert(user);
+    rig.retire().await;
+    let (result, page) = rig.reported();
+    assert!(result.starts_with("7 of 7 users kept; 1 released by the operator, and not counted: user01@"), "{result}");
+    assert!(
+        page.contains("released by the operator; when step 4 was proven: kept; the record has another name at the app since "),
+        "{page}"
+    );
+}

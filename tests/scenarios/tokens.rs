@@ -73,6 +73,14 @@ async fn a_token_that_was_mistyped_at_the_end_asks_for_a_person_and_proves_nothi
     let target = status.condition(ConditionKind::TargetReachable).unwrap();
     assert!(target.message.contains("nothing shows yet that it was deleted"), "{}", target.message);
     assert_eq!(status.condition(ConditionKind::TokenRevoked).unwrap().expected_by, None, "nothing comes by itself");
+    // Nor does a turn ask for its deletion in which no probe is due, in this process or the next.
+    for n in 0..12 {
+        tokio::time::sleep(rig.spec.target.revocation.confirm_every / 4).await;
+        if n == 5 {
+            rig.restart();
+        }
+        assert_eq!(revoked(&rig.turn().await.status), (Reason::ProbeInconclusive, message));
+    }
     std::fs::write(&file, good).unwrap();
     rig.until(10, |status| revoked(status).0 == Reason::AwaitingOperator).await;
     rig.retire().await;

@@ -86,13 +86,19 @@ fn judge(facts: &Ground) -> Verdict {
             on: format!("{wanted} rejections of the token in a row, {rejections} so far"),
         };
     }
-    if let Some(probe) = facts.seen.probe.as_ref().filter(|probe| probe.verdict == ProbeVerdict::Inconclusive) {
-        return Verdict::Wait {
-            reason: Reason::ProbeInconclusive,
-            on: format!("an answer that tells whether the token is dead: {}", probe.detail),
-        };
+    if let Some(heard) = inconclusive(facts) {
+        let on = format!("an answer that tells whether the token is dead: {heard}");
+        return Verdict::Wait { reason: Reason::ProbeInconclusive, on };
     }
     waits
+}
+
+/// What the last probe heard, where that does not tell. Not every turn probes.
+fn inconclusive<'f>(facts: &'f Ground) -> Option<&'f str> {
+    match &facts.seen.probe {
+        Some(probe) => Some(probe.detail.as_str()).filter(|_| probe.verdict == ProbeVerdict::Inconclusive),
+        None => facts.memory.remembered.inconclusive.as_deref(),
+    }
 }
 
 /// While somebody is lost or in doubt, nobody is asked to take away what alone can show them again.

@@ -359,6 +359,7 @@ fn probe(facts: &Facts, next: &mut Remembered) {
     next.signs_in_by_oauth = facts.signs_in_by_oauth();
     let Some(probe) = &facts.seen.probe else { return };
     next.probed_at = Some(probe.at);
+    next.inconclusive = Some(probe.detail.clone()).filter(|_| probe.verdict == ProbeVerdict::Inconclusive);
     match probe.verdict {
         // The token that was refused is not the one that Entra uses.
         ProbeVerdict::Rejected if next.signs_in_by_oauth => next.rejections.clear(),
