@@ -79,7 +79,9 @@ fn people(facts: &Facts, before: &Remembered, events: &mut Vec<Event>) {
         let why = kept::tally(facts).and_then(|tally| tally.uncertain.get(user)).cloned().unwrap_or_default();
         events.push(Event::Doubted { user: *user, why });
     }
-    events.extend(doubted_before.difference(&doubted).map(|user| Event::NoLongerDoubted { user: *user }));
+    // Nor is that over for whom something worse has begun.
+    let is_over = |user: &&UserId| !now.doubts.contains_key(user) && !now.lost_since.contains_key(user);
+    events.extend(doubted_before.difference(&doubted).filter(is_over).map(|user| Event::NoLongerDoubted { user: *user }));
     let released = now.released.difference(&before.released).map(|user| Event::Released { user: *user });
     let not_released = before.released.difference(&now.released).map(|user| Event::NoLongerReleased { user: *user });
     events.extend(released.chain(not_released));

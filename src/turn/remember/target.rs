@@ -130,9 +130,11 @@ fn without(facts: &Facts, read: LastRead, known: &BTreeSet<UserId>, released: &B
         left.explained = left.explained.saturating_sub(counted * u64::from(is_explained));
         left.not_known = left.not_known.saturating_sub(not_known);
     }
+    let remembered = &facts.memory.remembered;
     for person in known.difference(released).filter_map(|id| facts.person(*id)) {
+        let is_named = remembered.lost_since.contains_key(&person.id) || remembered.doubted().any(|(id, _)| *id == person.id);
         left.counted += 1;
-        left.unread += u64::from(!facts.memory.remembered.lost_since.contains_key(&person.id));
+        left.unread += u64::from(!is_named);
     }
     left
 }
