@@ -223,33 +223,31 @@ fn result(remembered: &Remembered, users: &[UserRow], rolled_back: Option<&Rolle
     if lost > 0 {
         return (format!("{} lost, of {} protected", count(lost, "user"), users.len()), false);
     }
-    let Some(proof) = &remembered.cycle_proof else {
+    let Some(read) = remembered.last_figures().filter(|_| remembered.cycle_proof.is_some()) else {
         let begun =
             remembered.rolled_back.map(|at| format!("a rollback was begun at {at:.0}, which has put nothing back so far"));
         let why = rolled_back.map(RolledBack::words).or(begun).unwrap_or_else(|| "step 4 has no proof that holds".into());
         return (format!("not proven: {} protected, and {why}", count(users.len(), "user")), false);
     };
-    let last = remembered.last_figures();
-    let mut text = last.map_or_else(|| proof.kept(), |last| last.words());
-    let (counted, not_known) = last.map_or((proof.users_counted, proof.users_not_known), |last| (last.counted, last.not_known));
-    let explained = last.map_or_else(|| proof.users_counted.saturating_sub(proof.users_kept), |last| last.explained);
-    let in_doubt = last.map_or(0, |last| last.counted.saturating_sub(last.kept + last.explained));
+    let mut text = read.words();
+    let in_doubt = read.counted.saturating_sub(read.kept + read.explained);
     if in_doubt > 0 {
         let renamed: Vec<_> =
             users.iter().filter(|user| user.renamed_since.is_some() && !user.released).map(UserRow::shown).collect();
         let named = if renamed.is_empty() { String::new() } else { format!(" (another name at the app: {})", some_of(renamed)) };
         text += &format!("; of {in_doubt} nobody can say{named}");
     }
-    if explained > 0 {
-        text += &format!("; {explained} changed for a reason in the directory, not by unscim");
+    if read.explained > 0 {
+        text += &format!("; {} changed for a reason in the directory, not by unscim", read.explained);
     }
     let released: Vec<_> = users.iter().filter(|user| user.released).map(UserRow::shown).collect();
-    let uncounted = (users.len() as u64).saturating_sub(counted + not_known + released.len() as u64);
+    let uncounted = (users.len() as u64).saturating_sub(read.counted + read.not_known + released.len() as u64);
     if !released.is_empty() {
         text += &format!("; {} released by the operator, and not counted: {}", released.len(), some_of(released));
     }
     if uncounted > 0 {
-        let why = if last.is_some() { "left" } else { "were released, or left" };
+        // An older ledger does not name whom the operator has released.
+        let why = if remembered.last_read.is_some() { "left" } else { "were released, or left" };
         text += &format!("; {uncounted} more {why} before they had a record");
     }
     text += &besides(users);

@@ -163,6 +163,10 @@ fn count_up(facts: &Facts) -> Option<Tally> {
             Kept::Uncertain(why) => {
                 tally.uncertain.insert(person.id, why);
             }
+            // Whom this read does not tell of stands as the one before it has shown them.
+            Kept::Unknown(why) if was_lost(facts, person.id) => {
+                tally.lost.insert(person.id, format!("lost when they were last read; {why}"));
+            }
             Kept::Unknown(why) => {
                 tally.unknown.insert(person.id, why);
             }
@@ -172,6 +176,10 @@ fn count_up(facts: &Facts) -> Option<Tally> {
     harmful_rows(facts, look, &mut tally);
     tally.strangers = strangers::ended(facts, look);
     Some(tally)
+}
+
+fn was_lost(facts: &Facts, id: UserId) -> bool {
+    facts.memory.remembered.lost_since.contains_key(&id) && explained(facts, id).is_none()
 }
 
 /// What the last read of the target showed amiss, where no read of this process tells more.

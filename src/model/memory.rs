@@ -92,10 +92,15 @@ impl Remembered {
         doubted.map(|(id, doubt)| (id, doubt.since))
     }
 
+    /// An older ledger remembers its proof alone.
+    pub fn last_read(&self) -> Option<LastRead> {
+        self.last_read.or_else(|| self.cycle_proof.as_ref().map(CycleProof::as_last_read))
+    }
+
     /// Of the last read of the target, without who was released since.
     pub fn last_figures(&self) -> Option<Figures> {
         let amiss: BTreeSet<_> = self.lost_since.keys().chain(self.doubted().map(|(id, _)| id)).collect();
-        Some(self.last_read?.figures(amiss.difference(&self.released.iter().collect()).count() as u64))
+        Some(self.last_read()?.figures(amiss.difference(&self.released.iter().collect()).count() as u64))
     }
 }
 
@@ -415,8 +420,8 @@ impl CycleProof {
         kept(self.users_kept, self.users_counted, self.users_not_known)
     }
 
-    /// For a ledger that remembers no read after it.
-    pub fn as_last_read(&self) -> LastRead {
+    /// The read that it rests on.
+    fn as_last_read(&self) -> LastRead {
         LastRead {
             at: self.at,
             counted: self.users_counted,

@@ -325,4 +325,8 @@ fn who_was_lost_stays_so_where_the_next_read_does_not_tell_of_them() {
     assert_eq!(remembered.lost_since.keys().collect::<Vec<_>>(), [&user(1)]);
     assert_eq!(remembered.last_read.map(|read| (read.counted, read.unread)), Some((whole.counted, 0)));
     assert_eq!(remembered.last_figures().map(|read| (read.kept, read.counted)), Some((whole.counted - 1, whole.counted)));
+    // Nor is anybody asked meanwhile to take away what alone can show them.
+    let tally = unscim::judge::kept::tally(&case.facts()).map(|tally| (tally.lost.len(), tally.unknown.len()));
+    assert_eq!(tally, Some((1, 1)));
+    assert!(matches!(case.judge(5), Verdict::Wait { reason: Reason::Blocked, .. }), "{:?}", case.judge(5));
 }

@@ -35,13 +35,11 @@ pub(super) fn todo<'a>(spec: &Value, status: &'a Status, troubles: &[Trouble]) -
     }
     let is_of_lost = |advice: &Advice| LOST.map(Reason::as_str).contains(&advice.entry);
     for held in &status.held {
-        if held.brake == advice::USERS_LOST && found.iter().any(is_of_lost) {
-            continue;
-        }
         let told = found.iter_mut().find(|advice| tells(advice, &held.message));
         let told = match (told.is_some(), advice::for_brake(&held.brake)) {
             (true, _) => told,
             (false, None) => continue,
+            (false, _) if held.brake == advice::USERS_LOST && found.iter().any(is_of_lost) => continue,
             (false, Some(text)) => {
                 if !found.iter().any(|advice| advice.text == text) {
                     found.push(Advice { text, clicks: Vec::new(), copy: None, says: Vec::new(), entry: &held.brake });

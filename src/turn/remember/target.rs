@@ -1,4 +1,4 @@
-//! What a look at the target adds to memory: whose record was gone or got another name, and who else was there.
+//! What a look at the target adds to memory: whose record was gone or got another name, who else was there, and how many stand how.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -83,24 +83,18 @@ pub(super) fn count(facts: &Facts, next: &mut Remembered) {
     let released: BTreeSet<UserId> = facts.spec.released.iter().copied().filter(|id| baseline.users.contains_key(id)).collect();
     let tally = kept::tally(facts).filter(|_| !facts.is_token_rejected());
     if let Some(tally) = tally {
-        // Of whom this read does not tell, what the one before it has shown stands.
-        let is_lost = |id: &UserId| tally.lost.contains_key(id) || tally.unknown.contains_key(id);
-        next.lost_since.retain(|id, _| is_lost(id));
-        for id in tally.lost.keys() {
-            next.lost_since.entry(*id).or_insert(facts.now);
-        }
+        let first = |id| next.lost_since.get(id).copied().unwrap_or(facts.now);
+        next.lost_since = tally.lost.keys().map(|id| (*id, first(id))).collect();
         next.strangers.extend(tally.strangers.keys().cloned());
     }
-    // A ledger that remembers no read remembers no releases either: its proof counts nobody who was released before it.
-    let known = match (&next.last_read, &next.cycle_proof) {
-        (None, Some(proof)) => {
-            next.last_read = Some(proof.as_last_read());
-            released.iter().copied().filter(|id| !next.lost_since.contains_key(id)).collect()
-        }
-        _ => std::mem::take(&mut next.released),
+    let before = next.last_read();
+    let known = match next.last_read {
+        Some(_) => std::mem::take(&mut next.released),
+        // Then no releases are remembered either, and who was released before the proof is not counted in it.
+        None => released.iter().copied().filter(|id| !next.lost_since.contains_key(id)).collect(),
     };
     let read = tally.zip(facts.memory.target.as_ref()).map(|(tally, look)| of_tally(tally, look));
-    next.last_read = match (read, next.last_read) {
+    next.last_read = match (read, before) {
         (Some(read), before) if before.is_none_or(|before| read.unread <= before.unread) => Some(read),
         (_, before) => before.map(|before| without(facts, before, &known, &released)),
     };

@@ -1,4 +1,4 @@
-//! What is known of the app: who is kept there, whether it can be read, and the figures, by the last look or by the ledger's proof.
+//! What is known of the app: who is kept there, whether it can be read, and the figures of its last read.
 
 use super::judged_as;
 use crate::judge::facts::Facts;
