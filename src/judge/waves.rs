@@ -85,7 +85,7 @@ fn awaited(facts: &Facts, wave: &[GroupId]) -> Option<(Reason, String)> {
         return waits("a read of the target after its last cycle".to_owned());
     };
     let tally = kept::tally(facts)?;
-    if !tally.lost.is_empty() || !tally.unknown.is_empty() {
+    if !(tally.lost.is_empty() && tally.uncertain.is_empty() && tally.unknown.is_empty()) {
         return waits("every protected user to be read as kept".to_owned());
     }
     match kept::groups_remaining(facts, look) {
