@@ -8,11 +8,11 @@ use crate::judge::strangers;
 use crate::model::baseline::AtTarget;
 use crate::model::condition::Reason;
 use crate::model::id::{GroupId, UserId};
-use crate::model::memory::{DepartureKind, DoubtKind};
+use crate::model::memory::{DepartureKind, DoubtKind, Stranger};
 use crate::model::observed::Observed;
 use crate::model::snapshot::{ScimGroup, ScimUser, TargetLook};
 use crate::model::spec::{Acknowledgement, MatchBy};
-use crate::model::words::{part, some_of};
+use crate::model::words::{count, part, some_of};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kept {
@@ -183,14 +183,16 @@ fn was_lost(facts: &Facts, id: UserId) -> bool {
 }
 
 /// What the last read of the target showed amiss, where no read of this process tells more.
-pub struct LastSeen {
+pub struct LastSeen<'f> {
     pub lost: Vec<UserId>,
     /// Whose record may be another one.
     doubted: Vec<UserId>,
+    /// Who was never protected, and ended.
+    pub strangers: Vec<&'f Stranger>,
 }
 
 /// They stay so, but for whom the operator has released and whom the directory explains. `None`: nothing was amiss.
-pub fn last_seen(facts: &Facts) -> Option<LastSeen> {
+pub fn last_seen<'f>(facts: &'f Facts) -> Option<LastSeen<'f>> {
     if !facts.is_target_closed() && facts.memory.target.is_some() {
         return None;
     }
@@ -199,13 +201,19 @@ pub fn last_seen(facts: &Facts) -> Option<LastSeen> {
     let seen = LastSeen {
         lost: remembered.lost_since.keys().copied().filter(stays).collect(),
         doubted: remembered.doubted().map(|(id, _)| *id).filter(stays).collect(),
+        strangers: strangers::last_seen(facts),
     };
-    (!seen.lost.is_empty() || !seen.doubted.is_empty()).then_some(seen)
+    (seen.reason().is_some() || !seen.strangers.is_empty()).then_some(seen)
 }
 
-impl LastSeen {
-    pub fn reason(&self) -> Reason {
-        if self.lost.is_empty() { Reason::UsersUncertain } else { Reason::UsersLost }
+impl LastSeen<'_> {
+    /// Of those who are protected.
+    pub fn reason(&self) -> Option<Reason> {
+        match (self.lost.is_empty(), self.doubted.is_empty()) {
+            (false, _) => Some(Reason::UsersLost),
+            (true, false) => Some(Reason::UsersUncertain),
+            (true, true) => None,
+        }
     }
 
     pub fn told(&self, facts: &Facts) -> String {
@@ -223,7 +231,14 @@ impl LastSeen {
                 some_of(users.iter().map(name))
             )
         });
-        parts.collect::<Vec<_>>().join("; ")
+        let strangers = (!self.strangers.is_empty()).then(|| {
+            format!(
+                "{} of those who were never protected had ended when the app was last read: {}",
+                count(self.strangers.len(), "user"),
+                some_of(&self.strangers)
+            )
+        });
+        parts.chain(strangers).collect::<Vec<_>>().join("; ")
     }
 }
 

@@ -1,5 +1,6 @@
 //! People who are not protected, and end at the target after something was first taken away here.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
@@ -27,29 +28,78 @@ fn ours<'a>(facts: &Facts<'a>) -> Vec<&'a ScimId> {
 
 /// Without a reason in the directory and without a word of the operator's.
 pub(super) fn ended(facts: &Facts, look: &TargetLook) -> BTreeMap<Stranger, String> {
-    let rows = rows(facts);
+    let owners = Owners::of(facts);
     let mut ended: BTreeMap<Stranger, String> = BTreeMap::new();
-    for (id, row) in rows.iter().filter(|(id, _)| !is_cleared(facts, *id)) {
+    for (id, row) in owners.rows.iter().filter(|(id, _)| !is_cleared(facts, *id)) {
         ended.insert(Stranger::User(*id), format!("{} at {:.0} (log entry {})", row.action, row.at, row.id));
     }
-    let records = records(facts, look);
-    let asked = if records.is_empty() { Vec::new() } else { asked(facts) };
-    for (id, what) in records {
-        // The log says whose record it is.
-        let of_row = rows.iter().find(|(_, row)| row.target.as_ref() == Some(id)).map(|(user, _)| *user);
-        let of_whom = asked.iter().filter(|user| look.users.get(id).is_some_and(|record| is_of(record, user)));
-        let mut of_whom = of_whom.map(|user| user.id).chain(of_row);
-        if facts.spec.released_records.contains(id) || of_whom.any(|user| is_cleared(facts, user)) {
-            continue;
-        }
-        let stranger = of_row.map_or_else(|| Stranger::Record(id.clone()), Stranger::User);
+    for (id, what) in records(facts, look).into_iter().filter(|(id, _)| !owners.are_cleared(id)) {
+        let stranger = owners.by_log(id).map_or_else(|| Stranger::Record(id.clone()), Stranger::User);
         let words = match &stranger {
             Stranger::User(_) => format!("record {id} {what}"),
             Stranger::Record(_) => what.to_owned(),
         };
         ended.entry(stranger).and_modify(|known| known.push_str(&format!("; {words}"))).or_insert(words);
     }
+    let is_back = |id: &ScimId| look.user(id).known().is_some_and(|record| record.active != Some(false));
+    for who in last_seen(facts) {
+        // The log may have come to say whose it is: they stand in its place.
+        if !matches!(who, Stranger::Record(id) if is_back(id) || owners.by_log(id).is_some()) {
+            ended.entry(who.clone()).or_insert_with(|| "had ended when they were last read".into());
+        }
+    }
     ended
+}
+
+/// Who counted at the last read of the target, and whom nothing has cleared since.
+pub fn last_seen<'f>(facts: &'f Facts) -> Vec<&'f Stranger> {
+    let counted = &facts.memory.remembered.ended;
+    if counted.is_empty() {
+        return Vec::new();
+    }
+    let (owners, ours) = (Owners::of(facts), ours(facts));
+    let stays = |who: &Stranger| match who {
+        Stranger::User(id) => !is_ours(facts, *id) && !is_cleared(facts, *id),
+        Stranger::Record(id) => ours.binary_search(&id).is_err() && !owners.are_cleared(id),
+    };
+    counted.iter().filter(|who| stays(who)).collect()
+}
+
+/// Whose an ended record is.
+struct Owners<'f, 'a> {
+    facts: &'f Facts<'a>,
+    rows: Vec<(UserId, &'a LogRow)>,
+    /// None of ours, and the directory was asked for them.
+    asked: OnceCell<Vec<&'a DirectoryUser>>,
+}
+
+impl<'f, 'a> Owners<'f, 'a> {
+    fn of(facts: &'f Facts<'a>) -> Self {
+        Owners { facts, rows: rows(facts), asked: OnceCell::new() }
+    }
+
+    fn by_log(&self, id: &ScimId) -> Option<UserId> {
+        self.rows.iter().find(|(_, row)| row.target.as_ref() == Some(id)).map(|(user, _)| *user)
+    }
+
+    /// By the operator's word of the record, or as whoever it belongs to is cleared.
+    fn are_cleared(&self, id: &ScimId) -> bool {
+        let record = self.facts.memory.target.as_ref().and_then(|look| look.users.get(id));
+        let by_name = record.into_iter().flat_map(|record| self.asked().iter().filter(|user| is_of(record, user)));
+        self.facts.spec.released_records.contains(id)
+            || by_name.map(|user| user.id).chain(self.by_log(id)).any(|user| is_cleared(self.facts, user))
+    }
+
+    fn asked(&self) -> &[&'a DirectoryUser] {
+        self.asked.get_or_init(|| {
+            let seen = self.facts.seen.users.iter().filter(|(id, _)| !is_ours(self.facts, **id));
+            seen.filter_map(|(_, user)| user.known()).collect()
+        })
+    }
+}
+
+fn is_ours(facts: &Facts, id: UserId) -> bool {
+    facts.baseline().is_some_and(|baseline| baseline.users.contains_key(&id))
 }
 
 /// What the log has of ends of people who are none of ours, since something was first taken away.
@@ -93,12 +143,6 @@ fn records<'a>(facts: &Facts<'a>, look: &TargetLook) -> Vec<(&'a ScimId, &'stati
     // Whoever has come to be protected since is judged as such.
     let ours = ours(facts);
     ended.into_iter().filter(|(id, _)| ours.binary_search(id).is_err()).collect()
-}
-
-/// Users who are none of ours and whom the directory was asked for.
-fn asked<'a>(facts: &Facts<'a>) -> Vec<&'a DirectoryUser> {
-    let is_ours = |id: &UserId| facts.baseline().is_some_and(|baseline| baseline.users.contains_key(id));
-    facts.seen.users.iter().filter(|(id, _)| !is_ours(id)).filter_map(|(_, user)| user.known()).collect()
 }
 
 /// By its name, or by their id in it.

@@ -212,6 +212,8 @@ pub struct Remembered {
     pub bystanders_at: Option<Timestamp>,
     /// Who was not protected and ended after that, ever.
     pub strangers: BTreeSet<Stranger>,
+    /// Of those, who counts now.
+    pub ended: BTreeSet<Stranger>,
     /// Looks at the target in a row after which every record there was made at another time than before.
     pub moved: u32,
     /// They were enough: the service keeps no such time, whatever it says later.
@@ -295,11 +297,20 @@ pub enum DoubtKind {
 }
 
 /// Somebody who was never protected, by what is known of them.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Stranger {
     User(UserId),
     /// Only the record at the target is known.
     Record(ScimId),
+}
+
+impl Stranger {
+    pub fn user(&self) -> Option<&UserId> {
+        match self {
+            Stranger::User(id) => Some(id),
+            Stranger::Record(_) => None,
+        }
+    }
 }
 
 impl fmt::Display for Stranger {

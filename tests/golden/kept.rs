@@ -389,6 +389,13 @@ fn a_bystanders_record_that_ends_after_the_first_removal_holds() {
     );
     look(&mut case, NOW + 1);
     assert_eq!(case.memory.remembered.bystanders.len(), 1, "what was there before stays written down");
+    // Whom a read does not tell of stands as the one before has shown them.
+    let record = case.target().users.remove(&scim(9)).unwrap();
+    assert_eq!(strangers(&case), ["record:u-9: had ended when they were last read"]);
+    look(&mut case, NOW + 2);
+    assert_eq!(strangers(&case).len(), 1);
+    case.target().users.insert(scim(9), ScimUser { active: Some(true), ..record });
+    look(&mut case, NOW + 3);
     // Gone is who is neither in the list nor by their id.
     case.target().users.remove(&scim(9));
     assert_eq!(strangers(&case), Vec::<String>::new());
@@ -396,10 +403,50 @@ fn a_bystanders_record_that_ends_after_the_first_removal_holds() {
     assert_eq!(strangers(&case), Vec::<String>::new());
     case.target().users_by_id.insert(scim(9), Observed::Absent);
     assert_eq!(strangers(&case), ["record:u-9: is gone from the target"]);
-    look(&mut case, NOW + 2);
+    look(&mut case, NOW + 4);
     assert!(case.memory.remembered.strangers.contains(&Stranger::Record(scim(9))), "for the report");
     case.spec.released_records.insert(scim(9));
     assert_eq!(strangers(&case), Vec::<String>::new());
+}
+
+#[test]
+fn a_bystander_who_had_ended_stays_so_where_the_target_can_not_be_read() {
+    let mut case = beside();
+    nine(&mut case).active = Some(false);
+    look(&mut case, NOW + 1);
+    let row = |target: u128| LogRow {
+        id: "row-9".into(),
+        at: at(NOW + 1),
+        action: "disable".into(),
+        status: "success".into(),
+        source: Some(user(9).0),
+        target: Some(scim(target)),
+        of_group: false,
+        deactivates: true,
+        reason: None,
+        redundant: false,
+    };
+    // A new process, and an app that does not answer.
+    (case.memory.target, case.seen.target.look) = (None, Listed::Unknown(failed("transient")));
+    let told = |case: &Case| {
+        let approved = case.approve();
+        let held = approved.held().iter().find(|(brake, _)| *brake == Brake::UsersLost);
+        held.map(|(_, why)| why.split(';').next().unwrap().to_owned())
+    };
+    let named = |who: &str| Some(format!("1 user of those who were never protected had ended when the app was last read: {who}"));
+    for minute in 2..4 {
+        assert_eq!(told(&case), named("record:u-9"));
+        case.again(NOW + minute);
+    }
+    // The log comes to say whose it is: neither twice nor nobody.
+    let Listed::Known(log) = &mut case.seen.log else { panic!() };
+    log.value.rows.push(row(9));
+    assert_eq!(unscim::judge::strangers::last_seen(&case.facts()), [&Stranger::Record(scim(9))]);
+    case.seen.users.insert(user(9), Observed::Known(DirectoryUser { enabled: Some(false), ..known_user(9) }));
+    assert_eq!(told(&case), None);
+    case.again(NOW + 4);
+    case.seen.users.clear();
+    assert_eq!(told(&case), None, "what the directory has explained stays explained");
 }
 
 #[test]

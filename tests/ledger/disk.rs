@@ -87,6 +87,7 @@ fn remembered() -> Remembered {
         doubts: BTreeMap::from([(user(20), Doubt { kind: DoubtKind::Gone, since: at(1), looks: 1, believed: true })]),
         renamed: BTreeMap::from([(user(20), "grace@example.com".into())]),
         strangers: [Stranger::User(user(7)), Stranger::Record(ScimId::from("u-9"))].into(),
+        ended: [Stranger::Record(ScimId::from("u-9"))].into(),
         ..Remembered::default()
     }
 }

@@ -196,6 +196,7 @@ impl Form<'_> {
             doubts,
             bystanders,
             bystanders_at: _,
+            ended,
             clean_rounds,
             cycle_proof,
             revocations_void,
@@ -261,6 +262,7 @@ impl Form<'_> {
             (user, doubt.kind == DoubtKind::Gone, doubt.looks.min(LOOKS), doubt.believed).hash(out);
         }
         bystanders.hash(out);
+        ended.hash(out);
         (clean_rounds.len(), cycle_proof.is_some(), rejections.len(), revocation_proof.is_some()).hash(out);
         probed_at.map(|at| self.age(at)).hash(out);
         let asked = self.state.book.journal.entry(&Action::RequestRevocation.key()).map_or(0, |entry| entry.confirmed);

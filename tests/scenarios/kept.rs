@@ -237,6 +237,42 @@ async fn a_stranger_whom_the_directory_has_ended_holds_nothing_for_good() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_was_never_protected_and_ended_before_the_token_went_is_not_forgotten_with_it() {
+    for known_by_the_log in [true, false] {
+        let mut rig = Rig::new(small()).await;
+        let (stranger, role) = (rig.practice.ids().outsider, rig.practice.ids().role_user);
+        let manual = rig.practice.ids().manual_user.clone().unwrap().to_string();
+        if known_by_the_log {
+            rig.practice.admin().assign_user(stranger, role).unwrap();
+        }
+        rig.until_phase(Phase::AwaitingRevocation).await;
+        let who = match known_by_the_log {
+            true => stranger.to_string(),
+            false => format!("record:{manual}"),
+        };
+        match known_by_the_log {
+            true => rig.practice.admin().unassign_user(stranger).unwrap(),
+            false => rig.app().delete_user(&manual),
+        }
+        rig.until(200, |status| held(status, &who)).await;
+        rig.practice.revoke_token().unwrap();
+        rig.until(30, |status| status.is_true(ConditionKind::TokenRevoked)).await;
+        rig.restart();
+        let status = rig.turns(3).await;
+        assert_eq!(status.phase, Phase::Held);
+        assert!(!status.is_true(ConditionKind::Ready) && held(&status, &who), "{status:#?}");
+        let protected = (kept(&status).0, kept(&status).1, status.progress.users_lost);
+        assert_eq!(protected, (Truth::True, Reason::ProvenBeforeRevocation, Some(0)), "nobody of them is lost");
+        match known_by_the_log {
+            true => rig.practice.admin().disable(stranger).unwrap(),
+            false => assert!(rig.spec.released_records.insert(ScimId::from(manual))),
+        }
+        let status = rig.until(30, |status| status.is_true(ConditionKind::Ready)).await;
+        assert_eq!((status.phase, status.held.len()), (Phase::Retired, 0), "{:#?}", status.held);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_is_released_after_the_proof_counts_in_nothing_that_is_told_without_the_token() {
     for before_the_token in [true, false] {
         let mut rig = Rig::new(small()).await;

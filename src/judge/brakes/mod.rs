@@ -327,7 +327,12 @@ fn users_lost(facts: &Facts, _: &Plan) -> Option<BrakeHit> {
             "it goes on when a read shows them as before (not for a record that was gone or is another one), or without them when they stand in spec.released"
         };
         let what = "none may be: look for them in the app and in the provisioning log, and restore them";
-        let message = format!("{}; {what}; {ends}", last.told(facts));
+        let others = if last.strangers.is_empty() {
+            ""
+        } else {
+            "; find out by what path who was never protected was in scope, for there may be more; where Entra has them disabled or deleted, too, they need no word"
+        };
+        let message = format!("{}; {what}; {ends}{others}", last.told(facts));
         return Some((Brake::UsersLost, HoldsBack::Destructive, message));
     }
     if facts.is_token_rejected() {

@@ -85,7 +85,10 @@ pub(super) fn count(facts: &Facts, next: &mut Remembered) {
     if let Some(tally) = tally {
         let first = |id| next.lost_since.get(id).copied().unwrap_or(facts.now);
         next.lost_since = tally.lost.keys().map(|id| (*id, first(id))).collect();
-        next.strangers.extend(tally.strangers.keys().cloned());
+        next.ended = tally.strangers.keys().cloned().collect();
+        next.strangers.extend(next.ended.iter().cloned());
+    } else {
+        next.ended = strangers::last_seen(facts).into_iter().cloned().collect();
     }
     let before = next.last_read();
     let known = match next.last_read {

@@ -15,8 +15,9 @@ pub(super) fn users_kept(facts: &Facts) -> Judged {
     let judged = |truth, reason, message| judged_as(ConditionKind::UsersKept, truth, reason, message);
     let remembered = &facts.memory.remembered;
     // Where the app may be read again, the next look tells.
-    if let Some(last) = kept::last_seen(facts).filter(|_| facts.is_target_closed()) {
-        return judged(Truth::False, last.reason(), last.told(facts));
+    let amiss = kept::last_seen(facts).filter(|_| facts.is_target_closed());
+    if let Some((reason, last)) = amiss.and_then(|last| Some((last.reason()?, last))) {
+        return judged(Truth::False, reason, last.told(facts));
     }
     if let Some(proof) = remembered.cycle_proof.as_ref().filter(|_| facts.is_target_closed()) {
         return judged(Truth::True, Reason::ProvenBeforeRevocation, last_word(remembered, proof));
