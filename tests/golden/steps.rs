@@ -231,6 +231,18 @@ fn unassign_waits_for_rows_that_graph_confirmed_as_deleted_to_leave_its_lists() 
         }
         waits(&case.judge(3), Reason::AwaitingReplication, rows);
     }
+    // One that was made after the deletion is another, and no replica's.
+    let made = |case: &mut Case, at: Option<jiff::Timestamp>| {
+        let of_group = |row: &&mut unscim::model::snapshot::Assignment| row.principal == Principal::Group(group(1));
+        case.rows().iter_mut().filter(of_group).for_each(|row| row.created = at);
+    };
+    made(&mut case, Some(at(NOW - 1)));
+    waits(&case.judge(3), Reason::AwaitingReplication, "2 assignments that");
+    made(&mut case, None);
+    waits(&case.judge(3), Reason::AwaitingReplication, "2 assignments that");
+    made(&mut case, Some(at(NOW)));
+    let again = acts(&case.judge(3), Reason::RowsRemain);
+    assert!(matches!(&again[..], [Action::UnassignGroup { group: id, .. }] if *id == group(1)), "{again:?}");
 }
 
 #[test]

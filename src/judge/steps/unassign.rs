@@ -7,7 +7,10 @@ use crate::judge::step::{Reach, Step, Verdict};
 use crate::judge::{canary, waves};
 use crate::model::action::Action;
 use crate::model::condition::{ConditionKind, Reason};
+use crate::model::id::GroupId;
+use crate::model::key::Key;
 use crate::model::memory::LOOKS;
+use crate::model::snapshot::Assignment;
 use crate::model::words::{count, some_of};
 
 pub const STEP: Step = Step {
@@ -48,10 +51,11 @@ impl Left {
             } else if !open.contains(&group) {
                 left.later += 1;
             } else {
-                let actions =
-                    rows.iter().map(|row| Action::UnassignGroup { group, assignment: row.id.clone().into(), role: row.role });
-                let (fresh, actions): (Vec<_>, Vec<_>) = actions.partition(|action| facts.is_fresh(&action.key()));
-                left.replicating += fresh.len();
+                let (lagging, there): (Vec<&Assignment>, Vec<_>) = rows.iter().partition(|row| lags(facts, group, row));
+                left.replicating += lagging.len();
+                let action =
+                    |row: &Assignment| Action::UnassignGroup { group, assignment: row.id.clone().into(), role: row.role };
+                let actions: Vec<Action> = there.into_iter().map(action).collect();
                 if !actions.is_empty() {
                     left.free.push((facts.users_of(group).len(), actions));
                 }
@@ -59,6 +63,13 @@ impl Left {
         }
         left
     }
+}
+
+/// Graph has confirmed that it is deleted, and shows it still. What was made after that is another one.
+fn lags(facts: &Ground, group: GroupId, row: &Assignment) -> bool {
+    let key = Key::Unassign(group, row.role);
+    let gone = facts.written(&key).and_then(|entry| facts.memory.dated(&key, entry.last_confirmed()));
+    facts.is_fresh(&key) && !row.created.zip(gone).is_some_and(|(made, gone)| made > gone)
 }
 
 /// What of the groups that are free goes now: one before any other, and no more than Entra deletes in one cycle.
