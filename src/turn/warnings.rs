@@ -87,11 +87,17 @@ fn troubles(
 ) -> BTreeMap<Trouble, Vec<String>> {
     let mut found: BTreeMap<Trouble, Vec<String>> = BTreeMap::new();
     let is_graph_away = status.condition(ConditionKind::GraphReachable).is_some_and(|graph| graph.status == Truth::False);
-    for condition in status.conditions.iter().filter(|condition| is_trouble(condition)) {
+    // Who is lost or in doubt is told of everybody, and a step that waits for it is no second thing.
+    let is_of_a_step = |condition: &Condition| {
+        matches!(condition.reason, Reason::UsersLost | Reason::UsersUncertain) && condition.kind != ConditionKind::UsersKept
+    };
+    let troubled = status.conditions.iter().filter(|condition| is_trouble(condition) && !is_of_a_step(condition));
+    for condition in troubled {
         // Then everything that it would have shown fails with it.
         let follows = is_graph_away && matches!(condition.reason, Reason::LookFailed | Reason::GroupReadFailed);
         // A refusal stands in both places.
-        let is_held = status.held.iter().any(|held| condition.message.contains(&held.message));
+        let is_held = condition.kind != ConditionKind::UsersKept
+            && status.held.iter().any(|held| condition.message.contains(&held.message));
         if !follows && !is_held {
             let trouble = Trouble::Condition(condition.kind, condition.reason);
             found.entry(trouble).or_default().push(condition.message.clone());
@@ -210,7 +216,7 @@ impl Trouble {
             Trouble::Condition(_, Reason::LedgerUnreadable | Reason::LedgerBoundElsewhere) => {
                 "the ledger can be used again".into()
             }
-            Trouble::Condition(_, Reason::UsersLost) => "nobody is lost at the target any more".into(),
+            Trouble::Condition(_, Reason::UsersLost) => "nobody counts as lost at the target any more".into(),
             Trouble::Condition(kind, reason) => format!("{kind}: {reason} is over"),
             Trouble::Hold(brake) if brake == Brake::Window.label() => "inside a window for writes".into(),
             Trouble::Hold(brake) => format!("no longer held: {brake}"),
@@ -347,7 +353,24 @@ mod tests {
         assert_eq!(lines, ["held: shrunk", "held: users-lost", "users are lost at the target"]);
         let kept = (ConditionKind::UsersKept, Truth::True, Reason::AllKept, "12 of 12");
         let ended = told(&mut warnings, &status(&[kept], &[]));
-        assert!(ended.contains(&(Level::Warn, "nobody is lost at the target any more".into())), "{ended:?}");
+        assert!(ended.contains(&(Level::Warn, "nobody counts as lost at the target any more".into())), "{ended:?}");
+    }
+
+    #[test]
+    fn a_step_that_waits_for_who_is_lost_neither_begins_nor_ends_their_loss() {
+        let mut warnings = Warnings::default();
+        let lost = (ConditionKind::UsersKept, Truth::False, Reason::UsersLost, "Anna: gone; see the log");
+        let step = (ConditionKind::CycleCompleted, Truth::False, Reason::UsersLost, "Anna: gone");
+        let waits = (ConditionKind::CycleCompleted, Truth::False, Reason::AwaitingCycle, "a cycle");
+        let held = [("users-lost", "Anna: gone; see the log, first seen at 10:00"), ("refused", "Anna: gone")];
+        // A process that begins in the middle, too.
+        let begun = [(Level::Error, "users are lost at the target".into()), (Level::Warn, "held: refused".into())];
+        assert_eq!(told(&mut warnings, &status(&[lost, step], &held)), begun);
+        assert_eq!(told(&mut warnings, &status(&[lost, waits], &held)), []);
+        assert_eq!(told(&mut warnings, &status(&[lost, step], &held)), []);
+        let kept = (ConditionKind::UsersKept, Truth::True, Reason::AllKept, "12 of 12");
+        let over = [(Level::Warn, "nobody counts as lost at the target any more".into())];
+        assert_eq!(told(&mut warnings, &status(&[kept, waits], &held[1..])), over);
     }
 
     #[test]
