@@ -421,6 +421,7 @@ impl Html<'_> {
             Event::NoLongerReleased { user } => Some(format!("{} is released no more, and counts again", self.user(user))),
             Event::Renamed { user, name } => Some(format!("{} is {name} in Entra and at the target now", self.user(user))),
             Event::StrangerEnded { who, why } => Some(format!("{who}, never protected, ended: {why}")),
+            Event::StrangerOver { who, why } => Some(format!("{who}, never protected, counts no more: {why}")),
         };
         let seen = self.report.witnessed.iter().filter_map(|one| Some((one.at, words(&one.event)?)));
         let (rollbacks, _) = RolledBack::all(&self.report.writes);

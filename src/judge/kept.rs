@@ -8,7 +8,7 @@ use crate::judge::strangers;
 use crate::model::baseline::AtTarget;
 use crate::model::condition::Reason;
 use crate::model::id::{GroupId, UserId};
-use crate::model::memory::{DepartureKind, DoubtKind, Stranger};
+use crate::model::memory::{DepartureKind, DoubtKind, Ended};
 use crate::model::observed::Observed;
 use crate::model::snapshot::{ScimGroup, ScimUser, TargetLook};
 use crate::model::spec::{Acknowledgement, MatchBy};
@@ -188,7 +188,7 @@ pub struct LastSeen<'f> {
     /// Whose record may be another one.
     doubted: Vec<UserId>,
     /// Who was never protected, and ended.
-    pub strangers: Vec<&'f Stranger>,
+    pub strangers: Vec<&'f Ended>,
 }
 
 /// They stay so, but for whom the operator has released and whom the directory explains. `None`: nothing was amiss.
@@ -235,7 +235,7 @@ impl LastSeen<'_> {
             format!(
                 "{} of those who were never protected had ended when the app was last read: {}",
                 count(self.strangers.len(), "user"),
-                some_of(&self.strangers)
+                some_of(self.strangers.iter().map(|Ended { who, why }| format!("{who}: {why}")))
             )
         });
         parts.chain(strangers).collect::<Vec<_>>().join("; ")

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use crate::judge::facts::Facts;
 use crate::judge::pim;
 use crate::model::id::{GroupId, ScimId, UserId};
-use crate::model::memory::Stranger;
+use crate::model::memory::{Ended, Stranger};
 use crate::model::observed::Observed;
 use crate::model::snapshot::{DirectoryUser, LogRow, ScimUser, TargetLook};
 
@@ -42,17 +42,17 @@ pub(super) fn ended(facts: &Facts, look: &TargetLook) -> BTreeMap<Stranger, Stri
         ended.entry(stranger).and_modify(|known| known.push_str(&format!("; {words}"))).or_insert(words);
     }
     let is_back = |id: &ScimId| look.user(id).known().is_some_and(|record| record.active != Some(false));
-    for who in last_seen(facts) {
+    for Ended { who, why } in last_seen(facts) {
         // The log may have come to say whose it is: they stand in its place.
         if !matches!(who, Stranger::Record(id) if is_back(id) || owners.by_log(id).is_some()) {
-            ended.entry(who.clone()).or_insert_with(|| "had ended when they were last read".into());
+            ended.entry(who.clone()).or_insert_with(|| why.clone());
         }
     }
     ended
 }
 
 /// Who counted at the last read of the target, and whom nothing has cleared since.
-pub fn last_seen<'f>(facts: &'f Facts) -> Vec<&'f Stranger> {
+pub fn last_seen<'f>(facts: &'f Facts) -> Vec<&'f Ended> {
     let counted = &facts.memory.remembered.ended;
     if counted.is_empty() {
         return Vec::new();
@@ -62,8 +62,29 @@ pub fn last_seen<'f>(facts: &'f Facts) -> Vec<&'f Stranger> {
         Stranger::User(id) => !is_ours(facts, *id) && !is_cleared(facts, *id),
         Stranger::Record(id) => ours.binary_search(&id).is_err() && !owners.are_cleared(id),
     };
-    counted.iter().filter(|who| stays(who)).collect()
+    counted.iter().filter(|ended| stays(&ended.who)).collect()
 }
+
+/// Why somebody who counted before does not now; nothing where they stand under another name.
+pub fn over(facts: &Facts, who: &Stranger) -> Option<&'static str> {
+    let owners = Owners::of(facts);
+    let of_user = |id: UserId| match () {
+        () if is_ours(facts, id) => "protected since",
+        () if facts.is_released(id) => RELEASED,
+        () => "disabled or deleted in Entra, too, or in scope for a while only",
+    };
+    match who {
+        Stranger::User(id) => Some(of_user(*id)),
+        Stranger::Record(id) if facts.spec.released_records.contains(id) => Some(RELEASED),
+        Stranger::Record(id) => match owners.owners(id).find(|user| is_cleared(facts, *user)) {
+            Some(user) => Some(of_user(user)),
+            None if owners.by_log(id).is_some() => None,
+            None => Some("there again, or protected since"),
+        },
+    }
+}
+
+const RELEASED: &str = "released by the operator";
 
 /// Whose an ended record is.
 struct Owners<'f, 'a> {
@@ -84,10 +105,13 @@ impl<'f, 'a> Owners<'f, 'a> {
 
     /// By the operator's word of the record, or as whoever it belongs to is cleared.
     fn are_cleared(&self, id: &ScimId) -> bool {
+        self.facts.spec.released_records.contains(id) || self.owners(id).any(|user| is_cleared(self.facts, user))
+    }
+
+    fn owners(&self, id: &ScimId) -> impl Iterator<Item = UserId> {
         let record = self.facts.memory.target.as_ref().and_then(|look| look.users.get(id));
-        let by_name = record.into_iter().flat_map(|record| self.asked().iter().filter(|user| is_of(record, user)));
-        self.facts.spec.released_records.contains(id)
-            || by_name.map(|user| user.id).chain(self.by_log(id)).any(|user| is_cleared(self.facts, user))
+        let by_name = record.into_iter().flat_map(|record| self.asked().iter().filter(move |user| is_of(record, user)));
+        by_name.map(|user| user.id).chain(self.by_log(id))
     }
 
     fn asked(&self) -> &[&'a DirectoryUser] {

@@ -86,6 +86,11 @@ pub enum Event {
         who: String,
         why: String,
     },
+    /// They count no more.
+    StrangerOver {
+        who: String,
+        why: String,
+    },
 }
 
 impl Event {
@@ -107,6 +112,7 @@ impl Event {
             Event::NoLongerReleased { .. } => "noLongerReleased",
             Event::Renamed { .. } => "renamed",
             Event::StrangerEnded { .. } => "strangerEnded",
+            Event::StrangerOver { .. } => "strangerOver",
         }
     }
 }

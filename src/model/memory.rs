@@ -210,10 +210,8 @@ pub struct Remembered {
     pub bystanders: Arc<BTreeSet<ScimId>>,
     /// When these were last looked at before that; our time.
     pub bystanders_at: Option<Timestamp>,
-    /// Who was not protected and ended after that, ever.
-    pub strangers: BTreeSet<Stranger>,
-    /// Of those, who counts now.
-    pub ended: BTreeSet<Stranger>,
+    /// Who was not protected and has ended after that, as they count now.
+    pub ended: Vec<Ended>,
     /// Looks at the target in a row after which every record there was made at another time than before.
     pub moved: u32,
     /// They were enough: the service keeps no such time, whatever it says later.
@@ -302,6 +300,13 @@ pub enum Stranger {
     User(UserId),
     /// Only the record at the target is known.
     Record(ScimId),
+}
+
+/// One of them, and what the log or the target has last said of it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Ended {
+    pub who: Stranger,
+    pub why: String,
 }
 
 impl Stranger {

@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use crate::judge::facts::{Facts, Person};
 use crate::judge::good_cycle;
 use crate::judge::kept::{self, Kept};
+use crate::judge::strangers;
 use crate::model::baseline::Protected;
 use crate::model::history::{Event, HistoryEntry, UserAfter, Verdict};
 use crate::model::id::UserId;
-use crate::model::memory::{CycleProof, Remembered};
+use crate::model::memory::{CycleProof, Ended, Remembered};
 use crate::model::snapshot::{ScimUser, TargetLook};
 
 /// Users in one event: a large tenant's are never in memory all together a second time.
@@ -56,9 +57,14 @@ fn people(facts: &Facts, before: &Remembered, events: &mut Vec<Event>) {
     for user in before.departed.keys().filter(|user| !now.departed.contains_key(user)) {
         events.push(Event::Returned { user: *user });
     }
-    for who in now.strangers.difference(&before.strangers) {
-        let why = kept::tally(facts).and_then(|tally| tally.strangers.get(who)).cloned().unwrap_or_default();
-        events.push(Event::StrangerEnded { who: who.to_string(), why });
+    // Said anew where there is more to say.
+    for Ended { who, why } in now.ended.iter().filter(|ended| !before.ended.contains(ended)) {
+        events.push(Event::StrangerEnded { who: who.to_string(), why: why.clone() });
+    }
+    for Ended { who, .. } in before.ended.iter().filter(|was| now.ended.iter().all(|ended| ended.who != was.who)) {
+        if let Some(why) = strangers::over(facts, who) {
+            events.push(Event::StrangerOver { who: who.to_string(), why: why.into() });
+        }
     }
     for (user, name) in now.renamed.iter().filter(|(user, name)| before.renamed.get(user) != Some(name)) {
         events.push(Event::Renamed { user: *user, name: name.to_string() });

@@ -391,7 +391,7 @@ fn a_bystanders_record_that_ends_after_the_first_removal_holds() {
     assert_eq!(case.memory.remembered.bystanders.len(), 1, "what was there before stays written down");
     // Whom a read does not tell of stands as the one before has shown them.
     let record = case.target().users.remove(&scim(9)).unwrap();
-    assert_eq!(strangers(&case), ["record:u-9: had ended when they were last read"]);
+    assert_eq!(strangers(&case), ["record:u-9: is inactive at the target"]);
     look(&mut case, NOW + 2);
     assert_eq!(strangers(&case).len(), 1);
     case.target().users.insert(scim(9), ScimUser { active: Some(true), ..record });
@@ -404,7 +404,8 @@ fn a_bystanders_record_that_ends_after_the_first_removal_holds() {
     case.target().users_by_id.insert(scim(9), Observed::Absent);
     assert_eq!(strangers(&case), ["record:u-9: is gone from the target"]);
     look(&mut case, NOW + 4);
-    assert!(case.memory.remembered.strangers.contains(&Stranger::Record(scim(9))), "for the report");
+    let gone = Ended { who: Stranger::Record(scim(9)), why: "is gone from the target".into() };
+    assert_eq!(case.memory.remembered.ended, [gone], "for the report");
     case.spec.released_records.insert(scim(9));
     assert_eq!(strangers(&case), Vec::<String>::new());
 }
@@ -435,13 +436,13 @@ fn a_bystander_who_had_ended_stays_so_where_the_target_can_not_be_read() {
     };
     let named = |who: &str| Some(format!("1 user of those who were never protected had ended when the app was last read: {who}"));
     for minute in 2..4 {
-        assert_eq!(told(&case), named("record:u-9"));
+        assert_eq!(told(&case), named("record:u-9: is inactive at the target"));
         case.again(NOW + minute);
     }
     // The log comes to say whose it is: neither twice nor nobody.
     let Listed::Known(log) = &mut case.seen.log else { panic!() };
     log.value.rows.push(row(9));
-    assert_eq!(unscim::judge::strangers::last_seen(&case.facts()), [&Stranger::Record(scim(9))]);
+    assert_eq!(told(&case), named("record:u-9: is inactive at the target"));
     case.seen.users.insert(user(9), Observed::Known(DirectoryUser { enabled: Some(false), ..known_user(9) }));
     assert_eq!(told(&case), None);
     case.again(NOW + 4);

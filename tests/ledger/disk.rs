@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use unscim::model::action::Action;
 use unscim::model::baseline::{AtTarget, Baseline, Binding, Growth, ManagedGroup, Protected};
 use unscim::model::id::{AppRoleId, GroupId, JobId, ScimId, ServicePrincipalId, TenantId, UserId};
-use unscim::model::memory::{Doubt, DoubtKind, Remembered, Since, Stranger, Streak};
+use unscim::model::memory::{Doubt, DoubtKind, Ended, Remembered, Since, Stranger, Streak};
 use unscim::model::observed::Observed;
 use unscim::model::snapshot::ScimUser;
 use unscim::world::ledger::SqliteLedger;
@@ -86,8 +86,9 @@ fn remembered() -> Remembered {
         bystanders_at: Some(at(1)),
         doubts: BTreeMap::from([(user(20), Doubt { kind: DoubtKind::Gone, since: at(1), looks: 1, believed: true })]),
         renamed: BTreeMap::from([(user(20), "grace@example.com".into())]),
-        strangers: [Stranger::User(user(7)), Stranger::Record(ScimId::from("u-9"))].into(),
-        ended: [Stranger::Record(ScimId::from("u-9"))].into(),
+        ended: [Stranger::User(user(7)), Stranger::Record(ScimId::from("u-9"))]
+            .map(|who| Ended { who, why: "is gone from the target".into() })
+            .into(),
         ..Remembered::default()
     }
 }

@@ -219,7 +219,6 @@ impl Form<'_> {
             standing: _,
             standing_since: _,
             inconclusive: _,
-            strangers: _,
             // Of what these tenants have none of: records with a date or another name, other uses, rollbacks, webhooks.
             renamed: _,
             moved: _,

@@ -269,6 +269,9 @@ async fn who_was_never_protected_and_ended_before_the_token_went_is_not_forgotte
         }
         let status = rig.until(30, |status| status.is_true(ConditionKind::Ready)).await;
         assert_eq!((status.phase, status.held.len()), (Phase::Retired, 0), "{:#?}", status.held);
+        let why = if known_by_the_log { "disabled or deleted in Entra, too" } else { "released by the operator" };
+        let (_, page) = rig.reported();
+        assert!(page.contains(&format!("{who}, never protected, counts no more: {why}")), "{page}");
     }
 }
 

@@ -14,7 +14,7 @@ use crate::model::baseline::Baseline;
 use crate::model::compact::packed;
 use crate::model::id::{GroupId, ServicePrincipalId, UserId};
 use crate::model::key::Key;
-use crate::model::memory::{Memory, Stranger};
+use crate::model::memory::Memory;
 use crate::model::moment::{Moment, earlier, is_ahead, lasts, since};
 use crate::model::observed::{Listed, Observed, UNHEARD_OF, Why};
 use crate::model::snapshot::{
@@ -253,7 +253,7 @@ async fn users(world: &impl World, spec: &Spec, memory: &Memory, now: &mut Snaps
             });
             // An ended record may be of anybody whom the app or the operator names.
             let of_record = look.is_some_and(|look| has_ended(look, memory)).then_some(direct.as_ref()).flatten();
-            let ended = memory.remembered.ended.iter().filter_map(Stranger::user);
+            let ended = memory.remembered.ended.iter().filter_map(|ended| ended.who.user());
             let of_record = of_record.into_iter().flat_map(|direct| direct.iter().chain(&spec.released));
             let strangers = harmed.iter().chain(ended).chain(of_record);
             let strangers =

@@ -9,7 +9,7 @@ use crate::judge::strangers;
 use crate::model::baseline::AtTarget;
 use crate::model::id::UserId;
 use crate::model::last_read::LastRead;
-use crate::model::memory::{Doubt, DoubtKind, LOOKS, Remembered};
+use crate::model::memory::{Doubt, DoubtKind, Ended, LOOKS, Remembered};
 use crate::model::snapshot::{ScimUser, TargetLook};
 
 /// Only a look of this turn adds anything: an older one has done so.
@@ -85,8 +85,7 @@ pub(super) fn count(facts: &Facts, next: &mut Remembered) {
     if let Some(tally) = tally {
         let first = |id| next.lost_since.get(id).copied().unwrap_or(facts.now);
         next.lost_since = tally.lost.keys().map(|id| (*id, first(id))).collect();
-        next.ended = tally.strangers.keys().cloned().collect();
-        next.strangers.extend(next.ended.iter().cloned());
+        next.ended = tally.strangers.iter().map(|(who, why)| Ended { who: who.clone(), why: why.clone() }).collect();
     } else {
         next.ended = strangers::last_seen(facts).into_iter().cloned().collect();
     }
