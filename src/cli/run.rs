@@ -132,8 +132,13 @@ impl Daemon {
         self.shown.metrics().attempt(self.world.clock.now());
         let span = tracing::info_span!("turn", trace_id = tracing::field::Empty);
         span.record("trace_id", trace_id(&span));
-        let turning = turn::turn(&self.world, &self.spec, permit, &mut self.state, stop);
-        let turn = turning.instrument(span.clone()).await?;
+        let deciding = turn::decide(&self.world, &self.spec, permit, &mut self.state, stop);
+        let decided = deciding.instrument(span.clone()).await?;
+        if self.state.status.is_none() {
+            self.shown.publish(&turn::outset(&self.world, &self.spec, &mut self.state, &decided));
+        }
+        let turning = turn::complete(&self.world, &self.spec, permit, &mut self.state, stop, decided);
+        let turn = turning.instrument(span.clone()).await;
         let metrics = self.shown.metrics();
         metrics.turn(turn.result(), begun.elapsed());
         for (kind, done, times) in turn.acted.done() {

@@ -74,16 +74,40 @@ pub async fn turn(
     state: &mut LoopState,
     stop: &CancellationToken,
 ) -> Option<Turn> {
-    let Decided { look, memory, now, approved } = decide(world, spec, permit, state, stop).await?;
+    let decided = decide(world, spec, permit, state, stop).await?;
+    Some(complete(world, spec, permit, state, stop, decided).await)
+}
+
+/// What can be told of a turn before it writes, for a process that has nothing else to show: its writes may take long.
+pub fn outset(world: &impl World, spec: &Spec, state: &mut LoopState, decided: &Decided) -> Status {
+    let Decided { look, memory, now, approved } = decided;
+    told(world, &Facts::new(spec, look, memory, *now), approved, None, state)
+}
+
+/// What is left of a turn: it writes, and tells.
+pub async fn complete(
+    world: &impl World,
+    spec: &Spec,
+    permit: Permit,
+    state: &mut LoopState,
+    stop: &CancellationToken,
+    decided: Decided,
+) -> Turn {
+    let Decided { look, memory, now, approved } = decided;
     let acted = act(world, spec, permit.mode(spec), &look, &memory, approved, stop).await;
     let facts = Facts::new(spec, &look, &memory, now);
-    let book = Book { recent: world.ledger().recent(RECENT).ok(), last: world.ledger().last_line().ok() };
-    let status = report(&facts, &acted, book, state.config_trouble.as_deref(), state.status.as_ref());
-    state.status = Some(status.clone());
+    let status = told(world, &facts, acted.approved(), acted.stopped(), state);
     let roadmap = if permit == Permit::ReadOnly { roadmap(&facts, acted.approved().actions()) } else { None };
     let (standing, seen) = (standing(&facts, acted.approved().plan()), facts.service_time());
     record::keep_standing(world.ledger(), standing, seen, memory);
-    Some(Turn { status, acted, roadmap })
+    Turn { status, acted, roadmap }
+}
+
+fn told(world: &impl World, facts: &Facts, approved: &Approved, stopped: Option<&str>, state: &mut LoopState) -> Status {
+    let book = Book { recent: world.ledger().recent(RECENT).ok(), last: world.ledger().last_line().ok() };
+    let status = report(facts, approved, stopped, book, state.config_trouble.as_deref(), state.status.as_ref());
+    state.status = Some(status.clone());
+    status
 }
 
 /// A turn before it writes to the tenant.

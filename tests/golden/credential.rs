@@ -16,7 +16,7 @@ fn judged(life: Option<(i64, i64)>, change: impl FnOnce(&mut Case)) -> (Truth, R
     case.seen.credential = life.map(|(begins, ends)| CredentialLife { begins: at(begins), ends: at(ends) });
     change(&mut case);
     let acted = carry_out(&case, &world_of(&case));
-    let status = report(&case.facts(), &acted, Book::default(), None, None);
+    let status = report(&case.facts(), acted.approved(), acted.stopped(), Book::default(), None, None);
     assert_eq!(status.gauges.credential_expires, life.map(|(_, ends)| at(ends)));
     let condition = status.condition(ConditionKind::CredentialValid).unwrap();
     (condition.status, condition.reason, condition.message.clone())

@@ -18,7 +18,14 @@ fn status(case: &Case, before: Option<&Status>) -> Status {
 
 fn status_at(minute: i64, case: &Case, before: Option<&Status>) -> Status {
     let acted = carry_out(case, &world_of(&Case::untouched()));
-    report(&Facts::new(&case.spec, &case.seen, &case.memory, moment(minute)), &acted, Book::default(), None, before)
+    report(
+        &Facts::new(&case.spec, &case.seen, &case.memory, moment(minute)),
+        acted.approved(),
+        acted.stopped(),
+        Book::default(),
+        None,
+        before,
+    )
 }
 
 /// Graph does not answer.

@@ -741,7 +741,14 @@ fn the_target_can_be_read_and_the_probe_is_calibrated() {
         case.memory.target = None;
         case.seen.target.look = Listed::Unknown(failed("transient"));
     };
-    refuses("the target can't be read: the service is down", unread);
+    let first = |case: &mut Case| {
+        provisional(case);
+        unread(case);
+    };
+    refuses("the target can't be read: the service is down", first);
+    // To a process that goes on with a baseline it is an outage.
+    let later = found(unread);
+    assert!(later.refusals.is_empty() && later.unknowns == ["the target can't be read: the service is down"], "{later:#?}");
     passes(|case| case.seen.target.look = Listed::Unknown(failed("transient")));
     let uncalibrated = |seen: Option<Observed<Calibration>>| {
         move |case: &mut Case| {
@@ -749,7 +756,10 @@ fn the_target_can_be_read_and_the_probe_is_calibrated() {
             case.seen.calibration = seen;
         }
     };
-    refuses("can't be calibrated: the service is down", uncalibrated(Some(Observed::Unknown(failed("transient")))));
+    refuses("can't be calibrated: the service is down", |case| {
+        provisional(case);
+        uncalibrated(Some(Observed::Unknown(failed("transient"))))(case);
+    });
     refuses("the service has no such path", uncalibrated(Some(Observed::Absent)));
     let throttled = || Why::new("throttled", "throttled, retry after 1s");
     let waits = found(uncalibrated(Some(Observed::Unknown(throttled()))));
@@ -766,7 +776,7 @@ fn the_target_can_be_read_and_the_probe_is_calibrated() {
     let later = found(uncalibrated(None));
     assert!(later.refusals.is_empty() && later.unknowns == ["the revocation probe is not calibrated yet"], "{later:#?}");
     refuses("the target can't be read", |case| {
-        unread(case);
+        first(case);
         uncalibrated(None)(case);
     });
     let mut proven = Case::cycled();

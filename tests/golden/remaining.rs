@@ -14,7 +14,7 @@ use crate::support::*;
 fn status(case: &Case) -> Status {
     // Nothing of what is asked here hangs on what becomes of the writes.
     let acted = carry_out(case, &world_of(&Case::untouched()));
-    report(&case.facts(), &acted, Book::default(), None, None)
+    report(&case.facts(), acted.approved(), acted.stopped(), Book::default(), None, None)
 }
 
 fn of(case: &Case) -> Remaining {

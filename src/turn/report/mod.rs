@@ -10,6 +10,7 @@ mod timeline;
 
 use jiff::Timestamp;
 
+use crate::judge::brakes::Approved;
 use crate::judge::facts::{Cover, Facts, Person};
 use crate::judge::group_plan::GroupPlan;
 use crate::judge::plan::{Judged, Plan};
@@ -22,21 +23,27 @@ use crate::model::snapshot::{ExecutionState, Job, ScheduleState};
 use crate::model::spec::Mode;
 use crate::model::status::{AppStatus, Brake, CycleStatus, Gauges, Held, Phase, Progress, Status};
 use crate::model::words::count;
-use crate::turn::act::Acted;
 pub use book::Book;
 
-/// `trouble` is what is wrong with the config on disk.
-pub fn report(facts: &Facts, acted: &Acted, book: Book, trouble: Option<&str>, before: Option<&Status>) -> Status {
-    let plan = acted.approved().plan();
+/// `stopped` is why the plan was not carried out to its end, `trouble` what is wrong with the config on disk.
+pub fn report(
+    facts: &Facts,
+    approved: &Approved,
+    stopped: Option<&str>,
+    book: Book,
+    trouble: Option<&str>,
+    before: Option<&Status>,
+) -> Status {
+    let plan = approved.plan();
     let ledger = book.extent(facts);
     let graph = reachable_graph(facts);
     let looked = graph.truth == Truth::True;
-    let mut held = held(facts, acted, before);
+    let mut held = held(facts, approved, before);
     if !looked {
         held.extend(held_before(before, &held));
     }
     let stands = standing(facts, plan);
-    let mut judged = vec![preflight(facts, acted), plan.baseline.clone()];
+    let mut judged = vec![preflight(facts, plan), plan.baseline.clone()];
     judged.extend(plan.steps.iter().cloned());
     judged.extend([
         target::users_kept(facts),
@@ -45,7 +52,7 @@ pub fn report(facts: &Facts, acted: &Acted, book: Book, trouble: Option<&str>, b
         target::reachable(facts),
         config_loaded(trouble),
         is_held(&held),
-        ready(facts, acted, stands),
+        ready(facts, stopped, stands),
     ]);
     let phase = phase(facts, &held, stands);
     let cycle = cycle(facts, before);
@@ -59,7 +66,7 @@ pub fn report(facts: &Facts, acted: &Acted, book: Book, trouble: Option<&str>, b
         conditions: conditions.collect(),
         progress: progress(facts, before),
         remaining,
-        pending: acted.approved().planned().to_vec(),
+        pending: approved.planned().to_vec(),
         held,
         cycle,
         groups: detail::groups(facts, before),
@@ -82,8 +89,8 @@ pub fn report(facts: &Facts, acted: &Acted, book: Book, trouble: Option<&str>, b
 }
 
 /// What a brake holds, and what waits for a decision.
-fn held(facts: &Facts, acted: &Acted, before: Option<&Status>) -> Vec<Held> {
-    let (approved, plan) = (acted.approved(), acted.approved().plan());
+fn held(facts: &Facts, approved: &Approved, before: Option<&Status>) -> Vec<Held> {
+    let plan = approved.plan();
     let held = |brake: &str, message: &String| {
         let last = before.and_then(|before| before.held.iter().find(|held| held.brake == brake)?.since);
         Held { brake: brake.into(), message: message.clone(), since: last.or(Some(facts.now)), seen_at: None }
@@ -114,7 +121,7 @@ fn is_held(held: &[Held]) -> Judged {
     judged_as(ConditionKind::Held, Truth::True, reason, message)
 }
 
-fn ready(facts: &Facts, acted: &Acted, standing: Option<Phase>) -> Judged {
+fn ready(facts: &Facts, stopped: Option<&str>, standing: Option<Phase>) -> Judged {
     let looked = standing.is_some();
     if let Some(last) = kept::last_seen(facts).filter(|_| standing == Some(Phase::Retired)) {
         return judged_as(ConditionKind::Ready, Truth::False, Reason::InProgress, last.told(facts));
@@ -134,7 +141,7 @@ fn ready(facts: &Facts, acted: &Acted, standing: Option<Phase>) -> Judged {
     }
     let reason = if looked { Reason::InProgress } else { Reason::LookFailed };
     let under_way = if looked { "the retirement is under way" } else { "how far it is could not be read in this turn" };
-    let message = acted.stopped().unwrap_or(under_way).into();
+    let message = stopped.unwrap_or(under_way).into();
     judged_as(ConditionKind::Ready, Truth::False, reason, message)
 }
 
@@ -213,8 +220,8 @@ pub fn standing(facts: &Facts, plan: &Plan) -> Option<Phase> {
     })
 }
 
-fn preflight(facts: &Facts, acted: &Acted) -> Judged {
-    let findings = &acted.approved().plan().findings;
+fn preflight(facts: &Facts, plan: &Plan) -> Judged {
+    let findings = &plan.findings;
     let (truth, reason, message) = if !findings.refusals.is_empty() {
         (Truth::False, Reason::PreflightFailed, findings.refusals.join("; "))
     } else if !findings.unknowns.is_empty() {
