@@ -76,6 +76,8 @@ fn exit(document: &Value) -> Exit {
         Exit::Trouble
     } else if is("Held", "True") {
         Exit::Held
+    } else if is("TargetReachable", "False") {
+        Exit::Trouble
     } else if is("Ready", "True") {
         Exit::Retired
     } else {

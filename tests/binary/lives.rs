@@ -134,6 +134,45 @@ async fn sigterm_finishes_the_batch_in_hand_and_begins_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_asks_after_a_restart_in_the_middle_of_many_writes_need_not_wait_for_them() {
+    let rig = Rig::new(Mode::Enforce).await;
+    rig.edit("writeQuota: 3000/", "writeQuota: 2/1s # 3000/");
+    let mut daemon = rig.start();
+    daemon.until("write", |log| log.iter().filter(|line| line.contains("\"message\":\"done\"")).nth(1).map(drop)).await;
+    daemon.child.kill().await.unwrap();
+    let daemon = rig.start();
+    let document = daemon.until_status("the first status", |_| true).await;
+    let (status, written) = (&document["status"], rig.served.practice.writes().len());
+    assert!(written < 12 && status["progress"]["usersAssigned"].as_u64() < Some(12), "{written} writes, {status:#}");
+    assert_eq!((&status["phase"], &status["pending"][0]["action"]), (&"AssigningUsers".into(), &"AssignUser".into()));
+    assert_eq!(get(&format!("{}/readyz", daemon.root().await)).await.0, 200);
+    daemon.until_status("assignments", |status| status["progress"]["usersAssigned"] == 12).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_app_that_cant_be_read_is_trouble_in_the_exit_code_and_no_hold_of_a_new_process() {
+    let rig = Rig::new(Mode::Enforce).await;
+    let mut daemon = rig.start();
+    daemon.until_phase("AwaitingCycle").await;
+    rig.served.practice.faults().add(Fault::once("/scim/", Effect::Html(503)).times(1_000_000));
+    for restarts in [false, true] {
+        if restarts {
+            daemon.child.kill().await.unwrap();
+            daemon = rig.start();
+        }
+        let is_unread = |condition: &Value| condition["type"] == "TargetReachable" && condition["status"] == "False";
+        let unread = |status: &Value| status["conditions"].as_array().is_some_and(|all| all.iter().any(is_unread));
+        let document = daemon.until_status("the outage", unread).await;
+        assert_eq!(
+            (&document["status"]["phase"], &document["status"]["held"]),
+            (&"AwaitingCycle".into(), &serde_json::json!([]))
+        );
+        let root = daemon.root().await;
+        assert_eq!(output(&["status", "--url", &root]).await.status.code(), Some(1), "restarts: {restarts}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_ledger_that_cant_be_written_is_an_error_in_the_log() {
     let rig = Rig::new(Mode::Enforce).await;
     let mut daemon = rig.start();

@@ -38,11 +38,13 @@ pub(super) fn check(facts: &Facts, found: &mut Findings) {
         return;
     }
     if let (None, Some(why)) = (&facts.memory.target, facts.seen.target.look.unknown()) {
-        unread(why, found).push(format!("the target can't be read: {why}"));
+        unread(facts, why, found).push(format!("the target can't be read: {why}"));
     }
     if remembered.calibration.is_none() {
         match &facts.seen.calibration {
-            Some(Observed::Unknown(why)) => unread(why, found).push(format!("the revocation probe can't be calibrated: {why}")),
+            Some(Observed::Unknown(why)) => {
+                unread(facts, why, found).push(format!("the revocation probe can't be calibrated: {why}"))
+            }
             Some(Observed::Absent) => {
                 found.refusals.push("the revocation probe can't be calibrated: the service has no such path".into())
             }
@@ -56,9 +58,10 @@ pub(super) fn check(facts: &Facts, found: &mut Findings) {
     records(facts, found);
 }
 
-/// A service that was not reached, or is over its rate, has refused nothing: the next look asks again.
-fn unread<'f>(why: &Why, found: &'f mut Findings) -> &'f mut Vec<String> {
-    if why.stalls() { &mut found.unknowns } else { &mut found.refusals }
+/// A service that was not reached, or is over its rate, has refused nothing: the next look asks again. Nor has one that could be read
+/// when it began, whatever it says to a new process.
+fn unread<'f>(facts: &Facts, why: &Why, found: &'f mut Findings) -> &'f mut Vec<String> {
+    if why.stalls() || facts.recorded().is_some() { &mut found.unknowns } else { &mut found.refusals }
 }
 
 /// What the app leaves out, so that nobody can see it change.
