@@ -19,9 +19,9 @@ use crate::operator::worker::egress::Allowed;
 /// Every flag can also be given as an environment variable; a flag wins over it. The log goes to stderr; UNSCIM_LOG
 /// sets its level.
 ///
-/// Exit codes: 0 done or nothing to do, 1 trouble (could not read), 2 changes are pending (plan, run --once in Observe), 3 refused or held: a
-/// person must decide, 4 waiting for a cycle or a person (--once), 5 retired
-/// (status), 64 usage or config error.
+/// Exit codes: 0 done or nothing to do, 1 trouble (Graph or the app could not be read), 2 changes are pending (plan, run --once in
+/// Observe), 3 refused or held: a person must decide, 4 waiting for a cycle or a person (--once), 5 retired (status), 64 usage or
+/// config error.
 #[derive(Debug, Parser)]
 #[command(version, about, long_about, disable_help_subcommand = true)]
 pub struct Cli {

@@ -285,7 +285,7 @@ fn cli_page() -> String {
         "# Command line\n\nFrom the program itself; `UNSCIM_WRITE_DOCS=1 cargo test --locked --test docs` writes this page. A flag wins over its \
          variable in\nthe environment, that over the config, that over the default. Tables and paragraphs fold to the width of the terminal, \
          or to 100 columns\nwhere there is none; colours are for terminals alone, and `NO_COLOR` switches them off. `--output json` is for \
-         machines.\n\n| exit code | |\n|---|---|\n| 0 | done, or nothing to do |\n| 1 | trouble: could not read |\n| 2 | changes are pending (`plan`, \
+         machines.\n\n| exit code | |\n|---|---|\n| 0 | done, or nothing to do |\n| 1 | trouble: Graph or the app could not be read |\n| 2 | changes are pending (`plan`, \
          `rollback`, `run --once` in `Observe`) |\n| 3 | refused or held: a person must decide |\n| 4 | waiting for a cycle or a person (`--once`, `rollback`, `status --wait-for`) |\n\
          | 5 | retired: all five steps hold (`status`) |\n\
          | 64 | usage or config |\n\n## JSON\n\n| verb | fields |\n|---|---|\n\
