@@ -1,17 +1,18 @@
 //! The baseline as a look gives it: who is in scope through which group, with which role, as which record at the target.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use crate::judge::facts::{Facts, Rows};
 use crate::model::baseline::{AtTarget, Baseline, Binding, ManagedGroup, Protected, without_query};
-use crate::model::compact::Few;
+use crate::model::compact::{Few, packed};
 use crate::model::id::{GroupId, ScimId, UserId};
 use crate::model::observed::{Observed, UNSEARCHABLE, Why};
 use crate::model::snapshot::{DirectoryUser, ObservedGroup, ScimGroup, ScimUser, TargetLook};
 use crate::model::spec::Acknowledgement;
-use crate::model::words::{count, some_of};
+use crate::model::words::{count, lower, some_of};
 
 /// The baseline as this turn's look gives it, or why it can't be taken from it.
 pub fn take_baseline(facts: &Facts) -> Result<Baseline, String> {
@@ -54,6 +55,7 @@ pub fn take_baseline(facts: &Facts) -> Result<Baseline, String> {
             baseline.users.entry(user).or_insert_with(|| new_protected(facts, user));
         }
     }
+    baseline.users = packed(baseline.users);
     // Who has several records was read; preflight refuses that by name.
     let known = |id: &UserId| facts.seen.users.get(id).and_then(Observed::known);
     let several = |id: &UserId| known(id).is_some_and(|user| matching(facts, user).len() > 1);
@@ -70,6 +72,18 @@ pub fn take_baseline(facts: &Facts) -> Result<Baseline, String> {
             some_of(unread)
         )),
     }
+}
+
+/// The one that is judged by, or the one that this look would give.
+pub(super) fn here<'f>(facts: &'f Facts) -> Result<&'f Baseline, &'f String> {
+    match facts.baseline() {
+        Some(baseline) => Ok(baseline),
+        None => first(facts).map(|first| &**first),
+    }
+}
+
+pub(super) fn first<'f>(facts: &'f Facts) -> Result<&'f Arc<Baseline>, &'f String> {
+    facts.first.get_or_init(|| take_baseline(facts).map(Arc::new)).as_ref()
 }
 
 /// Who was assigned directly before this service time. A look may be short: whoever a later one shows counts as well.
@@ -140,15 +154,16 @@ pub fn found(facts: &Facts, baseline: &Baseline) -> BTreeMap<UserId, AtTarget> {
     now.chain(dated).collect()
 }
 
+const GUEST: &str = "#ext#";
+
 /// Records at the target that match this user.
 pub(super) fn matching<'a>(facts: &Facts<'a>, user: &DirectoryUser) -> Vec<&'a ScimUser> {
-    let Some(value) = user.match_value.as_ref().map(|value| value.to_lowercase()) else { return Vec::new() };
+    let Some(value) = user.match_value.as_deref().map(lower) else { return Vec::new() };
+    let attribute = facts.spec.target.match_by;
+    let mut records: Vec<_> = facts.records_by(attribute, &value).collect();
     // Entra takes the marker out of a guest's name before it matches (Microsoft, "How application provisioning works").
-    let stripped = value.replace("#ext#", "");
-    let records_of = |value: &str| facts.records_by(facts.spec.target.match_by, value);
-    let mut records = records_of(&value).to_vec();
-    if stripped != value {
-        records.extend(records_of(&stripped));
+    if value.contains(GUEST) {
+        records.extend(facts.records_by(attribute, &value.replace(GUEST, "")));
         records.sort_by_key(|record| &record.id);
     }
     records

@@ -39,9 +39,9 @@ pub fn of(facts: &Facts, person: &Person) -> Kept {
     let verdict = match person.record.map_or_else(|| look.user(&before.id), Observed::Known) {
         Observed::Known(now) => there(facts, person, before, now),
         Observed::Absent => {
-            let same_name =
-                lower(before.user_name.as_deref()).map(|name| facts.records_by(MatchBy::UserName, &name)).unwrap_or_default();
-            Kept::Lost(match same_name.iter().find(|other| other.id != before.id) {
+            let name = lower(before.user_name.as_deref());
+            let mut same_name = name.iter().flat_map(|name| facts.records_by(MatchBy::UserName, name));
+            Kept::Lost(match same_name.find(|other| other.id != before.id) {
                 Some(other) => format!("record {} was replaced by {} at the target", before.id, other.id),
                 None => format!("record {} is gone from the target", before.id),
             })

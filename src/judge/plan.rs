@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::judge::baseline::take_baseline;
+use crate::judge::baseline;
 use crate::judge::facts::Facts;
 use crate::judge::preflight::{self, Findings};
 use crate::judge::step::{Reach, Verdict};
@@ -152,8 +152,8 @@ fn judge_baseline(facts: &Facts, findings: &Findings, new: NewBaseline) -> (Judg
         }
         (Observed::Unknown(why), _) => (judged(Truth::Unknown, Reason::LedgerUnreadable, why.to_string()), false),
         (Observed::Absent, _) => {
-            let trouble = match take_baseline(facts) {
-                Err(why) => Some(why),
+            let trouble = match baseline::here(facts) {
+                Err(why) => Some(why.clone()),
                 Ok(baseline) if baseline.groups.is_empty() && !facts.is_already_direct() => {
                     Some("no listed group is assigned to the app".into())
                 }

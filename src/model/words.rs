@@ -1,5 +1,15 @@
 //! Counts and names, as messages have them.
 
+use std::borrow::Cow;
+
+/// In lower case; copied only where it is not so already.
+pub fn lower(text: &str) -> Cow<'_, str> {
+    match text.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) {
+        true => Cow::Borrowed(text),
+        false => Cow::Owned(text.to_lowercase()),
+    }
+}
+
 /// "a, b, c and 4 more": names for a message, never the whole list of a large company.
 pub fn some_of<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
     let mut items = items.into_iter();

@@ -1,5 +1,6 @@
 //! Every finding of preflight by itself, and what is next to it and no finding.
 
+use unscim::judge::baseline::take_baseline;
 use unscim::judge::preflight::{Findings, check};
 use unscim::model::action::Action;
 use unscim::model::id::ScimId;
@@ -14,6 +15,10 @@ use crate::support::*;
 fn found(change: impl FnOnce(&mut Case)) -> Findings {
     let mut case = Case::untouched();
     change(&mut case);
+    // It is of the same look.
+    if case.memory.source == BaselineSource::Provisional {
+        case.memory.baseline = take_baseline(&case.facts()).map_or(Observed::Absent, Observed::Known);
+    }
     check(&case.facts())
 }
 

@@ -5,15 +5,15 @@ mod hit;
 mod refused;
 mod single;
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use crate::judge::facts::{Cover, Facts, Person};
 use crate::judge::plan::Plan;
-use crate::judge::{decisions, foresight, kept, restored, waves};
+use crate::judge::{baseline, decisions, foresight, kept, restored, waves};
 use crate::model::action::Action;
 use crate::model::baseline::Baseline;
 use crate::model::compact::Few;
@@ -44,7 +44,7 @@ pub struct Approved {
     /// In the order of their ids.
     needs: Vec<(UserId, Few<AppRoleId>)>,
     members: BTreeMap<GroupId, BTreeSet<UserId>>,
-    baseline: Option<Baseline>,
+    baseline: Option<Arc<Baseline>>,
     /// Without its actions.
     plan: Plan,
 }
@@ -61,7 +61,7 @@ impl Approved {
     }
     /// What [`Action::RecordBaseline`] writes down.
     pub fn baseline(&self) -> Option<&Baseline> {
-        self.baseline.as_ref()
+        self.baseline.as_deref()
     }
     pub fn actions(&self) -> &[Action] {
         &self.actions
@@ -180,7 +180,7 @@ fn bring_along(facts: &Facts, approved: &mut Approved) {
     let mut users = Vec::new();
     for action in &approved.actions {
         match action {
-            Action::RecordBaseline => approved.baseline = crate::judge::baseline::take_baseline(facts).ok(),
+            Action::RecordBaseline => approved.baseline = baseline::first(facts).ok().cloned(),
             Action::RemoveMember { user, .. } => users.push(*user),
             Action::UnassignGroup { group, .. } => {
                 let staying = facts.users_of(*group).filter(|person| !facts.is_let_go(person, *group));
@@ -238,16 +238,10 @@ fn ledger_behind(facts: &Facts, _: &Plan) -> Option<BrakeHit> {
     Some((Brake::LedgerBehind, HoldsBack::AllButHealing, why))
 }
 
-/// The baseline, or the one that this turn would record.
-fn baseline<'a>(facts: &Facts<'a>) -> Option<Cow<'a, Baseline>> {
-    let recorded = facts.baseline().map(Cow::Borrowed);
-    recorded.or_else(|| crate::judge::baseline::take_baseline(facts).ok().map(Cow::Owned))
-}
-
 /// Decided otherwise than was approved.
 fn otherwise(facts: &Facts, plan: &Plan) -> Option<BrakeHit> {
     let approved = facts.spec.approval.as_ref().filter(|_| !plan.actions.is_empty())?;
-    let now = baseline(facts).map(|baseline| decisions::digest(facts.spec, &baseline));
+    let now = baseline::here(facts).ok().map(|baseline| decisions::digest(facts.spec, baseline));
     (now.as_ref() != Some(approved)).then(|| {
         let message = format!(
             "the decisions of this plan have the digest {}, and spec.approval is {approved}; read `unscim plan`, then approve what it says or undo what was changed",
@@ -383,7 +377,7 @@ fn foreseen(facts: &Facts, plan: &Plan) -> Option<BrakeHit> {
 }
 
 fn too_much(facts: &Facts, plan: &Plan) -> Option<BrakeHit> {
-    let baseline = baseline(facts)?;
+    let baseline = baseline::here(facts).ok()?;
     let limits = &facts.spec.limits;
     let tried = |key: &Key| facts.written(key).is_some_and(|entry| entry.intents > 0);
     let removals = plan.actions.iter().filter(|action| matches!(action, Action::RemoveMember { .. }));

@@ -5,10 +5,12 @@ mod person;
 mod rows;
 mod tally;
 
+use std::borrow::Cow;
 use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -23,6 +25,7 @@ use crate::model::moment::{Moment, SKEW, lasts, later, since};
 use crate::model::names::Names;
 use crate::model::snapshot::{GroupProfile, Job, Look, Members, ScimUser, Snapshot, TokenState};
 use crate::model::spec::{Acknowledgement, MatchBy, MembersDecision, Select, Spec};
+use crate::model::words::lower;
 use people::People;
 use person::InGroup;
 pub use person::{Cover, Person};
@@ -55,6 +58,8 @@ pub struct Facts<'a> {
     /// The target's users by one of their attributes, in lower case.
     user_names: OnceCell<Records<'a>>,
     external_ids: OnceCell<Records<'a>>,
+    /// The baseline that this look would give.
+    pub(in crate::judge) first: OnceCell<Result<Arc<Baseline>, String>>,
 }
 
 /// The facts of a turn in which both whom we protect and who is assigned are known.
@@ -72,7 +77,8 @@ impl<'a> Deref for Ground<'_, 'a> {
     }
 }
 
-type Records<'a> = HashMap<String, Vec<&'a ScimUser>>;
+/// In the order of their values.
+type Records<'a> = Vec<(Cow<'a, str>, &'a ScimUser)>;
 
 impl<'a> Facts<'a> {
     pub fn new(spec: &'a Spec, seen: &'a Snapshot, memory: &'a Memory, moment: Moment) -> Self {
@@ -92,6 +98,7 @@ impl<'a> Facts<'a> {
             may_be_lent: OnceCell::new(),
             user_names: OnceCell::new(),
             external_ids: OnceCell::new(),
+            first: OnceCell::new(),
         }
     }
 
@@ -297,21 +304,20 @@ impl<'a> Facts<'a> {
     }
 
     /// Users of the last look at the target who have this value, in lower case; in the order of their ids.
-    pub fn records_by(&self, attribute: MatchBy, value: &str) -> &[&'a ScimUser] {
+    pub fn records_by(&self, attribute: MatchBy, value: &str) -> impl Iterator<Item = &'a ScimUser> {
         let records = match attribute {
             MatchBy::UserName => &self.user_names,
             MatchBy::ExternalId => &self.external_ids,
         };
         let records = records.get_or_init(|| {
-            let mut records = Records::new();
-            for record in self.memory.target.iter().flat_map(|look| look.users.values()) {
-                if let Some(value) = record.value_of(attribute) {
-                    records.entry(value.to_lowercase()).or_default().push(record);
-                }
-            }
+            let records = self.memory.target.iter().flat_map(|look| look.users.values());
+            let valued = records.filter_map(|record| Some((lower(record.value_of(attribute)?), record)));
+            let mut records: Records = valued.collect();
+            records.sort_by(|(one, _), (other, _)| one.cmp(other));
             records
         });
-        records.get(value).map(Vec::as_slice).unwrap_or_default()
+        let from = records.partition_point(|(known, _)| **known < *value);
+        records[from..].iter().take_while(move |(known, _)| known == value).map(|(_, record)| *record)
     }
 
     /// Latest confirmation by the service of any of these writes of ours.

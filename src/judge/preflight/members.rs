@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::findings::Findings;
-use crate::judge::baseline::take_baseline;
+use crate::judge::baseline;
 use crate::judge::facts::Facts;
 use crate::judge::steps::cycle;
 use crate::model::baseline::{AtTarget, Baseline, Protected};
@@ -46,18 +46,18 @@ pub(super) fn known(facts: &Facts, found: &mut Findings) {
     if unread || facts.memory.target.is_none() || !has_run {
         return;
     }
-    match take_baseline(facts) {
+    match baseline::here(facts) {
         Ok(baseline) => {
             let missing = |(id, user): &(&UserId, &Protected)| {
                 user.target == AtTarget::NoRecord && !user.disabled && !facts.is_released(**id)
             };
             let uncounted = baseline.users.iter().filter(missing).map(|(id, _)| *id).collect();
             found.refusals.extend(cycle::uncounted(facts, baseline.users.len(), &uncounted));
-            found.notes.extend(unexplained(facts, &baseline).filter(|_| !empty.is_empty()));
-            found.refusals.extend(earlier(facts, &baseline));
-            found.refusals.extend(nobody(facts, &baseline));
+            found.notes.extend(unexplained(facts, baseline).filter(|_| !empty.is_empty()));
+            found.refusals.extend(earlier(facts, baseline));
+            found.refusals.extend(nobody(facts, baseline));
         }
-        Err(why) if found.unknowns.is_empty() => found.unknowns.push(why),
+        Err(why) if found.unknowns.is_empty() => found.unknowns.push(why.clone()),
         Err(_) => {}
     }
 }
