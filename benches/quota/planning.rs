@@ -113,8 +113,7 @@ fn company(users: u128, step: u8) -> Result<Case> {
     let target = std::sync::Arc::make_mut(memory.target.as_mut().context("no target")?);
     for u in 1..=users {
         let record = ScimUser { id: scim(u), user_name: Some(format!("user{u}@contoso.example").into()), ..record.clone() };
-        let name = record.user_name.as_deref().map(str::to_owned);
-        let of = protected_in(&protected, name, u % GROUPS + 1, record.clone());
+        let of = protected_in(&protected, record.user_name.clone(), u % GROUPS + 1, record.clone());
         baseline.users.insert(user(u), of);
         target.users.insert(record.id.clone(), record);
     }
@@ -141,7 +140,7 @@ fn company(users: u128, step: u8) -> Result<Case> {
 
 fn protected_in(
     one: &unscim::model::baseline::Protected,
-    name: Option<String>,
+    name: Option<std::sync::Arc<str>>,
     g: u128,
     record: ScimUser,
 ) -> unscim::model::baseline::Protected {

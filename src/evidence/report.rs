@@ -192,7 +192,7 @@ fn rows(baseline: &Baseline, remembered: &Remembered, after: &BTreeMap<UserId, &
         .iter()
         .map(|(id, user)| UserRow {
             id: *id,
-            name: user.name.clone(),
+            name: user.name.as_deref().map(str::to_owned),
             disabled_when_first_seen: user.disabled,
             through: user.groups.iter().copied().collect(),
             roles: baseline.roles_of(user).into_iter().collect(),

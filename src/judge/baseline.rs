@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::judge::facts::{Facts, Rows};
 use crate::model::baseline::{AtTarget, Baseline, Binding, ManagedGroup, Protected, without_query};
-use crate::model::compact::{Few, packed};
+use crate::model::compact::{Few, Pool, packed};
 use crate::model::id::{GroupId, ScimId, UserId};
 use crate::model::observed::{Observed, UNSEARCHABLE, Why};
 use crate::model::snapshot::{DirectoryUser, ObservedGroup, ScimGroup, ScimUser, TargetLook};
@@ -55,7 +55,12 @@ pub fn take_baseline(facts: &Facts) -> Result<Baseline, String> {
             baseline.users.entry(user).or_insert_with(|| new_protected(facts, user));
         }
     }
+    let mut pool = Pool::default();
     baseline.users = packed(baseline.users);
+    for user in baseline.users.values_mut() {
+        user.groups = pool.share(std::mem::take(&mut user.groups));
+        user.share_name();
+    }
     // Who has several records was read; preflight refuses that by name.
     let known = |id: &UserId| facts.seen.users.get(id).and_then(Observed::known);
     let several = |id: &UserId| known(id).is_some_and(|user| matching(facts, user).len() > 1);

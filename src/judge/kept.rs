@@ -1,6 +1,7 @@
 //! Whether every protected user is still the same record at the target, no less active than at the baseline.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::judge::facts::{Facts, Person, Tally};
@@ -103,7 +104,8 @@ pub fn is_renamed_in_entra(facts: &Facts, id: UserId, now: &ScimUser) -> bool {
     let known = facts.seen.users.get(&id).and_then(Observed::known);
     let names = known.into_iter().flat_map(|user| [&user.user_principal_name, &user.match_value]).flatten();
     // As the baseline matches: without the marker of guests.
-    let fits = |theirs: &String| lower(Some(theirs)).is_some_and(|theirs| theirs == name || theirs.replace("#ext#", "") == name);
+    let fits =
+        |theirs: &Arc<str>| lower(Some(theirs)).is_some_and(|theirs| theirs == name || theirs.replace("#ext#", "") == name);
     facts.memory.remembered.renamed.get(&id).is_some_and(|known| **known == *name) || names.into_iter().any(fits)
 }
 

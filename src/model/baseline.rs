@@ -1,6 +1,7 @@
 //! Who was in scope, through what, with which role, as which record at the target. It only ever grows.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -56,13 +57,22 @@ impl ManagedGroup {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Protected {
     /// For messages and matching; the user principal name where it could be read.
-    pub name: Option<String>,
+    pub name: Option<Arc<str>>,
     /// Managed groups they were ever seen in while the groups counted.
     pub groups: Few<GroupId>,
     /// The account was disabled when first seen: assigned, but nobody waits for them.
     pub disabled: bool,
     /// The record at the target, as it was first seen.
     pub target: AtTarget,
+}
+
+impl Protected {
+    /// Mostly their name is their record's, too: it is held once.
+    pub fn share_name(&mut self) {
+        if let Some(record) = self.target.record().filter(|record| record.user_name == self.name) {
+            self.name.clone_from(&record.user_name);
+        }
+    }
 }
 
 /// What the target had of a user who was looked for there first.

@@ -43,11 +43,13 @@ pub(crate) fn load(ledger: &impl Ledger, state: &LoopState) -> Memory {
         Ok(baseline)
     });
     memory.baseline = read.unwrap_or_else(|error| Observed::Unknown(Why::new(error.label(), error.to_string())));
-    if let (Observed::Known(baseline), Some(look)) = (&mut memory.baseline, &memory.target) {
-        for before in baseline.users.values_mut().filter_map(|user| user.target.record_mut()) {
-            if let Some(last) = look.users.get(&before.id) {
+    if let Observed::Known(baseline) = &mut memory.baseline {
+        for user in baseline.users.values_mut() {
+            let last = user.target.record().zip(memory.target.as_ref()).and_then(|(before, look)| look.users.get(&before.id));
+            if let (Some(before), Some(last)) = (user.target.record_mut(), last) {
                 before.share_texts(last);
             }
+            user.share_name();
         }
     }
     memory.remembered.turn += 1;

@@ -164,8 +164,8 @@ pub fn known_user(n: u128) -> DirectoryUser {
     let name = format!("user{n}@contoso.example");
     DirectoryUser {
         id: user(n),
-        user_principal_name: Some(name.clone()),
-        match_value: Some(name),
+        user_principal_name: Some(name.as_str().into()),
+        match_value: Some(name.into()),
         enabled: Some(true),
         guest: false,
     }
@@ -265,7 +265,7 @@ pub fn seen(layout: Layout) -> Snapshot {
 
 fn memory() -> Memory {
     let protected = |u: u128, groups: &[u128]| Protected {
-        name: Some(format!("user{u}@contoso.example")),
+        name: Some(format!("user{u}@contoso.example").into()),
         groups: groups.iter().map(|g| group(*g)).collect(),
         disabled: false,
         target: AtTarget::Record(known_record(u)),

@@ -16,7 +16,7 @@ fn taken(case: &Case) -> Baseline {
 fn knows(case: &mut Case, u: u128, matched: &str, enabled: bool) {
     let person = DirectoryUser {
         id: user(u),
-        user_principal_name: Some(format!("user{u}@contoso.example")),
+        user_principal_name: Some(format!("user{u}@contoso.example").into()),
         match_value: Some(matched.into()),
         enabled: Some(enabled),
         guest: false,

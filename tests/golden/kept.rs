@@ -280,7 +280,7 @@ fn another_name_is_a_rename_where_the_directory_has_it_too() {
     }
     let mut case = renamed(Some("ada_fabrikam.com@contoso.example"));
     let known = |case: &mut Case, upn: Option<&str>, value: Option<&str>| {
-        let (upn, value) = (upn.map(str::to_owned), value.map(str::to_owned));
+        let (upn, value) = (upn.map(Into::into), value.map(Into::into));
         let user_in_entra = DirectoryUser { user_principal_name: upn, match_value: value, ..known_user(1) };
         case.seen.users.insert(user(1), Observed::Known(user_in_entra));
         verdict(case)

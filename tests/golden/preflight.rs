@@ -813,8 +813,8 @@ fn records_at_the_target_leave_no_doubt_before_the_first_baseline() {
         let name = "user2@contoso.example".to_owned();
         let known = DirectoryUser {
             id: user(2),
-            user_principal_name: Some(name.clone()),
-            match_value: Some(name.clone()),
+            user_principal_name: Some(name.as_str().into()),
+            match_value: Some(name.as_str().into()),
             enabled: Some(true),
             guest: false,
         };

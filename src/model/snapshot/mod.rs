@@ -4,6 +4,7 @@ mod log;
 mod target;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -259,9 +260,9 @@ impl Members {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DirectoryUser {
     pub id: UserId,
-    pub user_principal_name: Option<String>,
+    pub user_principal_name: Option<Arc<str>>,
     /// The attribute that the job matches by; equals the UPN where that is it.
-    pub match_value: Option<String>,
+    pub match_value: Option<Arc<str>>,
     /// `accountEnabled`; `None` where we may not read it.
     pub enabled: Option<bool>,
     /// `userType` is `Guest`.

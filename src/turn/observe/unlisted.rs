@@ -95,5 +95,5 @@ async fn find(world: &impl World, by: MatchBy, user: &DirectoryUser) -> Observed
 /// As the directory has it, and without the marker of a guest, as Entra matches.
 fn values(user: &DirectoryUser) -> BTreeSet<String> {
     let value = user.match_value.iter();
-    value.flat_map(|value| [value.clone(), value.replace("#EXT#", "").replace("#ext#", "")]).collect()
+    value.flat_map(|value| [value.to_string(), value.replace("#EXT#", "").replace("#ext#", "")]).collect()
 }

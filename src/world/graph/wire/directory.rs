@@ -1,6 +1,7 @@
 //! Service principals, their assignments, groups and users as Graph sends them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -237,7 +238,7 @@ impl WirePolicy {
 #[serde(rename_all = "camelCase")]
 pub struct WireUser {
     pub id: Uuid,
-    user_principal_name: Option<String>,
+    user_principal_name: Option<Arc<str>>,
     account_enabled: Option<bool>,
     user_type: Option<String>,
     #[serde(flatten)]
@@ -255,7 +256,7 @@ impl Row for DirectoryUser {
 impl WireUser {
     pub fn into_model(self, attribute: &Attribute) -> DirectoryUser {
         let match_value = match attribute {
-            Attribute::Id => Some(self.id.to_string()),
+            Attribute::Id => Some(self.id.to_string().into()),
             Attribute::UserPrincipalName => self.user_principal_name.clone(),
             Attribute::Plain(name) => text(find(&self.rest, name)),
             Attribute::Extension(name) => {
@@ -316,8 +317,8 @@ fn find<'a>(map: &'a BTreeMap<String, Value>, name: &str) -> Option<&'a Value> {
     map.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
 }
 
-fn text(value: Option<&Value>) -> Option<String> {
-    value.and_then(Value::as_str).map(str::to_owned)
+fn text(value: Option<&Value>) -> Option<Arc<str>> {
+    value.and_then(Value::as_str).map(Arc::from)
 }
 
 #[cfg(test)]
