@@ -50,6 +50,11 @@ pub fn canary(facts: &Facts) -> Canary {
     };
     match &facts.memory.target {
         Some(look) if look.turn >= cycle.turn => Canary::Passed,
+        // More went after that cycle, so it was read then, by another process.
+        _ if facts.memory.taking().any(|(key, entry)| facts.memory.dated(key, entry.last_confirmed()) > Some(cycle.ended)) => {
+            let on = "a read of the target, which this process has not read yet; what the first removal did was seen before";
+            Canary::Running(Reason::VerifyingTarget, on.into())
+        }
         _ => {
             let on = "a read of the target after the good cycle that followed the first removal";
             Canary::Running(Reason::VerifyingTarget, on.into())

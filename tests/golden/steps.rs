@@ -102,11 +102,19 @@ fn assign_owes_nothing_to_who_is_gone_and_waits_for_nobody_who_is_disabled() {
 fn assign_restores_after_the_retirement_only_what_a_group_still_gives() {
     let mut case = Case::retired();
     met(&case.judge(1), Reason::AllAssigned);
-    assert!(!format!("{:?}", case.judge(1)).contains("removed by others"));
+    assert!(format!("{:?}", case.judge(1)).contains("all 3 protected users hold their roles themselves\""));
     case.unrow(Principal::User(user(1)));
     let verdict = case.judge(1);
     met(&verdict, Reason::AllAssigned);
-    assert!(format!("{verdict:?}").contains("1 direct assignment was removed by others after the retirement"), "{verdict:?}");
+    let told = "2 of 3 protected users hold their roles themselves; taken away by others after the retirement, and not given back: of user1@";
+    assert!(format!("{verdict:?}").contains(told), "{verdict:?}");
+    let mut released = Case::retired();
+    released.unrow(Principal::User(user(1)));
+    released.spec.released.insert(user(1));
+    assert!(
+        format!("{:?}", released.judge(1))
+            .contains("2 of 3 protected users hold their roles themselves; 1 released, without them")
+    );
     // A group of theirs that is assigned again brings them into scope: they are to be covered before it goes.
     case.assign_group(1, 1);
     case.members(1).insert(user(1));
@@ -137,9 +145,19 @@ fn empty_takes_one_user_first_and_the_rest_after_a_cycle_and_a_look() {
     waits(&case.judge(2), Reason::CanaryRunning, "a good cycle");
     case.cycle(111);
     case.target().turn -= 1;
-    waits(&case.judge(2), Reason::VerifyingTarget, "a read of the target");
+    waits(&case.judge(2), Reason::VerifyingTarget, "a read of the target after the good cycle that followed the first removal");
     case.target().turn += 1;
     assert_eq!(acts(&case.judge(2), Reason::MembersRemain), [remove(1, 2), remove(2, 2), remove(2, 3)]);
+    // What went after it went after that read, which another process has made.
+    let mut later = case;
+    later.confirmed(&remove(2, 2), 120);
+    later.leave(2, 2);
+    later.memory.target = None;
+    waits(
+        &later.judge(2),
+        Reason::VerifyingTarget,
+        "which this process has not read yet; what the first removal did was seen before",
+    );
     let mut all = Case::assigned();
     all.spec.rollout = Rollout::AllAtOnce;
     assert_eq!(acts(&all.judge(2), Reason::MembersRemain).len(), 4);

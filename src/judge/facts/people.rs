@@ -144,6 +144,12 @@ impl<'a> Facts<'a> {
         self.spec.released.contains(&user)
     }
 
+    /// After the retirement a deleted direct assignment is how admins offboard: reported, not restored. Not so while a group still gives it.
+    pub fn is_offboarded(&self, person: &Person) -> bool {
+        let is_open = matches!(person.cover, Cover::Missing(_)) && !self.is_released(person.id);
+        is_open && self.is_token_rejected() && !person.user.groups.iter().any(|group| self.is_on(*group))
+    }
+
     /// Released, without a direct assignment, and not in the group any more: its end takes nothing from them.
     pub fn is_let_go(&self, person: &Person, group: GroupId) -> bool {
         let members = self.members(group);

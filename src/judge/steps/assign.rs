@@ -8,7 +8,7 @@ use crate::judge::pim::{self, Open};
 use crate::judge::step::{Reach, Step, Verdict};
 use crate::model::action::Action;
 use crate::model::condition::{ConditionKind, Reason};
-use crate::model::id::{AppRoleId, GroupId};
+use crate::model::id::{AppRoleId, UserId};
 use crate::model::key::KeyKind;
 use crate::model::words::{count, some_of};
 
@@ -29,8 +29,10 @@ struct Left {
     /// Users who are covered, and not settled yet.
     settling: usize,
     awaiting: usize,
-    /// Users whom others have taken out after the retirement.
-    reported: usize,
+    /// Whom others have taken out after the retirement.
+    offboarded: Vec<UserId>,
+    /// Released, and without a role that the groups gave them.
+    let_go: usize,
     /// Released, and in scope through a group alone.
     stranded: Vec<String>,
     /// Members for a while, whom nobody has decided about.
@@ -42,7 +44,6 @@ struct Left {
 impl Left {
     fn of(facts: &Ground) -> Left {
         let mut left = Left::default();
-        let assigned = |group: &GroupId| facts.rows.has(*group);
         pim::newcomers(facts).into_iter().for_each(|open| left.leave_open(open));
         for person in facts.people() {
             match &person.cover {
@@ -50,9 +51,11 @@ impl Left {
                 Cover::NotRead | Cover::Settled | Cover::Departed => {}
                 Cover::Settling => left.settling += 1,
                 Cover::AwaitingCycle => left.awaiting += 1,
-                // After the retirement a deleted direct assignment is how admins offboard: reported, not restored.
-                Cover::Missing(_) if facts.is_token_rejected() && !person.user.groups.iter().any(assigned) => left.reported += 1,
-                Cover::Missing(roles) if facts.is_released(person.id) => left.stranded.extend(stranded(facts, person, roles)),
+                Cover::Missing(_) if facts.is_offboarded(person) => left.offboarded.push(person.id),
+                Cover::Missing(roles) if facts.is_released(person.id) => {
+                    left.let_go += 1;
+                    left.stranded.extend(stranded(facts, person, roles));
+                }
                 Cover::Missing(roles) => {
                     for role in roles {
                         match pim::open(facts, person.id, *role) {
@@ -94,7 +97,7 @@ fn stranded(facts: &Ground, person: &Person, roles: &[AppRoleId]) -> Option<Stri
 }
 
 fn judge(facts: &Ground) -> Verdict {
-    let Left { actions, replicating, settling, awaiting, reported, stranded, undecided, unread } = Left::of(facts);
+    let Left { actions, replicating, settling, awaiting, offboarded, let_go, stranded, undecided, unread } = Left::of(facts);
     if !actions.is_empty() {
         let refused = stranded.into_iter().chain(undecided).collect();
         let why = format!("{} still missing for {}", count(actions.len(), "direct assignment"), some_of(names(facts, &actions)));
@@ -113,7 +116,7 @@ fn judge(facts: &Ground) -> Verdict {
         return Verdict::Wait {
             reason: Reason::AwaitingReplication,
             on: format!(
-                "{} that Graph confirmed to show up in its lists; what is not there within timing.settle, or by the next cycle, is to be made again",
+                "{} that Graph confirmed to show up in its lists; what is not there within timing.settle, or by the next cycle (a minute at least), is made again",
                 count(replicating, "direct assignment")
             ),
         };
@@ -136,9 +139,18 @@ fn judge(facts: &Ground) -> Verdict {
         let (reason, on) = good_cycle::wait(facts, made, Reason::AwaitingSettleCycle, &on);
         return Verdict::Wait { reason, on };
     }
-    let mut why = format!("all {} hold their roles themselves", count(facts.people().len(), "protected user"));
-    if reported > 0 {
-        why.push_str(&format!("; {} removed by others after the retirement", count(reported, "direct assignment was")));
+    let all = facts.people().len();
+    let who = match all - offboarded.len() - let_go {
+        holding if holding == all => format!("all {}", count(all, "protected user")),
+        holding => format!("{holding} of {}", count(all, "protected user")),
+    };
+    let mut why = format!("{who} hold their roles themselves");
+    if let_go > 0 {
+        why.push_str(&format!("; {let_go} released, without them"));
+    }
+    if !offboarded.is_empty() {
+        let names = some_of(offboarded.iter().map(|id| facts.user_name(*id)));
+        why.push_str(&format!("; taken away by others after the retirement, and not given back: of {names}"));
     }
     Verdict::Met { reason: Reason::AllAssigned, why }
 }
