@@ -167,7 +167,10 @@ fn count_up(facts: &Facts) -> Option<Tally> {
             }
             // Whom this read does not tell of stands as the one before it has shown them.
             Kept::Unknown(why) if was_lost(facts, person.id) => {
-                tally.lost.insert(person.id, format!("lost when they were last read; {why}"));
+                let before =
+                    facts.memory.remembered.lost_by.get(&person.id).map_or("lost when they were last read", String::as_str);
+                let before = before.split(NOT_TOLD).next().unwrap_or(before);
+                tally.lost.insert(person.id, format!("{before}{NOT_TOLD}{why}"));
             }
             Kept::Unknown(why) => {
                 tally.unknown.insert(person.id, why);
@@ -179,6 +182,9 @@ fn count_up(facts: &Facts) -> Option<Tally> {
     tally.strangers = strangers::ended(facts, look);
     Some(tally)
 }
+
+/// Stands between what was seen of somebody lost and why the read after it does not tell.
+const NOT_TOLD: &str = "; not told by this read: ";
 
 fn was_lost(facts: &Facts, id: UserId) -> bool {
     facts.memory.remembered.lost_since.contains_key(&id) && explained(facts, id).is_none()
@@ -219,11 +225,13 @@ impl LastSeen<'_> {
     }
 
     pub fn told(&self, facts: &Facts) -> String {
-        let all = facts.people().len();
+        let remembered = &facts.memory.remembered;
+        let all = remembered.last_figures().map_or(facts.people().len(), |read| read.counted as usize);
         let name = |id: &UserId| {
-            let since = facts.memory.remembered.lost_since.get(id);
+            let why = remembered.lost_by.get(id).map_or_else(String::new, |why| format!(": {why}"));
+            let since = remembered.lost_since.get(id);
             let since = since.map_or_else(String::new, |at| format!(", first seen at {at:.0}"));
-            format!("{}{since}", facts.user_name(*id))
+            format!("{}{why}{since}", facts.user_name(*id))
         };
         let parts = [(&self.lost, "lost"), (&self.doubted, "with another record, it may be,")];
         let parts = parts.iter().filter(|(users, _)| !users.is_empty()).map(|(users, what)| {
@@ -267,7 +275,9 @@ fn harmful_rows(facts: &Facts, look: &TargetLook, tally: &mut Tally) {
         }
         let words = format!("the provisioning log has {} at {:.0} (log entry {})", row.action, row.at, row.id);
         if let Some(why) = tally.lost.get_mut(&id) {
-            why.push_str(&format!("; {words}"));
+            if !why.contains(&words) {
+                why.push_str(&format!("; {words}"));
+            }
             continue;
         }
         let healed = facts.good_cycles_after(row.at).first().is_some_and(|cycle| look.turn >= cycle.turn)

@@ -197,6 +197,8 @@ pub struct Remembered {
     pub departed: BTreeMap<UserId, Departure>,
     /// Protected users who count as lost now, and when that was first seen; our time.
     pub lost_since: BTreeMap<UserId, Timestamp>,
+    /// What the last read that told of them has shown.
+    pub lost_by: BTreeMap<UserId, String>,
     /// Protected users whom the operator has released.
     pub released: BTreeSet<UserId>,
     /// Counted by the last read of the target that told of as many as the one before it, less who was released since.

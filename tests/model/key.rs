@@ -209,6 +209,7 @@ impl Form<'_> {
             begun_anew: _,
             unwatched: _,
             lost_since: _,
+            lost_by: _,
             released: _,
             last_read: _,
             cycles: _,

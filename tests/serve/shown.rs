@@ -196,7 +196,7 @@ async fn a_published_status_shows_everywhere() {
         "400 of 412",
         "37 memberships left",
         "5 of 7 groups off",
-        "1 of 412 people are lost at the app; 389 of 390 are kept",
+        "1 of 390 people are lost at the app; 389 are kept",
         "assign 1 with role 2",
         "denied (403)",
         "00000000-0000-0000-0000-000000000007",

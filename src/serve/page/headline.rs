@@ -136,8 +136,9 @@ fn at_work(status: &Status, step: &Condition) -> Option<String> {
         Reason::AwaitingSettleCycle | Reason::AwaitingEmptyCycle | Reason::AwaitingCycle => {
             format!("Waiting for the next provisioning cycle{}", when("expected"))
         }
-        Reason::Settling | Reason::ReadingAgain | Reason::AwaitingReplication => {
-            format!("Done so far. Watching that it stays so{}", when("until"))
+        Reason::Settling | Reason::ReadingAgain => format!("Done so far. Watching that it stays so{}", when("until")),
+        Reason::AwaitingReplication => {
+            format!("Written. Waiting until Graph shows it, or it is written again{}", when("by"))
         }
         Reason::AwaitingWave => "Waiting for the next wave of groups".into(),
         Reason::CycleOverdue => "A provisioning cycle should have ended by now".into(),
@@ -203,10 +204,9 @@ pub(super) fn safe(status: &Status) -> Safe {
     let progress = &status.progress;
     let old = target_old(status);
     if let Some(lost) = progress.users_lost.filter(|lost| *lost > 0) {
-        let everybody = progress.users_protected.map(|all| format!(" of {all}")).unwrap_or_default();
-        let kept =
-            progress.users_kept.zip(progress.users_counted).map(|(kept, counted)| format!("; {kept} of {counted} are kept"));
-        let text = format!("{lost}{everybody} people are lost at the app{}", kept.unwrap_or_default());
+        let everybody = progress.users_counted.map(|all| format!(" of {all}")).unwrap_or_default();
+        let kept = progress.users_kept.map(|kept| format!("; {kept} are kept")).unwrap_or_default();
+        let text = format!("{lost}{everybody} people are lost at the app{kept}");
         return Safe { text, tone: "stop", old };
     }
     let (Some(kept), Some(counted)) = (progress.users_kept, progress.users_counted) else {
