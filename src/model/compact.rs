@@ -8,9 +8,15 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-/// The same map, built at once: one that has grown in the order of its keys has nodes that are half empty.
+/// The same map, built anew: one that has grown key by key has nodes that are half empty. In parts, so that it is not there twice meanwhile.
 pub fn packed<K: Ord, V>(map: BTreeMap<K, V>) -> BTreeMap<K, V> {
-    map.into_iter().collect()
+    const PARTS: usize = 8;
+    let part = (map.len() / PARTS).max(1_024);
+    let (mut packed, mut left) = (BTreeMap::new(), map.into_iter().peekable());
+    while left.peek().is_some() {
+        packed.append(&mut left.by_ref().take(part).collect());
+    }
+    packed
 }
 
 /// The first place of a sorted slice that is not before what is looked for. The nearer to `near`, the sooner it is found.

@@ -32,7 +32,7 @@ use crate::model::moment::Moment;
 use crate::model::observed::{Listed, Observed, Why};
 use crate::model::snapshot::{
     App, Assignment, Calibration, CredentialLife, DirectoryUser, GroupProfile, GroupUses, Job, Log, Look, Members, Permissions,
-    Policy, Probe, ScimGroup, ScimUser, Signature, SyncSchema, SyncSettings,
+    Policy, Probe, ScimGroup, ScimUser, Signature, SyncSchema, SyncSettings, TargetLook,
 };
 use crate::model::spec::{AppRef, MatchBy};
 use crate::model::write_record::WriteRecord;
@@ -116,8 +116,8 @@ pub struct AppList<T> {
 /// The app's SCIM service: reads only.
 #[allow(async_fn_in_trait)]
 pub trait Target {
-    /// Every look begins with this one.
-    async fn users(&self) -> Result<AppList<ScimUser>>;
+    /// Every look begins with this one. Texts that the last look has, too, are held once.
+    async fn users(&self, last: Option<&TargetLook>) -> Result<AppList<ScimUser>>;
     async fn groups(&self) -> Result<AppList<ScimGroup>>;
     /// `Absent` only for a 404 or 410 with a SCIM error body, or for one of the shapes in which the service is known to say "no".
     /// Those are given only where a whole list lacks the record.

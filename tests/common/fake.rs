@@ -334,7 +334,7 @@ impl Directory for Fake {
 }
 
 impl Target for Fake {
-    async fn users(&self) -> Result<AppList<ScimUser>> {
+    async fn users(&self, _: Option<&TargetLook>) -> Result<AppList<ScimUser>> {
         self.at_target(|look| AppList { records: look.users.clone(), may_lack: look.may_lack_users })
     }
     async fn groups(&self) -> Result<AppList<ScimGroup>> {

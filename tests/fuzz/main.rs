@@ -89,7 +89,7 @@ async fn sizes(rig: &mut Rig) -> Vec<(&'static str, Result<usize>)> {
     let jobs = directory.jobs(app).await;
     let mut found = vec![
         ("assignments", directory.assignments(app).await.map(|look| look.value.len())),
-        ("users", target.users().await.map(|users| users.records.len())),
+        ("users", target.users(None).await.map(|users| users.records.len())),
         ("groups", target.groups().await.map(|groups| groups.records.len())),
         ("jobs", jobs.map(|look| look.value.len())),
         ("properties", directory.properties_of(&[ids.groups[0]], "userPrincipalName").await.remove(0).map(|users| users.len())),

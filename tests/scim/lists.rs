@@ -6,11 +6,11 @@ use super::*;
 async fn a_service_over_its_rate_is_waited_for_in_the_middle_of_a_list() {
     for (status, seconds) in [(429, 3), (503, 3), (429, 0)] {
         let stage = stage(30);
-        let before = stage.target.users().await.unwrap().records;
+        let before = stage.target.users(None).await.unwrap().records;
         stage.app.set_quirk(Quirk::PageCap(3));
         stage.app.set_quirk(Quirk::RateLimited { every: 4, status, seconds });
         let began = tokio::time::Instant::now();
-        assert_eq!(stage.target.users().await.unwrap().records, before, "{status}");
+        assert_eq!(stage.target.users(None).await.unwrap().records, before, "{status}");
         assert!(began.elapsed() >= Duration::from_secs(seconds) && began.elapsed() <= Duration::from_secs(60));
         assert_eq!(stage.target.groups().await.unwrap().records.len(), 1);
         assert!(stage.target.user(&ScimId::from("nobody"), &[]).await.unwrap().is_absent());
@@ -27,7 +27,7 @@ async fn patience_has_an_end_and_then_nothing_was_said() {
         let stage = stage(3);
         stage.app.set_quirk(quirk.clone());
         let began = tokio::time::Instant::now();
-        for error in [stage.target.users().await.unwrap_err(), stage.target.groups().await.unwrap_err()] {
+        for error in [stage.target.users(None).await.unwrap_err(), stage.target.groups().await.unwrap_err()] {
             assert_eq!((error.label(), error.class()), ("throttled", Class::Transient), "{quirk:?}: {error}");
             assert!(!error.is_refusal());
         }
@@ -58,7 +58,7 @@ async fn a_service_that_names_none_of_its_lists_may_have_no_group_and_the_token_
             stage.target.groups().await.unwrap_err().to_string().contains("proves nothing"),
             "{quirk:?}: its quirk is not known yet"
         );
-        let users: Vec<ScimId> = stage.target.users().await.unwrap().records.into_keys().collect();
+        let users: Vec<ScimId> = stage.target.users(None).await.unwrap().records.into_keys().collect();
         let groups = stage.target.groups().await.unwrap();
         assert!(groups.records.is_empty() && groups.may_lack, "{quirk:?}: each is to be asked for by its id");
         assert!(stage.target.group(&ids[0], &[]).await.unwrap().is_absent());
@@ -66,7 +66,7 @@ async fn a_service_that_names_none_of_its_lists_may_have_no_group_and_the_token_
         users.iter().for_each(|id| stage.app.delete_user(&id.to_string()));
         let error = stage.target.group(&ids[0], &[]).await.unwrap_err();
         assert!(error.to_string().contains("proves nothing"), "{quirk:?}: {error}");
-        assert!(stage.target.users().await.unwrap_err().to_string().contains("proves nothing"), "{quirk:?}: of users never");
+        assert!(stage.target.users(None).await.unwrap_err().to_string().contains("proves nothing"), "{quirk:?}: of users never");
         assert!(stage.target.groups().await.unwrap_err().to_string().contains("proves nothing"), "{quirk:?}: nor does it last");
     }
 }
@@ -85,7 +85,7 @@ async fn a_first_page_that_comes_again_and_again_is_not_the_whole_list() {
     ] {
         let stage = stage(130);
         quirks.iter().cloned().for_each(|quirk| stage.app.set_quirk(quirk));
-        let error = stage.target.users().await.unwrap_err();
+        let error = stage.target.users(None).await.unwrap_err();
         assert_eq!(error.label(), "incomplete", "{quirks:?}: {error}");
         assert!(error.to_string().contains("have the app's vendor make its lists follow startIndex"), "{quirks:?}: {error}");
         // The one group can't be half of a page.
@@ -104,7 +104,7 @@ async fn a_whole_list_that_comes_again_and_again_is_taken() {
         for users in [1, 2, 37, 99] {
             let stage = stage(users);
             quirks.iter().cloned().for_each(|quirk| stage.app.set_quirk(quirk));
-            let read = stage.target.users().await.unwrap_or_else(|error| panic!("{quirks:?}, {users}: {error}")).records;
+            let read = stage.target.users(None).await.unwrap_or_else(|error| panic!("{quirks:?}, {users}: {error}")).records;
             assert_eq!(read.len(), users, "{quirks:?}");
         }
     }
@@ -114,7 +114,7 @@ async fn a_whole_list_that_comes_again_and_again_is_taken() {
 async fn a_list_that_ends_early_says_to_which_question_the_service_answered() {
     let stage = stage(130);
     stage.app.set_quirk(Quirk::IgnoresStart);
-    let error = stage.target.users().await.unwrap_err().to_string();
+    let error = stage.target.users(None).await.unwrap_err().to_string();
     assert!(error.contains("ended after 100 of 130 entries; asked from entry 101 on, it answered from entry 1 on"), "{error}");
 }
 
@@ -134,9 +134,9 @@ async fn a_service_that_refuses_paging_is_read_without() {
         vec![Quirk::CursorOnly, Quirk::PageCap(7)],
     ] {
         let stage = stage(43);
-        let before = stage.target.users().await.unwrap().records;
+        let before = stage.target.users(None).await.unwrap().records;
         quirks.iter().cloned().for_each(|quirk| stage.app.set_quirk(quirk));
-        let read = stage.target.users().await.unwrap_or_else(|error| panic!("{quirks:?}: {error}")).records;
+        let read = stage.target.users(None).await.unwrap_or_else(|error| panic!("{quirks:?}: {error}")).records;
         assert_eq!(read, before, "{quirks:?}");
         assert_eq!(stage.target.groups().await.unwrap().records.len(), 1, "{quirks:?}");
         assert!(stage.target.user(&ScimId::from("nobody"), &[]).await.unwrap().is_absent(), "{quirks:?}");
@@ -161,7 +161,7 @@ async fn a_refusal_before_the_end_is_no_end() {
     ] {
         let stage = stage(43);
         quirks.iter().cloned().for_each(|quirk| stage.app.set_quirk(quirk));
-        assert!(stage.target.users().await.is_err(), "{quirks:?}");
+        assert!(stage.target.users(None).await.is_err(), "{quirks:?}");
     }
     // Nothing is asked for and nothing comes: that proves nothing where the question itself was not understood.
     let app = ScimApp::new(TOKEN.into());

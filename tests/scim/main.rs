@@ -80,7 +80,7 @@ fn keeps_the_token(seen: &(impl Debug + ?Sized)) {
 #[tokio::test]
 async fn every_user_and_group_is_read_over_all_pages() {
     let stage = stage(250);
-    let users = stage.target.users().await.unwrap().records;
+    let users = stage.target.users(None).await.unwrap().records;
     let expected: BTreeSet<String> = stage.app.users().iter().map(|user| user["id"].as_str().unwrap().to_owned()).collect();
     assert_eq!(users.keys().map(|id| id.to_string()).collect::<BTreeSet<_>>(), expected);
     assert_eq!(users.values().filter(|user| user.active == Some(true)).count(), 125);
@@ -118,10 +118,10 @@ async fn quirks_that_lose_nobody_change_nothing() {
         vec![Quirk::OtherSchema, Quirk::PageCap(3)],
     ] {
         let stage = stage(10);
-        let before = stage.target.users().await.unwrap().records;
+        let before = stage.target.users(None).await.unwrap().records;
         quirks.iter().cloned().for_each(|quirk| stage.app.set_quirk(quirk));
         assert_eq!(
-            stage.target.users().await.unwrap_or_else(|error| panic!("{quirks:?}: {error}")).records,
+            stage.target.users(None).await.unwrap_or_else(|error| panic!("{quirks:?}: {error}")).records,
             before,
             "{quirks:?}"
         );
@@ -148,7 +148,7 @@ async fn trouble_is_an_error_and_never_a_short_list() {
         let stage = stage(9);
         stage.app.seed_user(json!({"id": "three", "userName": "three@contoso.example"}));
         quirks.iter().cloned().for_each(|quirk| stage.app.set_quirk(quirk));
-        let error = stage.target.users().await.unwrap_err();
+        let error = stage.target.users(None).await.unwrap_err();
         assert_eq!(error.label(), label, "{quirks:?}: {error}");
         assert!(error.to_string().contains(words), "{quirks:?}: {error}");
         assert!(error.to_string().starts_with("listing https://app.example/scim/v2/Users: "), "{error}");
@@ -216,13 +216,13 @@ async fn odd_users_do_not_blind_the_reading() {
     let stage = stage(1);
     stage.app.seed_user(json!({"id": "nameless", "emails": [{"value": "a@contoso.example"}]}));
     stage.app.seed_user(json!({"id": "odd", "userName": 7, "externalId": null, "active": "perhaps"}));
-    let users = stage.target.users().await.unwrap().records;
+    let users = stage.target.users(None).await.unwrap().records;
     assert_eq!(users[&ScimId::from("nameless")].user_name, None);
     let odd = &users[&ScimId::from("odd")];
     assert_eq!((odd.user_name.as_deref(), odd.active), (Some("7"), None));
 
     let (target, _file) = says(200, json!({"totalResults": 2, "Resources": [{"id": "1"}, {"userName": "b"}]}).to_string());
-    let error = target.users().await.unwrap_err();
+    let error = target.users(None).await.unwrap_err();
     assert!(error.to_string().ends_with("entry 2 of the page has no id"), "{error}");
 }
 
@@ -230,12 +230,12 @@ async fn odd_users_do_not_blind_the_reading() {
 async fn ten_megabytes_are_read_and_more_than_the_cap_is_refused() {
     let stage = stage(3);
     stage.app.seed_user(json!({"id": "big", "userName": "big@contoso.example", "notes": "x".repeat(11 << 20)}));
-    assert_eq!(stage.target.users().await.unwrap().records.len(), 4);
+    assert_eq!(stage.target.users(None).await.unwrap().records.len(), 4);
     // Fewer at once fit.
     stage.app.seed_user(json!({"id": "bigger", "userName": "bigger@contoso.example", "notes": "x".repeat(6 << 20)}));
-    assert_eq!(stage.target.users().await.unwrap().records.len(), 5);
+    assert_eq!(stage.target.users(None).await.unwrap().records.len(), 5);
     stage.app.seed_user(json!({"id": "biggest", "userName": "biggest@contoso.example", "notes": "x".repeat(17 << 20)}));
-    let error = stage.target.users().await.unwrap_err();
+    let error = stage.target.users(None).await.unwrap_err();
     assert!(error.to_string().contains("larger than 16 MiB"), "{error}");
 }
 
@@ -243,12 +243,12 @@ async fn ten_megabytes_are_read_and_more_than_the_cap_is_refused() {
 async fn the_token_file_is_read_anew_in_every_round() {
     let stage = stage(1);
     stage.app.set_token("another-token".into());
-    let error = stage.target.users().await.unwrap_err();
+    let error = stage.target.users(None).await.unwrap_err();
     assert!(matches!(error, Error::Denied { status: 401, .. }), "{error}");
     std::fs::write(stage.file.path(), "another-token\n").unwrap();
-    stage.target.users().await.unwrap();
+    stage.target.users(None).await.unwrap();
     std::fs::write(stage.file.path(), "").unwrap();
-    assert_eq!(stage.target.users().await.unwrap_err().label(), "file");
+    assert_eq!(stage.target.users(None).await.unwrap_err().label(), "file");
     assert_eq!(stage.target.calibrate(AT).await.unwrap_err().label(), "file");
 }
 
@@ -256,9 +256,9 @@ async fn the_token_file_is_read_anew_in_every_round() {
 async fn silence_has_its_own_names() {
     let file = token_file(TOKEN);
     let hangs = target(in_process(Router::new().fallback(std::future::pending::<()>)), &file);
-    assert_eq!(hangs.users().await.unwrap_err().label(), "timed-out");
+    assert_eq!(hangs.users(None).await.unwrap_err().label(), "timed-out");
     let down = BoxCloneSyncService::new(tower::service_fn(|_| async { Err(TransportError::Connect("refused".into())) }));
-    assert_eq!(target(down, &file).users().await.unwrap_err().label(), "unreachable");
+    assert_eq!(target(down, &file).users(None).await.unwrap_err().label(), "unreachable");
 }
 
 /// The probe proves nothing while the app answers in one of these ways.
@@ -357,7 +357,7 @@ async fn the_token_appears_in_no_text() {
     stage.app.set_quirk(Quirk::EchoesToken);
     stage.app.revoke();
     for error in [
-        stage.target.users().await.unwrap_err(),
+        stage.target.users(None).await.unwrap_err(),
         stage.target.user(&known_id(&stage.app), &[]).await.unwrap_err(),
         stage.target.calibrate(AT).await.unwrap_err(),
     ] {

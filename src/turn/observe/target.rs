@@ -38,7 +38,7 @@ pub(super) async fn target(world: &impl World, spec: &Spec, memory: &Memory, now
             ObservedTarget { token_ends, look: Listed::Unknown(Why::not_looked("the target")), ..ObservedTarget::default() };
         return;
     }
-    now.target = match world.target().users().await {
+    now.target = match world.target().users(memory.target.as_deref()).await {
         // What opens one list is not revoked, whatever the other one says.
         Ok(list) => match look_at_target(world, memory, at, list, &mut now.rounds).await {
             Ok(mut look) => {

@@ -20,7 +20,7 @@ use super::secret::{SecretFile, ends};
 use super::{AppList, Target};
 use crate::model::id::ScimId;
 use crate::model::observed::Observed;
-use crate::model::snapshot::{Calibration, Probe, ScimGroup, ScimUser, Signature};
+use crate::model::snapshot::{Calibration, Probe, ScimGroup, ScimUser, Signature, TargetLook};
 use crate::model::spec::{MatchBy, Profile};
 use client::{Client, Kind};
 
@@ -43,9 +43,16 @@ impl ScimTarget {
 }
 
 impl Target for ScimTarget {
-    async fn users(&self) -> Result<AppList<ScimUser>> {
+    async fn users(&self, last: Option<&TargetLook>) -> Result<AppList<ScimUser>> {
         self.client.begin_look();
-        self.list(Kind::Users, |value| wire::user(value).map(|user| (user.id.clone(), user))).await
+        let read = |value: &Value| {
+            let mut user = wire::user(value)?;
+            if let Some(before) = last.and_then(|last| last.users.get(&user.id)) {
+                user.share_texts(before);
+            }
+            Ok((user.id.clone(), user))
+        };
+        self.list(Kind::Users, read).await
     }
 
     async fn groups(&self) -> Result<AppList<ScimGroup>> {
