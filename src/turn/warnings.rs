@@ -60,8 +60,9 @@ impl Warnings {
             let said: BTreeSet<String> = messages.iter().map(|message| without_figures(message)).collect();
             let told = self.told.entry(trouble.clone()).or_insert(Told { since: status.last_attempt, said: BTreeSet::new() });
             let is_new = said.iter().any(|message| !told.said.contains(message));
-            // For a condition and a write it is the thing itself that counts; a hold is what it says.
-            if told.said.is_empty() || is_new && matches!(trouble, Trouble::Hold(_)) {
+            // For a condition and a write it is the thing itself that counts; a hold is what it says, and of the lost it is who they are.
+            let is_what_it_says = matches!(trouble, Trouble::Hold(_) | Trouble::Condition(ConditionKind::UsersKept, _));
+            if told.said.is_empty() || is_new && is_what_it_says {
                 let (level, what) = trouble.begun();
                 lines.push(Line { level, what, why: Some(messages.join("; ")), since: None });
             }
@@ -170,6 +171,8 @@ fn is_over(trouble: &Trouble, status: &Status, done: &[(&'static str, Done, usiz
             status.is_true(ConditionKind::GraphReachable) && !status.held.iter().any(|held| held.brake == *brake)
         }
         Trouble::Condition(ConditionKind::GraphReachable, _) => true,
+        // Nor can it be read where it refuses the token.
+        Trouble::Condition(ConditionKind::TargetReachable, Reason::Unreachable) => status.is_true(ConditionKind::TargetReachable),
         Trouble::Condition(kind, reason) => {
             let unknown = status.condition(*kind).is_none_or(|condition| condition.status == Truth::Unknown);
             status.is_true(ConditionKind::GraphReachable) && (!unknown || *reason == Reason::LookFailed)
@@ -371,6 +374,31 @@ mod tests {
         let kept = (ConditionKind::UsersKept, Truth::True, Reason::AllKept, "12 of 12");
         let over = [(Level::Warn, "nobody counts as lost at the target any more".into())];
         assert_eq!(told(&mut warnings, &status(&[kept, waits], &held[1..])), over);
+    }
+
+    #[test]
+    fn who_else_is_lost_is_told_and_who_is_left() {
+        let mut warnings = Warnings::default();
+        let lost =
+            |who: &str| status(&[(ConditionKind::UsersKept, Truth::False, Reason::UsersLost, who)], &[("users-lost", who)]);
+        for who in ["Anna: inactive", "Anna: inactive, Bob: gone", "Bob: gone"] {
+            let lines = warnings.of(&lost(who), &[]);
+            let told: Vec<_> = lines.iter().map(|line| (line.level, line.why.as_deref())).collect();
+            assert_eq!(told, [(Level::Error, Some(who))]);
+            assert_eq!(warnings.of(&lost(who), &[]), []);
+        }
+    }
+
+    #[test]
+    fn an_app_that_goes_on_to_refuse_the_token_can_not_be_read_again() {
+        let mut warnings = Warnings::default();
+        let target = |truth, reason| status(&[(ConditionKind::TargetReachable, truth, reason, "listing /Users")], &[]);
+        assert_eq!(told(&mut warnings, &target(Truth::False, Reason::Unreachable)).len(), 1);
+        let refused = [(Level::Error, "the token is refused before its time".into())];
+        assert_eq!(told(&mut warnings, &target(Truth::False, Reason::RevokedTooEarly)), refused);
+        let again: Vec<_> =
+            told(&mut warnings, &target(Truth::True, Reason::Reachable)).into_iter().map(|(_, what)| what).collect();
+        assert!(again.contains(&"the target can be read again".to_owned()) && again.len() == 2, "{again:?}");
     }
 
     #[test]

@@ -451,6 +451,17 @@ fn a_bystander_who_had_ended_stays_so_where_the_target_can_not_be_read() {
 }
 
 #[test]
+fn a_bystander_who_ends_is_named_beside_who_is_lost() {
+    let mut case = beside();
+    nine(&mut case).active = Some(false);
+    gone(&mut case, 2);
+    look(&mut case, NOW + 1);
+    let held: Vec<_> = case.approve().held().iter().filter(|(brake, _)| *brake == Brake::UsersLost).cloned().collect();
+    let [(_, why)] = held.as_slice() else { panic!("{held:?}") };
+    assert!(why.contains("record u-2 is gone from the target") && why.contains("record:u-9: is inactive at the target"), "{why}");
+}
+
+#[test]
 fn before_the_first_removal_the_app_is_everybodys_own() {
     let mut case = Case::assigned();
     let mut record = before(&mut case).clone();

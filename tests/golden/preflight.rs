@@ -423,7 +423,7 @@ fn a_token_that_says_when_it_ends_is_told_before_and_is_not_called_revoked_after
             if expired {
                 "it has expired by itself on "
             } else {
-                "RevokedTooEarly: the token in target.tokenFile is refused (401) before the groups are gone; is it the one that Entra uses?"
+                "RevokedTooEarly: the token in target.tokenFile is refused (401) before step 4 is proven; is it the one that Entra uses?"
             },
             refused,
         );
@@ -729,7 +729,7 @@ fn the_target_can_be_read_and_the_probe_is_calibrated() {
         case.spec.mode = Mode::Observe;
     });
     refuses(
-        "RevokedTooEarly: the token in target.tokenFile is refused (401) before the groups are gone; is it the one that Entra uses?",
+        "RevokedTooEarly: the token in target.tokenFile is refused (401) before step 4 is proven; is it the one that Entra uses?",
         |case| case.seen.target.token = TokenState::Refused(401),
     );
     // At the very first look a mistyped token is likelier than a dead one.

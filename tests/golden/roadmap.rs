@@ -141,6 +141,8 @@ fn a_row_of_a_users_own_is_owed_to_whom_the_operator_has_not_released() {
     case.unrow(Principal::User(user(1)));
     assert_eq!(left_of(&case, 1).writes, 0, "taken away by somebody afterwards: not given back");
     case.assign_group(1, 1);
+    assert_eq!(left_of(&case, 1).writes, 0, "nor by a group in which they are not");
+    case.members(1).insert(user(1));
     assert_eq!((left_of(&case, 1).writes, left_of(&case, 1).cycles), (1, 0));
 }
 

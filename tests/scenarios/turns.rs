@@ -10,9 +10,12 @@ use axum::routing::post;
 use http::HeaderMap;
 use tower::{Service, ServiceExt};
 use unscim::model::condition::{ConditionKind, Reason};
+use unscim::model::journal::Entry;
+use unscim::model::key::{Key, KeyKind};
 use unscim::model::spec::{Afterwards, EmptyGroups, MembersDecision, Mode, Percent, Quota, RevocationBy, Rollout, Webhook};
 use unscim::model::status::Phase;
 use unscim::practice::scenario::{GroupTrait, Scenario};
+use unscim::world::Ledger;
 use unscim::world::http::{Transport, in_process};
 
 use crate::support::Rig;
@@ -194,6 +197,45 @@ async fn a_group_that_is_assigned_again_after_the_retirement_is_unassigned_and_n
     rig.until_phase(Phase::Retired).await;
     assert_eq!(removals(&rig), removed);
     rig.assert_nobody_hurt(&before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_that_is_assigned_again_gives_nothing_to_whom_is_not_in_it() {
+    for after_the_retirement in [false, true] {
+        let mut rig = Rig::new(small()).await;
+        let (group, admin) = (rig.practice.ids().groups[0], rig.practice.ids().role_admin);
+        let joiner = rig.practice.ids().nested_only[0];
+        let (phase, gone) = match after_the_retirement {
+            false => (Phase::AwaitingCycle, 0),
+            true => (Phase::Retired, 1),
+        };
+        match after_the_retirement {
+            false => _ = rig.until_phase(phase).await,
+            true => {
+                rig.retire().await;
+                rig.practice.admin().unassign_user(rig.user(1)).unwrap();
+            }
+        }
+        let admins = |rig: &mut Rig| {
+            let journal = rig.world().ledger.journal().unwrap();
+            let of_admins = |(key, _): &(&Key, &Entry)| matches!(key, Key::Assign(_, role) if *role == admin);
+            journal.of(KeyKind::Assigns).filter(of_admins).count()
+        };
+        let before = admins(&mut rig);
+        for joins in [false, true] {
+            if joins {
+                rig.practice.admin().join(joiner, group).unwrap();
+            }
+            let written = rig.practice.writes().len();
+            rig.practice.admin().assign_group(group, admin).unwrap();
+            rig.turn().await;
+            let status = rig.until(200, |status| status.phase == phase && status.progress.groups_assigned == Some(0)).await;
+            assert!(rig.practice.writes()[written..].iter().any(|write| write.method == "DELETE"), "it is taken off");
+            assert_eq!(admins(&mut rig), before + usize::from(joins), "{after_the_retirement}, {joins}");
+            let (assigned, protected) = (status.progress.users_assigned.unwrap(), status.progress.users_protected.unwrap());
+            assert_eq!((protected - assigned, status.held.len()), (gone, 0), "{after_the_retirement}, {joins}");
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -337,28 +337,26 @@ fn users_lost(facts: &Facts, _: &Plan) -> Option<BrakeHit> {
         let since = facts.memory.remembered.lost_since.get(id).map_or_else(String::new, |at| format!(", first seen at {at:.0}"));
         format!("{}: {why}{since}", facts.user_name(*id))
     });
-    if !tally.lost.is_empty() {
-        let message = format!(
+    let lost = (!tally.lost.is_empty()).then(|| {
+        format!(
             "{} lost, and none may be: {}; the provisioning log says what happened; assign directly who has no assignment, restore them in the app; it goes \
              on when the target shows them as before (not for a record that was gone or is another one), or without them when they stand in spec.released",
             part(tally.lost.len(), tally.counted, "protected user"),
             some_of(names)
-        );
-        return Some((Brake::UsersLost, HoldsBack::Destructive, message));
-    }
-    if !tally.uncertain.is_empty() {
-        return Some((Brake::UsersLost, HoldsBack::Destructive, kept::uncertain(facts, tally)));
-    }
+        )
+    });
+    let uncertain = (!tally.uncertain.is_empty()).then(|| kept::uncertain(facts, tally));
     let names = tally.strangers.iter().map(|(who, why)| format!("{who}: {why}"));
-    (!tally.strangers.is_empty()).then(|| {
-        let message = format!(
+    let strangers = (!tally.strangers.is_empty()).then(|| {
+        format!(
             "{} ended of those who were never protected, since something was first taken away here: {}; find out by what path they were in scope, for there \
              may be more; it goes on when they are disabled or deleted in Entra, too, or stand in spec.released as they are written here",
             count(tally.strangers.len(), "user"),
             some_of(names)
-        );
-        (Brake::UsersLost, HoldsBack::Destructive, message)
-    })
+        )
+    });
+    let told: Vec<String> = [lost, uncertain, strangers].into_iter().flatten().collect();
+    (!told.is_empty()).then(|| (Brake::UsersLost, HoldsBack::Destructive, told.join(". And ")))
 }
 
 fn foreseen(facts: &Facts, plan: &Plan) -> Option<BrakeHit> {

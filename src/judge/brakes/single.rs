@@ -79,9 +79,10 @@ fn stands_alone(facts: &Facts, alone: &[bool], id: UserId, group: GroupId) -> bo
     let Some(rows) = facts.rows() else { return false };
     let Some(place) = facts.place_in(group, id) else { return false };
     let person = &facts.people()[place];
+    let is_out = members(facts, group).is_some_and(|members| !members.contains(&id));
     let mut of_rows = rows.of(group).iter().map(|row| facts.own_role(row.role));
     person.cover == Cover::Departed
-        || (alone[place] && of_rows.all(|role| person.roles.contains(&role) || holds(rows, person, role)))
+        || (alone[place] && (is_out || of_rows.all(|role| person.roles.contains(&role) || holds(rows, person, role))))
 }
 
 /// Only what was handed to us, and members only where that was decided. What forbids the removal of one member forbids it for

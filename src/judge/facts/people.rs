@@ -1,13 +1,13 @@
 //! How far each protected user is from needing no group, alone and in each group.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 
 use jiff::Timestamp;
 
 use super::Facts;
 use super::person::{Cover, InGroup, Person};
-use crate::model::baseline::{ManagedGroup, Protected};
+use crate::model::baseline::{Baseline, ManagedGroup, Protected};
 use crate::model::compact::{Few, InOrder, Pool, find_among};
 use crate::model::id::{AppRoleId, GroupId, UserId};
 use crate::model::moment::{is_ahead, since};
@@ -34,6 +34,7 @@ impl<'a> People<'a> {
         let given = |group: &ManagedGroup| group.roles.iter().map(|role| facts.own_role(*role)).collect();
         let mut groups: HashMap<GroupId, (Few<AppRoleId>, Vec<u32>)> =
             baseline.groups.iter().map(|(id, group)| (*id, (given(group), Vec::new()))).collect();
+        let added = added(facts, baseline);
         let person = |(place, (id, user)): (u32, (&UserId, &'a Protected))| {
             let record = user.target.record().zip(memory.target.as_ref());
             let record = record.and_then(|(before, look)| look.user(&before.id).known().copied());
@@ -45,6 +46,10 @@ impl<'a> People<'a> {
                     None => given.clone(),
                     Some(roles) => pool.share(roles.iter().chain(given.iter()).copied().collect()),
                 });
+                if let Some((given, _)) = added.get(group).filter(|(_, members)| members.contains(id)) {
+                    let roles = roles.get_or_insert_default();
+                    *roles = pool.share(roles.iter().chain(given.iter()).copied().collect());
+                }
             }
             let mut person = Person {
                 id: *id,
@@ -68,6 +73,19 @@ impl<'a> People<'a> {
             all,
         }
     }
+}
+
+/// Roles with which groups were assigned again after they had been taken off the app: given to whom this look shows in them, and to
+/// nobody who was in them before.
+fn added<'f>(facts: &'f Facts, baseline: &Baseline) -> HashMap<GroupId, (Few<AppRoleId>, &'f BTreeSet<UserId>)> {
+    let of_group = |(id, group): (&GroupId, &ManagedGroup)| {
+        let rows = facts.rows()?.of(*id);
+        let added: Few<_> =
+            rows.iter().filter(|row| !group.roles.contains(&row.role)).map(|row| facts.own_role(row.role)).collect();
+        let members = facts.members(*id).filter(|_| !added.is_empty())?;
+        Some((*id, (added, &members.value.users)))
+    };
+    baseline.groups.iter().filter_map(of_group).collect()
 }
 
 impl<'a> Facts<'a> {
@@ -144,16 +162,18 @@ impl<'a> Facts<'a> {
         self.spec.released.contains(&user)
     }
 
-    /// After the retirement a deleted direct assignment is how admins offboard: reported, not restored. Not so while a group still gives it.
+    /// After the retirement a deleted direct assignment is how admins offboard: reported, not restored. Not so of whom a group on the app
+    /// shows among its members.
     pub fn is_offboarded(&self, person: &Person) -> bool {
         let is_open = matches!(person.cover, Cover::Missing(_)) && !self.is_released(person.id);
-        is_open && self.is_token_rejected() && !person.user.groups.iter().any(|group| self.is_on(*group))
+        let carries = |group: &GroupId| self.is_on(*group) && self.is_seen_in(person.id, *group);
+        is_open && self.is_token_rejected() && !person.user.groups.iter().any(carries)
     }
 
-    /// Released, without a direct assignment, and not in the group any more: its end takes nothing from them.
+    /// Released, or after the retirement, without a direct assignment, and not in the group any more: its end takes nothing from them.
     pub fn is_let_go(&self, person: &Person, group: GroupId) -> bool {
         let members = self.members(group);
-        self.is_released(person.id)
+        (self.is_released(person.id) || self.is_token_rejected())
             && matches!(person.cover, Cover::Missing(_))
             && members.is_some_and(|look| !look.value.users.contains(&person.id))
     }

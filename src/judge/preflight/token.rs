@@ -58,7 +58,7 @@ pub(super) fn refused(facts: &Facts, status: u16) -> String {
         Some(why) => format!("the token in target.tokenFile is refused ({status}); {why}: {remedy}"),
         None if facts.recorded().is_some() => {
             format!(
-                "RevokedTooEarly: the token in target.tokenFile is refused ({status}) before the groups are gone; {which} {remedy}"
+                "RevokedTooEarly: the token in target.tokenFile is refused ({status}) before step 4 is proven; {which} {remedy}"
             )
         }
         None => format!(

@@ -69,7 +69,7 @@ impl Left {
 fn lags(facts: &Ground, group: GroupId, row: &Assignment) -> bool {
     let key = Key::Unassign(group, row.role);
     let gone = facts.written(&key).and_then(|entry| facts.memory.dated(&key, entry.last_confirmed()));
-    facts.is_fresh(&key) && !row.created.zip(gone).is_some_and(|(made, gone)| made > gone)
+    facts.is_fresh(&key) && row.created.zip(gone).is_none_or(|(made, gone)| made <= gone)
 }
 
 /// What of the groups that are free goes now: one before any other, and no more than Entra deletes in one cycle.

@@ -34,10 +34,14 @@ pub fn growth(facts: &Facts) -> Growth {
     }
     let Some(ground) = facts.ground() else { return growth };
     let known = ground.baseline;
+    let unassigned = facts.memory.journal.of(KeyKind::Unassigns).filter(|(_, entry)| entry.confirmed > 0);
+    let taken_off: BTreeSet<GroupId> =
+        unassigned.filter_map(|(key, _)| if let Key::Unassign(group, _) = key { Some(*group) } else { None }).collect();
     for (id, group) in &known.groups {
         let rows = ground.rows.of(*id);
         let roles: BTreeSet<_> = rows.iter().map(|row| row.role).filter(|role| !group.roles.contains(role)).collect();
-        if !roles.is_empty() {
+        // With what else it is assigned after we took it off is given to whom is in it then, not to all who ever were.
+        if !roles.is_empty() && !taken_off.contains(id) {
             growth.roles.insert(*id, roles);
         }
         let is_over = facts.memory.remembered.members_closed.contains_key(id) || !group.was_assigned();
