@@ -52,6 +52,8 @@ pub struct Report {
     pub revocation_proof: Option<RevocationProof>,
     /// The last that was done is a rollback.
     pub rolled_back: Option<RolledBack>,
+    /// All of them, also those after which it was begun anew.
+    pub rollbacks: Vec<RolledBack>,
     pub witnessed: Vec<HistoryEntry>,
 }
 
@@ -159,7 +161,7 @@ pub fn report(evidence: Evidence, now: Timestamp) -> Report {
         gone,
         unassigned_at: remembered.unassigned_at.get(id).copied(),
     });
-    let rolled_back = RolledBack::last(&writes);
+    let (rollbacks, rolled_back) = (RolledBack::all(&writes).0, RolledBack::last(&writes));
     let (result, proven) = result(&remembered, &users, rolled_back.as_ref());
     Report {
         api_version: "unscim.dev/v1alpha1",
@@ -179,6 +181,7 @@ pub fn report(evidence: Evidence, now: Timestamp) -> Report {
         cycle_proof: remembered.cycle_proof,
         revocation_proof: remembered.revocation_proof,
         rolled_back,
+        rollbacks,
         witnessed,
     }
 }
@@ -424,8 +427,8 @@ impl Html<'_> {
             Event::StrangerOver { who, why } => Some(format!("{who}, never protected, counts no more: {why}")),
         };
         let seen = self.report.witnessed.iter().filter_map(|one| Some((one.at, words(&one.event)?)));
-        let (rollbacks, _) = RolledBack::all(&self.report.writes);
-        let mut all: Vec<_> = seen.chain(rollbacks.into_iter().map(|back| (back.at, back.words()))).collect();
+        let rollbacks = self.report.rollbacks.iter().map(|back| (back.at, back.words()));
+        let mut all: Vec<_> = seen.chain(rollbacks).collect();
         all.sort_by_key(|(at, _)| *at);
         all.into_iter().map(|(at, words)| (format!("{at:.0}"), words)).collect()
     }

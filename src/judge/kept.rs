@@ -169,8 +169,7 @@ fn count_up(facts: &Facts) -> Option<Tally> {
             Kept::Unknown(why) if was_lost(facts, person.id) => {
                 let before =
                     facts.memory.remembered.lost_by.get(&person.id).map_or("lost when they were last read", String::as_str);
-                let before = before.split(NOT_TOLD).next().unwrap_or(before);
-                tally.lost.insert(person.id, format!("{before}{NOT_TOLD}{why}"));
+                tally.lost.insert(person.id, format!("{}{NOT_TOLD}{why}", seen(before)));
             }
             Kept::Unknown(why) => {
                 tally.unknown.insert(person.id, why);
@@ -183,8 +182,16 @@ fn count_up(facts: &Facts) -> Option<Tally> {
     Some(tally)
 }
 
+/// Whom the hold for lost users names beside them.
+pub const STRANGERS: &str = "of those who were never protected";
+
 /// Stands between what was seen of somebody lost and why the read after it does not tell.
 const NOT_TOLD: &str = "; not told by this read: ";
+
+/// What was seen of somebody lost, without why a later read did not tell.
+pub fn seen(why: &str) -> &str {
+    why.split(NOT_TOLD).next().unwrap_or(why)
+}
 
 fn was_lost(facts: &Facts, id: UserId) -> bool {
     facts.memory.remembered.lost_since.contains_key(&id) && explained(facts, id).is_none()
@@ -243,7 +250,7 @@ impl LastSeen<'_> {
         });
         let strangers = (!self.strangers.is_empty()).then(|| {
             format!(
-                "{} of those who were never protected had ended when the app was last read: {}",
+                "{} {STRANGERS} had ended when the app was last read: {}",
                 count(self.strangers.len(), "user"),
                 some_of(self.strangers.iter().map(|Ended { who, why }| format!("{who}: {why}")))
             )

@@ -69,6 +69,12 @@ fn people(facts: &Facts, before: &Remembered, events: &mut Vec<Event>) {
     for (user, name) in now.renamed.iter().filter(|(user, name)| before.renamed.get(user) != Some(name)) {
         events.push(Event::Renamed { user: *user, name: name.to_string() });
     }
+    // Said anew where there is other to say.
+    for (user, why) in now.lost_by.iter().filter(|(user, _)| before.lost_since.contains_key(user)) {
+        if before.lost_by.get(user).is_some_and(|was| kept::seen(was) != kept::seen(why)) {
+            events.push(Event::Lost { user: *user, why: why.clone() });
+        }
+    }
     if now.lost_since != before.lost_since {
         let lost = kept::tally(facts).map(|tally| &tally.lost);
         for user in now.lost_since.keys().filter(|user| !before.lost_since.contains_key(user)) {

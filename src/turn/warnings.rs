@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
+use crate::judge::kept::STRANGERS;
 use crate::model::action::Done;
 use crate::model::condition::{Condition, ConditionKind, Reason, Truth};
 use crate::model::status::{Brake, Phase, Status, WriteOutcome};
@@ -49,6 +50,8 @@ struct Told {
 pub struct Warnings {
     told: BTreeMap<Trouble, Told>,
     phase: Option<Phase>,
+    /// No managed group was on the app any more.
+    groups_are_off: bool,
 }
 
 impl Warnings {
@@ -74,10 +77,29 @@ impl Warnings {
             let since = self.told.remove(&trouble).and_then(|told| told.since);
             lines.push(Line { level: trouble.begun().0.min(Level::Warn), what: trouble.over(), why: None, since });
         }
+        lines.extend(self.back(status));
         if self.phase.replace(status.phase).is_some_and(|before| before != status.phase) {
             lines.push(Line { level: Level::Info, what: format!("phase is {} now", status.phase), why: None, since: None });
         }
         lines
+    }
+}
+
+impl Warnings {
+    /// Somebody has assigned groups again that were taken off: mostly that is put right before anybody looks.
+    fn back(&mut self, status: &Status) -> Option<Line> {
+        let groups = status.condition(ConditionKind::GroupsUnassigned)?;
+        let were_off = self.groups_are_off;
+        match groups.status {
+            Truth::True => self.groups_are_off = true,
+            Truth::False if status.progress.groups_assigned > Some(0) => self.groups_are_off = false,
+            Truth::False | Truth::Unknown => {}
+        }
+        let what = match (were_off, self.groups_are_off) {
+            (true, false) => "managed groups are assigned to the app again, by somebody else",
+            _ => return None,
+        };
+        Some(Line { level: Level::Warn, what: what.into(), why: Some(groups.message.clone()), since: None })
     }
 }
 
@@ -110,8 +132,9 @@ fn troubles(
     let are_lost = has(Reason::UsersLost) || told.contains_key(&lost) && !status.is_true(ConditionKind::UsersKept);
     let is_ledger_away = has(Reason::LedgerUnreadable) || has(Reason::LedgerBoundElsewhere);
     for held in &status.held {
-        let said =
-            are_lost && held.brake == Brake::UsersLost.label() || is_ledger_away && held.message.starts_with("the ledger can't");
+        // Of whom the condition does not tell, the hold does.
+        let is_of_the_lost = held.brake == Brake::UsersLost.label() && !held.message.contains(STRANGERS);
+        let said = are_lost && is_of_the_lost || is_ledger_away && held.message.starts_with("the ledger can't");
         if !said {
             found.entry(Trouble::Hold(held.brake.clone())).or_default().push(held.message.clone());
         }
@@ -387,6 +410,35 @@ mod tests {
             assert_eq!(told, [(Level::Error, Some(who))]);
             assert_eq!(warnings.of(&lost(who), &[]), []);
         }
+    }
+
+    #[test]
+    fn groups_that_are_assigned_again_are_told_each_time() {
+        let mut warnings = Warnings::default();
+        let assigned = |count: u64| {
+            let off = if count == 0 { (Truth::True, Reason::AllUnassigned) } else { (Truth::False, Reason::RowsRemain) };
+            let mut status = status(&[(ConditionKind::GroupsUnassigned, off.0, off.1, "1 assignment may go now")], &[]);
+            status.progress.groups_assigned = Some(count);
+            status
+        };
+        assert_eq!(told(&mut warnings, &assigned(3)), [], "as it begins");
+        for _ in 0..2 {
+            assert_eq!(told(&mut warnings, &assigned(0)), []);
+            let again = [(Level::Warn, "managed groups are assigned to the app again, by somebody else".into())];
+            assert_eq!(told(&mut warnings, &assigned(1)), again);
+            assert_eq!(told(&mut warnings, &assigned(1)), []);
+        }
+    }
+
+    #[test]
+    fn who_was_never_protected_is_told_beside_who_is_lost() {
+        let mut warnings = Warnings::default();
+        let lost = [(ConditionKind::UsersKept, Truth::False, Reason::UsersLost, "Anna: gone")];
+        assert_eq!(told(&mut warnings, &status(&lost, &[("users-lost", "Anna: gone, first seen at 10:00")])).len(), 1);
+        let both = format!("Anna: gone, first seen at 10:00. And 1 user ended {STRANGERS}: record:u-9");
+        let lines = told(&mut warnings, &status(&lost, &[("users-lost", &both)]));
+        assert_eq!(lines, [(Level::Warn, "held: users-lost".into())]);
+        assert_eq!(told(&mut warnings, &status(&lost, &[("users-lost", &both)])), []);
     }
 
     #[test]

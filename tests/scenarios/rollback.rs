@@ -161,6 +161,9 @@ async fn a_finished_retirement_is_undone_in_the_safe_order_and_can_be_begun_anew
     }
     let asked = told.writes.iter().filter(|write| write.action == Action::RequestRevocation).count();
     assert_eq!(asked, 2, "each time anew: a webhook would not be called otherwise");
+    let series: Vec<usize> = told.rollbacks.iter().map(|back| back.writes).collect();
+    assert!(told.rolled_back.is_none());
+    assert!(matches!(series[..], [one] if one >= kinds.len()), "also once it is over: {series:?}");
     // An admin did.
     let (group, role) = before.groups.iter().next().unwrap();
     rig.practice.admin().assign_group(*group, *role).unwrap();

@@ -12,6 +12,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::judge::facts::{Cover, Facts, Person};
+use crate::judge::kept::STRANGERS;
 use crate::judge::plan::Plan;
 use crate::judge::{baseline, decisions, foresight, kept, restored, waves};
 use crate::model::action::Action;
@@ -349,7 +350,7 @@ fn users_lost(facts: &Facts, _: &Plan) -> Option<BrakeHit> {
     let names = tally.strangers.iter().map(|(who, why)| format!("{who}: {why}"));
     let strangers = (!tally.strangers.is_empty()).then(|| {
         format!(
-            "{} ended of those who were never protected, since something was first taken away here: {}; find out by what path they were in scope, for there \
+            "{} ended {STRANGERS}, since something was first taken away here: {}; find out by what path they were in scope, for there \
              may be more; it goes on when they are disabled or deleted in Entra, too, or stand in spec.released as they are written here",
             count(tally.strangers.len(), "user"),
             some_of(names)
