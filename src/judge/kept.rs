@@ -13,7 +13,7 @@ use crate::model::memory::{DepartureKind, DoubtKind, Ended};
 use crate::model::observed::Observed;
 use crate::model::snapshot::{ScimGroup, ScimUser, TargetLook};
 use crate::model::spec::{Acknowledgement, MatchBy};
-use crate::model::words::{count, part, some_of};
+use crate::model::words::{STRANGERS, count, part, some_of};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kept {
@@ -181,9 +181,6 @@ fn count_up(facts: &Facts) -> Option<Tally> {
     tally.strangers = strangers::ended(facts, look);
     Some(tally)
 }
-
-/// Whom the hold for lost users names beside them.
-pub const STRANGERS: &str = "of those who were never protected";
 
 /// Stands between what was seen of somebody lost and why the read after it does not tell.
 const NOT_TOLD: &str = "; not told by this read: ";

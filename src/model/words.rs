@@ -2,6 +2,9 @@
 
 use std::borrow::Cow;
 
+/// Whom the hold for lost users names beside them.
+pub const STRANGERS: &str = "of those who were never protected";
+
 /// In lower case; copied only where it is not so already.
 pub fn lower(text: &str) -> Cow<'_, str> {
     match text.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) {

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use crate::judge::kept::STRANGERS;
 use crate::model::action::Done;
 use crate::model::condition::{Condition, ConditionKind, Reason, Truth};
 use crate::model::status::{Brake, Phase, Status, WriteOutcome};
+use crate::model::words::STRANGERS;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {

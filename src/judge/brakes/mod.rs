@@ -12,7 +12,6 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::judge::facts::{Cover, Facts, Person};
-use crate::judge::kept::STRANGERS;
 use crate::judge::plan::Plan;
 use crate::judge::{baseline, decisions, foresight, kept, restored, waves};
 use crate::model::action::Action;
@@ -27,7 +26,7 @@ use crate::model::observed::{Listed, Observed};
 use crate::model::spec::{Hold, Mode};
 use crate::model::status::{Brake, Pending};
 use crate::model::window::Hours;
-use crate::model::words::{count, part, some_of};
+use crate::model::words::{STRANGERS, count, part, some_of};
 use by_others::{another_at_work, fights, shrunk, undone};
 use hit::{BrakeHit, HoldsBack};
 use single::{not_approved, uncovered};
