@@ -50,13 +50,14 @@ pub fn canary(facts: &Facts) -> Canary {
     };
     match &facts.memory.target {
         Some(look) if look.turn >= cycle.turn => Canary::Passed,
-        // More went after that cycle, so it was read then, by another process.
-        _ if facts.memory.taking().any(|(key, entry)| facts.memory.dated(key, entry.last_confirmed()) > Some(cycle.ended)) => {
-            let on = "a read of the target, which this process has not read yet; what the first removal did was seen before";
-            Canary::Running(Reason::VerifyingTarget, on.into())
-        }
         _ => {
-            let on = "a read of the target after the good cycle that followed the first removal";
+            let mut confirmed = facts.memory.taking().map(|(key, entry)| facts.memory.dated(key, entry.last_confirmed()));
+            // More went after that cycle, so it was read then, by another process.
+            let on = if confirmed.any(|at| at > Some(cycle.ended)) {
+                "a read of the target, which this process has not read yet; what the first removal did was seen before"
+            } else {
+                "a read of the target after the good cycle that followed the first removal"
+            };
             Canary::Running(Reason::VerifyingTarget, on.into())
         }
     }

@@ -68,10 +68,14 @@ pub fn last_seen<'f>(facts: &'f Facts) -> Vec<&'f Ended> {
 /// Why somebody who counted before does not now; nothing where they stand under another name.
 pub fn over(facts: &Facts, who: &Stranger) -> Option<&'static str> {
     let owners = Owners::of(facts);
-    let of_user = |id: UserId| match () {
-        () if is_ours(facts, id) => "protected since",
-        () if facts.is_released(id) => RELEASED,
-        () => "disabled or deleted in Entra, too, or in scope for a while only",
+    let of_user = |id: UserId| {
+        if is_ours(facts, id) {
+            "protected since"
+        } else if facts.is_released(id) {
+            RELEASED
+        } else {
+            "disabled or deleted in Entra, too, or in scope for a while only"
+        }
     };
     match who {
         Stranger::User(id) => Some(of_user(*id)),

@@ -83,9 +83,7 @@ impl Warnings {
         }
         lines
     }
-}
 
-impl Warnings {
     /// Somebody has assigned groups again that were taken off: mostly that is put right before anybody looks.
     fn back(&mut self, status: &Status) -> Option<Line> {
         let groups = status.condition(ConditionKind::GroupsUnassigned)?;
@@ -95,11 +93,9 @@ impl Warnings {
             Truth::False if status.progress.groups_assigned > Some(0) => self.groups_are_off = false,
             Truth::False | Truth::Unknown => {}
         }
-        let what = match (were_off, self.groups_are_off) {
-            (true, false) => "managed groups are assigned to the app again, by somebody else",
-            _ => return None,
-        };
-        Some(Line { level: Level::Warn, what: what.into(), why: Some(groups.message.clone()), since: None })
+        let what = "managed groups are assigned to the app again, by somebody else";
+        let line = || Line { level: Level::Warn, what: what.into(), why: Some(groups.message.clone()), since: None };
+        (were_off && !self.groups_are_off).then(line)
     }
 }
 
