@@ -10,8 +10,8 @@ use serde::{Deserialize, Deserializer};
 use url::{Host, Url};
 use uuid::Uuid;
 
-use crate::model::memory::RECORD;
 use crate::model::spec::{Percent, Quota};
+use crate::model::stranger::RECORD;
 use crate::model::window::Clock;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]

@@ -9,10 +9,11 @@ use crate::judge::strangers;
 use crate::model::baseline::AtTarget;
 use crate::model::condition::Reason;
 use crate::model::id::{GroupId, UserId};
-use crate::model::memory::{DepartureKind, DoubtKind, Ended};
+use crate::model::memory::{DepartureKind, DoubtKind};
 use crate::model::observed::Observed;
 use crate::model::snapshot::{ScimGroup, ScimUser, TargetLook};
 use crate::model::spec::{Acknowledgement, MatchBy};
+use crate::model::stranger::Ended;
 use crate::model::words::{STRANGERS, count, part, some_of};
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,9 +8,9 @@ use jiff::Timestamp;
 use crate::judge::facts::Facts;
 use crate::judge::pim;
 use crate::model::id::{GroupId, ScimId, UserId};
-use crate::model::memory::{Ended, Stranger};
 use crate::model::observed::Observed;
 use crate::model::snapshot::{DirectoryUser, LogRow, ScimUser, TargetLook};
+use crate::model::stranger::{Ended, Stranger};
 
 /// Records at the target that are nobody's whom we protect, and are not said to be inactive.
 pub fn bystanders(facts: &Facts, look: &TargetLook) -> BTreeSet<ScimId> {

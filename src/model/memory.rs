@@ -1,7 +1,6 @@
 //! What the ledger remembers between turns and over restarts.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +19,7 @@ use crate::model::names::Names;
 use crate::model::observed::Observed;
 use crate::model::snapshot::{Calibration, Log, Look, Probe, Rounds, TargetLook};
 use crate::model::status::Phase;
+use crate::model::stranger::Ended;
 
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
@@ -295,43 +295,6 @@ pub enum DoubtKind {
     /// It has another name, and the directory does not say why.
     Renamed,
 }
-
-/// Somebody who was never protected, by what is known of them.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Stranger {
-    User(UserId),
-    /// Only the record at the target is known.
-    Record(ScimId),
-}
-
-/// One of them, and what the log or the target has last said of it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Ended {
-    pub who: Stranger,
-    pub why: String,
-}
-
-impl Stranger {
-    pub fn user(&self) -> Option<&UserId> {
-        match self {
-            Stranger::User(id) => Some(id),
-            Stranger::Record(_) => None,
-        }
-    }
-}
-
-impl fmt::Display for Stranger {
-    /// As `spec.released` has them.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Stranger::User(id) => id.fmt(f),
-            Stranger::Record(id) => write!(f, "{RECORD}{id}"),
-        }
-    }
-}
-
-/// Stands before the id of a record where ids of users stand, too.
-pub const RECORD: &str = "record:";
 
 /// Agreeing complete looks before an absence is believed, over at least `timing.settle`.
 /// Graph serves reads from replicas that lag.

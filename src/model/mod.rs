@@ -18,6 +18,7 @@ pub mod observed;
 pub mod snapshot;
 pub mod spec;
 pub mod status;
+pub mod stranger;
 pub mod timeline;
 pub mod window;
 pub mod words;

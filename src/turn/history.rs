@@ -9,8 +9,9 @@ use crate::judge::strangers;
 use crate::model::baseline::Protected;
 use crate::model::history::{Event, HistoryEntry, UserAfter, Verdict};
 use crate::model::id::UserId;
-use crate::model::memory::{CycleProof, Ended, Remembered};
+use crate::model::memory::{CycleProof, Remembered};
 use crate::model::snapshot::{ScimUser, TargetLook};
+use crate::model::stranger::Ended;
 
 /// Users in one event: a large tenant's are never in memory all together a second time.
 const USERS_AT_ONCE: usize = 1_000;

@@ -10,6 +10,7 @@ use unscim::model::memory::*;
 use unscim::model::observed::{Listed, Observed};
 use unscim::model::snapshot::*;
 use unscim::model::status::Brake;
+use unscim::model::stranger::{Ended, Stranger};
 use unscim::turn::remember::growth;
 
 use crate::support::*;

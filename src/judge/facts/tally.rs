@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::id::UserId;
-use crate::model::memory::Stranger;
+use crate::model::stranger::Stranger;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {

@@ -9,8 +9,9 @@ use crate::judge::strangers;
 use crate::model::baseline::AtTarget;
 use crate::model::id::UserId;
 use crate::model::last_read::LastRead;
-use crate::model::memory::{Doubt, DoubtKind, Ended, LOOKS, Remembered};
+use crate::model::memory::{Doubt, DoubtKind, LOOKS, Remembered};
 use crate::model::snapshot::{ScimUser, TargetLook};
+use crate::model::stranger::Ended;
 
 /// Only a look of this turn adds anything: an older one has done so.
 pub(super) fn remember(facts: &Facts, next: &mut Remembered) {
