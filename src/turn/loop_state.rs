@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use crate::model::baseline::Baseline;
 use crate::model::extent::Extent;
 use crate::model::memory::{BaselineSource, Memory, ObservedLog};
 use crate::model::names::Names;
+use crate::model::observed::Observed;
 use crate::model::snapshot::{Rounds, TargetLook};
 use crate::model::spec::Mode;
 use crate::model::status::Status;
@@ -15,6 +17,8 @@ pub struct LoopState {
     pub status: Option<Status>,
     /// The last round over the target.
     pub target: Option<Arc<TargetLook>>,
+    /// As the ledger has it, which no other process writes: read once, and again after it has grown.
+    pub baseline: Option<Baseline>,
     /// What was read of the provisioning log.
     pub log: Option<ObservedLog>,
     pub rounds: Rounds,
@@ -33,5 +37,12 @@ impl LoopState {
         self.witness = memory.behind.clone().filter(|_| !is_told);
         self.target.clone_from(&memory.target);
         self.log.clone_from(&memory.log);
+    }
+
+    /// For the next turn.
+    pub(super) fn keep_baseline(&mut self, memory: Memory) {
+        if let (BaselineSource::Ledger, Observed::Known(baseline)) = (memory.source, memory.baseline) {
+            self.baseline = Some(baseline);
+        }
     }
 }

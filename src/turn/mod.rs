@@ -80,7 +80,7 @@ pub async fn turn(
 
 /// What can be told of a turn before it writes, for a process that has nothing else to show: its writes may take long.
 pub fn outset(world: &impl World, spec: &Spec, state: &mut LoopState, decided: &Decided) -> Status {
-    let Decided { look, memory, now, approved } = decided;
+    let Decided { look, memory, now, approved, .. } = decided;
     told(world, &Facts::new(spec, look, memory, *now), approved, None, state)
 }
 
@@ -93,13 +93,16 @@ pub async fn complete(
     stop: &CancellationToken,
     decided: Decided,
 ) -> Turn {
-    let Decided { look, memory, now, approved } = decided;
+    let Decided { look, mut memory, has_grown, now, approved } = decided;
     let acted = act(world, spec, permit.mode(spec), &look, &memory, approved, stop).await;
     let facts = Facts::new(spec, &look, &memory, now);
     let status = told(world, &facts, acted.approved(), acted.stopped(), state);
     let roadmap = if permit == Permit::ReadOnly { roadmap(&facts, acted.approved().actions()) } else { None };
     let (standing, seen) = (standing(&facts, acted.approved().plan()), facts.service_time());
-    record::keep_standing(world.ledger(), standing, seen, memory);
+    record::keep_standing(world.ledger(), standing, seen, &mut memory);
+    if !has_grown {
+        state.keep_baseline(memory);
+    }
     Turn { status, acted, roadmap }
 }
 
@@ -115,6 +118,8 @@ fn told(world: &impl World, facts: &Facts, approved: &Approved, stopped: Option<
 pub struct Decided {
     pub look: Snapshot,
     pub memory: Memory,
+    /// Its baseline is what the ledger had and what this look has added.
+    pub has_grown: bool,
     /// Our clock, after the look.
     pub now: Moment,
     pub approved: Approved,
@@ -137,7 +142,7 @@ pub async fn decide(
     let memory = record::write_down(world.ledger(), spec, &look, memory, &before, &growth, now);
     let facts = Facts::new(spec, &look, &memory, now);
     let approved = approve(&facts, plan(&facts, permit.new_baseline()));
-    Some(Decided { look, memory, now, approved })
+    Some(Decided { look, memory, has_grown: !growth.is_empty(), now, approved })
 }
 
 /// After a write the next look comes soon; otherwise at the interval, never exactly in step with others.

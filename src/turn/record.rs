@@ -21,7 +21,7 @@ use crate::world::error::Result;
 use crate::world::{Ledger, Outcome};
 
 /// What the ledger knows. A ledger that can't be read makes the baseline unknown, and that stops every write.
-pub(crate) fn load(ledger: &impl Ledger, state: &LoopState) -> Memory {
+pub(crate) fn load(ledger: &impl Ledger, state: &mut LoopState) -> Memory {
     let mut memory = Memory {
         target: state.target.clone(),
         log: state.log.clone(),
@@ -30,13 +30,14 @@ pub(crate) fn load(ledger: &impl Ledger, state: &LoopState) -> Memory {
         names: state.names,
         ..Memory::default()
     };
+    let kept = state.baseline.take();
     let read = (|| {
         memory.remembered = ledger.remembered()?;
         if state.status.is_none() {
             memory.remembered.unwatched = restored::opened(&memory.remembered);
         }
         memory.journal = ledger.journal()?;
-        ledger.baseline()
+        kept.map_or_else(|| ledger.baseline(), |kept| Ok(Observed::Known(kept)))
     })();
     let read = read.and_then(|baseline| {
         memory.behind = behind(ledger, &baseline, memory.behind.clone())?;
@@ -85,12 +86,12 @@ pub(super) fn write_down(
 }
 
 /// For a process that begins while nothing can be read. A ledger that does not take it has said so in this turn, or will in the next.
-pub(super) fn keep_standing(ledger: &impl Ledger, standing: Option<Phase>, seen: Timestamp, memory: Memory) {
+pub(super) fn keep_standing(ledger: &impl Ledger, standing: Option<Phase>, seen: Timestamp, memory: &mut Memory) {
     let recorded = memory.source == BaselineSource::Ledger && memory.baseline.is_known();
     let is_kept = standing == memory.remembered.standing && memory.remembered.standing_since.is_some();
     if recorded && standing.is_some() && !is_kept {
-        let remembered = Remembered { standing, standing_since: Some(seen), ..memory.remembered };
-        if let Err(error) = ledger.remember(&remembered) {
+        (memory.remembered.standing, memory.remembered.standing_since) = (standing, Some(seen));
+        if let Err(error) = ledger.remember(&memory.remembered) {
             tracing::debug!(%error, "the phase was not written down");
         }
     }

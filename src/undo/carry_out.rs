@@ -43,7 +43,7 @@ pub struct Rollback {
 
 /// Looks at everything that we have changed; writes nothing.
 pub async fn look(world: &impl World, spec: &Spec, direct: Direct, stop: &CancellationToken) -> Result<Rollback> {
-    let mut memory = record::load(world.ledger(), &LoopState { names: Names::Shown, ..LoopState::default() });
+    let mut memory = record::load(world.ledger(), &mut LoopState { names: Names::Shown, ..LoopState::default() });
     match &memory.baseline {
         Observed::Known(_) => {}
         Observed::Absent => bail!("this ledger has no baseline: nothing was ever done by it"),
