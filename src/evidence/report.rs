@@ -423,6 +423,14 @@ impl Html<'_> {
             Event::Released { user } => Some(format!("{} was released by the operator, and counts no more", self.user(user))),
             Event::NoLongerReleased { user } => Some(format!("{} is released no more, and counts again", self.user(user))),
             Event::Renamed { user, name } => Some(format!("{} is {name} in Entra and at the target now", self.user(user))),
+            Event::AssignedAgain { group } => {
+                Some(format!("{} was assigned to the app again by somebody else", self.group(group)))
+            }
+            Event::OffAgain { group } => Some(format!("{} is off the app once more", self.group(group))),
+            Event::Offboarded { user } => {
+                Some(format!("a direct assignment of {} was taken away by somebody else, and is not given back", self.user(user)))
+            }
+            Event::NoLongerOffboarded { user } => Some(format!("{} is assigned directly again", self.user(user))),
             Event::StrangerEnded { who, why } => Some(format!("{who}, never protected, ended: {why}")),
             Event::StrangerOver { who, why } => Some(format!("{who}, never protected, counts no more: {why}")),
         };

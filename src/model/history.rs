@@ -81,6 +81,21 @@ pub enum Event {
         user: UserId,
         name: String,
     },
+    /// A managed group that was off the app is assigned to it again, by somebody else.
+    AssignedAgain {
+        group: GroupId,
+    },
+    /// It is off the app once more.
+    OffAgain {
+        group: GroupId,
+    },
+    /// Somebody else has taken a direct assignment away after the retirement; it is not given back.
+    Offboarded {
+        user: UserId,
+    },
+    NoLongerOffboarded {
+        user: UserId,
+    },
     /// Somebody who was never protected, after something was first taken away here.
     StrangerEnded {
         who: String,
@@ -111,6 +126,10 @@ impl Event {
             Event::Released { .. } => "released",
             Event::NoLongerReleased { .. } => "noLongerReleased",
             Event::Renamed { .. } => "renamed",
+            Event::AssignedAgain { .. } => "assignedAgain",
+            Event::OffAgain { .. } => "offAgain",
+            Event::Offboarded { .. } => "offboarded",
+            Event::NoLongerOffboarded { .. } => "noLongerOffboarded",
             Event::StrangerEnded { .. } => "strangerEnded",
             Event::StrangerOver { .. } => "strangerOver",
         }

@@ -193,6 +193,10 @@ pub struct Remembered {
     pub unassigned_at: BTreeMap<GroupId, Timestamp>,
     /// Of those, the groups whose members were read once more after that.
     pub members_closed: BTreeMap<GroupId, Timestamp>,
+    /// Managed groups that were off the app and that somebody has assigned to it again, until repeated looks show them off it.
+    pub assigned_again: BTreeSet<GroupId>,
+    /// Protected users whom somebody has taken a direct assignment away from after the retirement.
+    pub offboarded: BTreeSet<UserId>,
     /// Protected users whom Graph calls gone or disabled, or who left all managed groups by somebody else's hand.
     pub departed: BTreeMap<UserId, Departure>,
     /// Protected users who count as lost now, and when that was first seen; our time.

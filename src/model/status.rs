@@ -305,6 +305,9 @@ pub struct GroupStatus {
     /// Its last known state, where it is not known now.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub last_known: Option<LastKnown>,
+    /// It was off the app, and somebody else has assigned it again; until repeated looks show it off once more.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub assigned_again: bool,
     /// Why it is refused, or not known, or what it waits for.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub why: Option<String>,
@@ -355,7 +358,10 @@ pub struct Gauges {
     pub groups_emptied: Option<u64>,
     pub groups_unassigned: Option<u64>,
     pub groups_refused: Option<u64>,
+    pub groups_assigned_again: Option<u64>,
     pub group_members: Option<u64>,
+    /// Whom others have taken a direct assignment away from after the retirement.
+    pub users_offboarded: Option<u64>,
     pub target_users_active: Option<u64>,
     pub target_users_inactive: Option<u64>,
     pub target_groups_managed: Option<u64>,

@@ -345,6 +345,7 @@ mod tests {
             members: None,
             members_seen_at: None,
             last_known: None,
+            assigned_again: false,
             why: None,
         };
         status.groups = vec![group; 3000];

@@ -25,6 +25,7 @@ pub fn since<'f, 'a>(facts: &'f Facts<'a>, before: &Remembered) -> impl Iterator
             first.extend(last_cycle(facts));
         }
         people(facts, before, &mut first);
+        by_others(now, before, &mut first);
         match (&before.cycle_proof, &now.cycle_proof) {
             (None, Some(proven)) => proof = Some(proven),
             (Some(_), None) => first.push(Event::CycleProofVoid),
@@ -98,6 +99,16 @@ fn people(facts: &Facts, before: &Remembered, events: &mut Vec<Event>) {
     let released = now.released.difference(&before.released).map(|user| Event::Released { user: *user });
     let not_released = before.released.difference(&now.released).map(|user| Event::NoLongerReleased { user: *user });
     events.extend(released.chain(not_released));
+}
+
+/// What somebody else has changed that we had brought about.
+fn by_others(now: &Remembered, before: &Remembered, events: &mut Vec<Event>) {
+    let (groups, were) = (&now.assigned_again, &before.assigned_again);
+    events.extend(groups.difference(were).map(|group| Event::AssignedAgain { group: *group }));
+    events.extend(were.difference(groups).map(|group| Event::OffAgain { group: *group }));
+    let (users, were) = (&now.offboarded, &before.offboarded);
+    events.extend(users.difference(were).map(|user| Event::Offboarded { user: *user }));
+    events.extend(were.difference(users).map(|user| Event::NoLongerOffboarded { user: *user }));
 }
 
 /// The target as it was when step 4 was proven, everybody with the record that was read.

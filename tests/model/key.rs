@@ -220,6 +220,8 @@ impl Form<'_> {
             standing: _,
             standing_since: _,
             inconclusive: _,
+            assigned_again: _,
+            offboarded: _,
             // Of what these tenants have none of: records with a date or another name, other uses, rollbacks, webhooks.
             renamed: _,
             moved: _,

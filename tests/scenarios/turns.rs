@@ -10,11 +10,13 @@ use axum::routing::post;
 use http::HeaderMap;
 use tower::{Service, ServiceExt};
 use unscim::model::condition::{ConditionKind, Reason};
+use unscim::model::history::Event;
+use unscim::model::id::GroupId;
 use unscim::model::journal::Entry;
 use unscim::model::key::{Key, KeyKind};
 use unscim::model::spec::{Afterwards, EmptyGroups, MembersDecision, Mode, Percent, Quota, RevocationBy, Rollout, Webhook};
-use unscim::model::status::Phase;
-use unscim::practice::scenario::{GroupTrait, Scenario};
+use unscim::model::status::{Phase, Status};
+use unscim::practice::scenario::{GroupTrait, Replicas, Scenario};
 use unscim::world::Ledger;
 use unscim::world::http::{Transport, in_process};
 
@@ -228,14 +230,43 @@ async fn a_group_that_is_assigned_again_gives_nothing_to_whom_is_not_in_it() {
             }
             let written = rig.practice.writes().len();
             rig.practice.admin().assign_group(group, admin).unwrap();
-            rig.turn().await;
-            let status = rig.until(200, |status| status.phase == phase && status.progress.groups_assigned == Some(0)).await;
+            let status = rig.turn().await.status;
+            let again: Vec<GroupId> = status.groups.iter().filter(|group| group.assigned_again).map(|group| group.id).collect();
+            assert_eq!((again, status.gauges.groups_assigned_again), (vec![group], Some(1)));
+            let is_off = |status: &Status| status.phase == phase && status.gauges.groups_assigned_again == Some(0);
+            let status = rig.until(200, is_off).await;
+            assert_eq!(status.progress.groups_assigned, Some(0));
             assert!(rig.practice.writes()[written..].iter().any(|write| write.method == "DELETE"), "it is taken off");
             assert_eq!(admins(&mut rig), before + usize::from(joins), "{after_the_retirement}, {joins}");
             let (assigned, protected) = (status.progress.users_assigned.unwrap(), status.progress.users_protected.unwrap());
             assert_eq!((protected - assigned, status.held.len()), (gone, 0), "{after_the_retirement}, {joins}");
+            assert_eq!(status.gauges.users_offboarded, Some(gone));
         }
+        let told: Vec<Event> = rig.world().ledger.history().unwrap().into_iter().map(|one| one.event).collect();
+        let times = |event: Event| told.iter().filter(|told| **told == event).count();
+        assert_eq!((times(Event::AssignedAgain { group }), times(Event::OffAgain { group })), (2, 2), "{told:?}");
+        assert_eq!(times(Event::Offboarded { user: rig.user(1) }), usize::from(after_the_retirement), "{told:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replica_that_lags_has_assigned_nothing_again() {
+    let replicas = Replicas { count: 2, behind: Duration::from_secs(600) };
+    let mut rig = Rig::new(Scenario { replicas, ..small() }).await;
+    let (mut fewest, mut lagged) = (u64::MAX, 0);
+    for _ in 0..600 {
+        let status = rig.turn().await.status;
+        assert_eq!(status.gauges.groups_assigned_again.unwrap_or_default(), 0, "{:#?}", status.groups);
+        let assigned = status.gauges.groups_assigned.unwrap_or(u64::MAX);
+        lagged += u32::from(assigned > fewest);
+        fewest = fewest.min(assigned);
+        if status.phase == Phase::AwaitingRevocation {
+            break;
+        }
+        tokio::time::sleep(rig.spec.timing.interval).await;
+    }
+    assert!(lagged > 0, "no look has shown a group that an earlier one had not");
+    assert!(!rig.world().ledger.history().unwrap().iter().any(|one| matches!(one.event, Event::AssignedAgain { .. })));
 }
 
 #[tokio::test(start_paused = true)]

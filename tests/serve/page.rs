@@ -35,6 +35,7 @@ fn group(n: u128, name: &str, state: GroupState, members: Option<u64>) -> GroupS
         members,
         members_seen_at,
         last_known: None,
+        assigned_again: false,
         why: None,
     }
 }

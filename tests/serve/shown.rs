@@ -91,6 +91,7 @@ fn status() -> Status {
             members: Some(9),
             members_seen_at: Some(at(40)),
             last_known: None,
+            assigned_again: false,
             why: Some("group Design is shared".into()),
         }],
         journal: vec![JournalEntry {

@@ -21,6 +21,11 @@ const HELP: &[(&str, &str)] = &[
          over state: emptied and refused are parts of assigned.",
     ),
     (
+        "groups_assigned_again",
+        "Managed groups that were off the app and that somebody else has assigned to it again, until repeated looks show them off once \
+         more. Above 0: /status names them; find out who did it.",
+    ),
+    (
         "group_members",
         "User memberships left in managed groups that are to be emptied; goes to 0 in step 2. If it stands still, see \
          unscim_held.",

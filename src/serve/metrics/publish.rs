@@ -62,7 +62,9 @@ impl Metrics {
             groups_emptied,
             groups_unassigned,
             groups_refused,
+            groups_assigned_again,
             group_members,
+            users_offboarded: _,
             target_users_active,
             target_users_inactive,
             target_groups_managed,
@@ -94,9 +96,11 @@ impl Metrics {
                 gauge.with_label_values(&[label]).set(whole(*value));
             }
         }
-        for (gauge, name, value) in
-            [(&self.group_members, "group_members", group_members), (&self.users_lost, "users_lost", users_lost)]
-        {
+        for (gauge, name, value) in [
+            (&self.group_members, "group_members", group_members),
+            (&self.groups_assigned_again, "groups_assigned_again", groups_assigned_again),
+            (&self.users_lost, "users_lost", users_lost),
+        ] {
             if let Some(value) = value {
                 self.unread.seen(&series(name, None));
                 gauge.set(whole(*value));
@@ -177,6 +181,7 @@ pub(super) fn unread() -> Unread {
     let labelled = labelled.iter().flat_map(|(name, key, labels)| labels.iter().map(|label| series(name, Some((*key, *label)))));
     let plain = [
         "group_members",
+        "groups_assigned_again",
         "users_lost",
         "token_revoked",
         "sync_job_quarantined",

@@ -18,7 +18,7 @@ use crate::model::memory::{
 };
 use crate::model::moment::{Moment, is_ahead};
 use crate::model::observed::Observed;
-use crate::model::snapshot::{Calibration, ProbeVerdict, Snapshot};
+use crate::model::snapshot::{Assignment, Calibration, ProbeVerdict, Snapshot};
 use crate::model::spec::{Mode, Spec};
 use crate::turn::permit::Permit;
 use crate::turn::settle;
@@ -181,6 +181,7 @@ fn with_cycle(facts: &Facts) -> Remembered {
         }
     }
     target::count(facts, &mut next);
+    offboarded(facts, &mut next);
     rounds(facts, &mut next);
     next
 }
@@ -213,15 +214,37 @@ fn rows(facts: &Facts, next: &mut Remembered) {
             next.unassigned.insert(*id, streak);
             if streak.is_believed(LOOKS, facts.spec.timing.settle) {
                 next.unassigned_at.entry(*id).or_insert(rows.at);
+                next.assigned_again.remove(id);
             }
             if let Some(at) = next.unassigned_at.get_mut(id).filter(|at| is_ahead(**at, rows.at)) {
                 *at = rows.at;
             }
         } else {
+            if is_assigned_again(facts, *id, rows.of(*id)) {
+                next.assigned_again.insert(*id);
+            }
             next.unassigned.remove(id);
             next.unassigned_at.remove(id);
             next.members_closed.remove(id);
         }
+    }
+}
+
+/// Made after it was off the app, by Entra's own times: a replica that lags shows what was made before.
+fn is_assigned_again(facts: &Facts, group: GroupId, rows: &[&Assignment]) -> bool {
+    let remembered = &facts.memory.remembered;
+    let was_off = remembered.unassigned.get(&group).filter(|_| remembered.unassigned_at.contains_key(&group));
+    let by_us = facts.last_confirmed(KeyKind::UnassignsOf(group));
+    let Some(off) = was_off.map(|streak| streak.since).max(by_us) else { return false };
+    rows.iter().any(|row| row.created.map_or(was_off.is_some(), |made| made > off))
+}
+
+/// Whom somebody has taken out of scope after the retirement.
+fn offboarded(facts: &Facts, next: &mut Remembered) {
+    if !facts.is_token_rejected() {
+        next.offboarded.clear();
+    } else if facts.recorded().is_some() && facts.rows().is_some() {
+        next.offboarded = facts.people().iter().filter(|person| facts.is_offboarded(person)).map(|person| person.id).collect();
     }
 }
 

@@ -46,7 +46,10 @@ fn group(facts: &Facts, id: GroupId, remaining: Option<&[GroupId]>) -> GroupStat
     let (state, why) = state(facts, id, remaining);
     let name = known.or(profile).cloned().unwrap_or_else(|| id.to_string());
     let members_seen_at = members.map(|_| facts.now);
-    GroupStatus { id, name, state, members, members_seen_at, last_known: None, why }
+    let assigned_again = facts.memory.remembered.assigned_again.contains(&id);
+    let by_others = (assigned_again && facts.is_on(id)).then(|| "assigned again by somebody else".to_owned());
+    let why = Some([by_others, why].into_iter().flatten().collect::<Vec<_>>().join("; ")).filter(|why| !why.is_empty());
+    GroupStatus { id, name, state, members, members_seen_at, last_known: None, assigned_again, why }
 }
 
 /// Where it is not known now, with what the status before, of `at`, knew of it.

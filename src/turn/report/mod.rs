@@ -339,6 +339,8 @@ fn gauges(facts: &Facts) -> Gauges {
     let remembered = &facts.memory.remembered;
     gauges.users_lost = target::progress(facts).users_lost;
     gauges.token_revoked = Some(facts.is_token_rejected());
+    gauges.groups_assigned_again = Some(remembered.assigned_again.len() as u64);
+    gauges.users_offboarded = Some(remembered.offboarded.len() as u64);
     if are_members_read(facts) {
         let (mut group_only, mut both, mut direct) = (0, 0, 0);
         for person in facts.people() {

@@ -1,22 +1,16 @@
 //! What a turn tells the log as a warning or an error: once when it begins, and once when it ends. Pure: a process that has just
 //! been started knows of nothing before, and tells all of it again.
 
+mod trouble;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
 use crate::model::action::Done;
-use crate::model::condition::{Condition, ConditionKind, Reason, Truth};
-use crate::model::status::{Brake, Phase, Status, WriteOutcome};
-use crate::model::words::STRANGERS;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
-    /// As the operator wants it; told for completeness.
-    Info,
-    Warn,
-    Error,
-}
+use crate::model::status::{Phase, Status};
+pub use trouble::Level;
+use trouble::Trouble;
 
 /// One line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,15 +21,6 @@ pub struct Line {
     pub why: Option<String>,
     /// When it began, where it has ended.
     pub since: Option<Timestamp>,
-}
-
-/// One thing that is wrong, whatever its message says from turn to turn.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Trouble {
-    Condition(ConditionKind, Reason),
-    Hold(String),
-    /// Writes of this kind ended without a confirmation.
-    Writes(&'static str),
 }
 
 #[derive(Clone, Debug)]
@@ -50,200 +35,33 @@ struct Told {
 pub struct Warnings {
     told: BTreeMap<Trouble, Told>,
     phase: Option<Phase>,
-    /// No managed group was on the app any more.
-    groups_are_off: bool,
 }
 
 impl Warnings {
     /// What is new with this turn. `done` is how its writes ended, by their kinds.
     pub fn of(&mut self, status: &Status, done: &[(&'static str, Done, usize)]) -> Vec<Line> {
-        let now = troubles(status, done, &self.told);
+        let now = trouble::all(status, done, |trouble| self.told.contains_key(trouble));
         let mut lines: Vec<Line> = Vec::new();
         for (trouble, messages) in &now {
             let said: BTreeSet<String> = messages.iter().map(|message| without_figures(message)).collect();
             let told = self.told.entry(trouble.clone()).or_insert(Told { since: status.last_attempt, said: BTreeSet::new() });
             let is_new = said.iter().any(|message| !told.said.contains(message));
-            // For a condition and a write it is the thing itself that counts; a hold is what it says, and of the lost it is who they are.
-            let is_what_it_says = matches!(trouble, Trouble::Hold(_) | Trouble::Condition(ConditionKind::UsersKept, _));
-            if told.said.is_empty() || is_new && is_what_it_says {
+            if told.said.is_empty() || is_new && trouble.is_what_it_says() {
                 let (level, what) = trouble.begun();
                 lines.push(Line { level, what, why: Some(messages.join("; ")), since: None });
             }
             told.said = said;
         }
         let ended: Vec<Trouble> =
-            self.told.keys().filter(|trouble| !now.contains_key(trouble) && is_over(trouble, status, done)).cloned().collect();
+            self.told.keys().filter(|trouble| !now.contains_key(trouble) && trouble.is_over(status, done)).cloned().collect();
         for trouble in ended {
             let since = self.told.remove(&trouble).and_then(|told| told.since);
             lines.push(Line { level: trouble.begun().0.min(Level::Warn), what: trouble.over(), why: None, since });
         }
-        lines.extend(self.back(status));
         if self.phase.replace(status.phase).is_some_and(|before| before != status.phase) {
             lines.push(Line { level: Level::Info, what: format!("phase is {} now", status.phase), why: None, since: None });
         }
         lines
-    }
-
-    /// Somebody has assigned groups again that were taken off: mostly that is put right before anybody looks.
-    fn back(&mut self, status: &Status) -> Option<Line> {
-        let groups = status.condition(ConditionKind::GroupsUnassigned)?;
-        let were_off = self.groups_are_off;
-        match groups.status {
-            Truth::True => self.groups_are_off = true,
-            Truth::False if status.progress.groups_assigned > Some(0) => self.groups_are_off = false,
-            Truth::False | Truth::Unknown => {}
-        }
-        let what = "managed groups are assigned to the app again, by somebody else";
-        let line = || Line { level: Level::Warn, what: what.into(), why: Some(groups.message.clone()), since: None };
-        (were_off && !self.groups_are_off).then(line)
-    }
-}
-
-fn troubles(
-    status: &Status,
-    done: &[(&'static str, Done, usize)],
-    told: &BTreeMap<Trouble, Told>,
-) -> BTreeMap<Trouble, Vec<String>> {
-    let mut found: BTreeMap<Trouble, Vec<String>> = BTreeMap::new();
-    let is_graph_away = status.condition(ConditionKind::GraphReachable).is_some_and(|graph| graph.status == Truth::False);
-    // Who is lost or in doubt is told of everybody, and a step that waits for it is no second thing.
-    let is_of_a_step = |condition: &Condition| {
-        matches!(condition.reason, Reason::UsersLost | Reason::UsersUncertain) && condition.kind != ConditionKind::UsersKept
-    };
-    let troubled = status.conditions.iter().filter(|condition| is_trouble(condition) && !is_of_a_step(condition));
-    for condition in troubled {
-        // Then everything that it would have shown fails with it.
-        let follows = is_graph_away && matches!(condition.reason, Reason::LookFailed | Reason::GroupReadFailed);
-        // A refusal stands in both places.
-        let is_held = condition.kind != ConditionKind::UsersKept
-            && status.held.iter().any(|held| condition.message.contains(&held.message));
-        if !follows && !is_held {
-            let trouble = Trouble::Condition(condition.kind, condition.reason);
-            found.entry(trouble).or_default().push(condition.message.clone());
-        }
-    }
-    let has = |reason| found.keys().any(|trouble| matches!(trouble, Trouble::Condition(_, found) if *found == reason));
-    let lost = Trouble::Condition(ConditionKind::UsersKept, Reason::UsersLost);
-    // Told before, and nothing read since.
-    let are_lost = has(Reason::UsersLost) || told.contains_key(&lost) && !status.is_true(ConditionKind::UsersKept);
-    let is_ledger_away = has(Reason::LedgerUnreadable) || has(Reason::LedgerBoundElsewhere);
-    for held in &status.held {
-        // Of whom the condition does not tell, the hold does.
-        let is_of_the_lost = held.brake == Brake::UsersLost.label() && !held.message.contains(STRANGERS);
-        let said = are_lost && is_of_the_lost || is_ledger_away && held.message.starts_with("the ledger can't");
-        if !said {
-            found.entry(Trouble::Hold(held.brake.clone())).or_default().push(held.message.clone());
-        }
-    }
-    for (kind, _, _) in done.iter().filter(|(_, done, _)| is_unconfirmed(*done)) {
-        let of_kind = |entry: &&crate::model::status::JournalEntry| {
-            entry.action == *kind && matches!(entry.outcome, WriteOutcome::Failed | WriteOutcome::Unknown)
-        };
-        let last = status.journal.iter().rev().find(of_kind);
-        let why = last.map(|entry| match &entry.why {
-            Some(why) => format!("{}: {why}", entry.message),
-            None => entry.message.clone(),
-        });
-        found.insert(Trouble::Writes(kind), vec![why.unwrap_or_else(|| "see the journal".into())]);
-    }
-    found
-}
-
-fn is_unconfirmed(done: Done) -> bool {
-    matches!(done, Done::Failed | Done::Open)
-}
-
-fn is_trouble(condition: &Condition) -> bool {
-    condition.status != Truth::True
-        && matches!(
-            condition.reason,
-            Reason::LookFailed
-                | Reason::LedgerUnreadable
-                | Reason::LedgerBoundElsewhere
-                | Reason::GroupReadFailed
-                | Reason::CycleOverdue
-                | Reason::JobQuarantined
-                | Reason::JobNotActive
-                | Reason::EntriesFailed
-                | Reason::UsersLost
-                | Reason::UsersUncertain
-                | Reason::ProbeInconclusive
-                | Reason::TokenEnded
-                | Reason::UnmanagedGroupAssigned
-                | Reason::RevokedTooEarly
-                | Reason::CredentialExpiring
-                | Reason::CredentialExpired
-                | Reason::CredentialRefused
-                | Reason::Unreachable
-        )
-        // That it is not ready is what the others say.
-        && condition.kind != ConditionKind::Ready
-}
-
-/// Not knowing is never "no": what a look could not see goes on.
-fn is_over(trouble: &Trouble, status: &Status, done: &[(&'static str, Done, usize)]) -> bool {
-    match trouble {
-        // The next one went through, or none is needed any more.
-        Trouble::Writes(kind) => done.iter().any(|(done, _, _)| done == kind) || is_served(kind, status),
-        // Told in other words it is not over either.
-        Trouble::Hold(brake) => {
-            status.is_true(ConditionKind::GraphReachable) && !status.held.iter().any(|held| held.brake == *brake)
-        }
-        Trouble::Condition(ConditionKind::GraphReachable, _) => true,
-        // Nor can it be read where it refuses the token.
-        Trouble::Condition(ConditionKind::TargetReachable, Reason::Unreachable) => status.is_true(ConditionKind::TargetReachable),
-        Trouble::Condition(kind, reason) => {
-            let unknown = status.condition(*kind).is_none_or(|condition| condition.status == Truth::Unknown);
-            status.is_true(ConditionKind::GraphReachable) && (!unknown || *reason == Reason::LookFailed)
-        }
-    }
-}
-
-/// The step that writes of this kind are for holds.
-fn is_served(kind: &str, status: &Status) -> bool {
-    let step = match kind {
-        "AssignUser" => ConditionKind::UsersAssigned,
-        "RemoveMember" => ConditionKind::GroupsEmptied,
-        "UnassignGroup" => ConditionKind::GroupsUnassigned,
-        _ => return false,
-    };
-    status.is_true(step)
-}
-
-impl Trouble {
-    fn begun(&self) -> (Level, String) {
-        match self {
-            Trouble::Condition(kind, reason) => match (kind, reason) {
-                (ConditionKind::GraphReachable, _) => (Level::Warn, "Graph can't be read".into()),
-                (ConditionKind::TargetReachable, Reason::Unreachable) => (Level::Warn, "the target can't be read".into()),
-                (_, Reason::LedgerUnreadable | Reason::LedgerBoundElsewhere) => {
-                    (Level::Error, "the ledger can't be used; nothing is written anywhere until it can".into())
-                }
-                (_, Reason::UsersLost) => (Level::Error, "users are lost at the target".into()),
-                (_, Reason::RevokedTooEarly) => (Level::Error, "the token is refused before its time".into()),
-                (_, Reason::CredentialExpired | Reason::CredentialRefused) => (Level::Error, format!("{kind}: {reason}")),
-                _ => (Level::Warn, format!("{kind}: {reason}")),
-            },
-            // The operator's own hours.
-            Trouble::Hold(brake) if brake == Brake::Window.label() => (Level::Info, "outside the windows for writes".into()),
-            Trouble::Hold(brake) => (Level::Warn, format!("held: {brake}")),
-            Trouble::Writes(kind) => (Level::Warn, format!("{kind}: writes not confirmed")),
-        }
-    }
-
-    fn over(&self) -> String {
-        match self {
-            Trouble::Condition(ConditionKind::GraphReachable, _) => "Graph can be read again".into(),
-            Trouble::Condition(ConditionKind::TargetReachable, Reason::Unreachable) => "the target can be read again".into(),
-            Trouble::Condition(_, Reason::LedgerUnreadable | Reason::LedgerBoundElsewhere) => {
-                "the ledger can be used again".into()
-            }
-            Trouble::Condition(_, Reason::UsersLost) => "nobody counts as lost at the target any more".into(),
-            Trouble::Condition(kind, reason) => format!("{kind}: {reason} is over"),
-            Trouble::Hold(brake) if brake == Brake::Window.label() => "inside a window for writes".into(),
-            Trouble::Hold(brake) => format!("no longer held: {brake}"),
-            Trouble::Writes(kind) => format!("{kind}: writes are confirmed again"),
-        }
     }
 }
 
@@ -271,8 +89,12 @@ pub fn log(lines: &[Line]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::status::{CycleStatus, Gauges, Held, JournalEntry, Progress, Remaining};
+    use crate::model::condition::{Condition, ConditionKind, Reason, Truth};
+    use crate::model::status::{
+        CycleStatus, Gauges, GroupState, GroupStatus, Held, JournalEntry, Progress, Remaining, WriteOutcome,
+    };
     use crate::model::timeline::Timeline;
+    use crate::model::words::STRANGERS;
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(1_800_000_000 + second).unwrap()
@@ -409,21 +231,57 @@ mod tests {
     }
 
     #[test]
-    fn groups_that_are_assigned_again_are_told_each_time() {
+    fn groups_that_are_assigned_again_are_told_each_time_and_when_they_are_off() {
         let mut warnings = Warnings::default();
-        let assigned = |count: u64| {
-            let off = if count == 0 { (Truth::True, Reason::AllUnassigned) } else { (Truth::False, Reason::RowsRemain) };
-            let mut status = status(&[(ConditionKind::GroupsUnassigned, off.0, off.1, "1 assignment may go now")], &[]);
-            status.progress.groups_assigned = Some(count);
+        let again = |names: &[&str]| {
+            let mut status = status(&[], &[]);
+            let group = |(n, name): (u128, &&str)| GroupStatus {
+                id: crate::model::id::GroupId(uuid::Uuid::from_u128(n)),
+                name: (*name).into(),
+                state: GroupState::ToBeEmptied,
+                members: None,
+                members_seen_at: None,
+                last_known: None,
+                assigned_again: true,
+                why: None,
+            };
+            status.groups = (1..).zip(names).map(group).collect();
+            status.gauges.groups_assigned_again = Some(names.len() as u64);
             status
         };
-        assert_eq!(told(&mut warnings, &assigned(3)), [], "as it begins");
+        let begun = [(Level::Warn, "managed groups are assigned to the app again, by somebody else".to_owned())];
+        let over = [(Level::Warn, "the managed groups that were assigned again are off the app".to_owned())];
         for _ in 0..2 {
-            assert_eq!(told(&mut warnings, &assigned(0)), []);
-            let again = [(Level::Warn, "managed groups are assigned to the app again, by somebody else".into())];
-            assert_eq!(told(&mut warnings, &assigned(1)), again);
-            assert_eq!(told(&mut warnings, &assigned(1)), []);
+            assert_eq!(told(&mut warnings, &again(&[])), []);
+            assert_eq!(told(&mut warnings, &again(&["Sales"])), begun);
+            assert_eq!(told(&mut warnings, &again(&["Sales"])), []);
+            assert_eq!(told(&mut warnings, &again(&["Sales", "Ops"])), begun, "another one");
+            // Nothing can be read.
+            assert_eq!(told(&mut warnings, &status(&[], &[])), []);
+            assert_eq!(told(&mut warnings, &again(&[])), over);
         }
+    }
+
+    #[test]
+    fn who_is_offboarded_after_the_end_is_told_once() {
+        let mut warnings = Warnings::default();
+        let offboarded = |count: u64, truth, why: &str| {
+            let mut status = status(&[(ConditionKind::UsersAssigned, truth, Reason::AllAssigned, why)], &[]);
+            status.gauges.users_offboarded = Some(count);
+            status
+        };
+        assert_eq!(told(&mut warnings, &offboarded(0, Truth::True, "all 40")), []);
+        let one = offboarded(1, Truth::True, "39 of 40; taken away: of Anna");
+        let lines = warnings.of(&one, &[]);
+        assert_eq!(
+            (lines.len(), lines[0].level, lines[0].why.as_deref()),
+            (1, Level::Warn, Some("39 of 40; taken away: of Anna"))
+        );
+        assert_eq!(warnings.of(&one, &[]), []);
+        // Somebody else's assignment settles meanwhile.
+        assert_eq!(told(&mut warnings, &offboarded(1, Truth::False, "settling")), []);
+        assert_eq!(told(&mut warnings, &offboarded(2, Truth::True, "38 of 40; taken away: of Anna, Bob")).len(), 1);
+        assert_eq!(told(&mut warnings, &offboarded(0, Truth::True, "all 40")).len(), 1);
     }
 
     #[test]
