@@ -17,7 +17,7 @@ use unscim::turn::{LoopState, Permit, Turn, turn};
 use unscim::world::connect::Outside;
 use unscim::world::http::{Transport, Unobserved, in_process};
 use unscim::world::ledger::SqliteLedger;
-use unscim::world::{Clock, Freeze};
+use unscim::world::{Clock, Freeze, Ledger as _};
 
 pub const ROOT: &str = "http://127.0.0.1:9000";
 
@@ -133,7 +133,11 @@ impl Rig {
     pub async fn turn(&mut self) -> Turn {
         self.world();
         let world = self.world.as_ref().expect("just made");
-        turn(world, &self.spec, Permit::FirstBaseline, &mut self.state, &self.stop).await.expect("nobody asked it to stop")
+        let turn = turn(world, &self.spec, Permit::FirstBaseline, &mut self.state, &self.stop).await;
+        if let Some(kept) = &self.state.baseline {
+            assert_eq!(world.ledger.baseline().unwrap().known(), Some(kept), "what is kept is what the ledger has");
+        }
+        turn.expect("nobody asked it to stop")
     }
 }
 
