@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::judge::facts::{Facts, Person, Tally};
+use crate::judge::facts::{Facts, Loss, Person, Tally};
 use crate::judge::strangers;
 use crate::model::baseline::AtTarget;
 use crate::model::condition::Reason;
@@ -161,16 +161,16 @@ fn count_up(facts: &Facts) -> Option<Tally> {
             Kept::Kept => tally.kept += 1,
             Kept::Explained(_) => tally.explained += 1,
             Kept::Lost(why) => {
-                tally.lost.insert(person.id, why);
+                tally.lost.insert(person.id, why.into());
             }
             Kept::Uncertain(why) => {
                 tally.uncertain.insert(person.id, why);
             }
             // Whom this read does not tell of stands as the one before it has shown them.
             Kept::Unknown(why) if was_lost(facts, person.id) => {
-                let before =
-                    facts.memory.remembered.lost_by.get(&person.id).map_or("lost when they were last read", String::as_str);
-                tally.lost.insert(person.id, format!("{}{NOT_TOLD}{why}", seen(before)));
+                let before = facts.memory.remembered.lost_by.get(&person.id).cloned();
+                let seen = before.unwrap_or_else(|| "lost when they were last read".into());
+                tally.lost.insert(person.id, Loss { seen, not_told: Some(why) });
             }
             Kept::Unknown(why) => {
                 tally.unknown.insert(person.id, why);
@@ -181,14 +181,6 @@ fn count_up(facts: &Facts) -> Option<Tally> {
     harmful_rows(facts, look, &mut tally);
     tally.strangers = strangers::ended(facts, look);
     Some(tally)
-}
-
-/// Stands between what was seen of somebody lost and why the read after it does not tell.
-const NOT_TOLD: &str = "; not told by this read: ";
-
-/// What was seen of somebody lost, without why a later read did not tell.
-pub fn seen(why: &str) -> &str {
-    why.split(NOT_TOLD).next().unwrap_or(why)
 }
 
 fn was_lost(facts: &Facts, id: UserId) -> bool {
@@ -279,9 +271,9 @@ fn harmful_rows(facts: &Facts, look: &TargetLook, tally: &mut Tally) {
             continue;
         }
         let words = format!("the provisioning log has {} at {:.0} (log entry {})", row.action, row.at, row.id);
-        if let Some(why) = tally.lost.get_mut(&id) {
-            if !why.contains(&words) {
-                why.push_str(&format!("; {words}"));
+        if let Some(Loss { seen, .. }) = tally.lost.get_mut(&id) {
+            if !seen.contains(&words) {
+                seen.push_str(&format!("; {words}"));
             }
             continue;
         }
@@ -292,7 +284,7 @@ fn harmful_rows(facts: &Facts, look: &TargetLook, tally: &mut Tally) {
             if was_kept && person.user.target.record().is_some() {
                 tally.kept = tally.kept.saturating_sub(1);
             }
-            tally.lost.insert(id, words);
+            tally.lost.insert(id, words.into());
         }
     }
 }

@@ -73,14 +73,13 @@ fn people(facts: &Facts, before: &Remembered, events: &mut Vec<Event>) {
     }
     // Said anew where there is other to say.
     for (user, why) in now.lost_by.iter().filter(|(user, _)| before.lost_since.contains_key(user)) {
-        if before.lost_by.get(user).is_some_and(|was| kept::seen(was) != kept::seen(why)) {
+        if before.lost_by.get(user).is_some_and(|was| was != why) {
             events.push(Event::Lost { user: *user, why: why.clone() });
         }
     }
     if now.lost_since != before.lost_since {
-        let lost = kept::tally(facts).map(|tally| &tally.lost);
         for user in now.lost_since.keys().filter(|user| !before.lost_since.contains_key(user)) {
-            events.push(Event::Lost { user: *user, why: lost.and_then(|lost| lost.get(user)).cloned().unwrap_or_default() });
+            events.push(Event::Lost { user: *user, why: now.lost_by.get(user).cloned().unwrap_or_default() });
         }
         let is_over = |user: &&UserId| !now.lost_since.contains_key(user) && !now.released.contains(user);
         for user in before.lost_since.keys().filter(is_over) {

@@ -90,6 +90,7 @@ fn anew(before: &Remembered) -> Remembered {
         latest: before.latest,
         released: before.released.clone(),
         lost_since: before.lost_since.clone(),
+        lost_by: before.lost_by.clone(),
         doubts: before.doubts.clone(),
         ..Remembered::default()
     }

@@ -326,7 +326,7 @@ fn who_was_lost_stays_so_where_the_next_read_does_not_tell_of_them() {
     assert_eq!(remembered.last_read.map(|read| (read.counted, read.unread)), Some((whole.counted, 0)));
     assert_eq!(remembered.last_figures().map(|read| (read.kept, read.counted)), Some((whole.counted - 1, whole.counted)));
     // Nor is anybody asked meanwhile to take away what alone can show them.
-    let tally = unscim::judge::kept::tally(&case.facts()).map(|tally| (tally.lost[&user(1)].clone(), tally.unknown.len()));
+    let tally = unscim::judge::kept::tally(&case.facts()).map(|tally| (tally.lost[&user(1)].to_string(), tally.unknown.len()));
     let (why, unknown) = tally.unwrap();
     assert_eq!(
         (why.matches("is gone from the target").count(), why.matches("not told by this read").count(), unknown),
@@ -334,7 +334,7 @@ fn who_was_lost_stays_so_where_the_next_read_does_not_tell_of_them() {
         "{why}"
     );
     case.again(NOW + 31);
-    assert_eq!(case.memory.remembered.lost_by[&user(1)], why, "however often");
+    assert_eq!(case.memory.remembered.lost_by[&user(1)], "record u-1 is gone from the target", "what was seen, however often");
     assert!(matches!(case.judge(5), Verdict::Wait { reason: Reason::Blocked, .. }), "{:?}", case.judge(5));
     // A new process that can't read the app says of whom, what and when, out of as many as counted.
     (case.memory.target, case.seen.target.look) = (None, Listed::Unknown(failed("transient")));

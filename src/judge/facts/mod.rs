@@ -30,7 +30,7 @@ use people::People;
 use person::InGroup;
 pub use person::{Cover, Person};
 pub use rows::Rows;
-pub use tally::Tally;
+pub use tally::{Loss, Tally};
 
 /// Graph's replicas mostly agree within this: so long a row that was just made is not made again, whatever comes.
 const LEAST_REPLICATION: Duration = Duration::from_secs(60);

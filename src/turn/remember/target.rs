@@ -86,7 +86,7 @@ pub(super) fn count(facts: &Facts, next: &mut Remembered) {
     if let Some(tally) = tally {
         let first = |id| next.lost_since.get(id).copied().unwrap_or(facts.now);
         next.lost_since = tally.lost.keys().map(|id| (*id, first(id))).collect();
-        next.lost_by.clone_from(&tally.lost);
+        next.lost_by = tally.lost.iter().map(|(id, loss)| (*id, loss.seen.clone())).collect();
         next.ended = tally.strangers.iter().map(|(who, why)| Ended { who: who.clone(), why: why.clone() }).collect();
     } else {
         next.ended = strangers::last_seen(facts).into_iter().cloned().collect();
