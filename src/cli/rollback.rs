@@ -96,6 +96,7 @@ pub fn shown(rollback: &Rollback) -> Sheet {
         sheet.say(&format!("Already as before: {}", count(rollback.undo.already, "object")));
     }
     sheet.titled(Tone::Title, "Waits for:", &rollback.undo.waits);
+    sheet.titled(Tone::Title, "Comes into scope with it:", &rollback.undo.comes);
     sheet.titled(Tone::Title, "Stays as it is:", &rollback.undo.stays);
     sheet.title(Tone::Title, "What no rollback brings back:");
     sheet.list("  ", &GONE.map(str::to_owned), usize::MAX);
@@ -110,6 +111,7 @@ fn document(rollback: &Rollback, back: Option<&PutBack>) -> Value {
     });
     json!({
         "actions": rollback.undo.actions(), "alreadyAsBefore": rollback.undo.already, "waits": rollback.undo.waits, "stays": rollback.undo.stays,
+        "comesIntoScope": rollback.undo.comes,
         "carriedOut": done,
     })
 }

@@ -153,7 +153,7 @@ fn assign(facts: &Facts) -> Need {
     };
     for person in facts.people() {
         match &person.cover {
-            Cover::Missing(roles) if !facts.is_released(person.id) && !facts.is_offboarded(person) => {
+            Cover::Missing(roles) if !facts.is_released(person.id) => {
                 rows += roles.len();
                 missing += 1;
                 settles = settle;

@@ -40,6 +40,8 @@ pub struct Undo {
     pub is_blind: bool,
     /// What stays as it is, and why.
     pub stays: Vec<String>,
+    /// Who comes into scope with it, though nobody but this would bring them there.
+    pub comes: Vec<String>,
     paths: BTreeMap<UserId, Paths>,
 }
 
@@ -137,6 +139,7 @@ pub fn undo(facts: &Facts, writes: &[WriteRecord], direct: Direct) -> Undo {
     }
     rows(facts, app, &ours, &mut undo);
     members(facts, &ours, &mut undo);
+    taken_out(facts, app, &mut undo);
     match direct {
         Direct::Go => own_rows(facts, app, &ours, &mut undo),
         Direct::Stay if ours.direct.is_empty() => {}
@@ -182,7 +185,7 @@ fn rows(facts: &Facts, app: &Rows, ours: &Ours, undo: &mut Undo) {
             let others = members.value.users.iter().filter(|user| !protected(user)).count();
             if others > 0 {
                 let who = count(others, "user");
-                undo.stays.push(format!("group {name} has {who} now whom it never brought into scope before; they come with it"));
+                undo.comes.push(format!("group {name} has {who} now whom it never brought into scope before"));
             }
             undo.actions.push(action);
         } else {
@@ -222,6 +225,36 @@ fn members(facts: &Facts, ours: &Ours, undo: &mut Undo) {
                 undo.unread(format!("whether {who} exists and is enabled could not be read"));
             }
         }
+    }
+}
+
+/// Who goes back into scope and has no row of their own any more, though nobody was taken out of a group without: somebody else
+/// has taken it away, as people are offboarded.
+fn taken_out(facts: &Facts, app: &Rows, undo: &mut Undo) {
+    let Some(baseline) = facts.baseline() else { return };
+    let mut back: BTreeSet<UserId> = BTreeSet::new();
+    let lacks = |user: &UserId, group: &GroupId| {
+        let mut roles = baseline.groups.get(group).into_iter().flat_map(|group| &group.roles);
+        let has = |role: AppRoleId| app.of_user(*user).any(|(held, _)| held == role);
+        baseline.users.contains_key(user) && roles.any(|role| !has(facts.own_role(*role)))
+    };
+    for action in &undo.actions {
+        match action {
+            Action::RestoreMember { group, user } => back.extend(Some(*user).filter(|user| lacks(user, group))),
+            Action::RestoreAssignment { group, .. } => {
+                let members = facts.members(*group).into_iter().flat_map(|members| &members.value.users);
+                back.extend(members.filter(|user| lacks(user, group)));
+            }
+            _ => {}
+        }
+    }
+    let back: Vec<String> = back.into_iter().map(|user| facts.user_name(user)).collect();
+    if !back.is_empty() {
+        undo.comes.push(format!(
+            "{} whose direct assignment somebody else has taken away: {}; take out of the groups again who is to stay away",
+            count(back.len(), "user"),
+            back.join(", ")
+        ));
     }
 }
 

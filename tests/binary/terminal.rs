@@ -75,7 +75,10 @@ async fn every_verb_that_tells_something_tells_it_as_json_too() {
         (&["plan", "--config", config], &["conditions", "progress", "way", "actions", "held", "notes"]),
         (&["check", "--config", config], &["config", "mode", "passed", "refused", "unknown", "heldLater", "notes", "progress"]),
         (&["check", "--config", config, "--offline"], &["config", "mode", "passed", "offline"]),
-        (&["rollback", "--config", config, "--data-dir", data], &["actions", "alreadyAsBefore", "waits", "stays", "carriedOut"]),
+        (
+            &["rollback", "--config", config, "--data-dir", data],
+            &["actions", "alreadyAsBefore", "waits", "stays", "comesIntoScope", "carriedOut"],
+        ),
         (&["verify", "--data-dir", data], &["holds", "lines", "head", "breaks"]),
     ];
     for (args, fields) in verbs {

@@ -123,6 +123,23 @@ fn assign_restores_after_the_retirement_only_what_a_group_still_gives() {
     case.unrow(Principal::Group(group(1)));
     case.assign_group(2, 2);
     met(&case.judge(1), Reason::AllAssigned);
+    // Nor does one that they join later bring back what another has given them: only its own.
+    case.members(2).insert(user(1));
+    let Observed::Known(baseline) = &mut case.memory.baseline else { panic!() };
+    baseline.users.get_mut(&user(1)).unwrap().groups.insert(group(2));
+    case.again(NOW + 1);
+    assert_eq!(acts(&case.judge(1), Reason::AssignmentsMissing), [Action::AssignUser { user: user(1), role: role(2) }]);
+    case.assign(1, 2, NOW + 2);
+    for n in [3, 30, 60] {
+        case.again(NOW + n);
+    }
+    let verdict = case.judge(1);
+    met(&verdict, Reason::AllAssigned);
+    assert!(
+        format!("{verdict:?}").contains("2 of 3 protected users hold their roles themselves; taken away by others"),
+        "{verdict:?}"
+    );
+    assert!(case.memory.remembered.offboarded.contains(&user(1)));
 }
 
 #[test]

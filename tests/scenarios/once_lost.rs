@@ -246,6 +246,26 @@ async fn who_is_lost_after_the_proof_is_not_forgotten_with_the_token() {
     rig.transport = there;
     rig.restart();
     told(&rig.turn().await.status);
+    // A wrong token in the file is no deletion: that it is wrong is told beside it, and what the right one is good for.
+    let (file, good) = (rig.dir.path().join("scim-token"), rig.practice.scim_token());
+    std::fs::write(&file, "wrong").unwrap();
+    let is_wrong = |status: &Status| reason(status, ConditionKind::TokenRevoked) == (Truth::False, Reason::ProbeInconclusive);
+    for _ in 0..2 {
+        let status = rig.until(30, is_wrong).await;
+        told(&status);
+        let held = &status.held.iter().find(|held| held.brake == "users-lost").unwrap().message;
+        assert!(
+            held.contains("nothing shows that it was deleted: mend that first")
+                && remedy(&status).starts_with("it goes on when a read shows them as before"),
+            "{held}"
+        );
+        let heard = &status.condition(ConditionKind::TokenRevoked).unwrap().message;
+        assert!(heard.contains("is another one than was calibrated"), "{heard}");
+        rig.restart();
+    }
+    std::fs::write(&file, good).unwrap();
+    let blocked = |status: &Status| reason(status, ConditionKind::TokenRevoked) == (Truth::False, Reason::Blocked);
+    told(&rig.until(30, blocked).await);
     rig.practice.revoke_token().unwrap();
     let revoked = |status: &Status| status.is_true(ConditionKind::TokenRevoked);
     told(&rig.until(30, revoked).await);

@@ -75,6 +75,25 @@ async fn rolled_back(rig: &mut Rig, direct: Direct) -> usize {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_was_offboarded_by_hand_and_comes_back_with_their_groups_is_named_before() {
+    let mut rig = Rig::new(small()).await;
+    rig.retire().await;
+    assert_eq!(looked(&mut rig, Direct::Stay).await.undo.comes, Vec::<String>::new());
+    let (gone, newcomer) = (rig.user(1), rig.practice.ids().nested_only[0]);
+    rig.practice.admin().unassign_user(gone).unwrap();
+    let group = rig.practice.ids().groups[0];
+    rig.practice.admin().join(newcomer, group).unwrap();
+    let rollback = looked(&mut rig, Direct::Stay).await;
+    let comes = &rollback.undo.comes;
+    assert!(comes[0].contains("1 user now whom it never brought into scope before"), "{comes:?}");
+    assert!(
+        comes[1].starts_with("1 user whose direct assignment somebody else has taken away: ")
+            && comes[1].contains(&gone.to_string())
+    );
+    assert!(comes.len() == 2 && shown(&rollback).plain().contains("Comes into scope with it:"), "{comes:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_finished_retirement_is_undone_in_the_safe_order_and_can_be_begun_anew() {
     let mut rig = Rig::new(small()).await;
     // Who is disabled is not put back; here nobody is.

@@ -9,6 +9,7 @@ use axum::Router;
 use axum::routing::post;
 use http::HeaderMap;
 use tower::{Service, ServiceExt};
+use unscim::model::baseline::Protected;
 use unscim::model::condition::{ConditionKind, Reason};
 use unscim::model::history::Event;
 use unscim::model::id::GroupId;
@@ -247,6 +248,31 @@ async fn a_group_that_is_assigned_again_gives_nothing_to_whom_is_not_in_it() {
         assert_eq!((times(Event::AssignedAgain { group }), times(Event::OffAgain { group })), (2, 2), "{told:?}");
         assert_eq!(times(Event::Offboarded { user: rig.user(1) }), usize::from(after_the_retirement), "{told:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_was_demoted_after_the_retirement_stays_so_when_a_group_without_that_role_comes_back() {
+    let mut rig = Rig::new(small()).await;
+    let (plain, admin) = (rig.practice.ids().role_user, rig.practice.ids().role_admin);
+    rig.retire().await;
+    let baseline = rig.world().ledger.baseline().unwrap();
+    let baseline = baseline.known().unwrap();
+    let gives = |group: &GroupId, role| baseline.groups[group].roles.contains(&role);
+    let group = *baseline.groups.keys().find(|group| !gives(group, admin)).unwrap();
+    let is_admin = |of: &Protected| of.groups.iter().any(|group| gives(group, admin)) && !of.groups.contains(&group);
+    let (user, _) = baseline.users.iter().find(|(_, of)| is_admin(of)).expect("an admin who is not in it");
+    rig.practice.admin().unassign_user(*user).unwrap();
+    rig.practice.admin().assign_user(*user, plain).unwrap();
+    rig.until(30, |status| status.gauges.users_offboarded == Some(1)).await;
+    let written = rig.practice.writes().len();
+    rig.practice.admin().join(*user, group).unwrap();
+    rig.practice.admin().assign_group(group, plain).unwrap();
+    rig.turn().await;
+    let is_off = |status: &Status| status.phase == Phase::Retired && status.gauges.groups_assigned_again == Some(0);
+    let status = rig.until(200, is_off).await;
+    assert_eq!(status.gauges.users_offboarded, Some(1));
+    let ours = rig.practice.writes().split_off(written);
+    assert!(ours.iter().all(|write| write.method == "DELETE"), "nobody is given anything: {ours:?}");
 }
 
 #[tokio::test(start_paused = true)]

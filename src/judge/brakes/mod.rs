@@ -5,6 +5,7 @@ mod hit;
 mod refused;
 mod single;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -315,10 +316,15 @@ fn blind(facts: &Facts, plan: &Plan) -> Option<BrakeHit> {
 
 fn users_lost(facts: &Facts, _: &Plan) -> Option<BrakeHit> {
     if let Some(last) = kept::last_seen(facts) {
-        let ends = if facts.is_target_closed() {
-            "no read can show them any more, so it goes on when they stand in spec.released"
+        let by_a_read = "it goes on when a read shows them as before (not for a record that was gone or is another one), or without them when they stand in spec.released";
+        let is_dead = facts.is_token_rejected() || !facts.memory.remembered.rejections.is_empty();
+        let ends: Cow<str> = if !facts.is_target_closed() {
+            by_a_read.into()
+        } else if is_dead {
+            "no read can show them any more, so it goes on when they stand in spec.released".into()
         } else {
-            "it goes on when a read shows them as before (not for a record that was gone or is another one), or without them when they stand in spec.released"
+            let refused = "the app refuses the token in target.tokenFile, and nothing shows that it was deleted: mend that first (TokenRevoked says what was heard)";
+            format!("{refused}; {by_a_read}").into()
         };
         let what = "none may be: look for them in the app and in the provisioning log, and restore them";
         let others = if last.strangers.is_empty() {

@@ -23,7 +23,7 @@ use crate::model::key::{Key, KeyKind};
 use crate::model::memory::{BaselineSource, Departure, DepartureKind, GoodCycle, LOOKS, Memory};
 use crate::model::moment::{Moment, SKEW, lasts, later, since};
 use crate::model::names::Names;
-use crate::model::snapshot::{GroupProfile, Job, Look, Members, ScimUser, Snapshot, TokenState};
+use crate::model::snapshot::{GroupProfile, Job, Look, Members, ProbeVerdict, ScimUser, Snapshot, TokenState};
 use crate::model::spec::{Acknowledgement, MatchBy, MembersDecision, Select, Spec};
 use crate::model::words::lower;
 use people::People;
@@ -171,6 +171,14 @@ impl<'a> Facts<'a> {
     pub fn is_target_closed(&self) -> bool {
         let refused = matches!(self.seen.target.token, TokenState::Refused(_));
         self.is_token_rejected() || (refused && self.memory.remembered.cycle_proof.is_some())
+    }
+
+    /// What the last probe heard, where that does not tell whether the token is dead. Not every turn probes.
+    pub fn inconclusive(&self) -> Option<&str> {
+        match &self.seen.probe {
+            Some(probe) => Some(probe.detail.as_str()).filter(|_| probe.verdict == ProbeVerdict::Inconclusive),
+            None => self.memory.remembered.inconclusive.as_deref(),
+        }
     }
 
     /// Not since the last rollback, before which the token may well have been deleted as the guide has it.

@@ -35,6 +35,9 @@ impl<'a> People<'a> {
         let mut groups: HashMap<GroupId, (Few<AppRoleId>, Vec<u32>)> =
             baseline.groups.iter().map(|(id, group)| (*id, (given(group), Vec::new()))).collect();
         let added = added(facts, baseline);
+        // No engine runs any more, and what others take away from then on is their business.
+        let is_owed =
+            |group: &GroupId, id: &UserId| !facts.is_token_rejected() || (facts.is_on(*group) && facts.is_seen_in(*id, *group));
         let person = |(place, (id, user)): (u32, (&UserId, &'a Protected))| {
             let record = user.target.record().zip(memory.target.as_ref());
             let record = record.and_then(|(before, look)| look.user(&before.id).known().copied());
@@ -42,6 +45,9 @@ impl<'a> People<'a> {
             for group in &user.groups {
                 let (given, members) = groups.entry(*group).or_default();
                 members.push(place);
+                if !is_owed(group, id) {
+                    continue;
+                }
                 roles = Some(match roles {
                     None => given.clone(),
                     Some(roles) => pool.share(roles.iter().chain(given.iter()).copied().collect()),
@@ -162,20 +168,27 @@ impl<'a> Facts<'a> {
         self.spec.released.contains(&user)
     }
 
-    /// After the retirement a deleted direct assignment is how admins offboard: reported, not restored. Not so of whom a group on the app
-    /// shows among its members.
+    /// After the retirement a deleted direct assignment is how admins offboard: reported, not restored. Not so of a role that a group
+    /// on the app gives them.
     pub fn is_offboarded(&self, person: &Person) -> bool {
-        let is_open = matches!(person.cover, Cover::Missing(_)) && !self.is_released(person.id);
-        let carries = |group: &GroupId| self.is_on(*group) && self.is_seen_in(person.id, *group);
-        is_open && self.is_token_rejected() && !person.user.groups.iter().any(carries)
+        self.is_without(person) && !self.is_released(person.id)
     }
 
-    /// Released, or after the retirement, without a direct assignment, and not in the group any more: its end takes nothing from them.
+    /// After the retirement, and without a role that their groups gave them and nothing gives them now.
+    pub fn is_without(&self, person: &Person) -> bool {
+        let (Some(rows), Some(baseline)) = (self.rows().filter(|_| self.is_token_rejected()), self.baseline()) else {
+            return false;
+        };
+        let has = |role: AppRoleId| person.roles.contains(&role) || rows.own(person).any(|(owned, _)| owned == role);
+        let given = person.user.groups.iter().filter_map(|group| baseline.groups.get(group)).flat_map(|group| &group.roles);
+        person.cover != Cover::Departed && given.into_iter().any(|role| !has(self.own_role(*role)))
+    }
+
+    /// Not in the group any more, and released without a direct assignment, or after the retirement: its end takes nothing from them.
     pub fn is_let_go(&self, person: &Person, group: GroupId) -> bool {
         let members = self.members(group);
-        (self.is_released(person.id) || self.is_token_rejected())
-            && matches!(person.cover, Cover::Missing(_))
-            && members.is_some_and(|look| !look.value.users.contains(&person.id))
+        let is_left = || self.is_released(person.id) && matches!(person.cover, Cover::Missing(_));
+        (self.is_token_rejected() || is_left()) && members.is_some_and(|look| !look.value.users.contains(&person.id))
     }
 
     /// Nobody in the group needs it, and the look that says who is in it is this turn's.

@@ -35,7 +35,8 @@ pub enum Cover {
 pub struct Person<'a> {
     pub id: UserId,
     pub user: &'a Protected,
-    /// The roles that the managed groups give (or gave), as they are to be held directly.
+    /// The roles that the managed groups give (or gave), as they are to be held directly; after the retirement, those of groups on the
+    /// app that show them among their members.
     pub roles: Few<AppRoleId>,
     /// Direct assignments, for whatever role: their places among those of all users.
     pub(super) own: Range<u32>,

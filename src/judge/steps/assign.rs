@@ -48,10 +48,11 @@ impl Left {
         for person in facts.people() {
             match &person.cover {
                 // Nobody is on this ground.
+                Cover::Settled if facts.is_offboarded(person) => left.offboarded.push(person.id),
+                Cover::Settled if facts.is_without(person) => left.let_go += 1,
                 Cover::NotRead | Cover::Settled | Cover::Departed => {}
                 Cover::Settling => left.settling += 1,
                 Cover::AwaitingCycle => left.awaiting += 1,
-                Cover::Missing(_) if facts.is_offboarded(person) => left.offboarded.push(person.id),
                 Cover::Missing(roles) if facts.is_released(person.id) => {
                     left.let_go += 1;
                     left.stranded.extend(stranded(facts, person, roles));

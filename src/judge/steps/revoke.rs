@@ -8,7 +8,7 @@ use crate::model::condition::{ConditionKind, Reason};
 use crate::model::journal::Entry;
 use crate::model::key::Key;
 use crate::model::moment::{lasts, later};
-use crate::model::snapshot::{JobCode, ProbeVerdict, ScheduleState};
+use crate::model::snapshot::{JobCode, ScheduleState};
 use crate::model::spec::{Afterwards, RevocationBy, Webhook};
 use crate::model::words::{count, some_of};
 
@@ -86,19 +86,11 @@ fn judge(facts: &Ground) -> Verdict {
             on: format!("{wanted} rejections of the token in a row, {rejections} so far"),
         };
     }
-    if let Some(heard) = inconclusive(facts) {
+    if let Some(heard) = facts.inconclusive() {
         let on = format!("an answer that tells whether the token is dead: {heard}");
         return Verdict::Wait { reason: Reason::ProbeInconclusive, on };
     }
     waits
-}
-
-/// What the last probe heard, where that does not tell. Not every turn probes.
-fn inconclusive<'f>(facts: &'f Ground) -> Option<&'f str> {
-    match &facts.seen.probe {
-        Some(probe) => Some(probe.detail.as_str()).filter(|_| probe.verdict == ProbeVerdict::Inconclusive),
-        None => facts.memory.remembered.inconclusive.as_deref(),
-    }
 }
 
 /// While somebody is lost or in doubt, nobody is asked to take away what alone can show them again.
@@ -106,7 +98,15 @@ fn still_needed(facts: &Ground) -> Option<Verdict> {
     let on = "what holds for users-lost to end: with the token gone no read could show them again";
     let now = kept::tally(facts);
     let is_amiss = now.is_some_and(|now| !(now.lost.is_empty() && now.uncertain.is_empty() && now.strangers.is_empty()));
-    (is_amiss || kept::last_seen(facts).is_some()).then(|| Verdict::Wait { reason: Reason::Blocked, on: on.into() })
+    // Why nothing can be read meanwhile is theirs to mend first.
+    let waits = || match facts.inconclusive().filter(|_| facts.is_target_closed()) {
+        Some(heard) => {
+            let on = format!("an answer that tells whether the token is dead: {heard}; and then for {on}");
+            Verdict::Wait { reason: Reason::ProbeInconclusive, on }
+        }
+        None => Verdict::Wait { reason: Reason::Blocked, on: on.into() },
+    };
+    (is_amiss || kept::last_seen(facts).is_some()).then(waits)
 }
 
 /// Whether the deletion of the token is to be asked for now.

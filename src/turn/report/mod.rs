@@ -264,7 +264,7 @@ fn progress(facts: &Facts, before: Option<&Status>) -> Progress {
         ..target
     };
     if facts.rows().is_some() {
-        progress.users_assigned = Some(facts.people().iter().filter(|person| is_assigned(person)).count() as u64);
+        progress.users_assigned = Some(facts.people().iter().filter(|person| is_assigned(facts, person)).count() as u64);
         progress.groups_assigned = Some(baseline.groups.keys().filter(|group| facts.is_on(**group)).count() as u64);
         progress.assignments_seen_at = Some(facts.now);
     }
@@ -274,10 +274,11 @@ fn progress(facts: &Facts, before: Option<&Status>) -> Progress {
     progress
 }
 
-fn is_assigned(person: &Person) -> bool {
+fn is_assigned(facts: &Facts, person: &Person) -> bool {
     match person.cover {
         Cover::Missing(_) | Cover::NotRead => false,
-        Cover::Settling | Cover::AwaitingCycle | Cover::Settled | Cover::Departed => true,
+        Cover::Settling | Cover::AwaitingCycle | Cover::Settled => !facts.is_without(person),
+        Cover::Departed => true,
     }
 }
 
