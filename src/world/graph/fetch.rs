@@ -17,7 +17,7 @@ use crate::world::error::{Error, Result};
 use crate::world::http::{Answer, request};
 
 /// A collection with more pages than this is taken for endless.
-const MOST_PAGES: usize = 2_000;
+const MOST_PAGES: usize = 20_000;
 /// Our scans give way to everybody else's requests.
 const LOW: (&str, &str) = ("x-ms-throttle-priority", "Low");
 

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::id::ScimId;
 
-const PAGES: usize = 2_000;
-const ITEMS: usize = 200_000;
+// More than any company has, and few enough that a list without end takes a bounded time and memory.
+const PAGES: usize = 40_000;
+const ITEMS: usize = 2_000_000;
 
 /// Where one pass through a list stands.
 pub struct Walk<T> {
