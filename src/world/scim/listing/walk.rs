@@ -239,6 +239,16 @@ mod tests {
     }
 
     #[test]
+    fn the_list_of_a_large_company_is_read_to_its_end() {
+        let mut walk = Walk::new(Ask::From(1));
+        let page = |n: usize| (0..100).map(|m| (ScimId::from((n * 100 + m).to_string()), ())).collect();
+        for n in 0..3_000 {
+            assert_eq!(walk.take(page(n), Some(300_000), None), Step::Ask);
+        }
+        assert_eq!((walk.take(Vec::new(), Some(300_000), None), walk.found.len()), (Step::Done, 300_000));
+    }
+
+    #[test]
     fn a_list_without_end_is_given_up() {
         let mut walk = Walk::new(Ask::From(1));
         let last =
