@@ -427,10 +427,11 @@ impl Html<'_> {
                 Some(format!("{} was assigned to the app again by somebody else", self.group(group)))
             }
             Event::OffAgain { group } => Some(format!("{} is off the app once more", self.group(group))),
-            Event::Offboarded { user } => {
-                Some(format!("a direct assignment of {} was taken away by somebody else, and is not given back", self.user(user)))
-            }
-            Event::NoLongerOffboarded { user } => Some(format!("{} is assigned directly again", self.user(user))),
+            Event::Offboarded { user } => Some(format!(
+                "{} was taken out: a direct assignment is gone by somebody else, and is not given back",
+                self.user(user)
+            )),
+            Event::NoLongerOffboarded { user } => Some(format!("{} no longer counts as taken out", self.user(user))),
             Event::StrangerEnded { who, why } => Some(format!("{who}, never protected, ended: {why}")),
             Event::StrangerOver { who, why } => Some(format!("{who}, never protected, counts no more: {why}")),
         };
