@@ -82,7 +82,7 @@ fn doubts(facts: &Facts, look: &TargetLook, next: &mut Remembered) {
 pub(super) fn count(facts: &Facts, next: &mut Remembered) {
     let Some(baseline) = facts.baseline() else { return };
     let released: BTreeSet<UserId> = facts.spec.released.iter().copied().filter(|id| baseline.users.contains_key(id)).collect();
-    let tally = kept::tally(facts).filter(|_| !facts.is_token_rejected());
+    let tally = if facts.is_token_rejected() { None } else { kept::tally(facts) };
     if let Some(tally) = tally {
         let first = |id| next.lost_since.get(id).copied().unwrap_or(facts.now);
         next.lost_since = tally.lost.keys().map(|id| (*id, first(id))).collect();
