@@ -14,7 +14,7 @@ use crate::model::key::Key;
 use crate::model::memory::{LOOKS, Streak};
 use crate::model::moment::later;
 use crate::model::observed::Observed;
-use crate::model::snapshot::{Assignment, Principal};
+use crate::model::snapshot::{Assignment, JobCode, Principal, ScheduleState};
 use crate::model::words::{count, some_of};
 use crate::model::write_record::{LastOutcome, WriteRecord};
 
@@ -137,6 +137,7 @@ pub fn undo(facts: &Facts, writes: &[WriteRecord], direct: Direct) -> Undo {
         undo.stays
             .push(format!("{what} of ours that nobody answered and no later read has settled yet; see them in unscim report"));
     }
+    undo.stays.extend(paused(facts));
     rows(facts, app, &ours, &mut undo);
     members(facts, &ours, &mut undo);
     taken_out(facts, app, &mut undo);
@@ -150,6 +151,17 @@ pub fn undo(facts: &Facts, writes: &[WriteRecord], direct: Direct) -> Undo {
     }
     doubtful(facts, app, &ours, &mut undo);
     undo
+}
+
+/// Without a cycle nobody is provisioned, whatever was put back.
+fn paused(facts: &Facts) -> Option<String> {
+    let job = facts.job().filter(|job| job.schedule == ScheduleState::Paused || job.code == JobCode::Paused)?;
+    let by_us = facts.memory.journal.entry(&Key::Pause(job.id.clone())).is_some();
+    let who = if by_us { "unscim as its last step" } else { "somebody else" };
+    Some(format!(
+        "job {} was paused by {who}, and nobody is provisioned until it is started in the portal; unscim never does",
+        job.id
+    ))
 }
 
 /// A row that is there and may be ours stays, and nobody should believe that none is left.
@@ -181,8 +193,8 @@ fn rows(facts: &Facts, app: &Rows, ours: &Ours, undo: &mut Undo) {
         } else if seen.is_some_and(|seen| seen.profile.is_absent()) {
             undo.stays.push(format!("group {name} is no longer in Entra: it can't be assigned again"));
         } else if let Some(members) = facts.members(*group) {
-            let protected = |user: &&UserId| facts.baseline().is_some_and(|baseline| baseline.users.contains_key(user));
-            let others = members.value.users.iter().filter(|user| !protected(user)).count();
+            let was_in = |user: &&UserId| was_in(facts, **user, *group);
+            let others = members.value.users.iter().filter(|user| !was_in(user)).count();
             if others > 0 {
                 let who = count(others, "user");
                 undo.comes.push(format!("group {name} has {who} now whom it never brought into scope before"));
@@ -192,6 +204,11 @@ fn rows(facts: &Facts, app: &Rows, ours: &Ours, undo: &mut Undo) {
             undo.unread(format!("group {name} and its members could not be read"));
         }
     }
+}
+
+/// They were in scope by it while it counted.
+fn was_in(facts: &Facts, user: UserId, group: GroupId) -> bool {
+    facts.baseline().and_then(|baseline| baseline.users.get(&user)).is_some_and(|user| user.groups.contains(&group))
 }
 
 fn members(facts: &Facts, ours: &Ours, undo: &mut Undo) {
@@ -236,7 +253,7 @@ fn taken_out(facts: &Facts, app: &Rows, undo: &mut Undo) {
     let lacks = |user: &UserId, group: &GroupId| {
         let mut roles = baseline.groups.get(group).into_iter().flat_map(|group| &group.roles);
         let has = |role: AppRoleId| app.of_user(*user).any(|(held, _)| held == role);
-        baseline.users.contains_key(user) && roles.any(|role| !has(facts.own_role(*role)))
+        was_in(facts, *user, *group) && roles.any(|role| !has(facts.own_role(*role)))
     };
     for action in &undo.actions {
         match action {
@@ -339,9 +356,10 @@ fn own_rows(facts: &Facts, app: &Rows, ours: &Ours, undo: &mut Undo) {
     }
     if !awaiting.is_empty() {
         undo.waits.push(format!(
-            "a good cycle that began {} or more after groups were first seen to carry {}, before their direct assignments may go",
+            "a good cycle that began {} or more after groups were first seen to carry {}, before their direct assignments may go{}",
             humantime::format_duration(facts.spec.provisioning.cycle_margin),
-            count(awaiting.len(), "user")
+            count(awaiting.len(), "user"),
+            paused(facts).map_or_else(String::new, |why| format!("; {why}"))
         ));
     }
     undo.stays.extend(bare.into_iter().map(|who| format!("{who} keeps the direct assignment: no group gives the same role")));

@@ -143,6 +143,23 @@ fn assign_restores_after_the_retirement_only_what_a_group_still_gives() {
 }
 
 #[test]
+fn assign_counts_nobody_who_is_gone_among_those_who_hold_their_roles() {
+    let mut case = Case::cycled();
+    let streak = Streak { since: at(500), last: at(NOW), looks: 3 };
+    for (u, kind) in [(1, DepartureKind::Left), (2, DepartureKind::Deleted)] {
+        case.unrow(Principal::User(user(u)));
+        case.memory.remembered.departed.insert(user(u), Departure { kind, streak });
+    }
+    let verdict = case.judge(1);
+    met(&verdict, Reason::AllAssigned);
+    let told = "1 of 3 protected users hold their roles themselves; 2 gone from Entra, or from every managed group";
+    assert!(format!("{verdict:?}").contains(told), "{verdict:?}");
+    case.spec.released.insert(user(1));
+    let told = "1 of 3 protected users hold their roles themselves; 1 released, without them; 1 gone";
+    assert!(format!("{:?}", case.judge(1)).contains(told), "{:?}", case.judge(1));
+}
+
+#[test]
 fn assign_names_whom_it_is_about() {
     let case = Case::untouched();
     let Verdict::Act { why, .. } = case.judge(1) else { panic!() };

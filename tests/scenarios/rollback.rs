@@ -11,7 +11,7 @@ use unscim::model::id::{AppRoleId, GroupId, UserId};
 use unscim::model::key::Key;
 use unscim::model::observed::Observed;
 use unscim::model::snapshot::Principal;
-use unscim::model::spec::{Hold, Mode, Spec};
+use unscim::model::spec::{Afterwards, Hold, Mode, Spec};
 use unscim::model::status::Phase;
 use unscim::practice::scenario::Scenario;
 use unscim::practice::{Effect, Fault};
@@ -91,6 +91,36 @@ async fn who_was_offboarded_by_hand_and_comes_back_with_their_groups_is_named_be
             && comes[1].contains(&gone.to_string())
     );
     assert!(comes.len() == 2 && shown(&rollback).plain().contains("Comes into scope with it:"), "{comes:?}");
+    // Who has joined another group since is one of those, and nobody has taken anything away from them.
+    let baseline = rig.world().ledger.baseline().unwrap();
+    let is_out = |user: &&UserId| !baseline.known().unwrap().users[*user].groups.contains(&group) && **user != gone;
+    let joins = *baseline.known().unwrap().users.keys().find(is_out).unwrap();
+    rig.practice.admin().join(joins, group).unwrap();
+    let comes = looked(&mut rig, Direct::Stay).await.undo.comes;
+    assert!(comes[0].contains("2 users now whom it never brought into scope before"), "{comes:?}");
+    assert!(comes[1].starts_with("1 user whose direct assignment") && comes.len() == 2, "{comes:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_was_paused_at_the_end_is_named_by_the_rollback_that_it_keeps_waiting() {
+    let mut rig = Rig::new(small()).await;
+    rig.spec.provisioning.afterwards = Afterwards::Pause;
+    rig.retire().await;
+    let paused = "was paused by unscim as its last step, and nobody is provisioned until it is started in the portal";
+    let is_named = |told: &[String]| told.iter().any(|told| told.contains(paused));
+    assert!(is_named(&looked(&mut rig, Direct::Stay).await.undo.stays));
+    rolled_back(&mut rig, Direct::Stay).await;
+    let mut waits = Vec::new();
+    for _ in 0..8 {
+        rig.practice.pass(Duration::from_secs(600)).await;
+        let rollback = looked(&mut rig, Direct::Go).await;
+        let (spec, stop) = (rig.spec.clone(), rig.stop.clone());
+        rollback.carry_out(rig.world(), &spec, &stop).await.unwrap();
+        waits = rollback.undo.waits;
+    }
+    assert!(is_named(&waits), "{waits:?}");
+    rig.practice.admin().start_job();
+    assert!(!is_named(&looked(&mut rig, Direct::Go).await.undo.stays));
 }
 
 #[tokio::test(start_paused = true)]

@@ -33,6 +33,8 @@ struct Left {
     offboarded: Vec<UserId>,
     /// Released, and without a role that the groups gave them.
     let_go: usize,
+    /// Deleted, or taken out of every group by somebody else.
+    departed: usize,
     /// Released, and in scope through a group alone.
     stranded: Vec<String>,
     /// Members for a while, whom nobody has decided about.
@@ -50,7 +52,9 @@ impl Left {
                 // Nobody is on this ground.
                 Cover::Settled if facts.is_offboarded(person) => left.offboarded.push(person.id),
                 Cover::Settled if facts.is_without(person) => left.let_go += 1,
-                Cover::NotRead | Cover::Settled | Cover::Departed => {}
+                Cover::Departed if facts.is_released(person.id) => left.let_go += 1,
+                Cover::Departed => left.departed += 1,
+                Cover::NotRead | Cover::Settled => {}
                 Cover::Settling => left.settling += 1,
                 Cover::AwaitingCycle => left.awaiting += 1,
                 Cover::Missing(roles) if facts.is_released(person.id) => {
@@ -98,7 +102,8 @@ fn stranded(facts: &Ground, person: &Person, roles: &[AppRoleId]) -> Option<Stri
 }
 
 fn judge(facts: &Ground) -> Verdict {
-    let Left { actions, replicating, settling, awaiting, offboarded, let_go, stranded, undecided, unread } = Left::of(facts);
+    let Left { actions, replicating, settling, awaiting, offboarded, let_go, departed, stranded, undecided, unread } =
+        Left::of(facts);
     if !actions.is_empty() {
         let refused = stranded.into_iter().chain(undecided).collect();
         let why = format!("{} still missing for {}", count(actions.len(), "direct assignment"), some_of(names(facts, &actions)));
@@ -141,13 +146,16 @@ fn judge(facts: &Ground) -> Verdict {
         return Verdict::Wait { reason, on };
     }
     let all = facts.people().len();
-    let who = match all - offboarded.len() - let_go {
+    let who = match all - offboarded.len() - let_go - departed {
         holding if holding == all => format!("all {}", count(all, "protected user")),
         holding => format!("{holding} of {}", count(all, "protected user")),
     };
     let mut why = format!("{who} hold their roles themselves");
     if let_go > 0 {
         why.push_str(&format!("; {let_go} released, without them"));
+    }
+    if departed > 0 {
+        why.push_str(&format!("; {departed} gone from Entra, or from every managed group by somebody else's hand"));
     }
     if !offboarded.is_empty() {
         let names = some_of(offboarded.iter().map(|id| facts.user_name(*id)));

@@ -276,9 +276,8 @@ fn progress(facts: &Facts, before: Option<&Status>) -> Progress {
 
 fn is_assigned(facts: &Facts, person: &Person) -> bool {
     match person.cover {
-        Cover::Missing(_) | Cover::NotRead => false,
+        Cover::Missing(_) | Cover::NotRead | Cover::Departed => false,
         Cover::Settling | Cover::AwaitingCycle | Cover::Settled => !facts.is_without(person),
-        Cover::Departed => true,
     }
 }
 
