@@ -49,11 +49,11 @@ impl Left {
         pim::newcomers(facts).into_iter().for_each(|open| left.leave_open(open));
         for person in facts.people() {
             match &person.cover {
-                // Nobody is on this ground.
                 Cover::Settled if facts.is_offboarded(person) => left.offboarded.push(person.id),
                 Cover::Settled if facts.is_without(person) => left.let_go += 1,
                 Cover::Departed if facts.is_released(person.id) => left.let_go += 1,
                 Cover::Departed => left.departed += 1,
+                // Nobody is not read on this ground.
                 Cover::NotRead | Cover::Settled => {}
                 Cover::Settling => left.settling += 1,
                 Cover::AwaitingCycle => left.awaiting += 1,
