@@ -1,5 +1,6 @@
 //! What this turn's look adds to memory: unbroken series, good cycles, growth of the baseline, proofs. Pure.
 
+mod by_others;
 mod target;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,16 +10,15 @@ use crate::judge::facts::{Facts, Ground};
 use crate::judge::steps::cycle;
 use crate::judge::{baseline, dates, good_cycle, group_plan, kept, pim, restored};
 use crate::model::baseline::{Baseline, Growth};
-use crate::model::compact::{Few, InOrder, Pool};
-use crate::model::id::{GroupId, UserId};
+use crate::model::compact::{InOrder, Pool};
+use crate::model::id::GroupId;
 use crate::model::key::{Key, KeyKind};
 use crate::model::memory::{
-    BaselineSource, Departure, DepartureKind, KnownUses, LOOKS, Latest, Memory, ObservedLog, Remembered, RevocationProof, Since,
-    Size, Streak, Uses,
+    BaselineSource, KnownUses, LOOKS, Latest, Memory, ObservedLog, Remembered, RevocationProof, Since, Size, Streak, Uses,
 };
 use crate::model::moment::{Moment, is_ahead};
 use crate::model::observed::Observed;
-use crate::model::snapshot::{Assignment, Calibration, ProbeVerdict, Snapshot};
+use crate::model::snapshot::{Calibration, ProbeVerdict, Snapshot};
 use crate::model::spec::{Mode, Spec};
 use crate::turn::permit::Permit;
 use crate::turn::settle;
@@ -146,7 +146,7 @@ fn with_look(facts: &Facts) -> Remembered {
         coverage(facts, &mut next);
         rows(facts, &mut next);
         members(facts, &mut next);
-        departures(facts, &mut next);
+        by_others::departures(facts, &mut next);
         sizes(facts, &mut next);
         uses(facts, &mut next);
         next.unwatched = restored::watched(facts);
@@ -181,7 +181,7 @@ fn with_cycle(facts: &Facts) -> Remembered {
         }
     }
     target::count(facts, &mut next);
-    offboarded(facts, &mut next);
+    by_others::offboarded(facts, &mut next);
     rounds(facts, &mut next);
     next
 }
@@ -220,31 +220,13 @@ fn rows(facts: &Facts, next: &mut Remembered) {
                 *at = rows.at;
             }
         } else {
-            if is_assigned_again(facts, *id, rows.of(*id)) {
+            if by_others::is_assigned_again(facts, *id, rows.of(*id)) {
                 next.assigned_again.insert(*id);
             }
             next.unassigned.remove(id);
             next.unassigned_at.remove(id);
             next.members_closed.remove(id);
         }
-    }
-}
-
-/// Made after it was off the app, by Entra's own times: a replica that lags shows what was made before.
-fn is_assigned_again(facts: &Facts, group: GroupId, rows: &[&Assignment]) -> bool {
-    let remembered = &facts.memory.remembered;
-    let was_off = remembered.unassigned.get(&group).filter(|_| remembered.unassigned_at.contains_key(&group));
-    let by_us = facts.last_confirmed(KeyKind::UnassignsOf(group));
-    let Some(off) = was_off.map(|streak| streak.since).max(by_us) else { return false };
-    rows.iter().any(|row| row.created.map_or(was_off.is_some(), |made| made > off))
-}
-
-/// Whom somebody has taken out of scope after the retirement.
-fn offboarded(facts: &Facts, next: &mut Remembered) {
-    if !facts.is_token_rejected() {
-        next.offboarded.clear();
-    } else if facts.recorded().is_some() && facts.rows().is_some() {
-        next.offboarded = facts.people().iter().filter(|person| facts.is_offboarded(person)).map(|person| person.id).collect();
     }
 }
 
@@ -260,45 +242,6 @@ fn members(facts: &Facts, next: &mut Remembered) {
             next.members_closed.entry(*id).or_insert(look.at);
         }
     }
-}
-
-fn departures(facts: &Facts, next: &mut Remembered) {
-    let Some(ground) = facts.ground() else { return };
-    // A provisional baseline is of this look. What is told once is told after there is one on disk.
-    if facts.recorded().is_none() {
-        next.departed.clear();
-        return;
-    }
-    for (id, user) in &ground.baseline.users {
-        let kind = match facts.seen.users.get(id) {
-            Some(Observed::Absent) => Some(DepartureKind::Deleted),
-            Some(Observed::Known(known)) if known.enabled == Some(false) => Some(DepartureKind::Disabled),
-            Some(Observed::Known(_)) if has_left(&ground, *id, &user.groups) => Some(DepartureKind::Left),
-            Some(Observed::Known(_)) => None,
-            // Not looked at: what was known stays.
-            Some(Observed::Unknown(_)) | None => continue,
-        };
-        match kind {
-            None => {
-                next.departed.remove(id);
-            }
-            Some(kind) => {
-                let before = next.departed.get(id).filter(|before| before.kind == kind).map(|before| before.streak);
-                next.departed.insert(*id, Departure { kind, streak: Streak::extend(before, ground.rows.at) });
-            }
-        }
-    }
-}
-
-/// In none of their groups by complete looks, without a direct assignment, and not by our hand.
-fn has_left(facts: &Ground, id: UserId, groups: &Few<GroupId>) -> bool {
-    let by_us = |group: GroupId| facts.memory.journal.entry(&Key::Member(group, id)).is_some();
-    facts.rows.of_user(id).next().is_none()
-        && !facts.memory.journal.of(KeyKind::AssignsOf(id)).any(|(_, entry)| entry.intents > 0)
-        && groups.iter().all(|group| {
-            let is_out = facts.members(*group).is_some_and(|look| !look.value.users.contains(&id));
-            !by_us(*group) && is_out
-        })
 }
 
 /// What once hung on a group hangs on it until complete looks have said otherwise often enough: one answer that leaves it out
