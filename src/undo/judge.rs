@@ -14,7 +14,7 @@ use crate::model::key::Key;
 use crate::model::memory::{LOOKS, Streak};
 use crate::model::moment::later;
 use crate::model::observed::Observed;
-use crate::model::snapshot::{Assignment, JobCode, Principal, ScheduleState};
+use crate::model::snapshot::{Assignment, Principal};
 use crate::model::words::{count, some_of};
 use crate::model::write_record::{LastOutcome, WriteRecord};
 
@@ -155,7 +155,7 @@ pub fn undo(facts: &Facts, writes: &[WriteRecord], direct: Direct) -> Undo {
 
 /// Without a cycle nobody is provisioned, whatever was put back.
 fn paused(facts: &Facts) -> Option<String> {
-    let job = facts.job().filter(|job| job.schedule == ScheduleState::Paused || job.code == JobCode::Paused)?;
+    let job = facts.job().filter(|job| job.is_paused())?;
     let by_us = facts.memory.journal.entry(&Key::Pause(job.id.clone())).is_some();
     let who = if by_us { "unscim as its last step" } else { "somebody else" };
     Some(format!(

@@ -152,7 +152,7 @@ fn app_and_job(facts: &Facts, found: &mut Findings) {
     let owed =
         facts.memory.remembered.cycle_proof.is_none() || facts.people().iter().any(|person| person.cover == Cover::AwaitingCycle);
     let ours = by_us && !owed;
-    if (job.schedule == ScheduleState::Paused || job.code == JobCode::Paused) && !ours {
+    if job.is_paused() && !ours {
         let who = if by_us { "by unscim's own last step, and earlier steps are owed again" } else { "by somebody else" };
         let why = format!("job {} is paused {who} (JobPaused); start it in the portal, unscim never does", job.id);
         found.refusals.push(why.clone());

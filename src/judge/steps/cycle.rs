@@ -12,7 +12,6 @@ use crate::model::condition::{ConditionKind, Reason};
 use crate::model::id::UserId;
 use crate::model::memory::CycleProof;
 use crate::model::observed::Listed;
-use crate::model::snapshot::{JobCode, ScheduleState};
 use crate::model::spec::Acknowledgement;
 use crate::model::words::{count, part, some_of};
 
@@ -75,7 +74,7 @@ pub fn prove(facts: &Facts) -> Result<CycleProof, Verdict> {
             );
             return Err(Verdict::Refuse { reason: Reason::JobQuarantined, why: vec![why] });
         }
-        if job.schedule == ScheduleState::Paused || job.code == JobCode::Paused {
+        if job.is_paused() {
             let why = "the job is paused; start it in the portal, unscim never does".to_owned();
             return Err(Verdict::Refuse { reason: Reason::JobNotActive, why: vec![why] });
         }

@@ -8,7 +8,6 @@ use crate::model::condition::{ConditionKind, Reason};
 use crate::model::journal::Entry;
 use crate::model::key::Key;
 use crate::model::moment::{lasts, later};
-use crate::model::snapshot::{JobCode, ScheduleState};
 use crate::model::spec::{Afterwards, RevocationBy, Webhook};
 use crate::model::words::{count, some_of};
 
@@ -44,7 +43,7 @@ fn judge(facts: &Ground) -> Verdict {
     }
     if facts.spec.provisioning.afterwards == Afterwards::Pause
         && let Some(job) = facts.job()
-        && !(job.schedule == ScheduleState::Paused || job.code == JobCode::Paused)
+        && !job.is_paused()
     {
         let action = Action::PauseJob { job: job.id.clone() };
         return if facts.is_fresh(&action.key()) {

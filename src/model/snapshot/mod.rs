@@ -285,6 +285,13 @@ pub struct Job {
     pub delete_threshold: Option<u64>,
 }
 
+impl Job {
+    /// By either of the two places in which Graph says so.
+    pub fn is_paused(&self) -> bool {
+        self.schedule == ScheduleState::Paused || self.code == JobCode::Paused
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ScheduleState {
     Active,
