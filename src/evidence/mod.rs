@@ -1,5 +1,7 @@
 //! What the ledger alone proves.
 
+mod page;
 mod report;
 
-pub use report::{Evidence, Report, html, report};
+pub use page::html;
+pub use report::{Evidence, Report, report};
